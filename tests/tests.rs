@@ -1,0 +1,1 @@
+//! One integration binary: it drives the real program over real sockets.
