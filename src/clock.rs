@@ -1,0 +1,76 @@
+//! The clock is passed in, so that expiry is tested without sleeping.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// One reading of the clock.
+///
+/// Ages are reckoned in `mono`, which never goes back; `exp` and `nbf` are compared with `wall`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds since the Unix epoch.
+    pub wall: i64,
+    /// Milliseconds since the process started.
+    pub mono: u64,
+}
+
+impl Now {
+    /// Whole seconds since the Unix epoch.
+    pub fn unix_seconds(self) -> i64 {
+        self.wall.div_euclid(1000)
+    }
+}
+
+/// Milliseconds of a duration, saturating.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[derive(Clone, Debug)]
+pub enum Clock {
+    System { origin: Instant },
+    Manual(Arc<ManualClock>),
+}
+
+impl Clock {
+    pub fn system() -> Self {
+        Self::System { origin: Instant::now() }
+    }
+
+    #[allow(clippy::disallowed_methods)] // the one place that reads the system's clock
+    pub fn now(&self) -> Now {
+        match self {
+            Self::System { origin } => {
+                let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Now { wall: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX), mono: millis(origin.elapsed()) }
+            }
+            Self::Manual(clock) => Now { wall: clock.wall.load(Ordering::SeqCst), mono: clock.mono.load(Ordering::SeqCst) },
+        }
+    }
+}
+
+/// A clock that a test moves.
+#[derive(Debug)]
+pub struct ManualClock {
+    wall: AtomicI64,
+    mono: AtomicU64,
+}
+
+impl ManualClock {
+    /// Starts at `unix_seconds` on the wall.
+    pub fn at(unix_seconds: i64) -> Arc<Self> {
+        Arc::new(Self { wall: AtomicI64::new(unix_seconds * 1000), mono: AtomicU64::new(1_000_000) })
+    }
+
+    /// Time passes.
+    pub fn advance(&self, by: Duration) {
+        self.mono.fetch_add(millis(by), Ordering::SeqCst);
+        self.wall.fetch_add(i64::try_from(millis(by)).unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
+
+    /// Somebody sets the wall clock, forwards or back; no time passes.
+    pub fn set_wall(&self, by_seconds: i64) {
+        self.wall.fetch_add(by_seconds * 1000, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,68 @@
+//! The whole configuration after it was checked: everything here is valid, alone and together.
+
+use crate::cache::CacheSettings;
+use crate::extract::TokenSettings;
+use crate::identity::IdentitySettings;
+use crate::introspect::ServerSettings;
+use crate::route::RouteSettings;
+use crate::secret::Secret;
+use crate::upstream::UpstreamSettings;
+use ipnet::IpNet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Worker threads, at least 1; `auto` is already resolved.
+    pub threads: usize,
+    pub shutdown_timeout: Duration,
+    /// At least one.
+    pub listeners: Vec<Listen>,
+    pub admin: AdminSettings,
+    pub trusted_proxies: Vec<IpNet>,
+    pub realm: String,
+    pub servers: Vec<ServerSettings>,
+    pub cache: CacheSettings,
+    pub token: TokenSettings,
+    pub identity: IdentitySettings,
+    /// The named ones, then one for each URL that a route wrote.
+    pub upstreams: Vec<UpstreamSettings>,
+    pub routes: Vec<RouteSettings>,
+    pub log: LogSettings,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdminSettings {
+    /// `None`: off.
+    pub address: Option<SocketAddr>,
+    pub token: Option<Secret>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// A `tracing` level: error, warn, info, debug, trace.
+    pub level: tracing::Level,
+    pub format: LogFormat,
+    pub access: AccessLog,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Json,
+    Text,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    All,
+    /// Refusals and failures only.
+    Denied,
+    Off,
+}

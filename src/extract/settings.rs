@@ -1,0 +1,26 @@
+//! What the configuration says about where tokens are.
+
+use http::HeaderName;
+
+/// `token`.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// In order; at least one.
+    pub from: Vec<Place>,
+    /// Bytes.
+    pub max_length: usize,
+    /// The upstream gets the token too.
+    pub forward: bool,
+}
+
+/// A place where a request may carry its token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `Authorization: Bearer …` (RFC 6750 §2.1).
+    Authorization,
+    /// A header whose whole value is the token.
+    Header(HeaderName),
+    /// A query parameter (RFC 6750 §2.3).
+    Query(String),
+    Cookie(String),
+}

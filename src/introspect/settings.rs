@@ -1,0 +1,64 @@
+//! What the configuration says about one authorization server.
+
+use crate::secret::Secret;
+use http::{HeaderName, HeaderValue};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// `authorization_servers.NAME`.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    pub name: Arc<str>,
+    /// What `iss` must be wherever an answer carries it.
+    pub issuer: Option<String>,
+    pub require_issuer: bool,
+    /// At least one; tried in order when one fails.
+    pub endpoints: Vec<Url>,
+    pub client_auth: ClientAuth,
+    pub token_type_hint: Option<String>,
+    /// Extra form parameters; none is named `token`, `token_type_hint` or as our credentials are.
+    pub parameters: Vec<(String, String)>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Send the client's `X-Forwarded-*` to the server too.
+    pub forward_host: bool,
+    /// The whole call: waiting for its turn, all attempts, bodies included.
+    pub timeout: Duration,
+    pub connect_timeout: Duration,
+    /// Bytes.
+    pub max_response_size: usize,
+    pub max_concurrent: usize,
+    pub retries: u32,
+    pub circuit_breaker: BreakerSettings,
+    /// PEM file with further trust roots, and its content as read at load.
+    pub extra_roots: Option<(PathBuf, Vec<u8>)>,
+}
+
+/// How the gateway authenticates to the introspection endpoint. Exactly one on a call.
+#[derive(Clone, Debug)]
+pub enum ClientAuth {
+    None,
+    /// RFC 6750, as RFC 7662 §2.1 suggests.
+    Bearer {
+        token: Secret,
+    },
+    /// RFC 6749 §2.3.1; `form_encode: false` for servers that do not decode.
+    ClientSecretBasic {
+        client_id: String,
+        client_secret: Secret,
+        form_encode: bool,
+    },
+    /// RFC 6749 §2.3.1, in the body.
+    ClientSecretPost {
+        client_id: String,
+        client_secret: Secret,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct BreakerSettings {
+    /// Consecutive failures that open it.
+    pub failures: u32,
+    pub open_for: Duration,
+}

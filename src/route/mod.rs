@@ -1,0 +1,11 @@
+//! Which route a request belongs to. Pure: no clock, no I/O.
+
+mod normalise;
+mod pattern;
+mod settings;
+mod table;
+
+pub use normalise::{Target, Unsafe, normalise};
+pub use pattern::{HostPattern, PathPattern, PatternError};
+pub use settings::RouteSettings;
+pub use table::{Reach, RouteTable, Tie, host_of};

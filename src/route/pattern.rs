@@ -1,0 +1,196 @@
+//! What a route may write as its host and path.
+
+use super::normalise::normalise;
+use std::fmt;
+use thiserror::Error;
+
+/// `api.example.com` or `*.example.com`, in lower case, without port and final dot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HostPattern {
+    Exact(String),
+    /// One or more labels below this one, not this one itself; kept without `*.`.
+    Below(String),
+}
+
+/// A path in normal form.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PathPattern {
+    /// Exactly this path.
+    Exact(String),
+    /// With `{name}` for one whole segment, at least one.
+    Parameters(Vec<Segment>),
+    /// Written with a trailing `/*`: this path itself and all below it; empty for `/*`. It may
+    /// have parameters too.
+    Prefix(Vec<Segment>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Segment {
+    Literal(String),
+    Parameter(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PatternError {
+    #[error("`{0}` is not a host name; write `api.example.com` or `*.example.com`, without scheme, port or path")]
+    Host(String),
+    #[error("`{0}` does not start with `/`")]
+    NotAbsolute(String),
+    #[error("`{0}` can never match, since requests are matched in normal form: {1}")]
+    NotNormal(String, String),
+    #[error("`*` stands only at the end, as `/*`, in `{0}`")]
+    Star(String),
+    #[error("`{0}` has a parameter that is not a whole segment such as `{{id}}`")]
+    Parameter(String),
+    #[error("`{0}` has two parameters named `{1}`")]
+    ParameterTwice(String, String),
+}
+
+impl HostPattern {
+    pub fn parse(written: &str) -> Result<Self, PatternError> {
+        let lower = written.to_ascii_lowercase();
+        let (below, name) = match lower.strip_prefix("*.") {
+            Some(rest) => (true, rest),
+            None => (false, &*lower),
+        };
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let bracketed = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        let address = bracketed.is_some_and(|name| name.parse::<std::net::Ipv6Addr>().is_ok());
+        let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if !(name.split('.').all(label) || address && !below) {
+            return Err(PatternError::Host(written.to_owned()));
+        }
+        Ok(if below { Self::Below(name.to_owned()) } else { Self::Exact(name.to_owned()) })
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Below(name) => write!(f, "*.{name}"),
+        }
+    }
+}
+
+impl PathPattern {
+    pub fn parse(written: &str) -> Result<Self, PatternError> {
+        if !written.starts_with('/') {
+            return Err(PatternError::NotAbsolute(written.to_owned()));
+        }
+        let (path, prefix) = match written.strip_suffix("/*") {
+            Some(path) => (path, true),
+            None => (written, false),
+        };
+        if path.contains('*') {
+            return Err(PatternError::Star(written.to_owned()));
+        }
+        let mut segments = Vec::new();
+        let mut names: Vec<&str> = Vec::new();
+        for segment in path.split('/').skip(1) {
+            let name = segment.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
+            match name {
+                Some(name) if is_name(name) => {
+                    if names.contains(&name) {
+                        return Err(PatternError::ParameterTwice(written.to_owned(), name.to_owned()));
+                    }
+                    names.push(name);
+                    segments.push(Segment::Parameter(name.to_owned()));
+                }
+                None if !segment.contains(['{', '}']) => segments.push(Segment::Literal(segment.to_owned())),
+                _ => return Err(PatternError::Parameter(written.to_owned())),
+            }
+        }
+        let plain: String = segments.iter().map(|segment| format!("/{}", segment.literal().unwrap_or("x"))).collect();
+        let seen_by_the_matcher = normalise(plain.as_bytes());
+        match seen_by_the_matcher {
+            Err(error) => return Err(PatternError::NotNormal(written.to_owned(), error.to_string())),
+            Ok(target) if target.query.is_some() => return Err(PatternError::NotNormal(written.to_owned(), "a path has no query".into())),
+            Ok(target) if !plain.is_empty() && target.path != plain => {
+                return Err(PatternError::NotNormal(written.to_owned(), format!("write `{}`", target.path)));
+            }
+            Ok(_) => {}
+        }
+        Ok(if prefix {
+            Self::Prefix(segments)
+        } else if names.is_empty() {
+            Self::Exact(written.to_owned())
+        } else {
+            Self::Parameters(segments)
+        })
+    }
+
+    /// The same for all patterns that match the same paths: parameters have lost their names.
+    pub(super) fn shape(&self) -> String {
+        match self {
+            Self::Exact(path) => path.clone(),
+            Self::Parameters(segments) => shape(segments),
+            Self::Prefix(segments) => shape(segments) + "/*",
+        }
+    }
+}
+
+fn shape(segments: &[Segment]) -> String {
+    segments.iter().map(|segment| format!("/{}", segment.literal().unwrap_or("{}"))).collect()
+}
+
+impl Segment {
+    pub(super) fn literal(&self) -> Option<&str> {
+        match self {
+            Self::Literal(text) => Some(text),
+            Self::Parameter(_) => None,
+        }
+    }
+}
+
+/// As it was written.
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (segments, end) = match self {
+            Self::Exact(path) => return f.write_str(path),
+            Self::Parameters(segments) => (segments, ""),
+            Self::Prefix(segments) => (segments, "/*"),
+        };
+        for segment in segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::Parameter(name) => write!(f, "/{{{name}}}")?,
+            }
+        }
+        f.write_str(end)
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_read_and_shown_as_written() {
+        for path in
+            ["/", "/*", "/a", "/a/", "/a/*", "/items/{id}", "/items/{id}/parts/{part}", "/t/{tenant}/*", "/a;b", "/a%20b", "/.well-known/x"]
+        {
+            assert_eq!(PathPattern::parse(path).map(|pattern| pattern.to_string()), Ok(path.to_owned()));
+        }
+        for host in ["api.example.com", "*.example.com", "localhost", "127.0.0.1", "[::1]"] {
+            assert_eq!(HostPattern::parse(host).map(|pattern| pattern.to_string()), Ok(host.to_owned()));
+        }
+    }
+
+    #[test]
+    fn patterns_that_cannot_match_are_refused() {
+        for path in [
+            "", "a", "/a//b", "/a/../b", "/%61", "/a%2fb", "/a/*/b", "/a*", "/*/", "/{", "/{}", "/a{b}", "/{a}/{a}", "/{a b}", "/a?b",
+            "/a#b", "/é",
+        ] {
+            assert!(PathPattern::parse(path).is_err(), "{path}");
+        }
+        for host in ["", "*", "*.", "a..b", "http://a", "a:80", "a/b", "*.*.com", "a.*.com", "é.com", "*.[::1]"] {
+            assert!(HostPattern::parse(host).is_err(), "{host}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The members of an authorization server's answer.
+
+use serde_json::{Map, Value};
+use std::fmt;
+use std::sync::OnceLock;
+
+/// All members of an answer, kept as compact text and parsed again only for the routes that look
+/// at extension members: most never do.
+pub struct Claims {
+    text: Box<str>,
+    parsed: OnceLock<Map<String, Value>>,
+}
+
+impl Claims {
+    pub fn new(members: &Map<String, Value>) -> Self {
+        let text = serde_json::to_string(members).unwrap_or_else(|_| "{}".into());
+        Self { text: text.into(), parsed: OnceLock::new() }
+    }
+
+    /// The answer as compact JSON.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The answer's members.
+    pub fn members(&self) -> &Map<String, Value> {
+        self.parsed.get_or_init(|| serde_json::from_str(&self.text).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Claims([redacted])")
+    }
+}
+
+/// Where a claim is: `name`, or `outer.inner`; `\.` stands for a dot in a name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClaimPath {
+    written: String,
+    steps: Vec<String>,
+}
+
+impl ClaimPath {
+    /// `None` when a step is empty or a backslash stands before anything but a dot or a backslash.
+    pub fn parse(written: &str) -> Option<Self> {
+        let mut steps = vec![String::new()];
+        let mut chars = written.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '.' => steps.push(String::new()),
+                '\\' => {
+                    let escaped = chars.next().filter(|c| matches!(c, '.' | '\\'))?;
+                    steps.last_mut()?.push(escaped);
+                }
+                c => steps.last_mut()?.push(c),
+            }
+        }
+        if steps.iter().any(String::is_empty) {
+            return None;
+        }
+        Some(Self { written: written.to_owned(), steps })
+    }
+
+    /// The value there, if all objects on the way exist.
+    pub fn find<'a>(&self, members: &'a Map<String, Value>) -> Option<&'a Value> {
+        let (first, rest) = self.steps.split_first()?;
+        rest.iter().try_fold(members.get(first)?, |value, step| value.as_object()?.get(step))
+    }
+
+    /// The names on the way, outermost first.
+    pub fn steps(&self) -> &[String] {
+        &self.steps
+    }
+}
+
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(path: &str, json: &str) -> Option<String> {
+        let members: Map<String, Value> = serde_json::from_str(json).ok()?;
+        ClaimPath::parse(path)?.find(&members).map(ToString::to_string)
+    }
+
+    #[test]
+    fn dots_reach_inside_objects() {
+        let json = r#"{"a":{"b":{"c":1}},"a.b":2,"x\\y":3}"#;
+        assert_eq!(find("a.b.c", json).as_deref(), Some("1"));
+        assert_eq!(find(r"a\.b", json).as_deref(), Some("2"));
+        assert_eq!(find(r"x\\y", json).as_deref(), Some("3"));
+        assert_eq!(find("a.b.c.d", json), None);
+        assert_eq!(find("a.z", json), None);
+    }
+
+    #[test]
+    fn paths_with_nothing_in_them_are_refused() {
+        for path in ["", ".", "a.", ".a", "a..b", "a\\", r"a\b"] {
+            assert_eq!(ClaimPath::parse(path), None, "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! JSON from strangers: an object in which a name stands twice, at any depth, is refused, since
+//! two readers may take different ones (RFC 8259 §4).
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use std::fmt;
+
+/// Reads one JSON object without duplicate names; anything behind it but white space is an error.
+pub fn object(text: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+    match serde_json::from_slice::<Unambiguous>(text)?.0 {
+        Value::Object(members) => Ok(members),
+        _ => Err(Error::custom("not an object")),
+    }
+}
+
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader).map(Self)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a number"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Unambiguous(item)) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, Unambiguous(value))) = map.next_entry::<String, _>()? {
+            if members.insert(name, value).is_some() {
+                return Err(Error::custom("a member stands twice"));
+            }
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_object_is_read() {
+        let text = br#" {"active":true,"n":[1,-2,1.5,null,"x"],"o":{"a":{}}} "#;
+        let plain: Value = serde_json::from_slice(text).unwrap_or_default();
+        assert_eq!(object(text).map(Value::Object).unwrap_or_default(), plain);
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let deep = "[".repeat(100_000);
+        for text in [
+            r#"{"active":false,"active":true}"#,
+            r#"{"a":{"b":1,"b":1}}"#,
+            r#"{"a":[{"b":1,"b":2}]}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            "[]",
+            "null",
+            "\"x\"",
+            "1",
+            "",
+            "{",
+            "{}x",
+            "{\"a\":1e999}",
+            "{\"a\":NaN}",
+            &deep,
+        ] {
+            assert!(object(text.as_bytes()).is_err(), "{}", text.chars().take(40).collect::<String>());
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The words that everything else is said in: a token and its digest, and the facts that an
+//! authorization server states about it.
+
+mod access_token;
+mod claims;
+mod digest;
+mod facts;
+pub mod json;
+mod scope;
+
+pub use access_token::{AccessToken, Malformed};
+pub use claims::{ClaimPath, Claims};
+pub use digest::{DigestHasher, DigestKey, TokenDigest};
+pub use facts::{ActiveFacts, Confirmation, Facts};
+pub use scope::ScopeSet;
