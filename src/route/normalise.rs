@@ -16,25 +16,34 @@ pub struct Target<'a> {
 
 /// Why a target is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.sentence())]
 pub enum Unsafe {
-    #[error("the request target is not a path")]
     NotAPath,
-    #[error("the path has a raw control character, a space, a fragment or a byte outside ASCII")]
     Character,
-    #[error("the path has an encoded slash")]
     EncodedSlash,
-    #[error("the path has a backslash")]
     Backslash,
-    #[error("the path has an encoded control character")]
     Control,
-    #[error("the path has a broken percent escape")]
     BrokenEscape,
-    #[error("the path has an escape that decodes to another escape")]
     DoubleEscape,
-    #[error("the path has a dot segment with parameters")]
     DotParameters,
-    #[error("the path climbs above the root")]
     AboveRoot,
+}
+
+impl Unsafe {
+    /// What is wrong, for the client and for the operator.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::NotAPath => "The request target is not a path.",
+            Self::Character => "The path has a raw control character, a space, a fragment or a byte outside ASCII.",
+            Self::EncodedSlash => "The path has an encoded slash.",
+            Self::Backslash => "The path has a backslash.",
+            Self::Control => "The path has an encoded control character.",
+            Self::BrokenEscape => "The path has a broken percent escape.",
+            Self::DoubleEscape => "The path has an escape that decodes to another escape.",
+            Self::DotParameters => "The path has a dot segment with parameters.",
+            Self::AboveRoot => "The path climbs above the root.",
+        }
+    }
 }
 
 /// Takes a request target as it came on the wire, in origin-form or absolute-form

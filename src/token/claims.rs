@@ -1,6 +1,7 @@
 //! The members of an authorization server's answer.
 
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -22,7 +23,15 @@ impl Claims {
         &self.text
     }
 
-    /// The answer's members.
+    /// The answer's members, for one look: what is parsed here is not kept.
+    pub fn read(&self) -> Cow<'_, Map<String, Value>> {
+        match self.parsed.get() {
+            Some(members) => Cow::Borrowed(members),
+            None => Cow::Owned(serde_json::from_str(&self.text).unwrap_or_default()),
+        }
+    }
+
+    /// The answer's members, kept: for demands that look at them on every request.
     pub fn members(&self) -> &Map<String, Value> {
         self.parsed.get_or_init(|| serde_json::from_str(&self.text).unwrap_or_default())
     }

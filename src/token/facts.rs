@@ -24,6 +24,8 @@ pub struct ActiveFacts {
     pub expires_at: Option<i64>,
     /// `nbf`, seconds since the Unix epoch.
     pub not_before: Option<i64>,
+    /// `iat`, seconds since the Unix epoch.
+    pub issued_at: Option<i64>,
     /// The answer says that this is a refresh token (`token_type` or `token_use`).
     pub refresh_token: bool,
     pub confirmation: Confirmation,

@@ -1,0 +1,97 @@
+//! `POST /api/cache/purge`: forget what is known about some tokens.
+
+use super::problem;
+use crate::assemble::Process;
+use crate::cache::Purge;
+use crate::token::AccessToken;
+use http::{Response, StatusCode, header};
+use pingora_core::protocols::http::ServerSession;
+use serde::Deserialize;
+use serde_json::json;
+
+/// What may be sent: one selector.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    token: Option<String>,
+    sub: Option<String>,
+    client_id: Option<String>,
+    jti: Option<String>,
+    all: Option<bool>,
+}
+
+/// Bytes.
+const LONGEST_BODY: usize = 64 * 1024;
+
+pub async fn purge(process: &Process, session: &mut ServerSession) -> Response<Vec<u8>> {
+    if let Err(refusal) = may_change(process, session) {
+        return refusal;
+    }
+    let body = match read(session).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    match selector(process, &body) {
+        Ok(purge) => super::json(StatusCode::OK, &json!({"purged": process.parts.store.purge(&purge)})),
+        Err(detail) => problem(StatusCode::BAD_REQUEST, detail),
+    }
+}
+
+/// With `admin.token`, whoever knows it; without it, only callers on this machine, and no web page
+/// that a browser on this machine happens to show.
+fn may_change(process: &Process, session: &ServerSession) -> Result<(), Response<Vec<u8>>> {
+    let runtime = process.runtime.load();
+    if let Some(token) = &runtime.settings.admin.token {
+        let given = session.get_header(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
+        let known = given.is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && token.matches(given.trim()));
+        let mut refusal = problem(StatusCode::UNAUTHORIZED, "This needs `Authorization: Bearer` with the token in admin.token.");
+        refusal.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer realm=\"introgate admin\""));
+        return if known { Ok(()) } else { Err(refusal) };
+    }
+    let local =
+        session.client_addr().is_none_or(|address| address.as_inet().is_none_or(|address| address.ip().to_canonical().is_loopback()));
+    if !local {
+        return Err(problem(StatusCode::FORBIDDEN, "From another machine this needs admin.token in the configuration."));
+    }
+    if session.get_header(header::ORIGIN).is_some() {
+        return Err(problem(StatusCode::FORBIDDEN, "From a web page this needs admin.token in the configuration."));
+    }
+    Ok(())
+}
+
+async fn read(session: &mut ServerSession) -> Result<Vec<u8>, Response<Vec<u8>>> {
+    let mut body = Vec::new();
+    loop {
+        match session.read_request_body().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST_BODY => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => {
+                session.set_keepalive(None);
+                return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB."));
+            }
+            Ok(None) => return Ok(body),
+            Err(_) => return Err(problem(StatusCode::BAD_REQUEST, "The body could not be read.")),
+        }
+    }
+}
+
+fn selector(process: &Process, body: &[u8]) -> Result<Purge, &'static str> {
+    const ONE: &str = "Send a JSON object with exactly one of `token`, `sub`, `client_id`, `jti` (texts), or `all` (true).";
+    let body: Body = serde_json::from_slice(body).map_err(|_| ONE)?;
+    match body {
+        Body { token: Some(token), sub: None, client_id: None, jti: None, all: None } => of_token(process, &token),
+        Body { token: None, sub: Some(subject), client_id: None, jti: None, all: None } => Ok(Purge::Subject(subject)),
+        Body { token: None, sub: None, client_id: Some(client_id), jti: None, all: None } => Ok(Purge::ClientId(client_id)),
+        Body { token: None, sub: None, client_id: None, jti: Some(token_id), all: None } => Ok(Purge::TokenId(token_id)),
+        Body { token: None, sub: None, client_id: None, jti: None, all: Some(true) } => Ok(Purge::All),
+        _ => Err(ONE),
+    }
+}
+
+/// The token's answers of every authorization server. Where one of them answers by the host that
+/// a client asked for, a token cannot be found by itself, and everything goes.
+fn of_token(process: &Process, token: &str) -> Result<Purge, &'static str> {
+    let token = AccessToken::parse(token.as_bytes(), usize::MAX).map_err(|_| "`token` is not an access token.")?;
+    let runtime = process.runtime.load();
+    let digests: Option<Vec<_>> = runtime.servers.iter().map(|server| server.cached.digest_for_purge(token)).collect();
+    Ok(digests.map_or(Purge::All, Purge::Tokens))
+}

@@ -1,0 +1,77 @@
+//! What is going on, for people and for Prometheus.
+
+use crate::assemble::Process;
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+
+pub fn status(process: &Process) -> Value {
+    let runtime = process.runtime.load();
+    let now = process.parts.clock.now();
+    let (active, inactive) = process.parts.store.held();
+    let routes: Vec<Value> = runtime
+        .settings
+        .routes
+        .iter()
+        .map(|route| {
+            json!({
+                "name": &*route.name,
+                "hosts": route.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "paths": route.paths.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "methods": route.methods.iter().map(http::Method::as_str).collect::<Vec<_>>(),
+                "upstream": &*route.upstream,
+                "authorization_server": route.authorization_server.as_deref(),
+            })
+        })
+        .collect();
+    let servers: Vec<Value> = runtime
+        .servers
+        .iter()
+        .map(|server| {
+            let last_error = server
+                .guarded
+                .last_error()
+                .map(|error| json!({"reason": error.kind.reason().as_str(), "detail": &*error.detail, "at": error.at}));
+            json!({"name": &*server.name, "circuit": server.guarded.circuit().as_str(), "last_error": last_error})
+        })
+        .collect();
+    let upstreams: Vec<Value> = runtime
+        .settings
+        .upstreams
+        .iter()
+        .map(|upstream| {
+            let up = |server: &str| process.parts.metrics.upstream_up.with_label_values(&[&upstream.name, server]).get() == 1;
+            let servers: Vec<Value> =
+                upstream.servers.iter().map(|server| json!({"url": &*server.label, "up": up(&server.label)})).collect();
+            json!({"name": &*upstream.name, "servers": servers})
+        })
+        .collect();
+    let metrics = &process.parts.metrics;
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": now.mono / 1000,
+        "ready": process.ready.load(Ordering::SeqCst),
+        "requests_in_flight": process.in_flight.load(Ordering::SeqCst),
+        "routes": routes,
+        "authorization_servers": servers,
+        "cache": {
+            "active": {"entries": active, "max_entries": runtime.settings.cache.max_entries},
+            "inactive": {"entries": inactive, "max_entries": runtime.settings.cache.inactive_max_entries},
+        },
+        "upstreams": upstreams,
+        "configuration": {
+            "loaded_at": runtime.loaded_at,
+            "last_reload_succeeded": metrics.config_last_reload_success.get() == 1,
+        },
+    })
+}
+
+/// Prometheus text; gauges that are states rather than events are read off here.
+pub fn metrics(process: &Process) -> String {
+    let metrics = &process.parts.metrics;
+    let (active, inactive) = process.parts.store.held();
+    for (cache, held) in [("active", active), ("inactive", inactive)] {
+        metrics.cache_entries.with_label_values(&[cache]).set(i64::try_from(held).unwrap_or(i64::MAX));
+    }
+    metrics.log_lines_dropped.set(i64::try_from(process.access_log.dropped()).unwrap_or(i64::MAX));
+    metrics.text()
+}

@@ -1,0 +1,181 @@
+//! From a configuration to what runs: the only place that picks implementations.
+
+use crate::cache::{Cached, Store};
+use crate::clock::Clock;
+use crate::config::{LogSettings, Settings};
+use crate::deny::Challenge;
+use crate::gate::{Gate, Route};
+use crate::identity::Identity;
+use crate::introspect::{Guarded, Introspector, Rfc7662, ServerSettings, Unusable};
+use crate::policy::Policy;
+use crate::proxy::Destination;
+use crate::route::{Reach, RouteSettings, RouteTable};
+use crate::telemetry::{AccessLogger, Metrics};
+use crate::token::DigestKey;
+use crate::upstream::Upstream;
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use thiserror::Error;
+
+/// What lives as long as the process, whatever happens to the configuration.
+pub struct Process {
+    pub runtime: ArcSwap<Runtime>,
+    pub parts: Parts,
+    pub access_log: AccessLogger,
+    /// Requests in flight.
+    pub in_flight: Arc<AtomicUsize>,
+    /// Configuration loaded, listeners open, not stopping.
+    pub ready: AtomicBool,
+}
+
+/// The parts of a process that one runtime hands on to the next.
+#[derive(Clone)]
+pub struct Parts {
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    pub store: Arc<Store>,
+    /// Random: digests mean nothing outside this process.
+    pub digest_key: DigestKey,
+}
+
+/// The immutable snapshot made from one configuration, swapped whole on reload.
+pub struct Runtime {
+    pub gate: Gate<Destination>,
+    pub identity: Identity,
+    pub trusted_proxies: Vec<IpNet>,
+    pub log: LogSettings,
+    /// For requests without a route.
+    pub challenge: Challenge,
+    pub servers: Vec<Arc<AuthorizationServer>>,
+    pub upstreams: Vec<Arc<Upstream>>,
+    pub settings: Settings,
+    /// The effective configuration with its secrets blacked out.
+    pub shown: serde_json::Value,
+    /// Seconds since the Unix epoch.
+    pub loaded_at: i64,
+}
+
+/// One authorization server, made ready.
+pub struct AuthorizationServer {
+    pub name: Arc<str>,
+    pub cached: Arc<Cached>,
+    pub guarded: Arc<Guarded<Rfc7662>>,
+}
+
+/// A checked configuration that cannot be made to run.
+#[derive(Debug, Error)]
+pub enum AssembleError {
+    #[error(transparent)]
+    Server(#[from] Unusable),
+    #[error("route `{route}`: there is no {what} `{name}`")]
+    Missing { route: String, what: &'static str, name: String },
+    #[error("two routes tie: {0}")]
+    Tie(String),
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl Parts {
+    pub fn new(settings: &Settings) -> Result<Self, AssembleError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
+        Ok(Self { clock: Clock::system(), metrics, store, digest_key: DigestKey::random() })
+    }
+
+    /// Makes a runtime. Answers that earlier runtimes cached are found again by it wherever the
+    /// authorization server's settings are the same.
+    pub fn assemble(&self, settings: Settings, shown: serde_json::Value) -> Result<Runtime, AssembleError> {
+        let mut servers = HashMap::new();
+        for server in &settings.servers {
+            servers.insert(server.name.clone(), Arc::new(self.server(server, &settings)?));
+        }
+        let upstreams: HashMap<_, _> =
+            settings.upstreams.iter().map(|upstream| (upstream.name.clone(), Arc::new(Upstream::new(upstream.clone())))).collect();
+        let routes = settings.routes.iter().map(|route| self.route(route, &settings, &servers, &upstreams)).collect::<Result<_, _>>()?;
+        let reaches: Vec<Reach> = settings.routes.iter().map(reach).collect();
+        let table = RouteTable::build(&reaches)
+            .map_err(|ties| AssembleError::Tie(ties.into_iter().map(|tie| tie.at).collect::<Vec<_>>().join("; ")))?;
+        Ok(Runtime {
+            gate: Gate { table, routes, token: settings.token.clone(), clock: self.clock.clone() },
+            identity: Identity::new(settings.identity.clone()),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            log: settings.log.clone(),
+            challenge: Challenge::new(&settings.realm, []),
+            servers: settings.servers.iter().filter_map(|server| servers.get(&server.name).cloned()).collect(),
+            upstreams: settings.upstreams.iter().filter_map(|upstream| upstreams.get(&upstream.name).cloned()).collect(),
+            loaded_at: self.clock.now().unix_seconds(),
+            settings,
+            shown,
+        })
+    }
+
+    /// Cache around guards around the kind of server.
+    fn server(&self, server: &ServerSettings, settings: &Settings) -> Result<AuthorizationServer, AssembleError> {
+        let guarded = Arc::new(Guarded::new(Rfc7662::new(server.clone())?, server, self.clock.clone(), self.metrics.clone()));
+        let fingerprint = server.fingerprint();
+        let key = self.digest_key.derive(fingerprint.iter().map(String::as_str));
+        let cached = Cached::new(
+            server.name.clone(),
+            key,
+            server.forward_host,
+            settings.cache,
+            self.store.clone(),
+            guarded.clone() as Arc<dyn Introspector>,
+            self.clock.clone(),
+            &self.metrics,
+        );
+        Ok(AuthorizationServer { name: server.name.clone(), cached: Arc::new(cached), guarded })
+    }
+
+    fn route(
+        &self,
+        route: &RouteSettings,
+        settings: &Settings,
+        servers: &HashMap<Arc<str>, Arc<AuthorizationServer>>,
+        upstreams: &HashMap<Arc<str>, Arc<Upstream>>,
+    ) -> Result<Arc<Route<Destination>>, AssembleError> {
+        let missing = |what, name: &str| AssembleError::Missing { route: route.name.to_string(), what, name: name.to_owned() };
+        let server = match &route.authorization_server {
+            Some(name) => Some(servers.get(name).ok_or_else(|| missing("authorization server", name))?),
+            None => None,
+        };
+        let asked = settings.servers.iter().find(|server| Some(&server.name) == route.authorization_server.as_ref());
+        let issuer = asked.and_then(|server| server.issuer.clone());
+        let require_issuer = asked.is_some_and(|server| server.require_issuer);
+        let policy = Policy::new(route.auth, route.policy.clone(), issuer, require_issuer);
+        Ok(Arc::new(Route {
+            name: route.name.clone(),
+            challenge: Challenge::new(&settings.realm, policy.wanted_scopes()),
+            policy,
+            server: server.map(|server| server.cached.clone()),
+            max_age: route.max_age,
+            preflight_pass: route.preflight_pass,
+            leads_to: Destination {
+                upstream: upstreams.get(&route.upstream).ok_or_else(|| missing("upstream", &route.upstream))?.clone(),
+                strip_prefix: route.strip_prefix.clone(),
+                add_prefix: route.add_prefix.clone(),
+                timeout: route.timeout,
+                request_duration: self.metrics.request_duration_of(&route.name),
+            },
+        }))
+    }
+}
+
+impl Process {
+    pub fn new(parts: Parts, runtime: Runtime) -> Self {
+        Self {
+            runtime: ArcSwap::from_pointee(runtime),
+            parts,
+            access_log: AccessLogger::to_stdout(),
+            in_flight: Arc::default(),
+            ready: AtomicBool::new(false),
+        }
+    }
+}
+
+fn reach(route: &RouteSettings) -> Reach {
+    Reach { hosts: route.hosts.clone(), paths: route.paths.clone(), methods: route.methods.clone() }
+}

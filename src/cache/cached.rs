@@ -1,0 +1,186 @@
+//! The cache around an introspector: hit, or one shared question.
+
+use super::flight::{Boarding, Lead, Outcome};
+use super::ttl::Lifetime;
+use super::{CacheSettings, Entry, Store};
+use crate::clock::{Clock, Now, millis};
+use crate::introspect::{Failure, Inquiry, Introspector};
+use crate::request::Forwarded;
+use crate::telemetry::{Cache, Metrics};
+use crate::token::{AccessToken, DigestKey, Facts, TokenDigest};
+use prometheus::IntCounter;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is known about a token.
+#[derive(Clone, Debug)]
+pub enum Known {
+    Active(Arc<Entry>),
+    Inactive,
+}
+
+/// The outcome for one request, and how it came about.
+#[derive(Debug)]
+pub struct Found {
+    pub outcome: Outcome,
+    pub cache: Cache,
+    pub digest: TokenDigest,
+    /// How long the request waited for an introspection.
+    pub waited: Option<Duration>,
+}
+
+/// One authorization server behind the cache.
+pub struct Cached {
+    server: Arc<str>,
+    key: DigestKey,
+    /// The server also gets the host that the client asked for, and may answer by it.
+    keyed_by_host: bool,
+    settings: CacheSettings,
+    store: Arc<Store>,
+    introspector: Arc<dyn Introspector>,
+    clock: Clock,
+    counters: Counters,
+}
+
+struct Counters {
+    hit: IntCounter,
+    miss: IntCounter,
+    expired: IntCounter,
+    stale: IntCounter,
+    inactive_hit: IntCounter,
+    coalesced: IntCounter,
+}
+
+impl Cached {
+    /// `key` must cover everything of the server's settings that can change its answers.
+    pub fn new(
+        server: Arc<str>,
+        key: DigestKey,
+        keyed_by_host: bool,
+        settings: CacheSettings,
+        store: Arc<Store>,
+        introspector: Arc<dyn Introspector>,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Self {
+        let requests = |cache, result| metrics.cache_requests.with_label_values(&[cache, result]);
+        let counters = Counters {
+            hit: requests("active", "hit"),
+            miss: requests("active", "miss"),
+            expired: requests("active", "expired"),
+            stale: requests("active", "stale"),
+            inactive_hit: requests("inactive", "hit"),
+            coalesced: metrics.introspections_coalesced.with_label_values(&[&server]),
+        };
+        Self { server, key, keyed_by_host, settings, store, introspector, clock, counters }
+    }
+
+    /// The authorization server's configured name.
+    pub fn name(&self) -> &str {
+        &self.server
+    }
+
+    /// What is known about `token`, from an answer no older than `max_age`, or from the server.
+    pub async fn find(self: &Arc<Self>, token: AccessToken<'_>, forwarded: &Forwarded, max_age: Option<Duration>) -> Found {
+        let digest = self.digest(token, forwarded);
+        let now = self.clock.now();
+        let found = |outcome, cache, waited| Found { outcome, cache, digest, waited };
+        let young = |entry: &Entry| max_age.is_none_or(|max_age| entry.life.age(now) < millis(max_age));
+
+        match self.store.active(&digest, now) {
+            Some(entry) if entry.life.is_fresh(now) && young(&entry) => {
+                self.counters.hit.inc();
+                if entry.take_refresh(now) {
+                    self.refresh(digest, inquiry(token, forwarded));
+                }
+                return found(Ok(Known::Active(entry)), Cache::Hit, None);
+            }
+            Some(_) => self.counters.expired.inc(),
+            None if self.store.is_inactive(&digest, now) => {
+                self.counters.inactive_hit.inc();
+                return found(Ok(Known::Inactive), Cache::Inactive, None);
+            }
+            None => self.counters.miss.inc(),
+        }
+
+        let (passenger, cache) = match self.store.flights.board(digest) {
+            Boarding::Lead(lead, passenger) => {
+                self.depart(digest, inquiry(token, forwarded), lead);
+                (passenger, Cache::Miss)
+            }
+            Boarding::Join(passenger) => {
+                self.counters.coalesced.inc();
+                (passenger, Cache::Coalesced)
+            }
+        };
+        let outcome = passenger.outcome().await;
+        let landed = self.clock.now();
+        let waited = Some(Duration::from_millis(landed.mono - now.mono));
+        match outcome {
+            Err(failure) => match self.stale(&digest, landed, max_age) {
+                Some(entry) => found(Ok(Known::Active(entry)), Cache::Stale, waited),
+                None => found(Err(failure), cache, waited),
+            },
+            known => found(known, cache, waited),
+        }
+    }
+
+    /// The digest under which `token` is held, for a purge; `None` where it also depends on the
+    /// host that a client asked for.
+    pub fn digest_for_purge(&self, token: AccessToken<'_>) -> Option<TokenDigest> {
+        (!self.keyed_by_host).then(|| self.key.digest(token.expose()))
+    }
+
+    fn digest(&self, token: AccessToken<'_>, forwarded: &Forwarded) -> TokenDigest {
+        if self.keyed_by_host {
+            self.key.derive([forwarded.host.as_str(), forwarded.proto.as_str()]).digest(token.expose())
+        } else {
+            self.key.digest(token.expose())
+        }
+    }
+
+    /// An answer past its ttl, while the server fails. A route's own limit on age still holds.
+    fn stale(&self, digest: &TokenDigest, now: Now, max_age: Option<Duration>) -> Option<Arc<Entry>> {
+        let entry = self.store.active(digest, now).filter(|entry| max_age.is_none_or(|max_age| entry.life.age(now) < millis(max_age)))?;
+        self.counters.stale.inc();
+        Some(entry)
+    }
+
+    /// Asks in the background; a failure leaves everything as it is.
+    fn refresh(self: &Arc<Self>, digest: TokenDigest, inquiry: Inquiry) {
+        if let Boarding::Lead(lead, _) = self.store.flights.board(digest) {
+            self.depart(digest, inquiry, lead);
+        }
+    }
+
+    /// The question is a task of its own: whatever becomes of the request that was first, the
+    /// others get their answer.
+    fn depart(self: &Arc<Self>, digest: TokenDigest, inquiry: Inquiry, lead: Lead) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            let asked = this.store.purges();
+            let outcome = this.introspector.introspect(&inquiry).await;
+            lead.land(this.keep(digest, outcome, asked));
+        });
+    }
+
+    fn keep(&self, digest: TokenDigest, outcome: Result<Facts, Failure>, asked: u64) -> Outcome {
+        let now = self.clock.now();
+        match outcome? {
+            Facts::Active(facts) => {
+                let life = Lifetime::of_active(now, facts.expires_at, &self.settings, rand::random());
+                let entry = Arc::new(Entry::new(*facts, self.server.clone(), life));
+                self.store.keep_active(digest, entry.clone(), now, asked);
+                Ok(Known::Active(entry))
+            }
+            Facts::Inactive => {
+                self.store.keep_inactive(digest, now.mono.saturating_add(millis(self.settings.inactive_ttl)), now);
+                Ok(Known::Inactive)
+            }
+        }
+    }
+}
+
+fn inquiry(token: AccessToken<'_>, forwarded: &Forwarded) -> Inquiry {
+    Inquiry { token: token.to_secret(), forwarded: Some(forwarded.clone()) }
+}

@@ -1,0 +1,45 @@
+//! One active answer.
+
+use super::ttl::Lifetime;
+use crate::clock::Now;
+use crate::identity::{Identity, Rendered, TooLarge};
+use crate::token::ActiveFacts;
+use arc_swap::ArcSwapOption;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Facts, how long they live, and the headers that were rendered from them.
+#[derive(Debug)]
+pub struct Entry {
+    pub facts: ActiveFacts,
+    pub server: Arc<str>,
+    pub life: Lifetime,
+    /// When the next background refresh may start, monotonic milliseconds.
+    refresh_from: AtomicU64,
+    rendered: ArcSwapOption<Rendered>,
+}
+
+/// After a refresh that failed, the next one waits this long.
+const REFRESH_PAUSE: u64 = 1000;
+
+impl Entry {
+    pub fn new(facts: ActiveFacts, server: Arc<str>, life: Lifetime) -> Self {
+        Self { facts, server, life, refresh_from: AtomicU64::new(life.refresh_from), rendered: ArcSwapOption::empty() }
+    }
+
+    /// Whether this hit is the one that is to refresh the entry.
+    pub fn take_refresh(&self, now: Now) -> bool {
+        let from = self.refresh_from.load(Ordering::Relaxed);
+        now.mono >= from && self.refresh_from.compare_exchange(from, now.mono + REFRESH_PAUSE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// The identity headers: rendered once, and again only after a reload that changes them.
+    pub fn headers(&self, identity: &Identity) -> Result<Arc<Rendered>, TooLarge> {
+        if let Some(rendered) = self.rendered.load_full().filter(|rendered| identity.made(rendered)) {
+            return Ok(rendered);
+        }
+        let rendered = Arc::new(identity.render(&self.facts, &self.server)?);
+        self.rendered.store(Some(rendered.clone()));
+        Ok(rendered)
+    }
+}

@@ -1,0 +1,85 @@
+//! One introspection for a token at a time, however many requests wait for it.
+
+use super::Known;
+use crate::introspect::{Failure, FailureKind};
+use crate::token::{DigestHasher, TokenDigest};
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub type Outcome = Result<Known, Failure>;
+type Landing = watch::Receiver<Option<Outcome>>;
+
+/// The introspections under way, for all authorization servers and all configurations.
+#[derive(Clone, Debug)]
+pub struct Flights(Arc<DashMap<TokenDigest, Landing, DigestHasher>>);
+
+pub enum Boarding {
+    /// Nobody is asking yet: whoever holds this must, and tell the others.
+    Lead(Lead, Passenger),
+    Join(Passenger),
+}
+
+/// The duty to ask. Dropped without an outcome (a panic), it sets everybody free with a failure.
+pub struct Lead {
+    flights: Flights,
+    digest: TokenDigest,
+    outcome: watch::Sender<Option<Outcome>>,
+    landing: Landing,
+}
+
+/// The right to hear the outcome.
+pub struct Passenger(Landing);
+
+impl Flights {
+    pub fn board(&self, digest: TokenDigest) -> Boarding {
+        match self.0.entry(digest) {
+            Entry::Occupied(flight) => Boarding::Join(Passenger(flight.get().clone())),
+            Entry::Vacant(place) => {
+                let (outcome, landing) = watch::channel(None);
+                place.insert(landing.clone());
+                let passenger = Passenger(landing.clone());
+                Boarding::Lead(Lead { flights: self.clone(), digest, outcome, landing }, passenger)
+            }
+        }
+    }
+
+    /// Lets nobody join the flights under way; those aboard stay.
+    pub fn forget(&self) {
+        self.0.clear();
+    }
+}
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self(Arc::new(DashMap::with_hasher(DigestHasher::default())))
+    }
+}
+
+impl Lead {
+    /// Tells everybody. What is to be cached must be in the cache by now, or a request could come
+    /// between and ask again.
+    pub fn land(self, outcome: Outcome) {
+        self.outcome.send_replace(Some(outcome));
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        self.flights.0.remove_if(&self.digest, |_, landing| landing.same_channel(&self.landing));
+    }
+}
+
+impl Passenger {
+    pub async fn outcome(mut self) -> Outcome {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(lost())),
+            Err(_) => Err(lost()),
+        }
+    }
+}
+
+fn lost() -> Failure {
+    Failure::new(FailureKind::Unavailable, "the introspection ended without an outcome; this is a defect of the gateway")
+}

@@ -1,0 +1,14 @@
+//! What authorization servers said, kept for as long as it may be: never a decision. Every check
+//! runs on every request.
+
+mod cached;
+mod entry;
+mod flight;
+mod settings;
+mod store;
+mod ttl;
+
+pub use cached::{Cached, Found, Known};
+pub use entry::Entry;
+pub use settings::CacheSettings;
+pub use store::{Purge, Store};

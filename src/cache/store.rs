@@ -1,0 +1,161 @@
+//! Where answers are: two bounded stores, so that a flood of bad tokens never pushes out good
+//! ones, and the introspections under way. One for the process: it survives every reload.
+
+use super::flight::Flights;
+use super::{CacheSettings, Entry};
+use crate::clock::Now;
+use crate::telemetry::Metrics;
+use crate::token::{DigestHasher, TokenDigest};
+use prometheus::IntCounter;
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, UnitWeighter};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+type Bounded<V> = Cache<TokenDigest, V, UnitWeighter, DigestHasher, Counted>;
+
+pub struct Store {
+    active: Bounded<Arc<Entry>>,
+    /// Until when (monotonic milliseconds) a token is known to be inactive.
+    inactive: Bounded<u64>,
+    pub(super) flights: Flights,
+    /// Goes up with every purge: an answer that was asked for before it is not kept.
+    purges: AtomicU64,
+    metrics: Arc<Metrics>,
+}
+
+/// Which answers a purge forgets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purge {
+    Tokens(Vec<TokenDigest>),
+    Subject(String),
+    ClientId(String),
+    TokenId(String),
+    All,
+}
+
+impl Store {
+    pub fn new(settings: &CacheSettings, metrics: Arc<Metrics>) -> Self {
+        Self {
+            active: bounded("active", settings.max_entries, &metrics),
+            inactive: bounded("inactive", settings.inactive_max_entries, &metrics),
+            flights: Flights::default(),
+            purges: AtomicU64::new(0),
+            metrics,
+        }
+    }
+
+    /// Takes over new bounds; what does not fit any more goes.
+    pub fn resize(&self, settings: &CacheSettings) {
+        self.active.set_capacity(settings.max_entries as u64);
+        self.inactive.set_capacity(settings.inactive_max_entries as u64);
+    }
+
+    /// An active answer that is not dead.
+    pub fn active(&self, digest: &TokenDigest, now: Now) -> Option<Arc<Entry>> {
+        let entry = self.active.get(digest)?;
+        if entry.life.is_dead(now) {
+            self.active.remove_if(digest, |held| held.life.is_dead(now));
+            return None;
+        }
+        Some(entry)
+    }
+
+    /// Whether the token is known to be inactive.
+    pub fn is_inactive(&self, digest: &TokenDigest, now: Now) -> bool {
+        match self.inactive.get(digest) {
+            Some(until) if now.mono < until => true,
+            Some(_) => {
+                self.inactive.remove_if(digest, |until| now.mono >= *until);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Keeps an active answer, unless a purge came after `asked` (see [`Store::purges`]).
+    pub fn keep_active(&self, digest: TokenDigest, entry: Arc<Entry>, now: Now, asked: u64) {
+        self.inactive.remove(&digest);
+        if entry.life.is_dead(now) {
+            // `ttl: 0s`, or `exp` is there: an older answer must not outlive a newer one
+            self.active.remove(&digest);
+            return;
+        }
+        if self.purges() == asked {
+            self.active.insert(digest, entry);
+            if self.purges() != asked {
+                self.active.remove(&digest);
+            }
+        }
+    }
+
+    /// An inactive answer ends an active one at once; it is itself kept until `until`.
+    pub fn keep_inactive(&self, digest: TokenDigest, until: u64, now: Now) {
+        self.active.remove(&digest);
+        if until > now.mono {
+            self.inactive.insert(digest, until);
+        }
+    }
+
+    /// How many purges there have been.
+    pub fn purges(&self) -> u64 {
+        self.purges.load(Ordering::SeqCst)
+    }
+
+    /// Forgets answers, and how many. A purge beats an introspection that is under way: requests
+    /// from now on do not share it, and its answer is not kept.
+    pub fn purge(&self, purge: &Purge) -> usize {
+        self.purges.fetch_add(1, Ordering::SeqCst);
+        self.flights.forget();
+        let retained = AtomicUsize::new(0);
+        let forget = |named: &dyn Fn(&Entry) -> bool| {
+            self.active.retain(|_, entry| {
+                let named = named(entry);
+                retained.fetch_add(usize::from(named), Ordering::Relaxed);
+                !named
+            });
+            retained.load(Ordering::Relaxed)
+        };
+        let is = |held: &Option<Box<str>>, wanted: &str| held.as_deref() == Some(wanted);
+        let purged = match purge {
+            Purge::Tokens(digests) => {
+                let known =
+                    |digest| usize::from(self.active.remove(digest).is_some()) + usize::from(self.inactive.remove(digest).is_some());
+                digests.iter().map(known).sum()
+            }
+            Purge::Subject(subject) => forget(&|entry| is(&entry.facts.subject, subject)),
+            Purge::ClientId(client_id) => forget(&|entry| is(&entry.facts.client_id, client_id)),
+            Purge::TokenId(token_id) => forget(&|entry| is(&entry.facts.token_id, token_id)),
+            Purge::All => {
+                let held = self.active.len() + self.inactive.len();
+                self.active.clear();
+                self.inactive.clear();
+                held
+            }
+        };
+        self.metrics.cache_evictions.with_label_values(&["active", "purge"]).inc_by(purged as u64);
+        purged
+    }
+
+    /// Active and inactive answers held.
+    pub fn held(&self) -> (usize, usize) {
+        (self.active.len(), self.inactive.len())
+    }
+}
+
+/// Counts what has to go for want of room.
+#[derive(Clone)]
+struct Counted(IntCounter);
+
+impl<V> Lifecycle<TokenDigest, V> for Counted {
+    type RequestState = ();
+
+    fn on_evict(&self, (): &mut (), _: TokenDigest, _: V) {
+        self.0.inc();
+    }
+}
+
+fn bounded<V: Clone>(name: &str, capacity: usize, metrics: &Metrics) -> Bounded<V> {
+    let evictions = metrics.cache_evictions.with_label_values(&[name, "capacity"]);
+    Cache::with(capacity, capacity as u64, UnitWeighter, DigestHasher::default(), Counted(evictions))
+}

@@ -1,0 +1,107 @@
+//! How long an answer lives. Ages are reckoned on the monotonic clock, so that a wall clock that
+//! jumps back keeps nothing alive.
+
+use super::CacheSettings;
+use crate::clock::{Now, millis};
+
+/// Monotonic milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    pub stored: u64,
+    /// Up to here the answer is as good as new.
+    pub fresh_until: u64,
+    /// From here on a hit asks again in the background.
+    pub refresh_from: u64,
+    /// Up to here it may serve while the server fails.
+    pub dead_at: u64,
+}
+
+impl Lifetime {
+    /// Of an active answer that arrived `now`; `jitter` (0 to 1) spreads refreshes of tokens that
+    /// arrived together. `exp` is in seconds since the Unix epoch and ends everything.
+    pub fn of_active(now: Now, exp: Option<i64>, settings: &CacheSettings, jitter: f64) -> Self {
+        let until_exp = exp.map_or(u64::MAX, |exp| {
+            let millis_left = exp.saturating_mul(1000).saturating_sub(now.wall);
+            u64::try_from(millis_left).unwrap_or(0)
+        });
+        let fresh = millis(settings.ttl).min(until_exp);
+        let dead = fresh.saturating_add(millis(settings.stale_if_error)).min(until_exp);
+        Self {
+            stored: now.mono,
+            fresh_until: now.mono.saturating_add(fresh),
+            refresh_from: now.mono.saturating_add(refresh_after(fresh, settings.refresh_ahead, jitter)),
+            // with a ttl of zero nothing is ever kept, not even for an outage
+            dead_at: now.mono.saturating_add(if fresh == 0 { 0 } else { dead }),
+        }
+    }
+
+    pub fn is_fresh(&self, now: Now) -> bool {
+        now.mono < self.fresh_until
+    }
+
+    pub fn is_dead(&self, now: Now) -> bool {
+        now.mono >= self.dead_at
+    }
+
+    /// Milliseconds since the answer arrived.
+    pub fn age(&self, now: Now) -> u64 {
+        now.mono.saturating_sub(self.stored)
+    }
+}
+
+/// Between `share` and half-way from there to the end.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a share of a ttl
+fn refresh_after(fresh: u64, share: f64, jitter: f64) -> u64 {
+    if share <= 0.0 {
+        return u64::MAX;
+    }
+    let share = share + (1.0 - share).max(0.0) * 0.5 * jitter;
+    (fresh as f64 * share) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const NOW: Now = Now { wall: 1_000_000, mono: 50 };
+
+    fn settings(ttl: u64, stale: u64) -> CacheSettings {
+        CacheSettings {
+            max_entries: 10,
+            ttl: Duration::from_secs(ttl),
+            inactive_ttl: Duration::from_secs(10),
+            inactive_max_entries: 10,
+            refresh_ahead: 0.8,
+            stale_if_error: Duration::from_secs(stale),
+        }
+    }
+
+    fn life(exp: Option<i64>, ttl: u64, stale: u64) -> (u64, u64) {
+        let life = Lifetime::of_active(NOW, exp, &settings(ttl, stale), 0.0);
+        (life.fresh_until - 50, life.dead_at - 50)
+    }
+
+    #[test]
+    fn exp_ends_everything() {
+        assert_eq!(life(None, 60, 0), (60_000, 60_000));
+        assert_eq!(life(None, 60, 30), (60_000, 90_000));
+        assert_eq!(life(Some(1010), 60, 30), (10_000, 10_000));
+        assert_eq!(life(Some(1070), 60, 30), (60_000, 70_000));
+        for exp in [1000, 999, 0, -5, i64::MIN] {
+            assert_eq!(life(Some(exp), 60, 30), (0, 0), "{exp}");
+        }
+        assert_eq!(life(Some(i64::MAX), 60, 30), (60_000, 90_000));
+        assert_eq!(life(None, 0, 30), (0, 0));
+    }
+
+    #[test]
+    fn refreshes_start_late_and_apart() {
+        let from = |jitter, share| {
+            let settings = CacheSettings { refresh_ahead: share, ..settings(100, 0) };
+            Lifetime::of_active(NOW, None, &settings, jitter).refresh_from
+        };
+        assert_eq!((from(0.0, 0.8), from(1.0, 0.8)), (50 + 80_000, 50 + 90_000));
+        assert_eq!(from(0.5, 0.0), u64::MAX);
+    }
+}

@@ -1,0 +1,5 @@
+//! stub
+use std::process::ExitCode;
+pub fn check(_: &std::path::Path) -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,76 @@
+//! The commands.
+
+mod check;
+mod demo;
+mod run;
+mod schema;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Bad configuration or usage (`EX_USAGE` of sysexits.h).
+pub const USAGE: u8 = 64;
+
+/// A gateway that lets a request through only while the authorization server confirms its token.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway
+    Run(File),
+    /// Read the configuration as `run` would and print every problem; touches no network
+    Check(File),
+    /// Run a complete setup on loopback: authorization server, upstream, gateway; prints curl lines to try
+    Demo,
+    /// Print the JSON Schema of gateway.yaml
+    Schema,
+    /// Print shell completions
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(clap::Args)]
+struct File {
+    /// The configuration [default: $INTROGATE_CONFIG, else ./gateway.yaml, else /etc/introgate/gateway.yaml]
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[arg(hide = true, value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+}
+
+impl File {
+    fn path(self) -> PathBuf {
+        let from_environment = || std::env::var_os("INTROGATE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let here = PathBuf::from("gateway.yaml");
+        let default = || if here.exists() { here.clone() } else { PathBuf::from("/etc/introgate/gateway.yaml") };
+        self.config.or(self.file).or_else(from_environment).unwrap_or_else(default)
+    }
+}
+
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // clap sends help and version to standard output, and those are no errors
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    // one TLS stack for all sides
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match arguments.command {
+        Command::Run(file) => run::run(&file.path()),
+        Command::Check(file) => check::check(&file.path()),
+        Command::Demo => demo::demo(),
+        Command::Schema => schema::print(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "introgate", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+    }
+}

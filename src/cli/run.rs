@@ -1,0 +1,56 @@
+//! `introgate run`.
+
+use super::USAGE;
+use crate::assemble::{AssembleError, Parts, Process};
+use crate::config::{self, Loaded, Settings};
+use crate::reload::Reload;
+use crate::server;
+use crate::telemetry::{self, Reloaded};
+use crate::upstream::resolve_all;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub fn run(file: &Path) -> ExitCode {
+    let Loaded { settings, problems, files, redacted } = config::load(file, &|name| std::env::var(name).ok());
+    for problem in &problems {
+        eprintln!("{}", problem.at(file));
+    }
+    let Some(settings) = settings else {
+        eprintln!("introgate: {} cannot be used; nothing was started", file.display());
+        return ExitCode::from(USAGE);
+    };
+    let logging = telemetry::start(&settings.log);
+    let process = match process(settings, redacted) {
+        Ok(process) => Arc::new(process),
+        Err(error) => {
+            eprintln!("{}: error: {error}", file.display());
+            return ExitCode::from(USAGE);
+        }
+    };
+    let parts = &process.parts;
+    Reloaded { file: &file.display().to_string(), outcome: Ok(&[]), at: parts.clock.now().unix_seconds() }.emit(&parts.metrics);
+    let reload = Reload { process: process.clone(), logging, file: file.to_owned(), read: files };
+    finish(server::run(process, Some(reload), Vec::new()))
+}
+
+/// The process's parts and its first runtime, with upstream names looked up once.
+pub fn process(settings: Settings, shown: serde_json::Value) -> Result<Process, AssembleError> {
+    let parts = Parts::new(&settings)?;
+    let runtime = parts.assemble(settings, shown)?;
+    // a name that cannot be resolved now is tried again in the background
+    if let Ok(resolver) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        resolver.block_on(resolve_all(&runtime.upstreams));
+    }
+    Ok(Process::new(parts, runtime))
+}
+
+pub fn finish(outcome: Result<(), server::StartError>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("introgate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

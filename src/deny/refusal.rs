@@ -1,0 +1,154 @@
+//! What goes over the wire: `application/problem+json` (RFC 9457), or a gRPC status.
+
+use super::{Challenge, Denial, Reason};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use serde_json::json;
+
+/// The client's own form of request, which decides the form of the refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Http,
+    /// Headers only (RFC 9110 §9.3.2).
+    Head,
+    /// Trailers only, status in `grpc-status`.
+    Grpc,
+}
+
+/// A response that is ready to be written.
+#[derive(Debug)]
+pub struct Refusal {
+    pub status: StatusCode,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub body: Bytes,
+    /// The body's length as announced; for HEAD the body itself is empty.
+    pub length: usize,
+}
+
+impl Shape {
+    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
+        let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        if content_type.starts_with(b"application/grpc") {
+            Self::Grpc
+        } else if method == Method::HEAD {
+            Self::Head
+        } else {
+            Self::Http
+        }
+    }
+}
+
+impl Denial {
+    /// The response. `request_id` is one of ours, or was checked.
+    pub fn respond(&self, challenge: &Challenge, shape: Shape, request_id: &str) -> Refusal {
+        let mut headers = vec![(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        let mut add = |name: HeaderName, value: Option<HeaderValue>| headers.extend(value.map(|value| (name, value)));
+        add(HeaderName::from_static("x-request-id"), HeaderValue::try_from(request_id).ok());
+        add(header::WWW_AUTHENTICATE, challenge.for_reason(self.reason));
+        add(header::RETRY_AFTER, self.retry_after_seconds().map(HeaderValue::from));
+        let sentence = self.detail.unwrap_or(self.reason.sentence());
+
+        if shape == Shape::Grpc {
+            add(header::CONTENT_TYPE, Some(HeaderValue::from_static("application/grpc")));
+            add(HeaderName::from_static("grpc-status"), Some(HeaderValue::from_static(grpc_status(self.reason))));
+            add(HeaderName::from_static("grpc-message"), HeaderValue::try_from(sentence).ok());
+            return Refusal { status: StatusCode::OK, headers, body: Bytes::new(), length: 0 };
+        }
+
+        add(header::CONTENT_TYPE, Some(HeaderValue::from_static("application/problem+json")));
+        let status = self.reason.status();
+        let mut problem = json!({
+            "type": format!("urn:introgate:{}", self.reason.as_str()),
+            "title": status.canonical_reason().unwrap_or_default(),
+            "status": status.as_u16(),
+            "detail": sentence,
+            "reason": self.reason.as_str(),
+            "request_id": request_id,
+        });
+        if let Some(error) = self.reason.oauth_error() {
+            problem["error"] = error.into();
+        }
+        let body = Bytes::from(format!("{problem}\n"));
+        let length = body.len();
+        Refusal { status, headers, body: if shape == Shape::Head { Bytes::new() } else { body }, length }
+    }
+
+    /// Every 503 says when to come again: when somebody told us, or in a second. Never longer
+    /// than five minutes, whatever we were told.
+    fn retry_after_seconds(&self) -> Option<u64> {
+        let told = self.retry_after.map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0));
+        (self.reason.status() == StatusCode::SERVICE_UNAVAILABLE).then(|| told.unwrap_or(1).clamp(1, 300))
+    }
+}
+
+/// gRPC status codes: 16 unauthenticated, 7 permission denied, 14 unavailable; for the rest the
+/// nearest (12 unimplemented, 3 invalid argument, 4 deadline exceeded, 13 internal).
+fn grpc_status(reason: Reason) -> &'static str {
+    match reason.status() {
+        StatusCode::UNAUTHORIZED => "16",
+        StatusCode::FORBIDDEN => "7",
+        StatusCode::NOT_FOUND => "12",
+        StatusCode::BAD_REQUEST => "3",
+        StatusCode::GATEWAY_TIMEOUT => "4",
+        StatusCode::INTERNAL_SERVER_ERROR => "13",
+        _ => "14",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn respond(denial: &Denial, shape: Shape) -> Refusal {
+        denial.respond(&Challenge::new("introgate", ["read"]), shape, "id-1")
+    }
+
+    fn header<'a>(refusal: &'a Refusal, name: &str) -> Option<&'a str> {
+        refusal.headers.iter().find(|(held, _)| held == name).and_then(|(_, value)| value.to_str().ok())
+    }
+
+    #[test]
+    fn rfc9457_problem_details() {
+        let refusal = respond(&Denial::because(Reason::Inactive), Shape::Http);
+        let problem: serde_json::Value = serde_json::from_slice(&refusal.body).unwrap_or_default();
+        assert_eq!(
+            problem,
+            json!({"type": "urn:introgate:inactive", "title": "Unauthorized", "status": 401, "detail": Reason::Inactive.sentence(),
+                "error": "invalid_token", "reason": "inactive", "request_id": "id-1"})
+        );
+        assert_eq!(header(&refusal, "content-type"), Some("application/problem+json"));
+        assert_eq!(header(&refusal, "cache-control"), Some("no-store"));
+    }
+
+    #[test]
+    fn head_gets_the_headers_alone() {
+        let denial = Denial::because(Reason::MissingToken);
+        let (get, head) = (respond(&denial, Shape::Http), respond(&denial, Shape::Head));
+        assert!(head.body.is_empty());
+        assert_eq!((head.status, head.length), (get.status, get.body.len()));
+    }
+
+    #[test]
+    fn grpc_gets_a_grpc_status() {
+        for (reason, status) in
+            [(Reason::MissingToken, "16"), (Reason::InsufficientScope, "7"), (Reason::AsTimeout, "14"), (Reason::UpstreamUnavailable, "14")]
+        {
+            let refusal = respond(&Denial::because(reason), Shape::Grpc);
+            assert_eq!((refusal.status, header(&refusal, "grpc-status")), (StatusCode::OK, Some(status)), "{reason:?}");
+            assert!(refusal.body.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_503_says_when_to_come_again() {
+        let after = |retry_after| {
+            let refusal = respond(&Denial { retry_after, ..Denial::because(Reason::AsThrottled) }, Shape::Http);
+            header(&refusal, "retry-after").map(str::to_owned)
+        };
+        assert_eq!(after(None).as_deref(), Some("1"));
+        assert_eq!(after(Some(Duration::from_millis(2500))).as_deref(), Some("3"));
+        assert_eq!(after(Some(Duration::from_secs(100_000))).as_deref(), Some("300"));
+        assert_eq!(header(&respond(&Denial::because(Reason::Inactive), Shape::Http), "retry-after"), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Where a request carries its token. Pure: it reads, and says what it found.
+
+mod remove;
+mod settings;
+
+pub use settings::{Place, TokenSettings};
+
+use crate::deny::Reason;
+use crate::request::RequestView;
+use crate::token::{AccessToken, Malformed};
+use http::header;
+use std::borrow::Cow;
+
+/// The one token of a request, `None` when there is none.
+///
+/// Errors: [`Reason::MultipleTokens`] for more than one, in one place or in several;
+/// [`Reason::MalformedToken`] for something that is not a token (RFC 6750 §2, §3.1);
+/// [`Reason::BadRequest`] when `Connection` names `Authorization`.
+pub fn token<'r>(request: &RequestView<'r>, settings: &TokenSettings) -> Result<Option<Cow<'r, str>>, Reason> {
+    // read before hop-by-hop headers go; a client has no reason to have its credential dropped midway
+    if request.list(&header::CONNECTION).any(|name| name.eq_ignore_ascii_case(b"authorization")) {
+        return Err(Reason::BadRequest);
+    }
+    let mut found = None;
+    for place in &settings.from {
+        let here = match place {
+            Place::Authorization => authorization(request)?,
+            Place::Header(name) => one(request.headers.get_all(name).iter().map(|value| Cow::Borrowed(value.as_bytes())))?,
+            Place::Query(name) => one(query(request, name))?,
+            Place::Cookie(name) => one(cookies(request, name))?,
+        };
+        if here.is_some() && found.is_some() {
+            return Err(Reason::MultipleTokens);
+        }
+        found = found.or(here);
+    }
+    found.map(|bytes| well_formed(bytes, settings.max_length)).transpose()
+}
+
+/// `Authorization: Bearer TOKEN`; the scheme without regard to case, at least one space behind it.
+/// Another scheme is no token of ours. A repeated header is refused, whatever it holds.
+fn authorization<'r>(request: &RequestView<'r>) -> Result<Option<Cow<'r, [u8]>>, Reason> {
+    let value = match one(request.headers.get_all(header::AUTHORIZATION).iter().map(|value| Cow::Borrowed(value.as_bytes())))? {
+        Some(Cow::Borrowed(value)) => value,
+        _ => return Ok(None),
+    };
+    let Some((scheme, rest)) = value.split_at_checked(6) else { return Ok(None) };
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Ok(None);
+    }
+    match rest.iter().position(|&byte| byte != b' ') {
+        // `Bearer` and nothing behind it, or nothing but spaces
+        None => Err(Reason::MalformedToken),
+        // `Bearerx`, or another separator than a space
+        Some(0) if rest[0].is_ascii_alphanumeric() => Ok(None),
+        Some(0) => Err(Reason::MalformedToken),
+        Some(spaces) => Ok(Some(Cow::Borrowed(&rest[spaces..]))),
+    }
+}
+
+/// The values of a form-encoded query parameter (RFC 6750 §2.3).
+fn query<'r>(request: &RequestView<'r>, name: &str) -> impl Iterator<Item = Cow<'r, [u8]>> {
+    let pairs = form_urlencoded::parse(request.query.unwrap_or_default().as_bytes());
+    pairs.filter(move |(key, _)| key == name).map(|(_, value)| match value {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    })
+}
+
+/// The values of a cookie (RFC 6265 §4.2.1).
+fn cookies<'r>(request: &RequestView<'r>, name: &str) -> impl Iterator<Item = Cow<'r, [u8]>> {
+    let lines = request.headers.get_all(header::COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);
+    pairs.filter_map(move |pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")).map(Cow::Borrowed)
+}
+
+fn one<'r>(mut values: impl Iterator<Item = Cow<'r, [u8]>>) -> Result<Option<Cow<'r, [u8]>>, Reason> {
+    let first = values.next();
+    match values.next() {
+        Some(_) => Err(Reason::MultipleTokens),
+        None => Ok(first),
+    }
+}
+
+fn well_formed(bytes: Cow<'_, [u8]>, max_length: usize) -> Result<Cow<'_, str>, Reason> {
+    match bytes {
+        Cow::Borrowed(bytes) => AccessToken::parse(bytes, max_length).map(|token| Cow::Borrowed(token.expose())),
+        Cow::Owned(bytes) => AccessToken::parse(&bytes, max_length).map(|token| Cow::Owned(token.expose().to_owned())),
+    }
+    .map_err(|Malformed| Reason::MalformedToken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Forwarded;
+    use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+    /// What is found in a request with these headers and this query.
+    fn found(from: &[Place], query: Option<&str>, headers: &[(&str, &str)]) -> Result<Option<String>, Reason> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::from_bytes(value.as_bytes())) {
+                map.append(name, value);
+            }
+        }
+        let view = RequestView { method: &Method::GET, host: "", path: "/", query, headers: &map, forwarded: &Forwarded::default() };
+        token(&view, &TokenSettings { from: from.to_vec(), max_length: 100, forward: false }).map(|token| token.map(Cow::into_owned))
+    }
+
+    #[test]
+    fn the_authorization_header_is_read_to_the_letter() {
+        let one = |value: &str| found(&[Place::Authorization], None, &[("authorization", value)]);
+        for (value, token) in [
+            ("Bearer t", Some("t")),
+            ("bearer t", Some("t")),
+            ("BEARER   t", Some("t")),
+            ("Basic dTpw", None),
+            ("Bearerx t", None),
+            ("t", None),
+            ("", None),
+        ] {
+            assert_eq!(one(value), Ok(token.map(str::to_owned)), "{value:?}");
+        }
+        for value in ["Bearer", "Bearer\tt", "Bearer t u", "Bearer t, Bearer u", "Bearer é", "Bearer=t", "Bearer \"t\""] {
+            assert_eq!(one(value), Err(Reason::MalformedToken), "{value:?}");
+        }
+        assert_eq!(one("Basic x, Bearer y"), Ok(None));
+        assert_eq!(
+            found(&[Place::Authorization], None, &[("authorization", "Bearer t"), ("authorization", "Bearer t")]),
+            Err(Reason::MultipleTokens)
+        );
+        assert_eq!(
+            found(&[Place::Authorization], None, &[("authorization", "Basic x"), ("authorization", "Bearer t")]),
+            Err(Reason::MultipleTokens)
+        );
+    }
+
+    #[test]
+    fn other_places_are_read_when_configured() {
+        let places = [
+            Place::Authorization,
+            Place::Header(HeaderName::from_static("x-access-token")),
+            Place::Query("access_token".into()),
+            Place::Cookie("session".into()),
+        ];
+        assert_eq!(found(&places, Some("a=b&access_token=t%7Cu"), &[]), Ok(Some("t|u".into())));
+        assert_eq!(found(&places, None, &[("x-access-token", "t")]), Ok(Some("t".into())));
+        assert_eq!(found(&places, None, &[("cookie", "a=b; session=t; c=d")]), Ok(Some("t".into())));
+        assert_eq!(found(&places[..1], Some("access_token=t"), &[("x-access-token", "t")]), Ok(None));
+        assert_eq!(found(&places, Some("access_token=t"), &[("authorization", "Bearer t")]), Err(Reason::MultipleTokens));
+        assert_eq!(found(&places, Some("access_token=t&access_token=t"), &[]), Err(Reason::MultipleTokens));
+        assert_eq!(found(&places, Some("access_token="), &[]), Err(Reason::MalformedToken));
+        assert_eq!(found(&places, Some("access_token=%00"), &[]), Err(Reason::MalformedToken));
+    }
+
+    #[test]
+    fn connection_cannot_name_the_credential_away() {
+        let headers = [("connection", "close, Authorization"), ("authorization", "Bearer t")];
+        assert_eq!(found(&[Place::Authorization], None, &headers), Err(Reason::BadRequest));
+    }
+}

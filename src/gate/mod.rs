@@ -1,0 +1,88 @@
+//! The whole product on one screen: may this request pass?
+
+mod preflight;
+
+use crate::cache::{Cached, Entry, Found, Known};
+use crate::clock::Clock;
+use crate::deny::{Challenge, Denial, Reason};
+use crate::extract::{self, TokenSettings};
+use crate::policy::{Permit, Policy};
+use crate::request::RequestView;
+use crate::route::RouteTable;
+use crate::telemetry::Cache;
+use crate::token::{AccessToken, TokenDigest};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that a decision needs, made once from one configuration. `R` is what a route leads to.
+pub struct Gate<R> {
+    pub table: RouteTable,
+    /// In the order of the table.
+    pub routes: Vec<Arc<Route<R>>>,
+    pub token: TokenSettings,
+    pub clock: Clock,
+}
+
+pub struct Route<R> {
+    pub name: Arc<str>,
+    pub policy: Policy,
+    /// Who knows what tokens are worth here; `None` only where nothing is checked.
+    pub server: Option<Arc<Cached>>,
+    pub max_age: Option<Duration>,
+    pub preflight_pass: bool,
+    pub challenge: Challenge,
+    /// Where a permitted request goes.
+    pub leads_to: R,
+}
+
+/// What was decided, and what there is to tell of it.
+pub struct Decision<R> {
+    pub route: Option<Arc<Route<R>>>,
+    pub outcome: Result<Permit, Denial>,
+    pub trail: Trail,
+}
+
+/// What happened on the way to a decision.
+#[derive(Debug, Default)]
+pub struct Trail {
+    pub cache: Cache,
+    pub digest: Option<TokenDigest>,
+    /// How long the request waited for an introspection.
+    pub waited: Option<Duration>,
+    /// The facts that were judged, also where they were found wanting.
+    pub entry: Option<Arc<Entry>>,
+}
+
+impl<R> Gate<R> {
+    /// Decides about one request. Whatever goes wrong on the way is a denial.
+    pub async fn check(&self, request: &RequestView<'_>) -> Decision<R> {
+        let mut trail = Trail::default();
+        let Some((route, preflight)) = self.route(request) else {
+            return Decision { route: None, outcome: Err(Denial::because(Reason::NoRoute)), trail };
+        };
+        let outcome = match route.policy.unchecked(preflight) {
+            Some(permit) => Ok(permit),
+            None => self.admit(&route, request, &mut trail).await,
+        };
+        Decision { route: Some(route), outcome, trail }
+    }
+
+    async fn admit(&self, route: &Route<R>, request: &RequestView<'_>, trail: &mut Trail) -> Result<Permit, Denial> {
+        let Some(token) = extract::token(request, &self.token).map_err(Denial::because)? else {
+            return route.policy.anonymous();
+        };
+        let token = AccessToken::parse(token.as_bytes(), self.token.max_length).map_err(|_| Denial::because(Reason::MalformedToken))?;
+        let Some(server) = &route.server else {
+            return Err(Denial::because(Reason::AsUnavailable));
+        };
+        let Found { outcome, cache, digest, waited } = server.find(token, request.forwarded, route.max_age).await;
+        *trail = Trail { cache, digest: Some(digest), waited, entry: None };
+        match outcome? {
+            Known::Inactive => Err(Denial::because(Reason::Inactive)),
+            Known::Active(entry) => {
+                let entry = trail.entry.insert(entry);
+                route.policy.evaluate(&entry.facts, self.clock.now())
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The headers that tell an upstream who is calling: first everything that the client sent under
+//! their names is removed, then they are set from the facts. Pure.
+
+mod encode;
+mod render;
+mod settings;
+mod strip;
+
+pub use render::{Rendered, TooLarge};
+pub use settings::IdentitySettings;
+
+use http::HeaderName;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The settings, made ready once at load.
+#[derive(Debug)]
+pub struct Identity {
+    settings: IdentitySettings,
+    /// The prefix in lower case with `_` and `.` read as `-`.
+    folded_prefix: Box<[u8]>,
+    /// Tells what one `Identity` rendered from what another did.
+    generation: u64,
+}
+
+static GENERATIONS: AtomicU64 = AtomicU64::new(0);
+
+impl Identity {
+    pub fn new(settings: IdentitySettings) -> Self {
+        let folded_prefix = settings.prefix.bytes().map(strip::fold).collect();
+        Self { settings, folded_prefix, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// The header that carries a claim: the prefix, then the names on the claim's path, each part
+    /// with a capital, `_` and `.` read as `-`. `None` where that is no header name.
+    ///
+    /// `extension_field` → `X-Introspected-Extension-Field`
+    pub fn header_name(prefix: &str, steps: &[String]) -> Option<String> {
+        let parts = steps.iter().flat_map(|step| step.split(['_', '.', '-'])).map(|part| {
+            let (first, rest) = part.split_at_checked(1).unwrap_or((part, ""));
+            first.to_ascii_uppercase() + rest
+        });
+        let name = prefix.to_owned() + &parts.collect::<Vec<_>>().join("-");
+        let sound = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        (sound && HeaderName::try_from(name.as_str()).is_ok()).then_some(name)
+    }
+}

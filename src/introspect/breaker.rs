@@ -1,0 +1,131 @@
+//! A circuit breaker: consecutive failures open it, and one probe closes it again.
+
+use super::BreakerSettings;
+use crate::clock::millis;
+use parking_lot::Mutex;
+use std::time::Duration;
+
+/// Told of every outcome; asked before every call. Times are milliseconds of one monotonic clock.
+#[derive(Debug)]
+pub struct Breaker {
+    settings: BreakerSettings,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CircuitState {
+    Closed,
+    /// One probe is on its way.
+    HalfOpen,
+    Open,
+}
+
+#[derive(Debug)]
+struct State {
+    circuit: CircuitState,
+    failures: u32,
+    /// When a probe may go; after that, when another may, should the first one never report back.
+    probe_at: u64,
+}
+
+impl Breaker {
+    pub fn new(settings: BreakerSettings) -> Self {
+        Self { settings, state: Mutex::new(State { circuit: CircuitState::Closed, failures: 0, probe_at: 0 }) }
+    }
+
+    /// Whether a call may go now; if not, after what time one may.
+    pub fn admit(&self, now: u64) -> Result<(), Duration> {
+        let mut state = self.state.lock();
+        match state.circuit {
+            CircuitState::Closed => Ok(()),
+            CircuitState::Open | CircuitState::HalfOpen if now >= state.probe_at => {
+                state.circuit = CircuitState::HalfOpen;
+                state.probe_at = now + millis(self.settings.open_for);
+                Ok(())
+            }
+            CircuitState::Open | CircuitState::HalfOpen => Err(Duration::from_millis(state.probe_at - now)),
+        }
+    }
+
+    /// The server answered, whatever it said.
+    pub fn succeeded(&self) {
+        let mut state = self.state.lock();
+        state.circuit = CircuitState::Closed;
+        state.failures = 0;
+    }
+
+    /// The server is in trouble. A probe's failure opens the circuit again at once.
+    pub fn failed(&self, now: u64) {
+        let mut state = self.state.lock();
+        state.failures = state.failures.saturating_add(1);
+        let probe = state.circuit == CircuitState::HalfOpen;
+        if probe || state.circuit == CircuitState::Closed && state.failures >= self.settings.failures {
+            state.circuit = CircuitState::Open;
+            state.probe_at = now + millis(self.settings.open_for);
+        }
+    }
+
+    pub fn state(&self) -> CircuitState {
+        self.state.lock().circuit
+    }
+}
+
+impl CircuitState {
+    /// The value of `circuit_state`.
+    pub fn gauge(self) -> i64 {
+        match self {
+            Self::Closed => 0,
+            Self::HalfOpen => 1,
+            Self::Open => 2,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::Open => "open",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaker() -> Breaker {
+        Breaker::new(BreakerSettings { failures: 3, open_for: Duration::from_secs(5) })
+    }
+
+    #[test]
+    fn consecutive_failures_open_it_and_one_probe_closes_it() {
+        let breaker = breaker();
+        for _ in 0..2 {
+            breaker.failed(0);
+        }
+        breaker.succeeded();
+        for _ in 0..2 {
+            breaker.failed(0);
+        }
+        assert_eq!((breaker.state(), breaker.admit(0)), (CircuitState::Closed, Ok(())));
+        breaker.failed(0);
+        assert_eq!((breaker.state(), breaker.admit(1000)), (CircuitState::Open, Err(Duration::from_secs(4))));
+        assert_eq!(breaker.admit(5000), Ok(()));
+        assert_eq!((breaker.state(), breaker.admit(5001)), (CircuitState::HalfOpen, Err(Duration::from_millis(4999))));
+        breaker.succeeded();
+        assert_eq!((breaker.state(), breaker.admit(5002)), (CircuitState::Closed, Ok(())));
+    }
+
+    #[test]
+    fn a_failed_probe_opens_it_again_and_a_lost_one_is_replaced() {
+        let breaker = breaker();
+        for _ in 0..3 {
+            breaker.failed(0);
+        }
+        assert_eq!(breaker.admit(5000), Ok(()));
+        breaker.failed(5100);
+        assert_eq!(breaker.admit(5200), Err(Duration::from_millis(4900)));
+        assert_eq!(breaker.admit(10_100), Ok(()));
+        assert_eq!(breaker.admit(15_100), Ok(()), "the probe never reported back");
+    }
+}

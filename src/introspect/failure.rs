@@ -1,0 +1,78 @@
+//! Why nobody knows what a token is worth. None of these says anything about the token.
+
+use crate::deny::{Denial, Reason};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A failed introspection; cheap to share among all requests that waited for it.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub retry_after: Option<Duration>,
+    /// Safe and sensible to try again at once: no connection, 502, 503, 504.
+    pub transient: bool,
+    /// For the operator: what was being done, what happened, what to do about it. Free of tokens
+    /// and secrets.
+    pub detail: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// No connection, or a 5xx.
+    Unavailable,
+    Timeout,
+    /// 429.
+    Throttled,
+    /// Anything that is no answer.
+    BadResponse,
+    /// Our own credentials are refused.
+    RejectedUs,
+    CircuitOpen,
+    /// No turn within the time-out.
+    Overloaded,
+}
+
+impl Failure {
+    pub fn new(kind: FailureKind, detail: impl Into<Arc<str>>) -> Self {
+        Self { kind, retry_after: None, transient: false, detail: detail.into() }
+    }
+
+    /// Whether the server itself is in trouble. A client must not be able to open the circuit
+    /// with garbage tokens, nor an operator with a wrong password.
+    pub fn counts_for_breaker(&self) -> bool {
+        matches!(self.kind, FailureKind::Unavailable | FailureKind::Timeout | FailureKind::Throttled)
+    }
+}
+
+impl FailureKind {
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Unavailable => Reason::AsUnavailable,
+            Self::Timeout => Reason::AsTimeout,
+            Self::Throttled => Reason::AsThrottled,
+            Self::BadResponse => Reason::AsBadResponse,
+            Self::RejectedUs => Reason::AsRejectedUs,
+            Self::CircuitOpen => Reason::AsCircuitOpen,
+            Self::Overloaded => Reason::AsOverloaded,
+        }
+    }
+
+    /// The word in `introspections_total{result}`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Throttled => "throttled",
+            Self::BadResponse => "bad_response",
+            Self::RejectedUs => "rejected_us",
+            Self::CircuitOpen => "circuit_open",
+            Self::Overloaded => "overloaded",
+        }
+    }
+}
+
+impl From<Failure> for Denial {
+    fn from(failure: Failure) -> Self {
+        Self { retry_after: failure.retry_after, ..Self::because(failure.kind.reason()) }
+    }
+}

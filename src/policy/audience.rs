@@ -1,0 +1,12 @@
+//! `aud`: when a route names audiences, a token without any is for somebody else.
+
+use crate::deny::{Denial, Reason};
+use crate::token::ActiveFacts;
+
+pub fn check(facts: &ActiveFacts, wanted: &[String]) -> Result<(), Denial> {
+    if wanted.is_empty() || facts.audience.iter().any(|audience| wanted.iter().any(|wanted| **wanted == **audience)) {
+        Ok(())
+    } else {
+        Err(Denial::because(Reason::Audience))
+    }
+}

@@ -1,0 +1,103 @@
+//! One request and its response, from the first phase to the last.
+
+use super::Destination;
+use super::trace::TraceContext;
+use crate::assemble::{Process, Runtime};
+use crate::clock::Now;
+use crate::deny::Reason;
+use crate::gate::{Route, Trail};
+use crate::identity::Rendered;
+use crate::policy::Permit;
+use crate::request::Forwarded;
+use http::StatusCode;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub struct Exchange {
+    pub process: Arc<Process>,
+    /// The configuration that this request began with; a reload changes nothing for it.
+    pub runtime: Arc<Runtime>,
+    pub began: Now,
+    pub request_id: String,
+    pub trace: TraceContext,
+    pub client_ip: Option<IpAddr>,
+    pub trusted_peer: bool,
+    pub forwarded: Forwarded,
+    pub host: String,
+    /// In normal form, and the query as it came; empty until they were read.
+    pub path: String,
+    pub query: Option<String>,
+    pub route: Option<Arc<Route<Destination>>>,
+    pub trail: Trail,
+    pub permit: Option<Permit>,
+    pub identity: Option<Arc<Rendered>>,
+    pub reason: Option<Reason>,
+    pub upstream: UpstreamTrail,
+    _in_flight: InFlight,
+}
+
+/// What happened on the upstream's side.
+#[derive(Default)]
+pub struct UpstreamTrail {
+    pub turn: usize,
+    pub attempts: usize,
+    pub server: Option<Arc<str>>,
+    pub host: Option<Arc<str>>,
+    pub began: Option<Now>,
+    pub answered: Option<(Now, StatusCode)>,
+}
+
+impl Exchange {
+    pub fn begin(process: &Arc<Process>) -> Self {
+        Self {
+            runtime: process.runtime.load_full(),
+            began: process.parts.clock.now(),
+            request_id: String::new(),
+            trace: TraceContext::default(),
+            client_ip: None,
+            trusted_peer: false,
+            forwarded: Forwarded::default(),
+            host: String::new(),
+            path: String::new(),
+            query: None,
+            route: None,
+            trail: Trail::default(),
+            permit: None,
+            identity: None,
+            reason: None,
+            upstream: UpstreamTrail::default(),
+            _in_flight: InFlight::begin(process),
+            process: process.clone(),
+        }
+    }
+
+    pub fn upstream_answered(&mut self, status: StatusCode) {
+        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+            self.upstream.answered = Some((self.process.parts.clock.now(), status));
+        }
+    }
+
+    pub fn upstream_is_up(&self, up: bool) {
+        if let (Some(route), Some(server)) = (&self.route, &self.upstream.server) {
+            let upstream = &route.leads_to.upstream.settings.name;
+            self.process.parts.metrics.upstream_up.with_label_values(&[upstream, server]).set(up.into());
+        }
+    }
+}
+
+/// Counts requests in flight, for a graceful stop.
+struct InFlight(Arc<AtomicUsize>);
+
+impl InFlight {
+    fn begin(process: &Process) -> Self {
+        process.in_flight.fetch_add(1, Ordering::SeqCst);
+        Self(process.in_flight.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,108 @@
+//! Who the client is, and what it asked for, when proxies stand in between. What an untrusted
+//! peer says of others is replaced.
+
+use crate::request::Forwarded;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What the connection and the headers together say of the client.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The nearest address that is not a trusted proxy's.
+    pub client_ip: Option<IpAddr>,
+    pub trusted_peer: bool,
+    pub forwarded: Forwarded,
+}
+
+impl Origin {
+    /// `peer` is `None` on a Unix socket, whose other end is on this machine and trusted only when
+    /// loopback addresses are.
+    pub fn of(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address.to_canonical()));
+        let trusted_peer = is_trusted(peer.unwrap_or(IpAddr::from([127, 0, 0, 1])));
+        let shown = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_canonical().to_string());
+        let host = text(headers.get(header::HOST)).unwrap_or_default();
+        if !trusted_peer {
+            let forwarded = Forwarded { chain: shown, host, proto: "http".to_owned() };
+            return Self { client_ip: peer.map(|peer| peer.to_canonical()), trusted_peer, forwarded };
+        }
+        let lines = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok());
+        let chain: Vec<String> =
+            lines.flat_map(|line| line.split(',')).map(|address| address.trim().to_owned()).filter(|address| !address.is_empty()).collect();
+        let mut client_ip = peer.map(|peer| peer.to_canonical());
+        for address in chain.iter().rev() {
+            let Some(address) = address_of(address) else { break };
+            client_ip = Some(address);
+            if !is_trusted(address) {
+                break;
+            }
+        }
+        let forwarded = Forwarded {
+            chain: chain.into_iter().chain([shown]).collect::<Vec<_>>().join(", "),
+            host: text(headers.get(X_FORWARDED_HOST)).unwrap_or(host),
+            proto: text(headers.get(X_FORWARDED_PROTO))
+                .filter(|proto| proto == "https" || proto == "http")
+                .unwrap_or_else(|| "http".to_owned()),
+        };
+        Self { client_ip, trusted_peer, forwarded }
+    }
+}
+
+/// An address, perhaps with a port, as proxies write it.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.split(']').next());
+    let parsed = bare.unwrap_or(text).parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()));
+    parsed.map(|address: IpAddr| address.to_canonical())
+}
+
+fn text(value: Option<&HeaderValue>) -> Option<String> {
+    value.and_then(|value| value.to_str().ok()).map(str::to_owned).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(peer: &str, headers: &[(&'static str, &str)], trusted: &[&str]) -> Origin {
+        let headers =
+            headers.iter().filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::try_from(*value).ok()?))).collect();
+        let trusted: Vec<IpNet> = trusted.iter().filter_map(|net| net.parse().ok()).collect();
+        Origin::of(peer.parse().ok(), &headers, &trusted)
+    }
+
+    const CLAIMS: &[(&str, &str)] = &[
+        ("host", "gateway"),
+        ("x-forwarded-for", "6.6.6.6, 9.9.9.9, 10.0.0.2"),
+        ("x-forwarded-host", "api.example.com"),
+        ("x-forwarded-proto", "https"),
+    ];
+
+    #[test]
+    fn an_untrusted_peer_is_not_believed() {
+        let origin = origin("1.2.3.4", CLAIMS, &["10.0.0.0/8"]);
+        assert_eq!(origin.client_ip, "1.2.3.4".parse().ok());
+        assert_eq!(origin.forwarded, Forwarded { chain: "1.2.3.4".into(), host: "gateway".into(), proto: "http".into() });
+    }
+
+    #[test]
+    fn a_trusted_chain_is_followed_to_the_first_stranger() {
+        let origin = origin("10.0.0.1", CLAIMS, &["10.0.0.0/8"]);
+        assert_eq!(origin.client_ip, "9.9.9.9".parse().ok());
+        assert_eq!(
+            origin.forwarded,
+            Forwarded { chain: "6.6.6.6, 9.9.9.9, 10.0.0.2, 10.0.0.1".into(), host: "api.example.com".into(), proto: "https".into() }
+        );
+    }
+
+    #[test]
+    fn odd_addresses_end_the_chain() {
+        let origin =
+            origin("::ffff:10.0.0.1", &[("x-forwarded-for", "6.6.6.6, nonsense, [2001:db8::1]:80")], &["10.0.0.0/8", "2001:db8::/32"]);
+        assert_eq!(origin.client_ip, "2001:db8::1".parse().ok());
+    }
+}

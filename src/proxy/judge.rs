@@ -1,0 +1,63 @@
+//! From pingora's request to the gate's question, and its answer kept for the later phases.
+
+use super::exchange::Exchange;
+use super::forwarded::Origin;
+use super::hygiene;
+use super::trace::{TraceContext, request_id};
+use crate::deny::{Denial, Reason};
+use crate::policy::Admission;
+use crate::request::RequestView;
+use crate::route::{Target, host_of, normalise};
+use http::header;
+use pingora_proxy::Session;
+
+/// Decides, and keeps in `exchange` what the later phases need.
+pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(), Denial> {
+    let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+    let clean = hygiene::check(session.req_header(), || raw_headers(session));
+    let request = session.req_header();
+
+    let Origin { client_ip, trusted_peer, forwarded } = Origin::of(peer, &request.headers, &exchange.runtime.trusted_proxies);
+    exchange.request_id = request_id(&request.headers);
+    exchange.trace = TraceContext::of(&request.headers);
+    exchange.client_ip = client_ip;
+    exchange.trusted_peer = trusted_peer;
+    exchange.forwarded = forwarded;
+    exchange.host = host(request);
+    clean?;
+    let Target { path, query } = normalise(request.raw_path()).map_err(|why| Denial::with_detail(Reason::BadRequest, why.sentence()))?;
+    exchange.path = path.into_owned();
+    exchange.query = query.map(str::to_owned);
+
+    let view = RequestView {
+        method: &request.method,
+        host: &exchange.host,
+        path: &exchange.path,
+        query: exchange.query.as_deref(),
+        headers: &request.headers,
+        forwarded: &exchange.forwarded,
+    };
+    let decision = exchange.runtime.gate.check(&view).await;
+    exchange.route = decision.route;
+    exchange.trail = decision.trail;
+    let permit = decision.outcome?;
+    if permit.admission() == Admission::Identified {
+        let entry = exchange.trail.entry.as_ref().ok_or(Denial::because(Reason::AsUnavailable))?;
+        let headers = entry.headers(&exchange.runtime.identity).map_err(|_| Denial::because(Reason::IdentityTooLarge))?;
+        exchange.identity = Some(headers);
+    }
+    exchange.permit = Some(permit);
+    Ok(())
+}
+
+/// The host that routes are matched by: of the absolute target, which equals `Host` by now, or of
+/// `Host`.
+fn host(request: &pingora_http::RequestHeader) -> String {
+    let authority = request.uri.authority().map(http::uri::Authority::as_str);
+    let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host_of(host.or(authority).unwrap_or_default())
+}
+
+fn raw_headers(session: &Session) -> Vec<u8> {
+    session.as_downstream().as_http1().map(|http1| http1.get_headers_raw_bytes().to_vec()).unwrap_or_default()
+}

@@ -1,0 +1,44 @@
+//! What the gate sees of a request. It knows no proxy, so that the gate is tested without a socket.
+
+use http::{HeaderMap, HeaderValue, Method, header};
+
+/// A request, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView<'r> {
+    pub method: &'r Method,
+    /// In lower case, without port and final dot; empty when the client sent none.
+    pub host: &'r str,
+    /// In normal form.
+    pub path: &'r str,
+    pub query: Option<&'r str>,
+    pub headers: &'r HeaderMap,
+    /// What the authorization server may be told of the client's own request.
+    pub forwarded: &'r Forwarded,
+}
+
+/// The client's request as it was made, from the connection and from trusted proxies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// `X-Forwarded-For`: the trusted chain, then the peer.
+    pub chain: String,
+    pub host: String,
+    pub proto: String,
+}
+
+impl RequestView<'_> {
+    /// A CORS preflight: `OPTIONS` with `Origin` and `Access-Control-Request-Method` (Fetch §3.2.2);
+    /// gives the method that is asked for.
+    pub fn preflight_for(&self) -> Option<Method> {
+        if self.method != Method::OPTIONS || !self.headers.contains_key(header::ORIGIN) {
+            return None;
+        }
+        let method = self.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+        Method::from_bytes(method.as_bytes()).ok()
+    }
+
+    /// The members of a header that is a comma-separated list, over all its lines.
+    pub fn list<'h>(&'h self, name: &header::HeaderName) -> impl Iterator<Item = &'h [u8]> {
+        let lines = self.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        lines.flat_map(|line| line.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+    }
+}

@@ -1,0 +1,183 @@
+//! The pingora server: listeners, services, shutdown.
+
+use crate::admin::Admin;
+use crate::assemble::Process;
+use crate::config::{Listen, Settings};
+use crate::proxy::Proxy;
+use crate::reload::Reload;
+use crate::upstream::{Upstream, keep_resolving};
+use async_trait::async_trait;
+use pingora_core::apps::http_app::HttpServer;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::server::{RunArgs, Server, ShutdownWatch};
+use pingora_core::services::background::{BackgroundService, background_service};
+use pingora_core::services::listening::Service;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}: {source}; another program may hold it, or it needs a permission")]
+    Listen { address: String, source: io::Error },
+}
+
+/// Runs until it is told to stop. `reload` is absent in the demo.
+pub fn run(
+    process: Arc<Process>,
+    reload: Option<Reload>,
+    more: Vec<Box<dyn pingora_core::services::ServiceWithDependents>>,
+) -> Result<(), StartError> {
+    let settings = process.runtime.load().settings.clone();
+    try_listeners(&settings)?;
+
+    let seconds = settings.shutdown_timeout.as_secs() + 1;
+    let conf = ServerConf {
+        threads: settings.threads,
+        // a bound for the case that the drain below does not end the process first
+        grace_period_seconds: Some(seconds),
+        graceful_shutdown_timeout_seconds: Some(0),
+        upstream_keepalive_pool_size: 1024,
+        ..ServerConf::default()
+    };
+    let mut server = Server::new_with_opt_and_conf(None, conf);
+    server.bootstrap();
+
+    let mut proxy = pingora_proxy::http_proxy_service_with_name(&server.configuration, Proxy::new(process.clone()), "proxy");
+    for listener in &settings.listeners {
+        match listener {
+            Listen::Tcp(address) => proxy.add_tcp(&address.to_string()),
+            Listen::Unix(path) => proxy.add_uds(&path.to_string_lossy(), None),
+        }
+    }
+    server.add_service(proxy);
+    if let Some(address) = settings.admin.address {
+        let mut admin = Service::new("admin".to_owned(), HttpServer::new_app(Admin::new(process.clone())));
+        admin.threads = Some(1);
+        admin.add_tcp(&address.to_string());
+        server.add_service(admin);
+    }
+    if let Some(reload) = reload {
+        server.add_service(background_service("reload", reload));
+    }
+    server.add_services(more);
+    server.add_service(background_service("names", Names(process.clone())));
+    server.add_service(background_service("readiness", Readiness(process.clone())));
+    server.add_service(background_service("drain", Drain(process)));
+    server.run(RunArgs::default());
+    Ok(())
+}
+
+/// Finds out before anything starts, and in words, what would fail inside the server.
+fn try_listeners(settings: &Settings) -> Result<(), StartError> {
+    let tcp = settings.listeners.iter().filter_map(|listener| match listener {
+        Listen::Tcp(address) => Some(*address),
+        Listen::Unix(_) => None,
+    });
+    for address in tcp.chain(settings.admin.address) {
+        TcpListener::bind(address).map_err(|source| StartError::Listen { address: address.to_string(), source })?;
+    }
+    for listener in &settings.listeners {
+        if let Listen::Unix(path) = listener {
+            try_unix(path).map_err(|source| StartError::Listen { address: format!("unix:{}", path.display()), source })?;
+        }
+    }
+    Ok(())
+}
+
+/// A socket file that nobody listens on any more is left over from an earlier run and removed.
+fn try_unix(path: &Path) -> io::Result<()> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => Err(io::ErrorKind::AlreadyExists.into()),
+        Ok(_) => std::fs::remove_file(path),
+        Err(_) => std::os::unix::net::UnixListener::bind(path).and_then(|_| std::fs::remove_file(path)),
+    }
+}
+
+/// Keeps upstream names resolved.
+struct Names(Arc<Process>);
+
+#[async_trait]
+impl BackgroundService for Names {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let upstreams = || -> Vec<Arc<Upstream>> { self.0.runtime.load().upstreams.clone() };
+        tokio::select! {
+            _ = shutdown.changed() => {}
+            () = keep_resolving(upstreams) => {}
+        }
+    }
+}
+
+/// Says ready when every listener takes connections, and not ready once a stop has begun.
+struct Readiness(Arc<Process>);
+
+#[async_trait]
+impl BackgroundService for Readiness {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let settings = self.0.runtime.load().settings.clone();
+        for listener in &settings.listeners {
+            while !is_open(listener).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        self.0.ready.store(true, Ordering::SeqCst);
+        tracing::info!(listeners = ?settings.listeners, admin = ?settings.admin.address, version = env!("CARGO_PKG_VERSION"), "ready");
+        let _ = shutdown.changed().await;
+        self.0.ready.store(false, Ordering::SeqCst);
+    }
+}
+
+async fn is_open(listener: &Listen) -> bool {
+    match listener {
+        Listen::Tcp(address) => {
+            let mut address = *address;
+            if address.ip().is_unspecified() {
+                let loopback = if address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+                address.set_ip(loopback.parse().map_or(address.ip(), |loopback: SocketAddr| loopback.ip()));
+            }
+            tokio::net::TcpStream::connect(address).await.is_ok()
+        }
+        Listen::Unix(path) => tokio::net::UnixStream::connect(path).await.is_ok(),
+    }
+}
+
+/// Ends the process as soon as no request is in flight, and after `shutdown_timeout` at the latest.
+struct Drain(Arc<Process>);
+
+#[async_trait]
+impl BackgroundService for Drain {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        if shutdown.changed().await.is_err() {
+            return;
+        }
+        let limit = self.0.runtime.load().settings.shutdown_timeout;
+        tracing::info!(in_flight = self.0.in_flight.load(Ordering::SeqCst), ?limit, "stopping: requests in flight may finish");
+        let drained = tokio::time::timeout(limit, self.idle()).await.is_ok();
+        let left = self.0.in_flight.load(Ordering::SeqCst);
+        if drained {
+            tracing::info!("stopped");
+        } else {
+            tracing::warn!(in_flight = left, "stopped at shutdown_timeout; requests in flight were cut off");
+        }
+        self.0.access_log.finish();
+        std::process::exit(0);
+    }
+}
+
+impl Drain {
+    /// Nothing in flight, twice in a row: a connection that was accepted just now gets its turn.
+    async fn idle(&self) {
+        let mut quiet = 0;
+        while quiet < 2 {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            quiet = if self.0.in_flight.load(Ordering::SeqCst) == 0 { quiet + 1 } else { 0 };
+        }
+    }
+}

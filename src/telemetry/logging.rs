@@ -1,0 +1,41 @@
+//! The operational log, on standard error. Libraries are held to warnings at every level: their
+//! finer lines print headers, and headers hold tokens.
+
+use crate::config::{LogFormat, LogSettings};
+use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::Handle;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+type Output = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Level and format can be changed while the program runs.
+#[derive(Clone)]
+pub struct Logging(Handle<Output, Registry>);
+
+/// Starts logging for the whole process.
+pub fn start(settings: &LogSettings) -> Logging {
+    let (layer, handle) = reload::Layer::new(output(settings));
+    // a second start in one process (tests) keeps the first
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+    let _ = tracing_log::LogTracer::builder().with_max_level(log::LevelFilter::Warn).init();
+    Logging(handle)
+}
+
+impl Logging {
+    pub fn change(&self, settings: &LogSettings) {
+        let _ = self.0.reload(output(settings));
+    }
+}
+
+fn output(settings: &LogSettings) -> Output {
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines: Output = match settings.format {
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+    };
+    let others = LevelFilter::from_level(settings.level.min(Level::WARN));
+    lines.with_filter(Targets::new().with_default(others).with_target("introgate", settings.level)).boxed()
+}

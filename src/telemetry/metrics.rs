@@ -1,0 +1,168 @@
+//! Every metric, in one table. Labels are bounded: names from the configuration, closed sets, and
+//! never a token, a subject, a client id or a raw path.
+
+use prometheus::{
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+pub struct Metrics {
+    registry: Registry,
+    pub requests: IntCounterVec,
+    pub request_duration: HistogramVec,
+    pub decisions: IntCounterVec,
+    pub introspections: IntCounterVec,
+    pub introspection_duration: HistogramVec,
+    pub introspections_in_flight: IntGaugeVec,
+    pub introspections_coalesced: IntCounterVec,
+    pub introspection_retries: IntCounterVec,
+    pub circuit_state: IntGaugeVec,
+    pub cache_requests: IntCounterVec,
+    pub cache_entries: IntGaugeVec,
+    pub cache_evictions: IntCounterVec,
+    pub stale_served: IntCounterVec,
+    pub upstream_requests: IntCounterVec,
+    pub upstream_up: IntGaugeVec,
+    pub config_reloads: IntCounterVec,
+    pub config_last_reload_success: IntGauge,
+    pub config_last_reload_timestamp: Gauge,
+    pub log_lines_dropped: IntGauge,
+}
+
+/// Upper bounds in seconds: a cached decision takes microseconds, an upstream up to a minute.
+const REQUEST_BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const INTROSPECTION_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+impl Metrics {
+    /// Registers everything. An error means that two metrics have one name, which is a mistake in
+    /// this file.
+    pub fn new() -> prometheus::Result<Self> {
+        let table = Table(Registry::new());
+        let metrics = Self {
+            requests: table.counters("requests_total", "Requests by route, method and status code.", &["route", "method", "code"])?,
+            request_duration: table.histograms(
+                "request_duration_seconds",
+                "From a request's header to the end of its response.",
+                &["route"],
+                REQUEST_BUCKETS,
+            )?,
+            decisions: table.counters("decisions_total", "What the gate decided, and why not.", &["route", "decision", "reason"])?,
+            introspections: table.counters("introspections_total", "Questions put to an authorization server.", &["server", "result"])?,
+            introspection_duration: table.histograms(
+                "introspection_duration_seconds",
+                "How long an authorization server took to answer, all attempts included.",
+                &["server"],
+                INTROSPECTION_BUCKETS,
+            )?,
+            introspections_in_flight: table.gauges("introspections_in_flight", "Questions that wait for an answer.", &["server"])?,
+            introspections_coalesced: table.counters(
+                "introspections_coalesced_total",
+                "Requests that shared another one's introspection.",
+                &["server"],
+            )?,
+            introspection_retries: table.counters("introspection_retries_total", "Repeated attempts.", &["server"])?,
+            circuit_state: table.gauges("circuit_state", "0 closed, 1 half-open, 2 open.", &["server"])?,
+            cache_requests: table.counters("cache_requests_total", "Look-ups by cache and result.", &["cache", "result"])?,
+            cache_entries: table.gauges("cache_entries", "Answers held.", &["cache"])?,
+            cache_evictions: table.counters("cache_evictions_total", "Answers dropped before their time.", &["cache", "reason"])?,
+            stale_served: table.counters(
+                "stale_served_total",
+                "Requests decided by an answer past its ttl, since the server failed.",
+                &["route"],
+            )?,
+            upstream_requests: table.counters(
+                "upstream_requests_total",
+                "Responses by upstream and status code.",
+                &["upstream", "code"],
+            )?,
+            upstream_up: table.gauges("upstream_up", "1: the last connection succeeded, 0: it failed.", &["upstream", "server"])?,
+            config_reloads: table.counters("config_reloads_total", "Reloads of the configuration.", &["result"])?,
+            config_last_reload_success: table.gauge("config_last_reload_success", "1: the configuration in force is the newest one.")?,
+            config_last_reload_timestamp: table.seconds(
+                "config_last_reload_timestamp_seconds",
+                "When the configuration in force was loaded, in seconds since the Unix epoch.",
+            )?,
+            log_lines_dropped: table.gauge("log_lines_dropped", "Log lines lost since their reader was too slow.")?,
+            registry: table.0,
+        };
+        let build = metrics.registry_gauges("build_info", "Always 1.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(metrics)
+    }
+
+    /// Prometheus text format.
+    pub fn text(&self) -> String {
+        let mut text = Vec::new();
+        // writing to memory does not fail; an unencodable family would be left out
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    pub fn request_duration_of(&self, route: &str) -> Histogram {
+        self.request_duration.with_label_values(&[route])
+    }
+
+    fn registry_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        Table(self.registry.clone()).gauges(name, help, labels)
+    }
+}
+
+struct Table(Registry);
+
+impl Table {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.keep(IntCounterVec::new(options(name, help), labels)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.keep(IntGaugeVec::new(options(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.keep(IntGauge::with_opts(options(name, help))?)
+    }
+
+    fn seconds(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.keep(Gauge::with_opts(options(name, help))?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> prometheus::Result<HistogramVec> {
+        let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
+        self.keep(HistogramVec::new(options, labels)?)
+    }
+
+    fn keep<C: prometheus::core::Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
+        self.0.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("introgate")
+}
+
+/// The method as a label: a client cannot make new ones.
+pub fn method_label(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "PATCH" => "PATCH",
+        "OPTIONS" => "OPTIONS",
+        "TRACE" => "TRACE",
+        "CONNECT" => "CONNECT",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_name_of_its_own() {
+        let text = Metrics::new().map(|metrics| metrics.text());
+        assert!(text.is_ok_and(|text| text.contains(concat!("introgate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"))));
+    }
+}

@@ -1,0 +1,14 @@
+//! What an operator sees: metrics, log lines, the access log. One struct for each event, so that
+//! its log line and its metric cannot drift apart.
+
+mod access;
+mod events;
+mod logging;
+mod metrics;
+mod occasionally;
+
+pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
+pub use events::{Introspected, Reloaded};
+pub use logging::{Logging, start};
+pub use metrics::{Metrics, method_label};
+pub use occasionally::Occasionally;
