@@ -1,5 +1,0 @@
-//! stub
-use std::process::ExitCode;
-pub fn demo() -> ExitCode {
-    ExitCode::SUCCESS
-}

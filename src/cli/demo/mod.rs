@@ -1,0 +1,110 @@
+//! `introgate demo`: a complete setup on loopback in one process, to be tried with curl.
+
+mod authorization_server;
+mod echo;
+
+use super::{USAGE, run};
+use crate::config::{self, Loaded};
+use crate::{server, telemetry};
+use authorization_server::DemoServer;
+use echo::Echo;
+use pingora_core::apps::http_app::HttpServer;
+use pingora_core::services::ServiceWithDependents;
+use pingora_core::services::listening::Service;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The demo's own configuration; a good one to start from.
+const CONFIGURATION: &str = include_str!("gateway.yaml");
+
+pub fn demo() -> ExitCode {
+    let Some([gateway, admin, authorization_server, upstream]) = ports() else {
+        eprintln!("introgate: no free ports on 127.0.0.1");
+        return ExitCode::FAILURE;
+    };
+    let port = |name: &str| match name {
+        "GATEWAY_PORT" => Some(gateway.to_string()),
+        "ADMIN_PORT" => Some(admin.to_string()),
+        "AUTHORIZATION_SERVER_PORT" => Some(authorization_server.to_string()),
+        "UPSTREAM_PORT" => Some(upstream.to_string()),
+        _ => None,
+    };
+    let Loaded { settings, problems, redacted, .. } = config::parse(CONFIGURATION, Path::new("demo.yaml"), &port);
+    let Some(settings) = settings else {
+        for problem in problems {
+            eprintln!("{}", problem.at(Path::new("demo.yaml")));
+        }
+        return ExitCode::from(USAGE);
+    };
+    telemetry::start(&settings.log);
+    let process = match run::process(settings, redacted) {
+        Ok(process) => Arc::new(process),
+        Err(error) => {
+            eprintln!("introgate: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let clock = process.parts.clock.clone();
+    introduce(gateway, admin, authorization_server);
+    let services = vec![
+        service("demo authorization server", DemoServer::new(clock), authorization_server),
+        service("demo upstream", Echo, upstream),
+    ];
+    run::finish(server::run(process, None, services))
+}
+
+fn service<A>(name: &str, app: A, port: u16) -> Box<dyn ServiceWithDependents>
+where
+    A: pingora_core::apps::http_app::ServeHttp + Send + Sync + 'static,
+{
+    let mut service = Service::new(name.to_owned(), HttpServer::new_app(app));
+    service.threads = Some(1);
+    service.add_tcp(&format!("127.0.0.1:{port}"));
+    Box::new(service)
+}
+
+/// The usual ports, and others where those are taken.
+fn ports() -> Option<[u16; 4]> {
+    // held together until all are known, so that no two are the same
+    let held: Vec<TcpListener> = [8080, 9901, 9002, 9003]
+        .into_iter()
+        .map(|port| TcpListener::bind(("127.0.0.1", port)).or_else(|_| TcpListener::bind(("127.0.0.1", 0))))
+        .collect::<Result<_, _>>()
+        .ok()?;
+    let ports: Vec<u16> = held.iter().filter_map(|listener| Some(listener.local_addr().ok()?.port())).collect();
+    ports.try_into().ok()
+}
+
+fn introduce(gateway: u16, admin: u16, authorization_server: u16) {
+    println!(
+        "\
+A gateway, an authorization server and a service run on this machine now. Try, in another terminal:
+
+  # nobody gets in without a token: 401
+  curl -i http://127.0.0.1:{gateway}/items
+  # an active token: the service shows what it got, X-Introspected-* headers and no Authorization
+  curl -i -H 'Authorization: Bearer demo-active' http://127.0.0.1:{gateway}/items
+  # a client cannot forge an identity, in whatever spelling
+  curl -i -H 'Authorization: Bearer demo-active' -H 'X_Introspected_Sub: admin' http://127.0.0.1:{gateway}/items
+  # a narrow token may read, but not write: 200, then 403 insufficient_scope
+  curl -i -H 'Authorization: Bearer demo-narrow' http://127.0.0.1:{gateway}/items
+  curl -i -H 'Authorization: Bearer demo-narrow' -d name=new http://127.0.0.1:{gateway}/items
+  # expired, revoked, issued for another service: 401
+  curl -i -H 'Authorization: Bearer demo-expired' http://127.0.0.1:{gateway}/items
+  curl -i -H 'Authorization: Bearer demo-revoked' http://127.0.0.1:{gateway}/items
+  curl -i -H 'Authorization: Bearer demo-other-audience' http://127.0.0.1:{gateway}/items
+  # revoke the good one; within five seconds, the demo's ttl, it is refused
+  curl -i -u demo-gateway:demo-secret -d token=demo-active http://127.0.0.1:{authorization_server}/revoke
+  # what the authorization server says itself (RFC 7662)
+  curl -i -u demo-gateway:demo-secret -d token=demo-narrow http://127.0.0.1:{authorization_server}/introspect
+  # an open page, and the operator's view
+  curl -i http://127.0.0.1:{gateway}/public/hello
+  curl http://127.0.0.1:{admin}/api/status
+  curl http://127.0.0.1:{admin}/metrics
+
+Ctrl-C ends it. What follows is the access log.
+"
+    );
+}
