@@ -4,10 +4,11 @@ pub mod cache {
     pub use settings::CacheSettings;
 }
 pub mod clock;
-pub mod config {
-    mod settings;
-    pub use settings::*;
+pub mod cli {
+    pub mod check;
+    pub mod schema;
 }
+pub mod config;
 pub mod extract {
     mod settings;
     pub use settings::*;

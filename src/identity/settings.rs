@@ -12,3 +12,12 @@ pub struct IdentitySettings {
     /// Forward the whole answer, base64url(JSON).
     pub all_claims: bool,
 }
+
+/// What a claim's header is called behind the prefix, in lower case: `extension_field` gives
+/// `extension-field`, `realm_access.roles` gives `realm-access-roles`. `None`: no header can be
+/// called so.
+pub fn header_suffix(claim: &ClaimPath) -> Option<String> {
+    let name = claim.steps().join("-").to_ascii_lowercase().replace(['_', '.', ':', '/'], "-");
+    let valid = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && name.bytes().any(|b| b.is_ascii_alphanumeric());
+    valid.then_some(name)
+}
