@@ -55,7 +55,7 @@ impl Reload {
     fn reload(&self) -> Vec<PathBuf> {
         let parts = &self.process.parts;
         let Loaded { settings, problems, files, redacted } = config::load(&self.file, &|name| std::env::var(name).ok());
-        let told: Vec<String> = problems.iter().map(|problem| problem.at(&self.file)).collect();
+        let told: Vec<String> = problems.iter().map(|problem| problem.display(&self.file).to_string()).collect();
         let outcome = match settings {
             None => Err(told),
             Some(settings) => parts.assemble(settings, redacted).map_err(|error| vec![error.to_string()]),

@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
         Command::Run(file) => run::run(&file.path()),
         Command::Check(file) => check::check(&file.path()),
         Command::Demo => demo::demo(),
-        Command::Schema => schema::print(),
+        Command::Schema => schema::schema(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "introgate", &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub fn run(file: &Path) -> ExitCode {
     let Loaded { settings, problems, files, redacted } = config::load(file, &|name| std::env::var(name).ok());
     for problem in &problems {
-        eprintln!("{}", problem.at(file));
+        eprintln!("{}", problem.display(file));
     }
     let Some(settings) = settings else {
         eprintln!("introgate: {} cannot be used; nothing was started", file.display());

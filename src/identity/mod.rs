@@ -31,16 +31,18 @@ impl Identity {
     }
 
     /// The header that carries a claim: the prefix, then the names on the claim's path, each part
-    /// with a capital, `_` and `.` read as `-`. `None` where that is no header name.
+    /// with a capital and what separates them (`_` `.` `-` `:` `/`) read as one `-`. `None` where
+    /// that is no header name.
     ///
-    /// `extension_field` → `X-Introspected-Extension-Field`
+    /// `extension_field` → `X-Introspected-Extension-Field`, `realm_access.roles` →
+    /// `X-Introspected-Realm-Access-Roles`
     pub fn header_name(prefix: &str, steps: &[String]) -> Option<String> {
-        let parts = steps.iter().flat_map(|step| step.split(['_', '.', '-'])).map(|part| {
+        let parts = steps.iter().flat_map(|step| step.split(['_', '.', '-', ':', '/'])).filter(|part| !part.is_empty()).map(|part| {
             let (first, rest) = part.split_at_checked(1).unwrap_or((part, ""));
             first.to_ascii_uppercase() + rest
         });
         let name = prefix.to_owned() + &parts.collect::<Vec<_>>().join("-");
-        let sound = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let sound = name.len() > prefix.len() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         (sound && HeaderName::try_from(name.as_str()).is_ok()).then_some(name)
     }
 }

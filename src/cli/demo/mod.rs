@@ -34,7 +34,7 @@ pub fn demo() -> ExitCode {
     let Loaded { settings, problems, redacted, .. } = config::parse(CONFIGURATION, Path::new("demo.yaml"), &port);
     let Some(settings) = settings else {
         for problem in problems {
-            eprintln!("{}", problem.at(Path::new("demo.yaml")));
+            eprintln!("{}", problem.display(Path::new("demo.yaml")));
         }
         return ExitCode::from(USAGE);
     };
@@ -48,10 +48,8 @@ pub fn demo() -> ExitCode {
     };
     let clock = process.parts.clock.clone();
     introduce(gateway, admin, authorization_server);
-    let services = vec![
-        service("demo authorization server", DemoServer::new(clock), authorization_server),
-        service("demo upstream", Echo, upstream),
-    ];
+    let services =
+        vec![service("demo authorization server", DemoServer::new(clock), authorization_server), service("demo upstream", Echo, upstream)];
     run::finish(server::run(process, None, services))
 }
 

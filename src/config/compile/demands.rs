@@ -1,0 +1,170 @@
+//! What a route demands: scopes, audience, claims, and who is asked.
+
+use super::Context;
+use super::claims::claims;
+use crate::config::path::KeyPath;
+use crate::config::raw::{Auth, Demands, Preflight};
+use crate::policy::{AuthMode, PolicySettings};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A route's keys together with the inherited ones, each known by where it was written.
+#[derive(Clone, Copy)]
+pub struct Origin<'a> {
+    /// The route, or `defaults` when these are looked at alone.
+    pub section: &'a KeyPath,
+    pub inherited: Option<&'a KeyPath>,
+}
+
+impl Origin<'_> {
+    pub fn of(self, cx: Context, key: &str) -> KeyPath {
+        let own = self.section.key(key);
+        match self.inherited {
+            Some(defaults) if !cx.report.has(&own) && cx.report.has(&defaults.key(key)) => defaults.key(key),
+            _ => own,
+        }
+    }
+
+    /// Whether it was written here rather than inherited.
+    fn is_own(self, cx: Context, key: &str) -> bool {
+        cx.report.has(&self.section.key(key))
+    }
+}
+
+pub struct Compiled {
+    pub auth: AuthMode,
+    pub policy: PolicySettings,
+    pub max_age: Option<Duration>,
+    pub preflight_pass: bool,
+}
+
+pub fn demands(cx: Context, raw: &Demands, origin: Origin) -> Compiled {
+    let auth = match raw.auth.unwrap_or(Auth::Required) {
+        Auth::Required => AuthMode::Required,
+        Auth::Optional => AuthMode::Optional,
+        Auth::None => AuthMode::None,
+    };
+    let broken = cx.report.is_broken(&origin.of(cx, "auth"));
+    if auth == AuthMode::None && !broken {
+        ignored(cx, origin);
+    }
+    let policy = PolicySettings {
+        scopes: scopes(cx, &origin.of(cx, "scopes"), raw.scopes.as_deref()),
+        scopes_any: scopes(cx, &origin.of(cx, "scopes_any"), raw.scopes_any.as_deref()),
+        audience: audience(cx, &origin.of(cx, "audience"), raw.audience.as_deref()),
+        claims: claims(cx, &origin.of(cx, "claims"), raw.claims.as_ref()),
+        allow_unbound_use: raw.binding.as_ref().is_some_and(|binding| binding.allow_unbound_use),
+    };
+    if let Some(both) = policy.scopes_any.iter().position(|scope| policy.scopes.contains(scope)) {
+        let path = origin.of(cx, "scopes_any").item(both);
+        cx.report.warning(&path, "is among `scopes` as well, so that `scopes_any` demands nothing more; remove one of the two");
+    }
+    max_age(cx, &origin.of(cx, "max_age"), raw);
+    if auth == AuthMode::None {
+        // what is inherited does not concern a route without authentication
+        let preflight_pass = false;
+        return Compiled { auth, policy: PolicySettings::default(), max_age: None, preflight_pass };
+    }
+    Compiled { auth, policy, max_age: raw.max_age.map(|period| period.0), preflight_pass: raw.preflight == Some(Preflight::Pass) }
+}
+
+/// Demands beside `auth: none` would look as if they were made.
+fn ignored(cx: Context, origin: Origin) {
+    let auth_is_own = origin.is_own(cx, "auth");
+    for key in ["scopes", "scopes_any", "audience", "claims"] {
+        let own = origin.is_own(cx, key);
+        let path = origin.of(cx, key);
+        // a route may set what is inherited aside as a whole by `auth: none`
+        if cx.report.has(&path) && (own || !auth_is_own) {
+            cx.report.error_at_key(&path, "would be ignored, since `auth` is `none` here; remove it, or write another `auth`");
+        }
+    }
+    for key in ["authorization_server", "max_age", "preflight", "binding"] {
+        if origin.is_own(cx, key) {
+            cx.report.warning_at_key(&origin.section.key(key), "is ignored, since `auth` is `none` here; remove it");
+        }
+    }
+}
+
+fn scopes(cx: Context, section: &KeyPath, scopes: Option<&[String]>) -> Vec<String> {
+    let Some(scopes) = not_empty(cx, section, scopes) else { return Vec::new() };
+    for (i, scope) in scopes.iter().enumerate() {
+        let path = section.item(i);
+        if scope.is_empty() {
+            cx.report.error(&path, "is empty; name a scope");
+        } else if scope.contains(char::is_whitespace) {
+            cx.report.error(&path, "has white space, and no scope has; write each scope as an item of its own, as in `[read, write]`");
+        } else if !scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
+            cx.report.error(&path, "has characters that no scope has (RFC 6749 §3.3): visible ASCII other than `\"` and `\\`");
+        } else if scopes[..i].contains(scope) {
+            cx.report.warning(&path, "stands twice; remove one of the two");
+        }
+    }
+    scopes.to_vec()
+}
+
+fn audience(cx: Context, section: &KeyPath, audience: Option<&[String]>) -> Vec<String> {
+    let Some(audience) = not_empty(cx, section, audience) else { return Vec::new() };
+    for (i, text) in audience.iter().enumerate() {
+        let path = section.item(i);
+        if text.trim().is_empty() {
+            cx.report.error(&path, "is blank and can never match; name an audience");
+        } else if text.trim() != text || text.chars().any(char::is_control) {
+            cx.report.error(&path, "has white space around it or control characters and can never match; write it as it is in `aud`");
+        } else if audience[..i].contains(text) {
+            cx.report.warning(&path, "stands twice; remove one of the two");
+        }
+    }
+    audience.to_vec()
+}
+
+/// An empty list reads like a demand and makes none.
+fn not_empty<'l>(cx: Context, path: &KeyPath, list: Option<&'l [String]>) -> Option<&'l [String]> {
+    let list = list?;
+    if list.is_empty() {
+        cx.report.error(path, "is an empty list, which would demand nothing; name at least one, or remove the key");
+    }
+    Some(list)
+}
+
+fn max_age(cx: Context, path: &KeyPath, raw: &Demands) {
+    let (cache, section) = (&cx.raw.cache, KeyPath::root().key("cache"));
+    let oldest = cache.ttl.0.saturating_add(cache.stale_if_error.0);
+    let known = !cx.report.is_broken(&section.key("ttl")) && !cx.report.is_broken(&section.key("stale_if_error"));
+    if known && raw.max_age.is_some_and(|max_age| max_age.0 > oldest) {
+        cx.report.warning(path, "is longer than `cache.ttl` and so has no effect: no cached answer gets that old");
+    }
+}
+
+/// The name of the authorization server that a route's tokens are shown to.
+pub fn authorization_server(cx: Context, raw: &Demands, origin: Origin) -> Option<Arc<str>> {
+    let path = origin.of(cx, "authorization_server");
+    let known = cx.server_names()?;
+    let Some(written) = &raw.authorization_server else {
+        if cx.report.is_broken(&path) {
+            return None;
+        }
+        if let [only] = known.as_slice() {
+            return Some(only.as_str().into());
+        }
+        if !known.is_empty() {
+            let message = format!("is missing; there are several, so name one: {}", known.join(", "));
+            cx.report.error_at_key(&path, message);
+        }
+        return None;
+    };
+    if written.as_slice().len() > 1 {
+        // refused as not supported; names are looked at all the same
+        for (i, name) in written.as_slice().iter().enumerate().filter(|(_, name)| !known.contains(name)) {
+            cx.unknown_name(&path.item(i), "authorization server", name, &known, "");
+        }
+        return None;
+    }
+    let name = written.as_slice().first()?;
+    if !known.contains(name) {
+        let path = if written.is_list() { path.item(0) } else { path };
+        cx.unknown_name(&path, "authorization server", name, &known, "");
+        return None;
+    }
+    Some(name.as_str().into())
+}

@@ -1,0 +1,115 @@
+//! What the user wrote, taken apart and put together as [`Settings`]; also the mistakes that only
+//! show when two parts of the file are held together.
+
+mod cache;
+mod claims;
+mod client_auth;
+mod demands;
+mod files;
+mod headers;
+mod identity;
+mod listeners;
+mod names;
+mod proxies;
+mod routes;
+mod server;
+mod ties;
+mod token;
+mod unsupported;
+mod upstreams;
+mod url;
+
+pub use files::Files;
+pub use unsupported::refuse_unsupported;
+
+use super::path::KeyPath;
+use super::raw::{Access, Format, Gateway, Level, Log, Period, Threads};
+use super::report::Report;
+use super::settings::{AccessLog, LogFormat, LogSettings, Settings};
+use std::time::Duration;
+
+/// What every part of the compilation needs.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub report: &'a Report<'a>,
+    pub files: &'a Files,
+    pub raw: &'a Gateway,
+}
+
+/// Complete only when nothing of it was in error; all problems are in `report`.
+pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings> {
+    let cx = Context { report, files, raw };
+    let root = KeyPath::root();
+    let shutdown_timeout = cx.positive(&root.key("shutdown_timeout"), raw.shutdown_timeout);
+    let listeners = listeners::listeners(cx);
+    let admin = listeners::admin(cx, &listeners);
+    let trusted_proxies = proxies::trusted_proxies(cx);
+    let realm = realm(cx, &root.key("realm"));
+    let servers = server::servers(cx);
+    let cache = cache::cache(cx);
+    let token = token::token(cx);
+    let identity = identity::identity(cx);
+    let named = upstreams::upstreams(cx);
+    let (routes, by_url) = routes::routes(cx);
+    names::unused(cx, &routes);
+    Some(Settings {
+        threads: match raw.threads {
+            // this counts the CPUs of the process's affinity mask and cgroup
+            Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),
+            Threads::Count(count) => count.into(),
+        },
+        shutdown_timeout: shutdown_timeout?,
+        listeners,
+        admin: admin?,
+        trusted_proxies,
+        realm: realm?,
+        servers: servers?,
+        cache,
+        token: token?,
+        identity: identity?,
+        upstreams: named?.into_iter().chain(by_url).collect(),
+        routes: routes?,
+        log: log(&raw.log),
+    })
+}
+
+impl Context<'_> {
+    /// A time that something may take.
+    fn positive(self, path: &KeyPath, period: Period) -> Option<Duration> {
+        if period.0.is_zero() {
+            self.report.error(path, "must be longer than zero");
+            return None;
+        }
+        Some(period.0)
+    }
+}
+
+fn realm(cx: Context, path: &KeyPath) -> Option<String> {
+    let realm = &cx.raw.realm;
+    if realm.is_empty() || !realm.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'"' && b != b'\\') {
+        cx.report.error(path, "must be printable ASCII without quotes and backslashes, and not empty: it stands in quotes in a header");
+        return None;
+    }
+    Some(realm.clone())
+}
+
+fn log(log: &Log) -> LogSettings {
+    LogSettings {
+        level: match log.level {
+            Level::Error => tracing::Level::ERROR,
+            Level::Warn => tracing::Level::WARN,
+            Level::Info => tracing::Level::INFO,
+            Level::Debug => tracing::Level::DEBUG,
+            Level::Trace => tracing::Level::TRACE,
+        },
+        format: match log.format {
+            Format::Json => LogFormat::Json,
+            Format::Text => LogFormat::Text,
+        },
+        access: match log.access {
+            Access::All => AccessLog::All,
+            Access::Denied => AccessLog::Denied,
+            Access::Off => AccessLog::Off,
+        },
+    }
+}

@@ -1,0 +1,30 @@
+//! Routes that could both be the one for the same request.
+
+use super::Context;
+use crate::config::path::KeyPath;
+use crate::route::{Reach, RouteTable};
+use std::sync::Arc;
+
+/// Only routes without mistakes in what they match are held against each other.
+pub fn ties(cx: Context, section: &KeyPath, reaches: &[Option<Reach>], names: &[Arc<str>]) {
+    let (places, whole): (Vec<usize>, Vec<Reach>) = reaches.iter().enumerate().filter_map(|(i, reach)| Some((i, reach.clone()?))).unzip();
+    let Err(found) = RouteTable::build(&whole) else { return };
+    for tie in found {
+        let (Some(&first), Some(&second)) = (places.get(tie.first), places.get(tie.second)) else { continue };
+        let name = |route: usize| {
+            let name = names.get(route).map(|name| &**name).unwrap_or_default();
+            match cx.raw.routes.get(route).is_some_and(|raw| raw.name.is_some()) {
+                true => cx.report.shown(&section.item(route).key("name"), name),
+                false => section.item(route).to_string(),
+            }
+        };
+        let message = format!(
+            "{} and {} ({}) match the same requests: {}; make one of them more specific, or remove it",
+            name(second),
+            name(first),
+            cx.report.line(&section.item(first)),
+            tie.at
+        );
+        cx.report.error(&section.item(second).key("path"), message);
+    }
+}

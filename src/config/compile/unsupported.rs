@@ -1,0 +1,182 @@
+//! Keys whose capability this version does not have: refused when they are written, never ignored.
+//! Writing the documented default is no harm.
+
+use crate::config::path::{KeyPath, Step};
+use crate::config::report::Report;
+use serde_json::{Value, json};
+
+/// Where a key is, with `*` for any name or place in a list; and what may be written all the same.
+type Entry = (String, Except);
+
+#[derive(Clone)]
+enum Except {
+    /// The key as such is not supported.
+    Nothing,
+    /// A list of more than one is not supported.
+    Several,
+    /// Only values other than these are not supported.
+    Values(Value),
+}
+
+/// Looks at values that fit the schema.
+pub fn refuse_unsupported(values: &Value, report: &Report) {
+    for (pattern, except) in entries() {
+        let steps: Vec<&str> = pattern.split('.').collect();
+        find(values, &steps, &KeyPath::root(), &mut |value, path| refuse(&except, value, path, report));
+    }
+}
+
+fn refuse(except: &Except, value: &Value, path: &KeyPath, report: &Report) {
+    let fine = match except {
+        Except::Nothing => {
+            report.error_at_key(path, "is not supported in this version; remove it");
+            return;
+        }
+        Except::Several => {
+            if value.as_array().is_some_and(|names| names.len() > 1) {
+                report.error(path, "a list of several is not supported in this version; write one name");
+            }
+            return;
+        }
+        Except::Values(Value::Array(fine)) => fine,
+        Except::Values(_) => return,
+    };
+    if fine.contains(value) {
+        return;
+    }
+    let words: Vec<String> = fine.iter().map(word).collect();
+    match value.as_str() {
+        _ if words.iter().all(String::is_empty) => report.error_at_key(path, "is not supported in this version; remove it"),
+        Some(text) => {
+            let shown = report.shown(path, text);
+            report.error(path, format!("{shown} is not supported in this version; write {}", words.join(" or ")));
+        }
+        None => report.error(path, format!("is not supported in this version; write {}, or remove it", words.join(" or "))),
+    }
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.is_empty() => String::new(),
+        Value::String(text) => format!("`{text}`"),
+        Value::Array(items) if items.is_empty() => String::new(),
+        other => format!("`{}`", other.to_string().replace('"', "").replace(',', ", ")),
+    }
+}
+
+fn find(value: &Value, pattern: &[&str], path: &KeyPath, found: &mut dyn FnMut(&Value, &KeyPath)) {
+    let Some((first, rest)) = pattern.split_first() else {
+        found(value, path);
+        return;
+    };
+    match (value, *first) {
+        (Value::Array(items), "*") => {
+            items.iter().enumerate().for_each(|(i, item)| find(item, rest, &path.step(Step::Item(i)), found));
+        }
+        (Value::Object(members), "*") => members.iter().for_each(|(key, member)| find(member, rest, &path.key(key), found)),
+        (Value::Object(members), key) => {
+            if let Some(member) = members.get(key) {
+                find(member, rest, &path.key(key), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn entries() -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut add = |section: &str, keys: &[(&str, Except)]| {
+        entries.extend(keys.iter().map(|(key, except)| (format!("{section}{key}"), except.clone())));
+    };
+    add(
+        "",
+        &[
+            ("public_url", empty()),
+            ("protected_resource", Except::Nothing),
+            ("listeners.*.tls", Except::Nothing),
+            ("listeners.*.protocols", but(json!([["h1"]]))),
+            ("cache.redis", Except::Nothing),
+            ("identity.assertion", Except::Nothing),
+            ("dpop.algorithms", but(json!([["ES256", "ES384", "EdDSA", "PS256", "RS256"]]))),
+            ("dpop.window", but(json!(["60s"]))),
+            ("dpop.nonce", but(json!([false]))),
+        ],
+    );
+    add(
+        "upstreams.*.",
+        &[
+            ("protocol", but(json!(["h1"]))),
+            ("balance", but(json!(["round_robin", "random"]))),
+            ("tls.ca", empty()),
+            ("tls.certificate", empty()),
+            ("tls.private_key", empty()),
+            ("health_check", Except::Nothing),
+        ],
+    );
+    add(
+        "authorization_servers.*.",
+        &[
+            ("type", but(json!(["rfc7662"]))),
+            ("response", but(json!(["json"]))),
+            ("tls.server_name", empty()),
+            ("tokens.prefix", empty()),
+            ("tokens.jwt_issuer", empty()),
+            ("client_auth.method", but(json!(["none", "bearer", "client_secret_basic", "client_secret_post"]))),
+            ("client_auth.token_endpoint", empty()),
+            ("client_auth.scope", empty()),
+            ("client_auth.private_key", empty()),
+            ("client_auth.key_id", empty()),
+            ("client_auth.algorithm", empty()),
+            ("client_auth.certificate", empty()),
+        ],
+    );
+    add("authorization_servers.*.", &OTHER_KINDS.map(|key| (key, Except::Nothing)));
+    for section in ["defaults.", "routes.*."] {
+        add(
+            section,
+            &[
+                ("authorization_server", Except::Several),
+                ("require", empty()),
+                ("binding.dpop", but(json!(["off"]))),
+                ("binding.mtls", but(json!(["off"]))),
+                ("step_up.acr_values", but(json!([[]]))),
+                ("step_up.max_age", but(json!(["0s"]))),
+                ("rate_limit", Except::Nothing),
+            ],
+        );
+    }
+    entries
+}
+
+/// Keys of servers of other kinds than `rfc7662`.
+const OTHER_KINDS: [&str; 21] = [
+    "audience",
+    "endpoint",
+    "client_id",
+    "client_secret",
+    "client_secret_file",
+    "api",
+    "jwks_uri",
+    "keys",
+    "algorithms",
+    "typ",
+    "decryption_keys",
+    "leeway",
+    "then",
+    "action",
+    "version",
+    "body",
+    "namespaces",
+    "answer",
+    "fault_inactive",
+    "request",
+    "inactive_status",
+];
+
+fn empty() -> Except {
+    but(json!([""]))
+}
+
+fn but(values: Value) -> Except {
+    Except::Values(values)
+}

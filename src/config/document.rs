@@ -1,0 +1,106 @@
+//! The file as read: its values, and where each of them stands.
+
+use super::path::{KeyPath, Position, Step};
+use super::problem::{Problem, Severity};
+use super::tree::{self, Kind, Node};
+use super::values;
+use serde_json::Value;
+
+const START: Position = Position { line: 1, column: 1 };
+
+/// Keeps the positions; the values are handed out once and then changed.
+pub struct Document {
+    root: Node,
+    text: String,
+}
+
+struct Found<'d> {
+    /// Where the key is that names it, or the value itself in a list.
+    key_at: Position,
+    node: &'d Node,
+}
+
+impl Document {
+    /// Reads a text. Without a document there is at least one error in `problems`; with one there
+    /// may be keys that stand twice.
+    pub fn read(text: &str, problems: &mut Vec<Problem>) -> Option<(Self, Value)> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut error = |at, path: &KeyPath, message: String| problems.push(Problem::at(Severity::Error, at, path, message));
+        let mut repeated = Vec::new();
+        let root = match tree::read(text, &mut repeated) {
+            Ok(root) => root,
+            Err(fault) => {
+                error(fault.at, &fault.path, fault.message);
+                return None;
+            }
+        };
+        for fault in repeated {
+            error(fault.at, &fault.path, fault.message);
+        }
+        let Some(root) = root else {
+            error(START, &KeyPath::root(), "there is nothing in the file; write at least `authorization_servers` and `routes`".into());
+            return None;
+        };
+        match values::read(text) {
+            Ok(Value::Null) => {
+                error(START, &KeyPath::root(), "there is nothing in the file; write at least `authorization_servers` and `routes`".into());
+                None
+            }
+            Ok(values) => Some((Self { root, text: text.to_owned() }, values)),
+            Err(unreadable) => {
+                let (line, column) = unreadable.place.unwrap_or((1, 1));
+                error(Position { line, column }, &KeyPath::root(), format!("this cannot be read: {}", unreadable.message));
+                None
+            }
+        }
+    }
+
+    /// Whether it was written in the file.
+    pub fn has(&self, path: &KeyPath) -> bool {
+        self.find(path).is_some()
+    }
+
+    /// Where the key stands, or the nearest one above that was written.
+    pub fn key_at(&self, path: &KeyPath) -> Position {
+        match (self.find(path), path.parent()) {
+            (Some(found), _) => found.key_at,
+            (None, Some(parent)) => self.key_at(&parent),
+            (None, None) => START,
+        }
+    }
+
+    /// Where the value stands, or the key of the nearest one above that was written.
+    pub fn value_at(&self, path: &KeyPath) -> Position {
+        self.find(path).map_or_else(|| self.key_at(path), |found| found.node.at)
+    }
+
+    /// Where the character stands that begins the `nth` reference to the environment of a text,
+    /// where `references` gives the places of references in a text.
+    pub fn reference_at(&self, path: &KeyPath, nth: usize, references: impl Fn(&str) -> Vec<usize>) -> Position {
+        let Some(Found { node, .. }) = self.find(path) else { return self.value_at(path) };
+        let (from, to) = node.source;
+        let source: String = self.text.chars().skip(from).take(to.saturating_sub(from)).collect();
+        let Some(&offset) = references(&source).get(nth) else { return node.at };
+        let before: String = self.text.chars().take(from).chain(source.get(..offset).unwrap_or_default().chars()).collect();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+    }
+
+    fn find(&self, path: &KeyPath) -> Option<Found<'_>> {
+        let mut found = Found { key_at: START, node: &self.root };
+        for step in path.steps() {
+            found = match (step, &*found.node.kind) {
+                (Step::Key(key), Kind::Map(entries)) => {
+                    let entry = entries.iter().find(|entry| entry.key == *key)?;
+                    Found { key_at: entry.key_at, node: &entry.value }
+                }
+                (Step::Item(index), Kind::List(items)) => {
+                    let node = items.get(*index)?;
+                    Found { key_at: node.at, node }
+                }
+                _ => return None,
+            };
+        }
+        Some(found)
+    }
+}

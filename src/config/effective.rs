@@ -1,0 +1,28 @@
+//! The configuration as it works, for people to look at: defaults filled in, nothing secret.
+
+use super::path::KeyPath;
+use super::raw::Gateway;
+use super::redact::redact;
+use super::settings::Settings;
+use serde_json::Value;
+use std::collections::HashSet;
+
+/// `foreign`: the places whose text came from the environment.
+pub fn effective(raw: &Gateway, settings: &Settings, foreign: &HashSet<KeyPath>) -> Value {
+    let mut values = serde_json::to_value(raw).unwrap_or_default();
+    redact(&mut values, foreign);
+    let defaults = values.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
+    let Some(routes) = values.get_mut("routes").and_then(Value::as_array_mut) else { return values };
+    for (route, settings) in routes.iter_mut().filter_map(Value::as_object_mut).zip(&settings.routes) {
+        for (key, value) in &defaults {
+            route.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        route.entry("name").or_insert_with(|| (*settings.name).into());
+        route.entry("auth").or_insert_with(|| "required".into());
+        route.entry("timeout").or_insert_with(|| format!("{}s", settings.timeout.as_secs()).into());
+        if let Some(server) = &settings.authorization_server {
+            route.entry("authorization_server").or_insert_with(|| (**server).into());
+        }
+    }
+    values
+}

@@ -1,0 +1,74 @@
+//! `cache`.
+
+use super::{Period, SecretText};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// `cache`.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    /// Active answers kept at most.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub max_entries: u32,
+    /// How long an active answer may be reused; its `exp` always ends it earlier. `0s`: never cached.
+    pub ttl: Period,
+    /// How long an inactive answer is reused.
+    pub inactive_ttl: Period,
+    /// Inactive answers kept at most, in a budget of their own.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub inactive_max_entries: u32,
+    /// A hit after this share of the ttl asks again in the background; 0 turns it off.
+    #[schemars(range(min = 0, max = 1))]
+    pub refresh_ahead: f64,
+    /// How long past its ttl, never past `exp`, an active answer may serve while the server is down.
+    pub stale_if_error: Period,
+    /// A shared second level. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Redis>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            max_entries: 100_000,
+            ttl: Period(Duration::from_secs(60)),
+            inactive_ttl: Period(Duration::from_secs(10)),
+            inactive_max_entries: 10_000,
+            refresh_ahead: 0.8,
+            stale_if_error: Period(Duration::ZERO),
+            redis: None,
+        }
+    }
+}
+
+/// `cache.redis`.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["url"]))]
+pub struct Redis {
+    /// `redis://` or `rediss://`.
+    pub url: SecretText,
+    /// 32 bytes, base64: cached answers are encrypted with it, token digests keyed by it.
+    pub key: SecretText,
+    /// File with the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<String>,
+    /// What all keys in Redis begin with.
+    pub prefix: String,
+    /// How long Redis may take.
+    pub timeout: Period,
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self {
+            url: SecretText::default(),
+            key: SecretText::default(),
+            key_file: None,
+            prefix: "introgate:".into(),
+            timeout: Period(Duration::from_millis(50)),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `identity`.
+
+use super::Period;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// `identity`.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// What the names of identity headers begin with; ends in `-`. Headers of such names that a
+    /// client sends are removed.
+    pub prefix: String,
+    /// Members of the answer to forward besides the registered ones; dotted paths reach inside objects.
+    pub claims: Vec<String>,
+    /// `true`: `X-Introspected-Claims` carries the whole answer, base64url(JSON).
+    pub all_claims: bool,
+    /// A signed JWT for upstreams that want proof. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assertion: Option<Assertion>,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self { prefix: "X-Introspected-".into(), claims: Vec::new(), all_claims: false, assertion: None }
+    }
+}
+
+/// `identity.assertion`.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["private_key"]))]
+pub struct Assertion {
+    /// File with the key that signs (PEM).
+    pub private_key: String,
+    /// Its `aud`.
+    pub audience: String,
+    /// How long it is good.
+    pub ttl: Period,
+}
+
+impl Default for Assertion {
+    fn default() -> Self {
+        Self { private_key: String::new(), audience: String::new(), ttl: Period(Duration::from_secs(60)) }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a user may write. These types only say what keys there are, of what kind, and what stands
+//! in for a key that is not written; their comments become the descriptions of the JSON Schema.
+//!
+//! Everything has a stand-in, so that a document with mistakes can still be read for further ones:
+//! what must be written is said by the schema alone.
+
+mod cache;
+mod identity;
+mod listener;
+mod log;
+mod route;
+mod scalar;
+mod server;
+mod server_kinds;
+mod token;
+mod upstream;
+
+pub use cache::Cache;
+pub use identity::Identity;
+pub use listener::{Admin, Listener};
+pub use log::{Access, Format, Level, Log};
+pub use route::{Auth, Demands, Preflight, Route};
+pub use scalar::{Allowed, OneOrMany, Period, Scalar, SecretText, Size, Threads};
+pub use server::{ClientAuth, Method, Server, ServerKind};
+pub use token::Token;
+pub use upstream::{Upstream, UpstreamServer};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The configuration of introgate: a gateway that lets a request through only while the
+/// authorization server confirms its token. In any text, `${NAME}` and `${NAME:-default}` are taken
+/// from the environment and `$${` stands for `${`.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["authorization_servers", "routes"]))]
+pub struct Gateway {
+    /// The version of this file's form.
+    #[schemars(extend("enum" = [1]))]
+    pub version: u8,
+    /// Worker threads; `auto`: one for each CPU that the process may use, cgroup limits counted.
+    pub threads: Threads,
+    /// How long requests in flight may take after SIGTERM.
+    pub shutdown_timeout: Period,
+    /// Where the gateway listens.
+    #[schemars(length(min = 1))]
+    pub listeners: Vec<Listener>,
+    /// What clients call when TLS ends elsewhere, such as `https://api.example.com`. Not supported in this version.
+    pub public_url: String,
+    /// Networks (CIDR) or addresses of proxies whose `X-Forwarded-*` and `Forwarded` are believed;
+    /// those of all others are replaced.
+    pub trusted_proxies: Vec<String>,
+    /// Health, metrics, status and cache purge, on a listener of their own.
+    pub admin: Admin,
+    /// Who says what a token is worth, by a name of your choice.
+    #[schemars(extend("minProperties" = 1))]
+    pub authorization_servers: BTreeMap<String, Server>,
+    /// How long answers are reused, and how many are kept.
+    pub cache: Cache,
+    /// The `realm` of challenges.
+    pub realm: String,
+    /// Metadata about this resource (RFC 9728). Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protected_resource: Option<ProtectedResource>,
+    /// Where a request's token is.
+    pub token: Token,
+    /// The headers by which upstreams learn who calls.
+    pub identity: Identity,
+    /// The protected services, by a name of your choice.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// Keys of routes, from `auth` on, for all routes that do not write them themselves.
+    pub defaults: Demands,
+    /// Which requests go where, and what they need. Matched by specificity, never by order.
+    #[schemars(length(min = 1))]
+    pub routes: Vec<Route>,
+    /// How DPoP proofs are checked. Not supported in this version.
+    pub dpop: Dpop,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            threads: Threads::Auto,
+            shutdown_timeout: Period(Duration::from_secs(30)),
+            listeners: vec![Listener::default()],
+            public_url: String::new(),
+            trusted_proxies: Vec::new(),
+            admin: Admin::default(),
+            authorization_servers: BTreeMap::new(),
+            cache: Cache::default(),
+            realm: "introgate".into(),
+            protected_resource: None,
+            token: Token::default(),
+            identity: Identity::default(),
+            upstreams: BTreeMap::new(),
+            defaults: Demands::default(),
+            routes: Vec::new(),
+            dpop: Dpop::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+/// RFC 9728.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["resource"]))]
+pub struct ProtectedResource {
+    /// The resource's identifier, an https URL.
+    pub resource: String,
+}
+
+/// RFC 9449.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dpop {
+    /// Signature algorithms that proofs may have.
+    #[schemars(length(min = 1))]
+    pub algorithms: Vec<String>,
+    /// How old a proof may be, and how far in the future.
+    pub window: Period,
+    /// Whether the gateway hands out nonces.
+    pub nonce: bool,
+}
+
+impl Default for Dpop {
+    fn default() -> Self {
+        Self {
+            algorithms: ["ES256", "ES384", "EdDSA", "PS256", "RS256"].map(str::to_owned).into(),
+            window: Period(Duration::from_secs(60)),
+            nonce: false,
+        }
+    }
+}

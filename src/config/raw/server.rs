@@ -1,0 +1,291 @@
+//! `authorization_servers`: one flat set of keys for all kinds, so that a mistake is told where it
+//! stands rather than as a failure of every kind.
+
+use super::server_kinds::{CustomRequest, GithubApi, SoapVersion};
+use super::{OneOrMany, Period, SecretText, Size};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// `authorization_servers.NAME`.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Its kind. This version supports `rfc7662`.
+    #[serde(rename = "type")]
+    pub kind: ServerKind,
+    /// Where an answer carries `iss`, it must be this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// `true`: an answer without `iss` is refused.
+    pub require_issuer: bool,
+    /// One URL, or a list tried in order when one fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint: Option<OneOrMany<String>>,
+    /// How the gateway authenticates to it.
+    pub client_auth: ClientAuth,
+    /// Sent along with the token when set, such as `access_token`.
+    pub token_type_hint: String,
+    /// Extra form parameters.
+    pub parameters: BTreeMap<String, SecretText>,
+    /// Extra request headers.
+    pub headers: BTreeMap<String, SecretText>,
+    /// `true`: `X-Forwarded-Host`, `-Proto` and `-For` of the client's request go to the server too.
+    pub forward_host: bool,
+    /// The form of its answers. This version supports `json`.
+    pub response: ResponseKind,
+    /// How long the whole call may take, all attempts and bodies included.
+    pub timeout: Period,
+    /// How long a connection may take.
+    pub connect_timeout: Period,
+    /// Bytes that an answer may have.
+    pub max_response_size: Size,
+    /// Calls at the same time; further ones wait, at most `timeout`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_concurrent: u32,
+    /// Further attempts after connection failures, 502, 503 and 504, as long as `timeout` allows.
+    #[schemars(range(min = 0, max = 10))]
+    pub retries: u32,
+    /// When to stop asking a server that fails.
+    pub circuit_breaker: Breaker,
+    /// How the server is verified. Nothing turns verification off.
+    pub tls: ServerTls,
+    /// Which tokens it is asked about where a route names several servers. Not supported in this version.
+    pub tokens: TokenSelector,
+
+    /// For `google` and `amazon`: the allowed client ids; for `jwt`: allowed audiences. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Vec<String>>,
+    /// For `google`, `amazon`, `github` and `soap`: the URL that is asked. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// For `github`: the app's client id. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// For `github`: the app's client secret. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<SecretText>,
+    /// For `github`: file with the app's client secret. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_file: Option<String>,
+    /// For `github`: which of its two interfaces is called. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<GithubApi>,
+    /// For `jwt`: where the public keys are; found from the issuer unless written. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// For `jwt`: files with public keys, certificates or a JWK set. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<String>>,
+    /// For `jwt`: allowed signature algorithms. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub algorithms: Option<Vec<String>>,
+    /// For `jwt`: allowed values of the header's `typ`. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub typ: Option<Vec<String>>,
+    /// For `jwt`: files with private keys for encrypted tokens. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decryption_keys: Option<Vec<String>>,
+    /// For `jwt`: how far clocks may differ. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leeway: Option<Period>,
+    /// For `jwt`: the server that is asked as well when the signature is good. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub then: Option<String>,
+    /// For `soap`: the SOAP action. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// For `soap`: `1.1` or `1.2`. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<SoapVersion>,
+    /// For `soap`: the envelope's body; `{token}` is replaced. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// For `soap`: prefixes of XML namespaces. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespaces: Option<BTreeMap<String, String>>,
+    /// For `soap` (XPath) and `custom` (JSON pointers): where the answer says what. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<BTreeMap<String, String>>,
+    /// For `soap`: fault codes that mean an inactive token. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault_inactive: Option<Vec<String>>,
+    /// For `custom`: the request. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<CustomRequest>,
+    /// For `custom`: statuses that mean an inactive token. Not supported in this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inactive_status: Option<Vec<u16>>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            kind: ServerKind::Rfc7662,
+            issuer: None,
+            require_issuer: false,
+            introspection_endpoint: None,
+            client_auth: ClientAuth::default(),
+            token_type_hint: String::new(),
+            parameters: BTreeMap::new(),
+            headers: BTreeMap::new(),
+            forward_host: false,
+            response: ResponseKind::Json,
+            timeout: Period(Duration::from_secs(5)),
+            connect_timeout: Period(Duration::from_millis(500)),
+            max_response_size: Size(64 << 10),
+            max_concurrent: 256,
+            retries: 1,
+            circuit_breaker: Breaker::default(),
+            tls: ServerTls::default(),
+            tokens: TokenSelector::default(),
+            audience: None,
+            endpoint: None,
+            client_id: None,
+            client_secret: None,
+            client_secret_file: None,
+            api: None,
+            jwks_uri: None,
+            keys: None,
+            algorithms: None,
+            typ: None,
+            decryption_keys: None,
+            leeway: None,
+            then: None,
+            action: None,
+            version: None,
+            body: None,
+            namespaces: None,
+            answer: None,
+            fault_inactive: None,
+            request: None,
+            inactive_status: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerKind {
+    Rfc7662,
+    Google,
+    Github,
+    Amazon,
+    Jwt,
+    Soap,
+    Custom,
+}
+
+/// `client_auth`.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientAuth {
+    /// Exactly one. This version supports `none`, `bearer`, `client_secret_basic` and `client_secret_post`.
+    pub method: Method,
+    /// For `bearer`: the gateway's own token.
+    pub token: SecretText,
+    /// For `bearer`: file with the gateway's own token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<String>,
+    /// For `client_credentials`: where the gateway fetches its own token. Not supported in this version.
+    pub token_endpoint: String,
+    /// For `client_credentials`: the scope to ask for. Not supported in this version.
+    pub scope: String,
+    /// The gateway's client id.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretText,
+    /// File with its secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_file: Option<String>,
+    /// For `private_key_jwt` and `tls_client_auth`: file with the private key (PEM). Not supported in this version.
+    pub private_key: String,
+    /// For `private_key_jwt`: the `kid` of assertions. Not supported in this version.
+    pub key_id: String,
+    /// For `private_key_jwt` and `client_secret_jwt`: how assertions are signed. Not supported in this version.
+    pub algorithm: String,
+    /// For `tls_client_auth`: file with the certificate (PEM). Not supported in this version.
+    pub certificate: String,
+    /// For `client_secret_basic`: whether id and secret are form-encoded first (RFC 6749 §2.3.1);
+    /// `false` for servers that do not decode.
+    pub form_encode: bool,
+}
+
+impl Default for ClientAuth {
+    fn default() -> Self {
+        Self {
+            method: Method::None,
+            token: SecretText::default(),
+            token_file: None,
+            token_endpoint: String::new(),
+            scope: String::new(),
+            client_id: String::new(),
+            client_secret: SecretText::default(),
+            client_secret_file: None,
+            private_key: String::new(),
+            key_id: String::new(),
+            algorithm: String::new(),
+            certificate: String::new(),
+            form_encode: true,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    None,
+    Bearer,
+    ClientSecretBasic,
+    ClientSecretPost,
+    ClientSecretJwt,
+    PrivateKeyJwt,
+    TlsClientAuth,
+    SelfSignedTlsClientAuth,
+    ClientCredentials,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ResponseKind {
+    Json,
+    Jwt,
+}
+
+/// `circuit_breaker`.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Breaker {
+    /// Failures in a row that open it.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub failures: u32,
+    /// How long it stays open.
+    pub open_for: Period,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failures: 5, open_for: Period(Duration::from_secs(5)) }
+    }
+}
+
+/// `authorization_servers.NAME.tls`.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerTls {
+    /// File with further trust roots (PEM).
+    pub ca: String,
+    /// The name that is verified in place of the URL's host. Not supported in this version.
+    pub server_name: String,
+}
+
+/// `tokens`.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenSelector {
+    /// What its tokens begin with. Not supported in this version.
+    pub prefix: String,
+    /// The unverified `iss` of its JWTs. Not supported in this version.
+    pub jwt_issuer: String,
+}

@@ -1,0 +1,213 @@
+//! The shape of the file with the place of every key and value, from the parser's events.
+
+use super::path::{KeyPath, Position, Step};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// How deep lists and mappings may be nested.
+const MAX_DEPTH: usize = 48;
+/// How many values there may be, aliases written out.
+const MAX_VALUES: usize = 200_000;
+
+/// A value and where it stands; for an alias, where the alias stands.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub at: Position,
+    /// The value's own text, in characters from the start of the file.
+    pub source: (usize, usize),
+    pub kind: Rc<Kind>,
+    values: usize,
+    depth: usize,
+}
+
+#[derive(Debug)]
+pub enum Kind {
+    Scalar,
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+#[derive(Debug)]
+pub struct Entry {
+    pub key: String,
+    pub key_at: Position,
+    pub value: Node,
+}
+
+/// Something that makes the file unreadable, or a key that stands twice.
+#[derive(Debug)]
+pub struct Fault {
+    pub at: Position,
+    pub path: KeyPath,
+    pub message: String,
+}
+
+/// Reads the whole text. Of keys that stand twice the first one is kept and each further one is
+/// told in `repeated`. `Ok(None)`: there is nothing in the file.
+pub fn read(text: &str, repeated: &mut Vec<Fault>) -> Result<Option<Node>, Fault> {
+    let mut builder = Builder { open: Vec::new(), anchors: HashMap::new(), root: None, repeated };
+    let mut documents = 0;
+    let mut parser = Parser::new(StrInput::new(text));
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event.map_err(|error| Fault {
+            at: position(error.marker()),
+            path: builder.path(),
+            message: format!("this is not YAML: {}", error.info()),
+        })?;
+        if matches!(event, Event::DocumentStart(_)) {
+            documents += 1;
+            if documents > 1 {
+                let message = "a second document starts here; write one document to a file".into();
+                return Err(Fault { at: position(&span.start), path: KeyPath::root(), message });
+            }
+        }
+        builder.take(event, span)?;
+    }
+    Ok(builder.root)
+}
+
+struct Builder<'r> {
+    open: Vec<Open>,
+    anchors: HashMap<usize, Node>,
+    root: Option<Node>,
+    repeated: &'r mut Vec<Fault>,
+}
+
+/// A list or mapping whose end has not come.
+struct Open {
+    start: Span,
+    anchor: usize,
+    body: Body,
+}
+
+enum Body {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, index: HashMap<String, Position>, key: Option<(String, Position)> },
+}
+
+impl Builder<'_> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+        match event {
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => Ok(()),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.refuse(&span, tag.is_some().then_some("a tag (`!…`) is not read here; remove it"))?;
+                if self.wants_key() {
+                    return self.key(text.into_owned(), span);
+                }
+                let written = !(style == ScalarStyle::Plain && (span.is_empty() || text.is_empty()));
+                let at = if written { position(&span.start) } else { self.key_at().unwrap_or_else(|| position(&span.start)) };
+                self.value(Node { at, ..node(span, Kind::Scalar, 1, 1) }, anchor)
+            }
+            Event::Alias(anchor) => {
+                self.refuse(&span, self.wants_key().then_some("an alias cannot be a key; write the key out"))?;
+                let Some(target) = self.anchors.get(&anchor).cloned() else {
+                    return self.refuse(&span, Some("this alias refers to something that contains it"));
+                };
+                self.value(Node { at: position(&span.start), ..target }, 0)
+            }
+            Event::SequenceStart(anchor, tag) => self.open(span, anchor, tag.is_some(), Body::List(Vec::new())),
+            Event::MappingStart(anchor, tag) => {
+                let body = Body::Map { entries: Vec::new(), index: HashMap::new(), key: None };
+                self.open(span, anchor, tag.is_some(), body)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+        }
+    }
+
+    fn open(&mut self, start: Span, anchor: usize, tagged: bool, body: Body) -> Result<(), Fault> {
+        self.refuse(&start, tagged.then_some("a tag (`!…`) is not read here; remove it"))?;
+        self.refuse(&start, self.wants_key().then_some("a list or mapping cannot be a key; write plain text"))?;
+        self.refuse(&start, (self.open.len() >= MAX_DEPTH).then_some("lists and mappings are nested too deep here"))?;
+        self.open.push(Open { start, anchor, body });
+        Ok(())
+    }
+
+    fn close(&mut self, end: Span) -> Result<(), Fault> {
+        let Some(Open { start, anchor, body }) = self.open.pop() else { return Ok(()) };
+        let kind = match body {
+            Body::List(items) => Kind::List(items),
+            Body::Map { entries, .. } => Kind::Map(entries),
+        };
+        let children = || -> Box<dyn Iterator<Item = &Node>> {
+            match &kind {
+                Kind::Scalar => Box::new(std::iter::empty()),
+                Kind::List(items) => Box::new(items.iter()),
+                Kind::Map(entries) => Box::new(entries.iter().map(|entry| &entry.value)),
+            }
+        };
+        let values = children().fold(1_usize, |sum, child| sum.saturating_add(child.values));
+        let depth = children().map(|child| child.depth).max().unwrap_or(0) + 1;
+        self.refuse(&start, (values > MAX_VALUES).then_some("there is too much in here once aliases are written out"))?;
+        self.refuse(&start, (depth > MAX_DEPTH).then_some("lists and mappings are nested too deep here"))?;
+        let span = Span::new(start.start, if end.end.index() >= start.start.index() { end.end } else { start.end });
+        self.value(node(span, kind, values, depth), anchor)
+    }
+
+    fn key(&mut self, text: String, span: Span) -> Result<(), Fault> {
+        let at = position(&span.start);
+        if let Some(Open { body: Body::Map { index, key, .. }, .. }) = self.open.last_mut() {
+            let first = index.get(&text).copied();
+            index.entry(text.clone()).or_insert(at);
+            *key = Some((text, at));
+            if let Some(first) = first {
+                let path = self.path();
+                let message = format!("this key stands already in line {}; remove one of the two", first.line);
+                self.repeated.push(Fault { at, path, message });
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, value: Node, anchor: usize) -> Result<(), Fault> {
+        if anchor != 0 {
+            self.anchors.insert(anchor, value.clone());
+        }
+        match self.open.last_mut().map(|open| &mut open.body) {
+            None => self.root = Some(value),
+            Some(Body::List(items)) => items.push(value),
+            Some(Body::Map { entries, index, key }) => {
+                if let Some((key, key_at)) = key.take()
+                    && index.get(&key) == Some(&key_at)
+                {
+                    entries.push(Entry { key, key_at, value });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wants_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open { body: Body::Map { key: None, .. }, .. }))
+    }
+
+    fn key_at(&self) -> Option<Position> {
+        match &self.open.last()?.body {
+            Body::Map { key, .. } => key.as_ref().map(|(_, at)| *at),
+            Body::List(_) => None,
+        }
+    }
+
+    fn refuse(&self, span: &Span, why: Option<&str>) -> Result<(), Fault> {
+        match why {
+            None => Ok(()),
+            Some(why) => Err(Fault { at: position(&span.start), path: self.path(), message: why.to_owned() }),
+        }
+    }
+
+    fn path(&self) -> KeyPath {
+        self.open.iter().fold(KeyPath::root(), |path, open| match &open.body {
+            Body::List(items) => path.step(Step::Item(items.len())),
+            Body::Map { key: Some((key, _)), .. } => path.key(key),
+            Body::Map { key: None, .. } => path,
+        })
+    }
+}
+
+fn node(span: Span, kind: Kind, values: usize, depth: usize) -> Node {
+    Node { at: position(&span.start), source: (span.start.index(), span.end.index()), kind: Rc::new(kind), values, depth }
+}
+
+fn position(marker: &Marker) -> Position {
+    Position { line: marker.line().max(1), column: marker.col() + 1 }
+}

@@ -1,0 +1,164 @@
+//! Holds the document against the JSON Schema: all mistakes at once, and what is mistaken is taken
+//! out, so that the rest can be looked at further.
+
+use super::interpolate::Interpolated;
+use super::nearest::{hint, nearest};
+use super::path::{Key, KeyPath, Step};
+use super::report::Report;
+use super::schema::schema;
+use super::values::scalar;
+use super::wording::wording;
+use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind as Kind;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+static SCHEMA: LazyLock<(Value, Option<Validator>)> = LazyLock::new(|| {
+    let schema = schema();
+    let validator = jsonschema::validator_for(&schema).ok();
+    (schema, validator)
+});
+
+/// Tells all mistakes in `values` and takes them out. What is left fits the schema, but for keys
+/// that must be there.
+pub fn validate(values: &mut Value, interpolated: &Interpolated, report: &Report) {
+    convert(values, interpolated);
+    let found = mistakes(values);
+    let mut removed: BTreeSet<KeyPath> = interpolated.failed.iter().cloned().collect();
+    let mut absent = Vec::new();
+    let mut meant = BTreeSet::new();
+    let mut told = BTreeSet::new();
+    for Mistake { path, what } in found {
+        match what {
+            What::Unknown { keys, known } => {
+                for key in keys {
+                    let at = path.key(&key);
+                    report.error_at_key(&at, unknown(&key, &known));
+                    meant.extend(nearest(&key, known.iter().map(String::as_str)).map(|key| path.key(key)));
+                    removed.insert(at);
+                }
+            }
+            What::Missing { key } => absent.push(path.key(&key)),
+            What::Wrong { wanted, kind } => {
+                if !interpolated.failed.contains(&path) && told.insert(path.clone()) {
+                    let value = at(values, &path).unwrap_or(&Value::Null);
+                    report.error(&path, wording(&kind, &wanted, value, &|text| report.shown(&path, text)));
+                }
+                removed.insert(path);
+            }
+        }
+    }
+    for path in absent {
+        // a misspelt key is one mistake, not two
+        if !meant.contains(&path) {
+            report.error_at_key(&path, "is missing; it must be written");
+        }
+        report.give_up(path);
+    }
+    for path in meant {
+        report.give_up(path);
+    }
+    for path in removed {
+        remove(values, &path, report);
+    }
+}
+
+struct Mistake {
+    path: KeyPath,
+    what: What,
+}
+
+enum What {
+    Unknown { keys: Vec<String>, known: Vec<String> },
+    Missing { key: String },
+    Wrong { wanted: Value, kind: Kind },
+}
+
+/// Texts that stand for a number or a boolean, where one is wanted.
+fn convert(values: &mut Value, interpolated: &Interpolated) {
+    let wrong: BTreeMap<KeyPath, ()> = mistakes(values).into_iter().map(|mistake| (mistake.path, ())).collect();
+    for path in wrong.into_keys().filter(|path| interpolated.whole.contains(path)) {
+        if let Some(value) = at_mut(values, &path)
+            && let Some(converted) = value.as_str().and_then(scalar)
+        {
+            *value = converted;
+        }
+    }
+}
+
+fn mistakes(values: &Value) -> Vec<Mistake> {
+    let (schema, Some(validator)) = &*SCHEMA else { return Vec::new() };
+    let mut found = Vec::new();
+    for error in validator.iter_errors(values) {
+        let path = key_path(values, error.instance_path().as_str());
+        let place = error.schema_path().as_str();
+        let wanted = place.rfind('/').and_then(|end| schema.pointer(&place[..end])).unwrap_or(&Value::Null);
+        let what = match error.into_parts().kind {
+            Kind::AdditionalProperties { unexpected } => {
+                let known = wanted.get("properties").and_then(Value::as_object);
+                What::Unknown { keys: unexpected, known: known.map(|known| known.keys().cloned().collect()).unwrap_or_default() }
+            }
+            Kind::Required { property } => What::Missing { key: property.as_str().unwrap_or_default().to_owned() },
+            kind => What::Wrong { wanted: wanted.clone(), kind },
+        };
+        found.push(Mistake { path, what });
+    }
+    found
+}
+
+fn unknown(key: &str, known: &[String]) -> String {
+    if key == "<<" {
+        return "merge keys are not read here; write the keys out, or use `defaults` for what routes share".into();
+    }
+    format!("unknown key `{}`{}", Key(key), hint(key, known.iter().map(String::as_str)))
+}
+
+/// A JSON pointer as a path; whether a number is a key or a place in a list is seen from the value.
+fn key_path(values: &Value, pointer: &str) -> KeyPath {
+    let mut path = KeyPath::root();
+    let mut value = Some(values);
+    for token in pointer.split('/').skip(1) {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        (path, value) = match (value, token.parse::<usize>()) {
+            (Some(Value::Array(items)), Ok(index)) => (path.item(index), items.get(index)),
+            (value, _) => (path.key(&token), value.and_then(|value| value.get(&token))),
+        };
+    }
+    path
+}
+
+/// Takes a value out. Places in lists of sections must stay what they are, so there an empty
+/// section takes its place; another list goes as a whole.
+fn remove(values: &mut Value, path: &KeyPath, report: &Report) {
+    report.give_up(path.clone());
+    let Some((last, steps)) = path.steps().split_last() else {
+        *values = json!({});
+        return;
+    };
+    let parent = steps.iter().fold(KeyPath::root(), |path, step| path.step(step.clone()));
+    match (last, at_mut(values, &parent)) {
+        (Step::Key(key), Some(Value::Object(members))) => drop(members.remove(key)),
+        (Step::Item(index), Some(Value::Array(items))) if matches!(parent.keys().last(), Some("routes" | "listeners")) => {
+            if let Some(item) = items.get_mut(*index) {
+                *item = json!({});
+            }
+        }
+        (Step::Item(_), Some(_)) => remove(values, &parent, report),
+        _ => {}
+    }
+}
+
+fn at<'v>(values: &'v Value, path: &KeyPath) -> Option<&'v Value> {
+    path.steps().iter().try_fold(values, |value, step| match step {
+        Step::Key(key) => value.get(key),
+        Step::Item(index) => value.get(index),
+    })
+}
+
+fn at_mut<'v>(values: &'v mut Value, path: &KeyPath) -> Option<&'v mut Value> {
+    path.steps().iter().try_fold(values, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Item(index) => value.get_mut(index),
+    })
+}
