@@ -1,1 +1,7 @@
 //! One integration binary: it drives the real program over real sockets.
+//!
+//! Each test starts its own gateway, authorization server and upstream on loopback and ends them again. What is
+//! expected stands in the README; a test names the promise, the pitfall or the clause that it shows.
+
+mod harness;
+mod support;
