@@ -4,4 +4,5 @@
 //! expected stands in the README; a test names the promise, the pitfall or the clause that it shows.
 
 mod harness;
+mod main_job;
 mod support;

@@ -51,12 +51,8 @@ impl Builder {
     #[track_caller]
     pub fn start(self, yaml: &str) -> Gateway {
         let file = self.directory.path().join("gateway.yaml");
-        let mut command = Command::new(PROGRAM);
-        command
-            .args(["run", "-c"])
-            .arg(&file)
-            .env_remove("INTROGATE_CONFIG")
-            .env_remove("RUST_LOG");
+        let mut command = program();
+        command.args(["run", "-c"]).arg(&file);
         command.envs(
             self.environment
                 .iter()
@@ -281,6 +277,20 @@ impl Gateway {
         lines.iter().map(parse).collect()
     }
 
+    /// The access log's line of the request that was sent with this `X-Request-Id`.
+    #[track_caller]
+    pub fn access_log_of(&self, request_id: &str) -> Value {
+        let mut found = None;
+        wait_until("the request is in the access log", || {
+            let log = self.access_log(0);
+            found = log
+                .into_iter()
+                .find(|line| line["request_id"] == request_id);
+            found.is_some()
+        });
+        found.expect("a line")
+    }
+
     /// The whole of stdout so far.
     pub fn stdout(&self) -> String {
         self.out.lock().expect("stdout").join("\n")
@@ -419,6 +429,22 @@ impl<'a> Sample<'a> {
     }
 }
 
+/// The program without what the tests' own environment could tell it.
+fn program() -> Command {
+    let mut command = Command::new(PROGRAM);
+    for name in [
+        "INTROGATE_CONFIG",
+        "RUST_LOG",
+        "HTTP_PROXY",
+        "http_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Runs the program to its end: exit code, stdout, stderr.
 #[track_caller]
 pub fn run_cli(args: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
@@ -429,12 +455,8 @@ pub fn run_cli(args: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
 /// The same in a folder of the caller's choice.
 #[track_caller]
 pub fn run_cli_in(directory: &Path, args: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
-    let mut command = Command::new(PROGRAM);
-    command
-        .args(args)
-        .current_dir(directory)
-        .env_remove("INTROGATE_CONFIG")
-        .env_remove("RUST_LOG");
+    let mut command = program();
+    command.args(args).current_dir(directory);
     command.envs(env.iter().copied()).stdin(Stdio::null());
     let child = command
         .stdout(Stdio::piped())
