@@ -5,4 +5,7 @@
 
 mod harness;
 mod main_job;
+mod routing;
 mod support;
+mod tokens;
+mod upstreams;
