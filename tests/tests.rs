@@ -5,6 +5,7 @@
 
 mod cache;
 mod harness;
+mod interop;
 mod main_job;
 mod routing;
 mod support;
