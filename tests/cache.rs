@@ -149,7 +149,15 @@ routes:
 fn tokens_with_separators_are_their_own_keys() {
     let setup = Setup::route("");
     let with_url = format!("good|{}", setup.server.url());
-    let tokens = ["good|", "good:main", "main:good", "GOOD", "goo", "goodd", &with_url];
+    let tokens = [
+        "good|",
+        "good:main",
+        "main:good",
+        "GOOD",
+        "goo",
+        "goodd",
+        &with_url,
+    ];
     assert_eq!(setup.get("good").status, 200);
     for token in tokens {
         assert_eq!(setup.outcome(token), (401, "inactive".into()), "{token}");

@@ -6,6 +6,7 @@
 mod cache;
 mod harness;
 mod interop;
+mod introspection;
 mod main_job;
 mod routing;
 mod support;
