@@ -5,9 +5,11 @@
 
 mod cache;
 mod harness;
+mod identity;
 mod interop;
 mod introspection;
 mod main_job;
+mod policy;
 mod routing;
 mod support;
 mod tokens;
