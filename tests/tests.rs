@@ -5,6 +5,7 @@
 
 mod cache;
 mod cli;
+mod conformance;
 mod harness;
 mod identity;
 mod interop;

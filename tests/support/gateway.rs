@@ -204,10 +204,11 @@ impl Gateway {
         answer.unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.output()))
     }
 
-    /// Sends exactly these bytes on one connection and reads until the other side closes or the read time-out passes.
+    /// Sends exactly these bytes on one connection and reads until the other side closes or has been silent for two seconds.
     #[track_caller]
     pub fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         let mut connection = self.connect();
+        connection.patience(Duration::from_secs(2));
         // the gateway may well close before it has read everything
         let _ = connection.send(bytes);
         connection.read_to_end()

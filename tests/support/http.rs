@@ -112,9 +112,23 @@ fn all<'a>(headers: &'a Headers, name: &str) -> Vec<&'a str> {
     named.map(|(_, value)| value.as_str()).collect()
 }
 
-trait Stream: Read + Write + Send {}
-impl Stream for TcpStream {}
-impl Stream for UnixStream {}
+trait Stream: Read + Write + Send {
+    fn patience(&self, limit: Duration) -> io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn patience(&self, limit: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(limit))
+            .and_then(|()| self.set_write_timeout(Some(limit)))
+    }
+}
+
+impl Stream for UnixStream {
+    fn patience(&self, limit: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(limit))
+            .and_then(|()| self.set_write_timeout(Some(limit)))
+    }
+}
 
 /// One client connection, kept alive between requests. Reads fail after [`PATIENCE`].
 pub struct Connection {
@@ -130,20 +144,25 @@ impl Connection {
     pub fn try_open(port: u16) -> io::Result<Connection> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Connection {
-            stream: BufReader::new(Box::new(stream)),
-        })
+        Connection::new(Box::new(stream))
     }
 
     #[track_caller]
     pub fn open_unix(path: &Path) -> Connection {
         let stream = UnixStream::connect(path).expect("connect to the socket");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        Connection {
-            stream: BufReader::new(Box::new(stream)),
-        }
+        Connection::new(Box::new(stream)).expect("a time-out")
+    }
+
+    fn new(stream: Box<dyn Stream>) -> io::Result<Connection> {
+        stream.patience(PATIENCE)?;
+        Ok(Connection {
+            stream: BufReader::new(stream),
+        })
+    }
+
+    /// From now on reads and writes fail after this long.
+    pub fn patience(&self, limit: Duration) {
+        self.stream.get_ref().patience(limit).expect("a time-out");
     }
 
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
