@@ -105,7 +105,7 @@ impl AuthorizationServer {
     /// Listens again on the same port, with the same script.
     pub fn start_again(&mut self) {
         let script = self.script.clone();
-        let serve = move |stream, number, running| script.serve(stream, number, &running);
+        let serve = move |stream, running| script.serve(stream, &running);
         self.server = Some(Server::start(self.port, self.connections.clone(), serve));
     }
 
@@ -206,13 +206,13 @@ impl Script {
         self.state.lock().expect("the script")
     }
 
-    fn serve(&self, stream: TcpStream, number: usize, running: &Running) {
+    fn serve(&self, stream: TcpStream, running: &Running) {
         let Ok(mut writer) = stream.try_clone() else {
             return;
         };
         let mut reader = BufReader::new(stream);
         let mut answered = 0;
-        while let Ok(Some(request)) = read_request(&mut reader, number) {
+        while let Ok(Some(request)) = read_request(&mut reader) {
             let (behaviour, reuse_ends) = self.next_behaviour(request);
             if reuse_ends && answered > 0 {
                 return;

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long any single wait of the tests may take before it counts as a failure.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,9 +19,6 @@ pub struct Request {
     pub target: String,
     pub headers: Headers,
     pub body: Vec<u8>,
-    /// Which of the server's connections carried it, counted from 0.
-    pub connection: usize,
-    pub at: Instant,
 }
 
 impl Request {
@@ -238,7 +235,7 @@ pub fn request_bytes(method: &str, target: &str, headers: &[(&str, &str)], body:
 }
 
 /// Reads one request; `None` when the connection was closed before its first byte.
-pub fn read_request(stream: &mut impl BufRead, connection: usize) -> io::Result<Option<Request>> {
+pub fn read_request(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
     let Some((start, headers)) = read_head(stream)? else {
         return Ok(None);
     };
@@ -253,8 +250,6 @@ pub fn read_request(stream: &mut impl BufRead, connection: usize) -> io::Result<
         target: target.to_owned(),
         headers,
         body,
-        connection,
-        at: Instant::now(),
     }))
 }
 

@@ -11,7 +11,7 @@ mod upstream;
 pub use authorization_server::{AuthorizationServer, Behaviour};
 pub use gateway::{Builder, Gateway, run_cli, run_cli_in};
 pub use http::{Connection, PATIENCE, Request, Response, percent_decode, request_bytes};
-pub use setup::{Setup, active, known_tokens, one_route, server_and_route};
+pub use setup::{Setup, active, one_route};
 pub use upstream::{Upstream, UpstreamBehaviour};
 
 use std::net::TcpListener;

@@ -50,11 +50,11 @@ impl Running {
 }
 
 impl Server {
-    /// Listens on a loopback port and runs `serve(stream, number, running)` in a thread of its own for each connection;
-    /// connections are numbered by `counter`.
+    /// Listens on a loopback port and runs `serve(stream, running)` in a thread of its own for each connection;
+    /// `counter` counts them.
     pub fn start<F>(port: u16, counter: Arc<AtomicUsize>, serve: F) -> Server
     where
-        F: Fn(TcpStream, usize, Running) + Send + Sync + 'static,
+        F: Fn(TcpStream, Running) + Send + Sync + 'static,
     {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("bind a loopback port");
         let shared = Arc::new(Shared::default());
@@ -70,7 +70,7 @@ impl Server {
                     continue;
                 };
                 inner.streams.lock().expect("streams").push(handle);
-                let number = counter.fetch_add(1, Ordering::SeqCst);
+                counter.fetch_add(1, Ordering::SeqCst);
                 let running = Running {
                     stopped: inner.stopped.clone(),
                 };
@@ -78,7 +78,7 @@ impl Server {
                 std::thread::spawn(move || {
                     // the list above holds the socket open, so the end of this thread has to be told to the other side
                     let ending = stream.try_clone();
-                    serve(stream, number, running);
+                    serve(stream, running);
                     if let Ok(stream) = ending {
                         let _ = stream.shutdown(Shutdown::Both);
                     }

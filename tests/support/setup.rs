@@ -67,7 +67,7 @@ impl Setup {
 
 /// `good` is active with the scopes `read write` and the usual members, `narrow` has no scope but `other`, `bare` is
 /// active without any member; `expired` was active a minute ago. All others are inactive.
-pub fn known_tokens(server: &AuthorizationServer) {
+fn known_tokens(server: &AuthorizationServer) {
     let good = json!({
         "sub": "alice", "username": "alice@example.com", "client_id": "app",
         "scope": "read write", "exp": super::now() + 3600,
@@ -88,7 +88,7 @@ pub fn one_route(keys: &str) -> String {
     format!("routes:\n  - {{ name: all, path: /*, upstream: \"@UPSTREAM@\", {keys} }}\n")
 }
 
-pub fn server_and_route(keys: &str) -> String {
+fn server_and_route(keys: &str) -> String {
     format!(
         "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{}",
         one_route("")

@@ -80,7 +80,7 @@ impl Upstream {
     /// Listens again on the same port.
     pub fn start_again(&mut self) {
         let script = self.script.clone();
-        let serve = move |stream, number, running| script.serve(stream, number, &running);
+        let serve = move |stream, running| script.serve(stream, &running);
         self.server = Some(Server::start(self.port, self.connections.clone(), serve));
     }
 
@@ -126,12 +126,12 @@ impl Script {
         self.state.lock().expect("the script")
     }
 
-    fn serve(&self, stream: TcpStream, number: usize, running: &Running) {
+    fn serve(&self, stream: TcpStream, running: &Running) {
         let Ok(mut writer) = stream.try_clone() else {
             return;
         };
         let mut reader = BufReader::new(stream);
-        while let Ok(Some(request)) = read_request(&mut reader, number) {
+        while let Ok(Some(request)) = read_request(&mut reader) {
             let behaviour = {
                 let mut state = self.state();
                 state.requests.push(request.clone());
