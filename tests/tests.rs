@@ -1,1 +1,20 @@
 //! One integration binary: it drives the real program over real sockets.
+//!
+//! Each test starts its own gateway, authorization server and upstream on loopback and ends them again. What is
+//! expected stands in the README; a test names the promise, the pitfall or the clause that it shows.
+
+mod cache;
+mod cli;
+mod conformance;
+mod harness;
+mod identity;
+mod interop;
+mod introspection;
+mod main_job;
+mod operations;
+mod policy;
+mod refusals;
+mod routing;
+mod support;
+mod tokens;
+mod upstreams;

@@ -1,0 +1,93 @@
+//! `introgate demo`: the curl lines that it prints do what they are meant to show.
+
+use crate::support::{PATIENCE, Response};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+#[test]
+fn the_demos_curl_lines_work() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_introgate"));
+    command
+        .arg("demo")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut demo = command.spawn().expect("start the demo");
+    let (sender, lines) = mpsc::channel();
+    let out = BufReader::new(demo.stdout.take().expect("stdout"));
+    std::thread::spawn(move || {
+        out.lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| sender.send(line))
+    });
+
+    let mut curls = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    let mut quiet = Duration::from_secs(10);
+    while let Ok(line) =
+        lines.recv_timeout(quiet.min(deadline.saturating_duration_since(Instant::now())))
+    {
+        if let Some(at) = line.find("curl ") {
+            curls.push(line[at..].to_owned());
+            quiet = Duration::from_millis(500);
+        }
+    }
+    let statuses: Vec<u16> = curls.iter().map(|line| run(line).status).collect();
+    let _ = demo.kill();
+    let _ = demo.wait();
+    for status in [200, 401, 403] {
+        assert!(
+            statuses.contains(&status),
+            "{status} in {statuses:?} of {curls:?}"
+        );
+    }
+}
+
+/// Does what a curl line says, without curl: `-H`, `-X`, a URL on loopback.
+fn run(line: &str) -> Response {
+    let words = words(line);
+    let (mut method, mut headers, mut url) = ("GET", Vec::new(), None);
+    let mut rest = words.iter().skip(1);
+    while let Some(word) = rest.next() {
+        match word.as_str() {
+            "-H" => {
+                let header = rest.next().expect("a header");
+                headers.push(header.split_once(": ").expect("name: value"));
+            }
+            "-X" => method = rest.next().expect("a method"),
+            "-d" | "-o" | "-w" => drop(rest.next()),
+            word if word.starts_with("http://") => url = word.strip_prefix("http://"),
+            word => assert!(word.starts_with('-'), "{word} in {line}"),
+        }
+    }
+    let url = url.unwrap_or_else(|| panic!("no URL in {line}"));
+    let (authority, path) = url.split_once('/').unwrap_or((url, ""));
+    let port = authority
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
+    let mut connection = crate::support::Connection::open(port);
+    connection
+        .request(method, &format!("/{path}"), &headers, b"")
+        .unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+/// Splits like a shell, as far as quotes go; a comment ends the line.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for character in line.chars() {
+        match (character, quote) {
+            ('\'' | '"', None) => quote = Some(character),
+            (c, Some(q)) if c == q => quote = None,
+            (' ', None) if word.is_empty() => {}
+            (' ', None) => words.push(std::mem::take(&mut word)),
+            ('#' | '|', None) if word.is_empty() => return words,
+            (c, _) => word.push(c),
+        }
+    }
+    words.extend(Some(word).filter(|word| !word.is_empty()));
+    words
+}
