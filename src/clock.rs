@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Now {
     /// Milliseconds since the Unix epoch.
     pub wall: i64,
-    /// Milliseconds since the process started.
+    /// Microseconds since the process started.
     pub mono: u64,
 }
 
@@ -20,11 +20,16 @@ impl Now {
     pub fn unix_seconds(self) -> i64 {
         self.wall.div_euclid(1000)
     }
+
+    /// Time between two readings; none when they are in the other order.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.mono.saturating_sub(earlier.mono))
+    }
 }
 
-/// Milliseconds of a duration, saturating.
-pub fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+/// Microseconds of a duration, saturating: the unit of [`Now::mono`].
+pub fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +48,7 @@ impl Clock {
         match self {
             Self::System { origin } => {
                 let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Now { wall: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX), mono: millis(origin.elapsed()) }
+                Now { wall: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX), mono: micros(origin.elapsed()) }
             }
             Self::Manual(clock) => Now { wall: clock.wall.load(Ordering::SeqCst), mono: clock.mono.load(Ordering::SeqCst) },
         }
@@ -65,8 +70,8 @@ impl ManualClock {
 
     /// Time passes.
     pub fn advance(&self, by: Duration) {
-        self.mono.fetch_add(millis(by), Ordering::SeqCst);
-        self.wall.fetch_add(i64::try_from(millis(by)).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.mono.fetch_add(micros(by), Ordering::SeqCst);
+        self.wall.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 
     /// Somebody sets the wall clock, forwards or back; no time passes.

@@ -84,6 +84,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     [
         ("listeners", old.listeners != new.listeners),
         ("admin.address", old.admin.address != new.admin.address),
+        ("log.format", old.log.format != new.log.format),
         ("threads", old.threads != new.threads),
         ("shutdown_timeout", old.shutdown_timeout != new.shutdown_timeout),
     ]

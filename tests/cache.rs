@@ -1,10 +1,7 @@
 //! The cache holds what the authorization server said: how long, under which key, within which bounds, and one
 //! introspection for any number of simultaneous requests.
 
-use crate::support::{
-    Behaviour, Connection, Response, Setup, active, now, one_route, request_bytes, wait_until,
-    wait_within,
-};
+use crate::support::{Behaviour, Connection, Response, Setup, active, now, one_route, request_bytes, wait_until, wait_within};
 use serde_json::json;
 use std::sync::{Arc, Barrier};
 use std::thread::sleep;
@@ -25,15 +22,10 @@ fn all_at_once(setup: &Setup, count: usize, token: &str) -> Vec<Response> {
         let ask = || {
             let mut connection = Connection::open(port);
             start.wait();
-            connection
-                .request("GET", "/", &[("Authorization", &bearer)], b"")
-                .expect("an answer")
+            connection.request("GET", "/", &[("Authorization", &bearer)], b"").expect("an answer")
         };
         let clients: Vec<_> = (0..count).map(|_| scope.spawn(ask)).collect();
-        clients
-            .into_iter()
-            .map(|client| client.join().expect("a client"))
-            .collect()
+        clients.into_iter().map(|client| client.join().expect("a client")).collect()
     })
 }
 
@@ -49,19 +41,10 @@ fn a_hit_asks_nobody_and_looks_like_the_miss() {
         let headers = [("Authorization", "Bearer good"), ("X-Request-Id", id)];
         let response = setup.gateway.get("/", &headers);
         let mut seen = setup.upstream.last().headers;
-        seen.retain(|(name, _)| {
-            !["x-request-id", "traceparent"].contains(&name.to_lowercase().as_str())
-        });
+        seen.retain(|(name, _)| !["x-request-id", "traceparent"].contains(&name.to_lowercase().as_str()));
         let mut line = setup.gateway.access_log_of(id);
         let cache = line["cache"].take();
-        for changing in [
-            "ts",
-            "request_id",
-            "trace_id",
-            "duration_ms",
-            "upstream_ms",
-            "introspection_ms",
-        ] {
+        for changing in ["ts", "request_id", "trace_id", "duration_ms", "upstream_ms", "introspection_ms"] {
             line[changing].take();
         }
         (response.status, seen, line, cache)
@@ -84,8 +67,7 @@ routes:
   - { path: /claims, upstream: "@UPSTREAM@", claims: { role: admin } }
 "#,
     );
-    let statuses = ["/lax", "/strict", "/audience", "/claims", "/lax"]
-        .map(|path| setup.gateway.get_with(path, "good").status);
+    let statuses = ["/lax", "/strict", "/audience", "/claims", "/lax"].map(|path| setup.gateway.get_with(path, "good").status);
     assert_eq!(statuses, [200, 403, 401, 403, 200]);
     assert_eq!(setup.server.count(), 1);
 }
@@ -108,11 +90,7 @@ routes:
     assert_eq!(setup.gateway.get_with("/one", "good").status, 200);
     assert_eq!(setup.gateway.get_with("/two", "good").status, 401);
     assert_eq!((setup.server.count(), other.count()), (1, 1));
-    assert_eq!(
-        setup.gateway.get_with("/one", "good").status,
-        200,
-        "nor does inactive there end it here"
-    );
+    assert_eq!(setup.gateway.get_with("/one", "good").status, 200, "nor does inactive there end it here");
 }
 
 /// Pitfall 3; contract §3: the key covers what can change the answer.
@@ -149,15 +127,7 @@ routes:
 fn tokens_with_separators_are_their_own_keys() {
     let setup = Setup::route("");
     let with_url = format!("good|{}", setup.server.url());
-    let tokens = [
-        "good|",
-        "good:main",
-        "main:good",
-        "GOOD",
-        "goo",
-        "goodd",
-        &with_url,
-    ];
+    let tokens = ["good|", "good:main", "main:good", "GOOD", "goo", "goodd", &with_url];
     assert_eq!(setup.get("good").status, 200);
     for token in tokens {
         assert_eq!(setup.outcome(token), (401, "inactive".into()), "{token}");
@@ -173,9 +143,7 @@ fn an_answer_ends_with_its_ttl() {
     assert_eq!(setup.get("good").status, 200);
     assert_eq!(setup.server.count(), 2);
     setup.server.behave("good", Behaviour::inactive());
-    wait_until("the revoked token is refused", || {
-        setup.get("good").status == 401
-    });
+    wait_until("the revoked token is refused", || setup.get("good").status == 401);
 }
 
 /// Pitfall 14.
@@ -188,10 +156,7 @@ fn a_hit_does_not_extend_an_entry() {
         sleep(MS(40));
     }
     let count = setup.server.count();
-    assert!(
-        (2..=3).contains(&count),
-        "{count} introspections in a second with a ttl of 400 ms"
-    );
+    assert!((2..=3).contains(&count), "{count} introspections in a second with a ttl of 400 ms");
 }
 
 /// Pitfall 13: no ttl, no cache.
@@ -232,13 +197,9 @@ routes:
 #[test]
 fn exp_ends_an_entry_before_its_ttl() {
     let setup = cache("ttl: 60s");
-    setup
-        .server
-        .answer("short", active(json!({ "exp": now() + 2 })));
+    setup.server.answer("short", active(json!({ "exp": now() + 2 })));
     assert_eq!(setup.get("short").status, 200);
-    wait_within(MS(4000), "the token expires", || {
-        setup.get("short").status == 401
-    });
+    wait_within(MS(4000), "the token expires", || setup.get("short").status == 401);
     assert_eq!(setup.outcome("short"), (401, "expired".into()));
 }
 
@@ -247,9 +208,7 @@ fn exp_ends_an_entry_before_its_ttl() {
 fn an_answer_that_is_past_its_exp_is_not_kept() {
     let setup = Setup::route("");
     assert_eq!(setup.outcome("expired"), (401, "expired".into()));
-    setup
-        .server
-        .answer("expired", active(json!({ "exp": now() + 60 })));
+    setup.server.answer("expired", active(json!({ "exp": now() + 60 })));
     assert_eq!(setup.get("expired").status, 200);
 }
 
@@ -261,9 +220,7 @@ fn an_inactive_answer_is_kept_for_its_own_ttl() {
     setup.server.answer("later", active(json!({})));
     assert_eq!(setup.outcome("later"), (401, "inactive".into()));
     assert_eq!(setup.server.count(), 1);
-    wait_within(MS(3000), "the token is usable", || {
-        setup.get("later").status == 200
-    });
+    wait_within(MS(3000), "the token is usable", || setup.get("later").status == 200);
     assert_eq!(setup.server.count(), 2);
 }
 
@@ -285,16 +242,8 @@ fn an_inactive_answer_ends_the_active_one() {
         ));
         assert_eq!(setup.gateway.get_with("/lax", "good").status, 200);
         setup.server.behave("good", Behaviour::inactive());
-        assert_eq!(
-            setup.gateway.get_with("/lax", "good").status,
-            200,
-            "still cached"
-        );
-        assert_eq!(
-            setup.gateway.get_with("/always", "good").status,
-            401,
-            "{keys}"
-        );
+        assert_eq!(setup.gateway.get_with("/lax", "good").status, 200, "still cached");
+        assert_eq!(setup.gateway.get_with("/always", "good").status, 401, "{keys}");
         assert_eq!(setup.gateway.get_with("/lax", "good").status, 401, "{keys}");
     }
 }
@@ -306,16 +255,10 @@ fn a_late_hit_asks_again_in_the_background() {
     assert_eq!(setup.get("good").status, 200);
     sleep(MS(100));
     let good = active(json!({ "sub": "alice" }));
-    setup
-        .server
-        .behave("good", Behaviour::after(MS(600), Behaviour::Json(good)));
+    setup.server.behave("good", Behaviour::after(MS(600), Behaviour::Json(good)));
     let began = Instant::now();
     assert_eq!(setup.get("good").status, 200);
-    assert!(
-        began.elapsed() < MS(500),
-        "the hit waited for the refresh: {:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < MS(500), "the hit waited for the refresh: {:?}", began.elapsed());
     wait_until("it is asked again", || setup.server.count() == 2);
 }
 
@@ -326,9 +269,7 @@ fn a_background_refresh_that_says_inactive_ends_the_entry() {
         let setup = cache(&format!("ttl: 60s, refresh_ahead: 0.001, {keys}"));
         assert_eq!(setup.get("good").status, 200);
         setup.server.behave("good", Behaviour::inactive());
-        wait_within(MS(5000), "the refresh ends the entry", || {
-            setup.get("good").status == 401
-        });
+        wait_within(MS(5000), "the refresh ends the entry", || setup.get("good").status == 401);
     }
 }
 
@@ -390,14 +331,10 @@ fn a_stale_answer_serves_while_the_server_is_down_if_allowed() {
 #[test]
 fn a_stale_answer_never_outlives_its_exp() {
     let mut setup = cache("ttl: 100ms, refresh_ahead: 0, stale_if_error: 1h");
-    setup
-        .server
-        .answer("short", active(json!({ "exp": now() + 2 })));
+    setup.server.answer("short", active(json!({ "exp": now() + 2 })));
     assert_eq!(setup.get("short").status, 200);
     setup.server.stop();
-    wait_within(MS(4000), "the token is refused", || {
-        setup.get("short").status != 200
-    });
+    wait_within(MS(4000), "the token is refused", || setup.get("short").status != 200);
 }
 
 /// Pitfall 18: inactive answers have a budget of their own.
@@ -413,19 +350,9 @@ fn bad_tokens_do_not_push_out_good_ones() {
     }
     assert_eq!(setup.get("good").status, 200);
     assert_eq!(setup.server.count_of("good"), 1);
-    let entries = setup
-        .gateway
-        .metric("introgate_cache_entries{cache=\"inactive\"}");
-    assert!(
-        (1.0..=120.0).contains(&entries),
-        "{entries} inactive entries"
-    );
-    assert!(
-        setup
-            .gateway
-            .metric("introgate_cache_evictions_total{cache=\"inactive\"}")
-            >= 380.0
-    );
+    let entries = setup.gateway.metric("introgate_cache_entries{cache=\"inactive\"}");
+    assert!((1.0..=120.0).contains(&entries), "{entries} inactive entries");
+    assert!(setup.gateway.metric("introgate_cache_evictions_total{cache=\"inactive\"}") >= 380.0);
 }
 
 #[test]
@@ -439,9 +366,7 @@ fn active_answers_are_bounded_too() {
         let response = connection.request("GET", "/", &[("Authorization", &bearer)], b"");
         assert_eq!(response.expect("an answer").status, 200);
     }
-    let entries = setup
-        .gateway
-        .metric("introgate_cache_entries{cache=\"active\"}");
+    let entries = setup.gateway.metric("introgate_cache_entries{cache=\"active\"}");
     assert!((1.0..=60.0).contains(&entries), "{entries} active entries");
 }
 
@@ -454,12 +379,7 @@ fn a_hundred_simultaneous_requests_are_one_introspection() {
     let responses = all_at_once(&setup, 100, "new");
     assert_eq!(statuses(&responses), [200; 100]);
     assert_eq!(setup.server.count(), 1);
-    assert!(
-        setup
-            .gateway
-            .metric("introgate_introspections_coalesced_total{server=\"main\"}")
-            >= 1.0
-    );
+    assert!(setup.gateway.metric("introgate_introspections_coalesced_total{server=\"main\"}") >= 1.0);
 }
 
 /// The same holds for a token that turns out inactive, and with nothing kept afterwards.
@@ -468,9 +388,7 @@ fn simultaneous_bad_and_uncached_tokens_are_one_introspection_too() {
     let setup = cache("ttl: 0s, inactive_ttl: 0s");
     let good = Behaviour::Json(active(json!({})));
     for (token, behaviour, status) in [("bad", Behaviour::inactive(), 401), ("new", good, 200)] {
-        setup
-            .server
-            .behave(token, Behaviour::after(MS(1000), behaviour));
+        setup.server.behave(token, Behaviour::after(MS(1000), behaviour));
         let responses = all_at_once(&setup, 20, token);
         assert_eq!(statuses(&responses), [status; 20]);
         assert_eq!(setup.server.count_of(token), 1, "{token}");
@@ -484,17 +402,8 @@ fn the_first_client_may_go_away() {
     let good = Behaviour::Json(active(json!({})));
     setup.server.behave("new", Behaviour::after(MS(600), good));
     let mut first = setup.gateway.connect();
-    first
-        .send(&request_bytes(
-            "GET",
-            "/",
-            &[("Authorization", "Bearer new")],
-            b"",
-        ))
-        .expect("send");
-    wait_until("the introspection is under way", || {
-        setup.server.count() == 1
-    });
+    first.send(&request_bytes("GET", "/", &[("Authorization", "Bearer new")], b"")).expect("send");
+    wait_until("the introspection is under way", || setup.server.count() == 1);
     let responses = std::thread::scope(|scope| {
         let others = scope.spawn(|| all_at_once(&setup, 10, "new"));
         sleep(MS(150));
@@ -515,19 +424,9 @@ fn a_failed_first_call_does_not_fail_the_others() {
     let began = Instant::now();
     let responses = all_at_once(&setup, 20, "new");
     assert!(began.elapsed() < MS(4000), "{:?}", began.elapsed());
-    let failed = responses
-        .iter()
-        .filter(|response| response.status == 503)
-        .count();
-    let passed = responses
-        .iter()
-        .filter(|response| response.status == 200)
-        .count();
-    assert!(
-        failed <= 1 && failed + passed == 20,
-        "{:?}",
-        statuses(&responses)
-    );
+    let failed = responses.iter().filter(|response| response.status == 503).count();
+    let passed = responses.iter().filter(|response| response.status == 200).count();
+    assert!(failed <= 1 && failed + passed == 20, "{:?}", statuses(&responses));
     assert!(setup.server.count() <= 3, "{} calls", setup.server.count());
 }
 
@@ -546,9 +445,7 @@ fn a_server_that_hangs_holds_nobody_longer_than_its_timeout() {
 #[test]
 fn different_tokens_are_asked_about_side_by_side() {
     let setup = Arc::new(Setup::route(""));
-    setup
-        .server
-        .behave_for_all(Behaviour::after(MS(300), Behaviour::inactive()));
+    setup.server.behave_for_all(Behaviour::after(MS(300), Behaviour::inactive()));
     let began = Instant::now();
     std::thread::scope(|scope| {
         for number in 0..10 {
@@ -564,15 +461,8 @@ fn different_tokens_are_asked_about_side_by_side() {
 #[test]
 fn purging_forgets_by_token_member_or_all() {
     let setup = Setup::route("");
-    for (token, sub, client, jti) in [
-        ("t1", "ann", "app-1", "j1"),
-        ("t2", "ann", "app-2", "j2"),
-        ("t3", "ben", "app-2", "j3"),
-    ] {
-        setup.server.answer(
-            token,
-            active(json!({ "sub": sub, "client_id": client, "jti": jti })),
-        );
+    for (token, sub, client, jti) in [("t1", "ann", "app-1", "j1"), ("t2", "ann", "app-2", "j2"), ("t3", "ben", "app-2", "j3")] {
+        setup.server.answer(token, active(json!({ "sub": sub, "client_id": client, "jti": jti })));
     }
     let warm = || {
         let before = setup.server.count();
@@ -593,11 +483,7 @@ fn purging_forgets_by_token_member_or_all() {
     ];
     for (body, purged) in cases {
         let response = setup.gateway.admin_post("/api/cache/purge", &body);
-        assert_eq!(
-            (response.status, response.json()),
-            (200, json!({ "purged": purged })),
-            "{body}"
-        );
+        assert_eq!((response.status, response.json()), (200, json!({ "purged": purged })), "{body}");
         assert_eq!(warm(), purged, "{body}");
     }
 }
@@ -607,9 +493,7 @@ fn purging_ends_inactive_answers_as_well() {
     let setup = Setup::route("");
     assert_eq!(setup.get("later").status, 401);
     setup.server.answer("later", active(json!({})));
-    setup
-        .gateway
-        .admin_post("/api/cache/purge", &json!({ "token": "later" }));
+    setup.gateway.admin_post("/api/cache/purge", &json!({ "token": "later" }));
     assert_eq!(setup.get("later").status, 200);
 }
 
@@ -617,14 +501,7 @@ fn purging_ends_inactive_answers_as_well() {
 fn a_purge_that_says_nothing_clear_is_refused() {
     let setup = Setup::route("");
     assert_eq!(setup.get("good").status, 200);
-    let unclear = [
-        json!({}),
-        json!([]),
-        json!({ "all": false }),
-        json!({ "tokn": "good" }),
-        json!({ "token": 1 }),
-        json!("all"),
-    ];
+    let unclear = [json!({}), json!([]), json!({ "all": false }), json!({ "tokn": "good" }), json!({ "token": 1 }), json!("all")];
     for body in unclear {
         let response = setup.gateway.admin_post("/api/cache/purge", &body);
         assert_eq!(response.status, 400, "{body}");
@@ -636,10 +513,7 @@ fn a_purge_that_says_nothing_clear_is_refused() {
 /// Pitfalls 18 and 22: a flood of bad tokens leaves the good ones cached and the memory flat. `FLOOD` says how many.
 #[test]
 fn a_flood_of_bad_tokens_changes_nothing_for_good_ones() {
-    let flood: usize = std::env::var("FLOOD")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(50_000);
+    let flood: usize = std::env::var("FLOOD").ok().and_then(|count| count.parse().ok()).unwrap_or(50_000);
     const CLIENTS: usize = 8;
     let setup = Setup::start(&format!(
         "cache: {{ ttl: 10m, refresh_ahead: 0, inactive_max_entries: 2000 }}\nlog: {{ level: error, access: off }}\n{}",
@@ -669,8 +543,5 @@ fn a_flood_of_bad_tokens_changes_nothing_for_good_ones() {
     assert_eq!(setup.get("good").status, 200);
     assert_eq!(setup.server.count_of("good"), 1);
     let grown = after_all.saturating_sub(after_a_fifth);
-    assert!(
-        grown < 16 << 20,
-        "grew by {grown} bytes from {after_a_fifth}"
-    );
+    assert!(grown < 16 << 20, "grew by {grown} bytes from {after_a_fifth}");
 }

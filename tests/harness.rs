@@ -1,8 +1,6 @@
 //! The fake servers and the client are tested on one another, so that a test of the gateway can trust them.
 
-use crate::support::{
-    AuthorizationServer, Behaviour, Connection, Upstream, UpstreamBehaviour, percent_decode,
-};
+use crate::support::{AuthorizationServer, Behaviour, Connection, Upstream, UpstreamBehaviour, percent_decode};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -24,23 +22,10 @@ fn the_authorization_server_answers_by_token_and_records_on_one_connection() {
     assert_eq!(good, (200, r#"{"active":true}"#.to_owned()));
     let unknown = introspect(&mut connection, "token=other").expect("an answer");
     assert_eq!(unknown, (200, r#"{"active":false}"#.to_owned()));
-    let turns: Vec<u16> = (0..3)
-        .map(|_| {
-            introspect(&mut connection, "token=turns")
-                .expect("an answer")
-                .0
-        })
-        .collect();
+    let turns: Vec<u16> = (0..3).map(|_| introspect(&mut connection, "token=turns").expect("an answer").0).collect();
     assert_eq!(turns, [503, 200, 200]);
 
-    assert_eq!(
-        (
-            server.count(),
-            server.count_of("a+b"),
-            server.connection_count()
-        ),
-        (5, 1, 1)
-    );
+    assert_eq!((server.count(), server.count_of("a+b"), server.connection_count()), (5, 1, 1));
     assert_eq!(server.last().token().as_deref(), Some("turns"));
     assert_eq!(server.concurrent_peak(), 1);
 }
@@ -90,26 +75,15 @@ fn the_upstream_echoes_what_it_got() {
     let upstream = Upstream::named("one");
     let mut connection = Connection::open(upstream.port());
     let headers = [("X-Two", "1"), ("x-two", "2")];
-    let response = connection
-        .request("PUT", "/a?b=c", &headers, b"four")
-        .expect("an echo");
+    let response = connection.request("PUT", "/a?b=c", &headers, b"four").expect("an echo");
     let echo = response.json();
-    assert_eq!(
-        (&echo["upstream"], &echo["method"]),
-        (&json!("one"), &json!("PUT"))
-    );
-    assert_eq!(
-        (&echo["target"], &echo["body_length"]),
-        (&json!("/a?b=c"), &json!(4))
-    );
+    assert_eq!((&echo["upstream"], &echo["method"]), (&json!("one"), &json!("PUT")));
+    assert_eq!((&echo["target"], &echo["body_length"]), (&json!("/a?b=c"), &json!(4)));
     assert_eq!(upstream.last().headers_all("X-TWO"), ["1", "2"]);
 
     let head = connection.request("HEAD", "/", &[], b"").expect("a head");
     assert_eq!((head.status, head.body.len()), (200, 0));
-    upstream.behave(UpstreamBehaviour::Stream(
-        vec!["a".into(), "bc".into()],
-        Duration::ZERO,
-    ));
+    upstream.behave(UpstreamBehaviour::Stream(vec!["a".into(), "bc".into()], Duration::ZERO));
     let streamed = connection.request("GET", "/", &[], b"").expect("a stream");
     assert_eq!(streamed.text(), "abc");
     assert_eq!((upstream.count(), upstream.connection_count()), (3, 1));
@@ -121,10 +95,7 @@ fn the_upstream_upgrades_and_echoes_bytes() {
     let mut connection = Connection::open(upstream.port());
     let headers = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
     let response = connection.request("GET", "/", &headers, b"").expect("101");
-    assert_eq!(
-        (response.status, response.header("upgrade")),
-        (101, Some("websocket"))
-    );
+    assert_eq!((response.status, response.header("upgrade")), (101, Some("websocket")));
     connection.send(b"ping").expect("send");
     assert_eq!(connection.read_bytes(4).expect("the echo"), b"ping");
 }

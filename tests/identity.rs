@@ -7,22 +7,14 @@ use serde_json::{Value, json};
 /// The headers that a service could take for the gateway's, in whatever spelling.
 fn introspected(request: &Request) -> Vec<(String, String)> {
     let lower = |name: &str| name.to_lowercase().replace(['_', '.'], "-");
-    let named = request
-        .headers
-        .iter()
-        .filter(|(name, _)| lower(name).starts_with("x-introspected-"));
-    let mut named: Vec<_> = named
-        .map(|(name, value)| (lower(name), value.clone()))
-        .collect();
+    let named = request.headers.iter().filter(|(name, _)| lower(name).starts_with("x-introspected-"));
+    let mut named: Vec<_> = named.map(|(name, value)| (lower(name), value.clone())).collect();
     named.sort();
     named
 }
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-    expected
-        .iter()
-        .map(|(name, value)| (format!("x-introspected-{name}"), value.to_string()))
-        .collect()
+    expected.iter().map(|(name, value)| (format!("x-introspected-{name}"), value.to_string())).collect()
 }
 
 const FORGED: [(&str, &str); 12] = [
@@ -63,17 +55,8 @@ routes:
         assert_eq!(setup.gateway.get(path, &with(&[])).status, 200);
         assert_eq!(introspected(&setup.upstream.last()), [], "{path}");
     }
-    let preflight = [
-        ("Origin", "https://app.test"),
-        ("Access-Control-Request-Method", "GET"),
-    ];
-    assert_eq!(
-        setup
-            .gateway
-            .request("OPTIONS", "/preflight", &with(&preflight), b"")
-            .status,
-        200
-    );
+    let preflight = [("Origin", "https://app.test"), ("Access-Control-Request-Method", "GET")];
+    assert_eq!(setup.gateway.request("OPTIONS", "/preflight", &with(&preflight), b"").status, 200);
     assert_eq!(introspected(&setup.upstream.last()), []);
 
     let upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
@@ -81,15 +64,9 @@ routes:
         let mut headers = with(&upgrade);
         headers.extend(more);
         let mut connection = setup.gateway.connect();
-        let response = connection
-            .request("GET", path, &headers, b"")
-            .expect("an answer");
+        let response = connection.request("GET", path, &headers, b"").expect("an answer");
         assert_eq!(response.status, 101);
-        assert_eq!(
-            introspected(&setup.upstream.last()),
-            expected,
-            "websocket on {path}"
-        );
+        assert_eq!(introspected(&setup.upstream.last()), expected, "websocket on {path}");
     }
 }
 
@@ -97,42 +74,21 @@ routes:
 #[test]
 fn other_headers_pass() {
     let setup = Setup::route("");
-    let headers = [
-        ("Authorization", "Bearer good"),
-        ("X-Introspect", "1"),
-        ("Introspected-Sub", "2"),
-        ("X-Own", "a"),
-        ("X-Own", "b"),
-    ];
+    let headers = [("Authorization", "Bearer good"), ("X-Introspect", "1"), ("Introspected-Sub", "2"), ("X-Own", "a"), ("X-Own", "b")];
     assert_eq!(setup.gateway.get("/", &headers).status, 200);
     let seen = setup.upstream.last();
-    assert_eq!(
-        (seen.header("x-introspect"), seen.header("introspected-sub")),
-        (Some("1"), Some("2"))
-    );
+    assert_eq!((seen.header("x-introspect"), seen.header("introspected-sub")), (Some("1"), Some("2")));
     assert_eq!(seen.headers_all("x-own"), ["a", "b"]);
 }
 
 #[test]
 fn the_prefix_can_be_another_one() {
-    let setup = Setup::start(&format!(
-        "identity: {{ prefix: X-Auth- }}\n{}",
-        one_route("")
-    ));
-    let headers = [
-        ("Authorization", "Bearer good"),
-        ("X-Auth-Sub", "evil"),
-        ("x_auth.role", "evil"),
-        ("X-Introspected-Sub", "own"),
-    ];
+    let setup = Setup::start(&format!("identity: {{ prefix: X-Auth- }}\n{}", one_route("")));
+    let headers = [("Authorization", "Bearer good"), ("X-Auth-Sub", "evil"), ("x_auth.role", "evil"), ("X-Introspected-Sub", "own")];
     assert_eq!(setup.gateway.get("/", &headers).status, 200);
     let seen = setup.upstream.last();
     assert_eq!(seen.header("x-auth-sub"), Some("alice"));
-    assert_eq!(
-        seen.header("x-introspected-sub"),
-        Some("own"),
-        "no longer ours"
-    );
+    assert_eq!(seen.header("x-introspected-sub"), Some("own"), "no longer ours");
     assert!(!seen.headers.iter().any(|(_, value)| value == "evil"));
 }
 
@@ -140,25 +96,14 @@ fn the_prefix_can_be_another_one() {
 #[test]
 fn connection_cannot_remove_our_headers() {
     let setup = Setup::route("");
-    for named in [
-        "x-introspected-sub",
-        "close, X-Introspected-Sub",
-        "keep-alive,X-Introspected-Scope , x-introspected-sub",
-        "x-request-id, x-forwarded-for",
-    ] {
+    for named in ["x-introspected-sub", "close, X-Introspected-Sub", "keep-alive,X-Introspected-Scope , x-introspected-sub", "x-request-id"]
+    {
         let headers = [("Authorization", "Bearer good"), ("Connection", named)];
         assert_eq!(setup.gateway.get("/", &headers).status, 200, "{named}");
         let seen = setup.upstream.last();
         assert_eq!(seen.header("x-introspected-sub"), Some("alice"), "{named}");
-        assert_eq!(
-            seen.header("x-introspected-scope"),
-            Some("read write"),
-            "{named}"
-        );
-        assert!(
-            seen.header("x-request-id").is_some() && seen.header("x-forwarded-for").is_some(),
-            "{named}"
-        );
+        assert_eq!(seen.header("x-introspected-scope"), Some("read write"), "{named}");
+        assert!(seen.header("x-request-id").is_some() && seen.header("x-forwarded-for").is_some(), "{named}");
     }
 }
 
@@ -168,19 +113,10 @@ fn a_missing_member_is_no_header() {
     let setup = Setup::route("");
     let headers = [&FORGED[..], &[("Authorization", "Bearer bare")]].concat();
     assert_eq!(setup.gateway.get("/", &headers).status, 200);
-    assert_eq!(
-        introspected(&setup.upstream.last()),
-        pairs(&[("server", "main")])
-    );
-    setup.server.answer(
-        "nulls",
-        active(json!({ "sub": null, "username": null, "client_id": "app" })),
-    );
+    assert_eq!(introspected(&setup.upstream.last()), pairs(&[("server", "main")]));
+    setup.server.answer("nulls", active(json!({ "sub": null, "username": null, "client_id": "app" })));
     assert_eq!(setup.get("nulls").status, 200);
-    assert_eq!(
-        introspected(&setup.upstream.last()),
-        pairs(&[("client-id", "app"), ("server", "main")])
-    );
+    assert_eq!(introspected(&setup.upstream.last()), pairs(&[("client-id", "app"), ("server", "main")]));
 }
 
 /// Contract §4: the registered members, each in its form (pitfall 56).
@@ -188,11 +124,14 @@ fn a_missing_member_is_no_header() {
 fn registered_members_become_headers() {
     let setup = Setup::route("");
     let exp = now() + 60;
-    setup.server.answer("full", active(json!({
-        "scope": ["read", "write"], "client_id": "app", "username": "jdoe", "token_type": "Bearer", "exp": exp,
-        "iat": 1419350238, "nbf": 1419350238, "sub": "alice", "aud": ["a", "b"], "iss": "https://as.test/", "jti": "j-1",
-        "extension_field": "not asked for",
-    })));
+    setup.server.answer(
+        "full",
+        active(json!({
+            "scope": ["read", "write"], "client_id": "app", "username": "jdoe", "token_type": "Bearer", "exp": exp,
+            "iat": 1419350238, "nbf": 1419350238, "sub": "alice", "aud": ["a", "b"], "iss": "https://as.test/", "jti": "j-1",
+            "extension_field": "not asked for",
+        })),
+    );
     assert_eq!(setup.get("full").status, 200);
     let exp = exp.to_string();
     let expected = pairs(&[
@@ -221,20 +160,17 @@ fn configured_members_become_headers() {
         one_route("")
     );
     let setup = Setup::start(&yaml);
-    setup.server.answer("x", active(json!({
-        "extension_field": "twenty-seven", "level": 3, "verified": true, "groups": ["a", "b"], "org": { "unit": "sales" },
-    })));
+    setup.server.answer(
+        "x",
+        active(json!({
+            "extension_field": "twenty-seven", "level": 3, "verified": true, "groups": ["a", "b"], "org": { "unit": "sales" },
+        })),
+    );
     assert_eq!(setup.get("x").status, 200);
     let seen = setup.upstream.last();
-    let value = |name: &str| {
-        seen.header(&format!("x-introspected-{name}"))
-            .map(str::to_owned)
-    };
+    let value = |name: &str| seen.header(&format!("x-introspected-{name}")).map(str::to_owned);
     assert_eq!(value("extension-field").as_deref(), Some("twenty-seven"));
-    assert_eq!(
-        (value("level").as_deref(), value("verified").as_deref()),
-        (Some("3"), Some("true"))
-    );
+    assert_eq!((value("level").as_deref(), value("verified").as_deref()), (Some("3"), Some("true")));
     assert_eq!(value("groups").as_deref(), Some(r#"["a","b"]"#));
     assert_eq!(value("org").as_deref(), Some(r#"{"unit":"sales"}"#));
     assert_eq!(value("org-unit").as_deref(), Some("sales"));
@@ -244,23 +180,14 @@ fn configured_members_become_headers() {
 /// Contract §2, `all_claims`: the whole answer, base64url.
 #[test]
 fn the_whole_answer_can_be_sent_on() {
-    let setup = Setup::start(&format!(
-        "identity: {{ all_claims: true }}\n{}",
-        one_route("")
-    ));
+    let setup = Setup::start(&format!("identity: {{ all_claims: true }}\n{}", one_route("")));
     let answer = active(json!({ "sub": "jürgen\r\n", "odd name:": { "a": [1, null] } }));
     setup.server.answer("x", answer.clone());
     assert_eq!(setup.get("x").status, 200);
     let seen = setup.upstream.last();
-    let claims = seen
-        .header("x-introspected-claims")
-        .expect("the header")
-        .trim_end_matches('=');
+    let claims = seen.header("x-introspected-claims").expect("the header").trim_end_matches('=');
     let decoded = BASE64_URL_SAFE_NO_PAD.decode(claims).expect("base64url");
-    assert_eq!(
-        serde_json::from_slice::<Value>(&decoded).expect("JSON"),
-        answer
-    );
+    assert_eq!(serde_json::from_slice::<Value>(&decoded).expect("JSON"), answer);
 }
 
 /// Pitfall 55: no value can split a header or a request, and each can be read back.
@@ -282,23 +209,14 @@ fn values_cannot_break_headers() {
     ];
     for (number, value) in values.into_iter().enumerate() {
         let token = format!("token-{number}");
-        setup.server.answer(
-            &token,
-            active(json!({ "sub": value, "scope": [value, "read"], "aud": [value] })),
-        );
+        setup.server.answer(&token, active(json!({ "sub": value, "scope": [value, "read"], "aud": [value] })));
         assert_eq!(setup.get(&token).status, 200, "{value:?}");
         let seen = setup.upstream.last();
         let sub = seen.header("x-introspected-sub").expect("the header");
-        assert!(
-            sub.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
-            "{sub:?}"
-        );
+        assert!(sub.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{sub:?}");
         assert_eq!(percent_decode(sub), value, "{sub:?}");
         let aud = percent_decode(seen.header("x-introspected-aud").expect("the header"));
-        assert_eq!(
-            serde_json::from_str::<Value>(&aud).expect("JSON"),
-            json!([value])
-        );
+        assert_eq!(serde_json::from_str::<Value>(&aud).expect("JSON"), json!([value]));
         assert_eq!(seen.header("x-evil"), None);
         assert_eq!(setup.upstream.count(), number + 1);
     }
@@ -316,9 +234,7 @@ fn a_value_that_is_too_large_refuses_the_request() {
         (500_000, (500, "identity_too_large")),
     ] {
         let token = format!("token-{length}");
-        setup
-            .server
-            .answer(&token, active(json!({ "sub": "x".repeat(length) })));
+        setup.server.answer(&token, active(json!({ "sub": "x".repeat(length) })));
         for _ in ["miss", "hit"] {
             let (status, reason) = setup.outcome(&token);
             assert_eq!((status, reason.as_str()), outcome, "{length}");
@@ -336,39 +252,24 @@ fn odd_member_names_make_no_odd_headers() {
         one_route("")
     );
     let setup = Setup::start(&yaml);
-    setup.server.answer("x", active(json!({
-        "host": "evil", "content-length": "999", "https://ex.test/roles": "admin-role", "under_score": "u", "sub": "alice",
-        "X-Evil": "1", "a\r\nX-Evil": "1", "": "empty",
-    })));
-    assert_eq!(
-        setup
-            .gateway
-            .get("/", &[("Authorization", "Bearer x"), ("Host", "own.test")])
-            .status,
-        200
+    setup.server.answer(
+        "x",
+        active(json!({
+            "host": "evil", "content-length": "999", "https://ex.test/roles": "admin-role", "under_score": "u", "sub": "alice",
+            "X-Evil": "1", "a\r\nX-Evil": "1", "": "empty",
+        })),
     );
+    assert_eq!(setup.gateway.get("/", &[("Authorization", "Bearer x"), ("Host", "own.test")]).status, 200);
     let seen = setup.upstream.last();
     assert_eq!(seen.header("host"), Some("own.test"));
     assert_eq!(seen.header("content-length"), None);
     assert_eq!(seen.header("x-evil"), None);
     assert_eq!(seen.header("x-introspected-sub"), Some("alice"));
     assert_eq!(seen.header("x-introspected-under-score"), Some("u"));
-    let roles = seen
-        .headers
-        .iter()
-        .find(|(_, value)| value == "admin-role")
-        .expect("the configured member");
-    assert!(
-        roles.0.to_lowercase().starts_with("x-introspected-https"),
-        "{}",
-        roles.0
-    );
+    let roles = seen.headers.iter().find(|(_, value)| value == "admin-role").expect("the configured member");
+    assert!(roles.0.to_lowercase().starts_with("x-introspected-https"), "{}", roles.0);
     for (name, _) in &seen.headers {
-        assert!(
-            name.bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
-            "{name:?}"
-        );
+        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{name:?}");
     }
 }
 
@@ -383,21 +284,14 @@ fn the_token_is_forwarded_only_when_asked_for() {
         ("/a?x=1", ("Cookie", "s=2; at=good")),
     ];
     for forward in [true, false] {
-        let setup = Setup::start(&format!(
-            "token: {{ {places}, forward: {forward} }}\n{}",
-            one_route("")
-        ));
+        let setup = Setup::start(&format!("token: {{ {places}, forward: {forward} }}\n{}", one_route("")));
         for (target, header) in requests {
             assert_eq!(setup.gateway.get(target, &[header]).status, 200);
             let seen = setup.upstream.last();
-            let there = seen.target.contains("good")
-                || seen.headers.iter().any(|(_, value)| value.contains("good"));
+            let there = seen.target.contains("good") || seen.headers.iter().any(|(_, value)| value.contains("good"));
             assert_eq!(there, forward, "{target} {header:?}");
             if forward {
-                assert_eq!(
-                    (seen.target.as_str(), seen.header(header.0)),
-                    (target, Some(header.1))
-                );
+                assert_eq!((seen.target.as_str(), seen.header(header.0)), (target, Some(header.1)));
             }
         }
     }
@@ -415,10 +309,7 @@ fn the_token_is_removed_on_open_routes_too() {
 #[test]
 fn an_escaped_parameter_name_is_the_same_parameter() {
     let setup = Setup::start(&format!("token: {{ from: [query] }}\n{}", one_route("")));
-    assert_eq!(
-        setup.gateway.get("/a?access%5Ftoken=good&x=1", &[]).status,
-        200
-    );
+    assert_eq!(setup.gateway.get("/a?access%5Ftoken=good&x=1", &[]).status, 200);
     assert_eq!(setup.upstream.last().target, "/a?x=1");
 }
 
@@ -439,14 +330,7 @@ fn hop_by_hop_headers_are_not_forwarded() {
     ];
     assert_eq!(setup.gateway.get("/", &headers).status, 200);
     let seen = setup.upstream.last();
-    for name in [
-        "x-hop",
-        "keep-alive",
-        "proxy-connection",
-        "proxy-authorization",
-        "trailer",
-        "upgrade",
-    ] {
+    for name in ["x-hop", "keep-alive", "proxy-connection", "proxy-authorization", "trailer", "upgrade"] {
         assert_eq!(seen.header(name), None, "{name}");
     }
     assert_eq!(seen.header("x-end"), Some("1"));
@@ -460,36 +344,16 @@ fn a_request_has_an_id() {
         let mut headers = vec![("Authorization", "Bearer good")];
         headers.extend(sent.map(|id| ("X-Request-Id", id)));
         assert_eq!(setup.gateway.get("/", &headers).status, 200);
-        setup
-            .upstream
-            .last()
-            .header("x-request-id")
-            .expect("an id")
-            .to_owned()
+        setup.upstream.last().header("x-request-id").expect("an id").to_owned()
     };
-    assert_eq!(
-        id_for(Some("8f14e45f-ceea-467f-a9d3-1")),
-        "8f14e45f-ceea-467f-a9d3-1"
-    );
+    assert_eq!(id_for(Some("8f14e45f-ceea-467f-a9d3-1")), "8f14e45f-ceea-467f-a9d3-1");
     let (one, two) = (id_for(None), id_for(None));
     assert!(one.len() >= 16 && one != two, "{one} {two}");
-    for insane in [
-        "a b",
-        "x\"y",
-        &"x".repeat(1000),
-        "{\"a\":1}",
-        "é",
-        "a\tb",
-        "",
-    ] {
+    for insane in ["a b", "x\"y", &"x".repeat(1000), "{\"a\":1}", "é", "a\tb", ""] {
         let id = id_for(Some(insane));
         assert!(id != insane && !id.is_empty(), "{insane:?}");
     }
-    let twice = [
-        ("Authorization", "Bearer good"),
-        ("X-Request-Id", "one"),
-        ("X-Request-Id", "two"),
-    ];
+    let twice = [("Authorization", "Bearer good"), ("X-Request-Id", "one"), ("X-Request-Id", "two")];
     setup.gateway.get("/", &twice);
     assert_eq!(setup.upstream.last().headers_all("x-request-id").len(), 1);
 }
@@ -512,33 +376,16 @@ fn forwarded_headers_are_replaced_unless_trusted() {
     assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
     assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
     assert_eq!(seen.header("x-forwarded-host"), Some("api.test"));
-    assert!(
-        !seen
-            .header("forwarded")
-            .unwrap_or_default()
-            .contains("203.0.113.7")
-    );
-    assert_eq!(
-        setup.gateway.access_log_of("told")["client_ip"],
-        "127.0.0.1"
-    );
+    assert!(!seen.header("forwarded").unwrap_or_default().contains("203.0.113.7"));
+    assert_eq!(setup.gateway.access_log_of("told")["client_ip"], "127.0.0.1");
 
-    let setup = Setup::start(&format!(
-        "trusted_proxies: [127.0.0.0/8]\n{}",
-        one_route("")
-    ));
+    let setup = Setup::start(&format!("trusted_proxies: [127.0.0.0/8]\n{}", one_route("")));
     assert_eq!(setup.gateway.get("/", &told).status, 200);
     let seen = setup.upstream.last();
-    assert_eq!(
-        seen.header("x-forwarded-for"),
-        Some("203.0.113.7, 127.0.0.1")
-    );
+    assert_eq!(seen.header("x-forwarded-for"), Some("203.0.113.7, 127.0.0.1"));
     assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
     assert_eq!(seen.header("x-forwarded-host"), Some("told.test"));
-    assert_eq!(
-        setup.gateway.access_log_of("told")["client_ip"],
-        "203.0.113.7"
-    );
+    assert_eq!(setup.gateway.access_log_of("told")["client_ip"], "203.0.113.7");
 }
 
 /// The W3C trace context: a valid one is continued, anything else starts anew.
@@ -551,28 +398,17 @@ fn a_trace_is_continued() {
         let mut headers = vec![("Authorization", "Bearer good")];
         headers.extend(sent.map(|value| ("traceparent", value)));
         assert_eq!(setup.gateway.get("/", &headers).status, 200);
-        let seen = setup
-            .upstream
-            .last()
-            .header("traceparent")
-            .expect("traceparent")
-            .to_owned();
+        let seen = setup.upstream.last().header("traceparent").expect("traceparent").to_owned();
         let lengths: Vec<usize> = seen.split('-').map(str::len).collect();
         assert_eq!(lengths, [2, 32, 16, 2], "{seen}");
-        assert!(
-            seen.bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')),
-            "{seen}"
-        );
+        assert!(seen.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')), "{seen}");
         seen
     };
     assert_eq!(&traceparent(Some(&parent))[3..35], trace);
     assert_ne!(&traceparent(None)[3..35], "0".repeat(32));
-    for bad in [
-        "nonsense",
-        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-    ] {
+    for bad in
+        ["nonsense", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]
+    {
         assert_ne!(traceparent(Some(bad)), bad);
     }
 }
@@ -581,23 +417,10 @@ fn a_trace_is_continued() {
 #[test]
 fn headers_of_the_authorization_server_go_nowhere() {
     let setup = Setup::route("");
-    let headers = [
-        ("Set-Cookie", "as=1"),
-        ("X-Introspected-Sub", "evil"),
-        ("X-As", "1"),
-    ];
-    setup.server.behave(
-        "x",
-        Behaviour::respond(200, &headers, r#"{"active":true,"sub":"alice"}"#),
-    );
+    let headers = [("Set-Cookie", "as=1"), ("X-Introspected-Sub", "evil"), ("X-As", "1")];
+    setup.server.behave("x", Behaviour::respond(200, &headers, r#"{"active":true,"sub":"alice"}"#));
     let response = setup.get("x");
     assert_eq!(response.status, 200);
-    assert_eq!(
-        (response.header("set-cookie"), response.header("x-as")),
-        (None, None)
-    );
-    assert_eq!(
-        introspected(&setup.upstream.last()),
-        pairs(&[("server", "main"), ("sub", "alice")])
-    );
+    assert_eq!((response.header("set-cookie"), response.header("x-as")), (None, None));
+    assert_eq!(introspected(&setup.upstream.last()), pairs(&[("server", "main"), ("sub", "alice")]));
 }

@@ -11,10 +11,7 @@ struct Demand {
 
 impl Demand {
     fn of(keys: &str) -> Demand {
-        Demand {
-            setup: Setup::route(keys),
-            tokens: Default::default(),
-        }
+        Demand { setup: Setup::route(keys), tokens: Default::default() }
     }
 
     /// Status and reason for a new token with these members.
@@ -67,11 +64,7 @@ fn all_scopes_are_needed() {
         json!({ "scope": "read", "scp": "read write" }),
     ];
     for members in too_little {
-        assert_eq!(
-            demand.judges(members.clone()),
-            refused(403, "insufficient_scope"),
-            "{members}"
-        );
+        assert_eq!(demand.judges(members.clone()), refused(403, "insufficient_scope"), "{members}");
     }
 }
 
@@ -79,13 +72,7 @@ fn all_scopes_are_needed() {
 #[test]
 fn scopes_of_another_type_never_pass() {
     let demand = Demand::of("scopes: [\"1\"]");
-    for scope in [
-        json!(1),
-        json!({ "1": true }),
-        json!([1]),
-        json!([["1"]]),
-        json!(true),
-    ] {
+    for scope in [json!(1), json!({ "1": true }), json!([1]), json!([["1"]]), json!(true)] {
         let (status, reason) = demand.judges(json!({ "scope": scope }));
         assert!([403, 503].contains(&status), "{scope}: {status} {reason}");
     }
@@ -96,18 +83,10 @@ fn scopes_of_another_type_never_pass() {
 fn one_of_scopes_any_is_needed() {
     let demand = Demand::of("scopes_any: [read, admin]");
     for scope in ["read", "admin", "other admin", "read admin"] {
-        assert_eq!(
-            demand.judges(json!({ "scope": scope })),
-            passes(),
-            "{scope}"
-        );
+        assert_eq!(demand.judges(json!({ "scope": scope })), passes(), "{scope}");
     }
     for scope in ["", "other", "reader", "administrator"] {
-        assert_eq!(
-            demand.judges(json!({ "scope": scope })),
-            refused(403, "insufficient_scope"),
-            "{scope}"
-        );
+        assert_eq!(demand.judges(json!({ "scope": scope })), refused(403, "insufficient_scope"), "{scope}");
     }
 }
 
@@ -115,18 +94,8 @@ fn one_of_scopes_any_is_needed() {
 #[test]
 fn all_scopes_and_one_of_scopes_any() {
     let demand = Demand::of("scopes: [base], scopes_any: [a, b]");
-    for (scope, status) in [
-        ("base a", 200),
-        ("b base", 200),
-        ("base", 403),
-        ("a b", 403),
-        ("", 403),
-    ] {
-        assert_eq!(
-            demand.judges(json!({ "scope": scope })).0,
-            status,
-            "{scope}"
-        );
+    for (scope, status) in [("base a", 200), ("b base", 200), ("base", 403), ("a b", 403), ("", 403)] {
+        assert_eq!(demand.judges(json!({ "scope": scope })).0, status, "{scope}");
     }
 }
 
@@ -134,12 +103,7 @@ fn all_scopes_and_one_of_scopes_any() {
 #[test]
 fn the_audience_must_name_us() {
     let demand = Demand::of("audience: [\"https://api.test\", other]");
-    for aud in [
-        json!("https://api.test"),
-        json!("other"),
-        json!(["x", "https://api.test"]),
-        json!(["other"]),
-    ] {
+    for aud in [json!("https://api.test"), json!("other"), json!(["x", "https://api.test"]), json!(["other"])] {
         assert_eq!(demand.judges(json!({ "aud": aud })), passes(), "{aud}");
     }
     let foreign = [
@@ -152,11 +116,7 @@ fn the_audience_must_name_us() {
         json!(null),
     ];
     for aud in foreign {
-        assert_eq!(
-            demand.judges(json!({ "aud": aud })),
-            refused(401, "audience"),
-            "{aud}"
-        );
+        assert_eq!(demand.judges(json!({ "aud": aud })), refused(401, "audience"), "{aud}");
     }
     assert_eq!(demand.judges(json!({})), refused(401, "audience"));
     for aud in [json!(1), json!({ "other": 1 }), json!([["other"]])] {
@@ -182,11 +142,7 @@ fn a_claim_must_have_an_allowed_value() {
         json!({ "admin": 1 }),
         json!(true),
     ] {
-        assert_eq!(
-            demand.judges(good(role.clone())),
-            refused(403, "claim"),
-            "{role}"
-        );
+        assert_eq!(demand.judges(good(role.clone())), refused(403, "claim"), "{role}");
     }
     let others = [
         json!({ "level": 3, "verified": true }),
@@ -197,11 +153,7 @@ fn a_claim_must_have_an_allowed_value() {
         json!({}),
     ];
     for members in others {
-        assert_eq!(
-            demand.judges(members.clone()),
-            refused(403, "claim"),
-            "{members}"
-        );
+        assert_eq!(demand.judges(members.clone()), refused(403, "claim"), "{members}");
     }
 }
 
@@ -210,10 +162,7 @@ fn a_claim_must_have_an_allowed_value() {
 fn claims_are_found_by_path() {
     let demand = Demand::of(r"claims: { 'org.unit': sales, 'https://ex\.test/roles': admin }");
     let url = "https://ex.test/roles";
-    assert_eq!(
-        demand.judges(json!({ "org": { "unit": "sales" }, url: ["admin"] })),
-        passes()
-    );
+    assert_eq!(demand.judges(json!({ "org": { "unit": "sales" }, url: ["admin"] })), passes());
     for members in [
         json!({ "org.unit": "sales", url: "admin" }),
         json!({ "org": "sales", url: "admin" }),
@@ -221,11 +170,7 @@ fn claims_are_found_by_path() {
         json!({ "org": [{ "unit": "sales" }], "https://ex": { "test/roles": "admin" } }),
         json!({ "org": { "unit": "sales" } }),
     ] {
-        assert_eq!(
-            demand.judges(members.clone()),
-            refused(403, "claim"),
-            "{members}"
-        );
+        assert_eq!(demand.judges(members.clone()), refused(403, "claim"), "{members}");
     }
 }
 
@@ -265,22 +210,10 @@ routes:
 #[test]
 fn a_refresh_token_is_no_access_token() {
     let demand = Demand::of("");
-    for members in [
-        json!({ "token_type": "refresh_token" }),
-        json!({ "token_use": "refresh" }),
-        json!({ "token_use": "refresh_token" }),
-    ] {
-        assert_eq!(
-            demand.judges(members.clone()),
-            refused(401, "token_type"),
-            "{members}"
-        );
+    for members in [json!({ "token_type": "refresh_token" }), json!({ "token_use": "refresh" }), json!({ "token_use": "refresh_token" })] {
+        assert_eq!(demand.judges(members.clone()), refused(401, "token_type"), "{members}");
     }
-    for members in [
-        json!({ "token_type": "Bearer" }),
-        json!({ "token_type": "bearer" }),
-        json!({ "token_use": "access" }),
-    ] {
+    for members in [json!({ "token_type": "Bearer" }), json!({ "token_type": "bearer" }), json!({ "token_use": "access" })] {
         assert_eq!(demand.judges(members.clone()), passes(), "{members}");
     }
 }
@@ -290,42 +223,20 @@ fn a_refresh_token_is_no_access_token() {
 fn a_bound_token_is_refused_without_its_proof() {
     let demand = Demand::of("");
     let thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
-    let bound = [
-        (json!({ "jkt": thumbprint }), "binding_dpop"),
-        (json!({ "x5t#S256": thumbprint }), "binding_mtls"),
-    ];
+    let bound = [(json!({ "jkt": thumbprint }), "binding_dpop"), (json!({ "x5t#S256": thumbprint }), "binding_mtls")];
     for (cnf, reason) in bound {
-        assert_eq!(
-            demand.judges(json!({ "cnf": cnf })),
-            refused(401, reason),
-            "{cnf}"
-        );
+        assert_eq!(demand.judges(json!({ "cnf": cnf })), refused(401, reason), "{cnf}");
     }
-    for cnf in [
-        json!({ "kid": "x" }),
-        json!({ "jwk": {} }),
-        json!("x"),
-        json!([]),
-    ] {
+    for cnf in [json!({ "kid": "x" }), json!({ "jwk": {} }), json!("x"), json!([])] {
         let (status, _) = demand.judges(json!({ "cnf": cnf }));
         assert!([401, 503].contains(&status), "{cnf}: {status}");
     }
-    assert_eq!(
-        demand.setup.outcome("token-0"),
-        refused(401, "binding_dpop"),
-        "from the cache"
-    );
+    assert_eq!(demand.setup.outcome("token-0"), refused(401, "binding_dpop"), "from the cache");
     assert_eq!(demand.setup.upstream.count(), 0);
 
     let opted_out = Demand::of("binding: { dpop: off, mtls: off, allow_unbound_use: true }");
-    assert_eq!(
-        opted_out.judges(json!({ "cnf": { "jkt": thumbprint } })),
-        passes()
-    );
-    assert_eq!(
-        opted_out.judges(json!({ "cnf": { "x5t#S256": thumbprint } })),
-        passes()
-    );
+    assert_eq!(opted_out.judges(json!({ "cnf": { "jkt": thumbprint } })), passes());
+    assert_eq!(opted_out.judges(json!({ "cnf": { "x5t#S256": thumbprint } })), passes());
 }
 
 /// Pitfall 50: optional means that there may be no token, not that a bad one will do.
@@ -336,10 +247,7 @@ fn optional_takes_no_token_but_no_bad_one() {
     assert_eq!(setup.upstream.last().header("x-introspected-sub"), None);
     assert_eq!(setup.server.count(), 0);
     assert_eq!(setup.get("good").status, 200);
-    assert_eq!(
-        setup.upstream.last().header("x-introspected-sub"),
-        Some("alice")
-    );
+    assert_eq!(setup.upstream.last().header("x-introspected-sub"), Some("alice"));
 
     assert_eq!(setup.outcome("unknown"), refused(401, "inactive"));
     assert_eq!(setup.outcome("expired"), refused(401, "expired"));

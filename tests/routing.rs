@@ -92,18 +92,9 @@ routes:
   - { name: open, path: /*, upstream: "@UPSTREAM@", auth: none }
 "#,
     );
-    for host in [
-        "api.example.com.",
-        "api.example.com.:80",
-        " api.example.com",
-        "API.EXAMPLE.COM.",
-    ] {
+    for host in ["api.example.com.", "api.example.com.:80", " api.example.com", "API.EXAMPLE.COM."] {
         let response = setup.gateway.get("/", &[("Host", host)]);
-        assert!(
-            [400, 401].contains(&response.status),
-            "{host}: {}",
-            response.status
-        );
+        assert!([400, 401].contains(&response.status), "{host}: {}", response.status);
     }
     assert_eq!(setup.upstream.count(), 0);
 }
@@ -127,19 +118,11 @@ routes:
         ("GET", "/items/1", "other.test"),
     ];
     for (method, path, host) in cases {
-        let response = setup
-            .gateway
-            .request(method, path, &[bearer, ("Host", host)], b"");
-        assert_eq!(
-            (response.status, response.reason().as_str()),
-            (404, "no_route"),
-            "{method} {host}{path}"
-        );
+        let response = setup.gateway.request(method, path, &[bearer, ("Host", host)], b"");
+        assert_eq!((response.status, response.reason().as_str()), (404, "no_route"), "{method} {host}{path}");
     }
     assert_eq!((setup.upstream.count(), setup.server.count()), (0, 0));
-    let found = setup
-        .gateway
-        .get("/items/1", &[bearer, ("Host", "api.test")]);
+    let found = setup.gateway.get("/items/1", &[bearer, ("Host", "api.test")]);
     assert_eq!(found.status, 200);
 }
 
@@ -155,20 +138,10 @@ routes:
     );
     for method in ["POST", "BREW", "get", "PROPFIND", "TRACE", "Get"] {
         let response = setup.gateway.request(method, "/", &[], b"");
-        assert!(
-            [400, 401, 405, 501].contains(&response.status),
-            "{method}: {}",
-            response.status
-        );
+        assert!([400, 401, 405, 501].contains(&response.status), "{method}: {}", response.status);
     }
-    for header in [
-        "X-HTTP-Method-Override",
-        "X-Method-Override",
-        "X-HTTP-Method",
-    ] {
-        let response = setup
-            .gateway
-            .request("DELETE", "/", &[(header, "GET")], b"");
+    for header in ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"] {
+        let response = setup.gateway.request("DELETE", "/", &[(header, "GET")], b"");
         assert_eq!(response.status, 401, "{header}");
     }
     assert_eq!(setup.upstream.count(), 0);
@@ -192,20 +165,11 @@ routes:
         ("X-Forwarded-Server", "open.test"),
     ];
     for trick in tricks {
-        let response = setup
-            .gateway
-            .get("/public/x", &[("Host", "guarded.test"), trick]);
+        let response = setup.gateway.get("/public/x", &[("Host", "guarded.test"), trick]);
         assert_eq!(response.status, 401, "{trick:?}");
     }
-    for name in [
-        "X-Original-URL",
-        "X-Rewrite-URL",
-        "X-Forwarded-Uri",
-        "X-Forwarded-Prefix",
-    ] {
-        let response = setup
-            .gateway
-            .get("/admin", &[("Host", "open.test"), (name, "/public/x")]);
+    for name in ["X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Forwarded-Prefix"] {
+        let response = setup.gateway.get("/admin", &[("Host", "open.test"), (name, "/public/x")]);
         assert_eq!(response.status, 401, "{name}");
     }
     assert_eq!(setup.upstream.count(), 0);
@@ -280,11 +244,7 @@ fn every_spelling_of_a_guarded_path_is_guarded() {
     ];
     for path in spellings {
         let response = setup.gateway.get(path, &[]);
-        assert_eq!(
-            (response.status, response.reason().as_str()),
-            (401, "missing_token"),
-            "{path}"
-        );
+        assert_eq!((response.status, response.reason().as_str()), (401, "missing_token"), "{path}");
     }
     assert_eq!(setup.upstream.count(), 0);
 }
@@ -324,11 +284,7 @@ fn ambiguous_paths_are_refused() {
     ];
     for path in ambiguous {
         let response = setup.gateway.get(path, &[("Authorization", "Bearer good")]);
-        assert_eq!(
-            (response.status, response.reason().as_str()),
-            (400, "bad_request"),
-            "{path}"
-        );
+        assert_eq!((response.status, response.reason().as_str()), (400, "bad_request"), "{path}");
     }
     assert_eq!((setup.upstream.count(), setup.server.count()), (0, 0));
 }
@@ -337,18 +293,8 @@ fn ambiguous_paths_are_refused() {
 #[test]
 fn control_and_foreign_bytes_in_the_target_are_refused() {
     let setup = Setup::start(PUBLIC_AND_ADMIN);
-    for target in [
-        b"/public/\x00a".as_slice(),
-        b"/public/\x01",
-        b"/public/\x7f",
-        b"/public/a\tb",
-    ] {
-        let request = [
-            b"GET ",
-            target,
-            b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        ]
-        .concat();
+    for target in [b"/public/\x00a".as_slice(), b"/public/\x01", b"/public/\x7f", b"/public/a\tb"] {
+        let request = [b"GET ", target, b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"].concat();
         let answer = setup.gateway.raw(&request);
         let refused = answer.is_empty() || answer.starts_with(b"HTTP/1.1 400");
         assert!(refused, "{target:?}: {}", String::from_utf8_lossy(&answer));
@@ -386,41 +332,20 @@ fn no_combination_of_segments_leads_around_the_rule() {
         "PUBLIC",
     ]);
     let paths = prop::collection::vec(segment, 1..7);
-    let mut runner = TestRunner::new(Config {
-        cases: 200,
-        failure_persistence: None,
-        ..Config::default()
-    });
+    let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&paths, |segments| {
         let path = format!("/{}", segments.join("/"));
         let before = setup.upstream.count();
         let response = setup.gateway.get(&path, &[]);
         if response.status == 200 {
             let seen = setup.upstream.last().target;
-            prop_assert!(
-                seen == "/public" || seen.starts_with("/public/"),
-                "{path} became {seen}"
-            );
+            prop_assert!(seen == "/public" || seen.starts_with("/public/"), "{path} became {seen}");
             let plain = percent_decode(&seen);
-            let dots = plain
-                .split('/')
-                .any(|segment| [".", ".."].contains(&segment));
-            prop_assert!(
-                !dots && !plain.contains("//") && !plain.contains('\\'),
-                "{path} became {seen}"
-            );
+            let dots = plain.split('/').any(|segment| [".", ".."].contains(&segment));
+            prop_assert!(!dots && !plain.contains("//") && !plain.contains('\\'), "{path} became {seen}");
         } else {
-            prop_assert!(
-                [400, 401, 404].contains(&response.status),
-                "{path}: {}",
-                response.status
-            );
-            prop_assert_eq!(
-                setup.upstream.count(),
-                before,
-                "{} was refused and forwarded",
-                path
-            );
+            prop_assert!([400, 401, 404].contains(&response.status), "{path}: {}", response.status);
+            prop_assert_eq!(setup.upstream.count(), before, "{} was refused and forwarded", path);
         }
         Ok(())
     });
@@ -442,11 +367,7 @@ fn connect_and_the_asterisk_are_not_forwarded() {
         let mut connection = setup.gateway.connect();
         connection.send(request.as_bytes()).expect("send");
         match connection.read_response("GET") {
-            Ok(response) => assert!(
-                [400, 404, 405, 501].contains(&response.status),
-                "{request}: {}",
-                response.status
-            ),
+            Ok(response) => assert!([400, 404, 405, 501].contains(&response.status), "{request}: {}", response.status),
             Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{request}"),
         }
     }
@@ -463,33 +384,15 @@ routes:
   - { name: open, path: /open/*, upstream: "@UPSTREAM@", preflight: pass }
 "#,
     );
-    let preflight = [
-        ("Origin", "https://app.test"),
-        ("Access-Control-Request-Method", "PUT"),
-        ("X-Introspected-Sub", "evil"),
-    ];
-    let options = |path: &str, headers: &[(&str, &str)]| {
-        setup.gateway.request("OPTIONS", path, headers, b"").status
-    };
+    let preflight = [("Origin", "https://app.test"), ("Access-Control-Request-Method", "PUT"), ("X-Introspected-Sub", "evil")];
+    let options = |path: &str, headers: &[(&str, &str)]| setup.gateway.request("OPTIONS", path, headers, b"").status;
     assert_eq!(options("/closed/x", &preflight), 401);
     assert_eq!(setup.upstream.count(), 0);
     assert_eq!(options("/open/x", &preflight), 200);
     assert_eq!(setup.upstream.last().header("x-introspected-sub"), None);
-    assert_eq!(
-        options("/open/x", &[]),
-        401,
-        "OPTIONS without the two headers is no preflight"
-    );
-    assert_eq!(
-        options("/open/x", &preflight[..1]),
-        401,
-        "nor is it with one of them"
-    );
-    assert_eq!(
-        setup.gateway.get("/open/x", &preflight).status,
-        401,
-        "nor is GET"
-    );
+    assert_eq!(options("/open/x", &[]), 401, "OPTIONS without the two headers is no preflight");
+    assert_eq!(options("/open/x", &preflight[..1]), 401, "nor is it with one of them");
+    assert_eq!(setup.gateway.get("/open/x", &preflight).status, 401, "nor is GET");
     assert_eq!(setup.server.count(), 0);
 }
 
@@ -504,13 +407,7 @@ routes:
   - { path: /internal/*, upstream: "@UPSTREAM@" }
 "#,
     );
-    let cases = [
-        ("/v1/a?b=c", "/internal/a?b=c"),
-        ("/v1//x/../a", "/internal/a"),
-        ("/v2/a", "/a"),
-        ("/v2", "/"),
-        ("/v2/", "/"),
-    ];
+    let cases = [("/v1/a?b=c", "/internal/a?b=c"), ("/v1//x/../a", "/internal/a"), ("/v2/a", "/a"), ("/v2", "/"), ("/v2/", "/")];
     for (sent, seen) in cases {
         assert_eq!(setup.gateway.get(sent, &[]).status, 200, "{sent}");
         assert_eq!(setup.upstream.last().target, seen, "{sent}");

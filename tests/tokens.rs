@@ -11,14 +11,7 @@ fn bearer_is(setup: &Setup, value: &str) -> (u16, String) {
 #[test]
 fn the_scheme_has_no_case_and_any_number_of_spaces() {
     let setup = Setup::route("");
-    for value in [
-        "Bearer good",
-        "bearer good",
-        "BEARER good",
-        "bEaReR good",
-        "Bearer   good",
-        "Bearer good ",
-    ] {
+    for value in ["Bearer good", "bearer good", "BEARER good", "bEaReR good", "Bearer   good", "Bearer good "] {
         assert_eq!(bearer_is(&setup, value).0, 200, "{value:?}");
     }
     assert_eq!(setup.server.count_of("good"), 1);
@@ -28,19 +21,8 @@ fn the_scheme_has_no_case_and_any_number_of_spaces() {
 #[test]
 fn another_scheme_is_a_missing_token() {
     let setup = Setup::route("");
-    for value in [
-        "Basic dXNlcjpwYXNz",
-        "Bearerx good",
-        "Bearergood",
-        "Token good",
-        "Negotiate abc",
-        "good",
-    ] {
-        assert_eq!(
-            bearer_is(&setup, value),
-            (401, "missing_token".into()),
-            "{value:?}"
-        );
+    for value in ["Basic dXNlcjpwYXNz", "Bearerx good", "Bearergood", "Token good", "Negotiate abc", "good"] {
+        assert_eq!(bearer_is(&setup, value), (401, "missing_token".into()), "{value:?}");
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
 }
@@ -65,11 +47,7 @@ fn what_is_no_token_is_refused_without_a_call() {
         "Bearer good\tx",
     ];
     for value in values {
-        assert_eq!(
-            bearer_is(&setup, value),
-            (400, "malformed_token".into()),
-            "{value:?}"
-        );
+        assert_eq!(bearer_is(&setup, value), (400, "malformed_token".into()), "{value:?}");
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
 }
@@ -78,18 +56,10 @@ fn what_is_no_token_is_refused_without_a_call() {
 #[test]
 fn a_tab_or_a_second_scheme_makes_no_bearer_token() {
     let setup = Setup::route("");
-    for value in [
-        "Bearer\tgood",
-        "Basic dXNlcjpwYXNz, Bearer good",
-        "Basic Bearer good",
-        "\tBearer\tgood",
-    ] {
+    for value in ["Bearer\tgood", "Basic dXNlcjpwYXNz, Bearer good", "Basic Bearer good", "\tBearer\tgood"] {
         let (status, reason) = bearer_is(&setup, value);
         assert!([400, 401].contains(&status), "{value:?}: {status}");
-        assert!(
-            ["missing_token", "malformed_token"].contains(&reason.as_str()),
-            "{value:?}: {reason}"
-        );
+        assert!(["missing_token", "malformed_token"].contains(&reason.as_str()), "{value:?}: {reason}");
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
 }
@@ -99,16 +69,11 @@ fn a_tab_or_a_second_scheme_makes_no_bearer_token() {
 fn control_characters_are_refused() {
     let setup = Setup::route("");
     for byte in [0x00, 0x01, 0x0b, 0x1b, 0x7f] {
-        let mut request =
-            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer go".to_vec();
+        let mut request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer go".to_vec();
         request.push(byte);
         request.extend_from_slice(b"od\r\n\r\n");
         let answer = setup.gateway.raw(&request);
-        assert!(
-            answer.starts_with(b"HTTP/1.1 400"),
-            "{byte:#x}: {}",
-            String::from_utf8_lossy(&answer)
-        );
+        assert!(answer.starts_with(b"HTTP/1.1 400"), "{byte:#x}: {}", String::from_utf8_lossy(&answer));
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
 }
@@ -117,42 +82,24 @@ fn control_characters_are_refused() {
 #[test]
 fn a_token_has_a_longest_length() {
     let setup = Setup::route("");
-    for (length, outcome) in [
-        (8192, (401, "inactive")),
-        (8193, (400, "malformed_token")),
-        (100_000, (400, "malformed_token")),
-    ] {
+    for (length, outcome) in [(8192, (401, "inactive")), (8193, (400, "malformed_token")), (100_000, (400, "malformed_token"))] {
         let value = format!("Bearer {}", "a".repeat(length));
         let (status, reason) = bearer_is(&setup, &value);
         assert_eq!((status, reason.as_str()), outcome, "{length}");
     }
     assert_eq!(setup.server.count(), 1);
 
-    let short =
-        Setup::start("token: { max_length: 4 }\nroutes: [{ path: /*, upstream: \"@UPSTREAM@\" }]");
+    let short = Setup::start("token: { max_length: 4 }\nroutes: [{ path: /*, upstream: \"@UPSTREAM@\" }]");
     assert_eq!(bearer_is(&short, "Bearer good").0, 200);
-    assert_eq!(
-        bearer_is(&short, "Bearer goods"),
-        (400, "malformed_token".into())
-    );
+    assert_eq!(bearer_is(&short, "Bearer goods"), (400, "malformed_token".into()));
 }
 
 /// Contract §5: any visible ASCII but four, because real servers use it (Amazon's `|`).
 #[test]
 fn unusual_but_visible_characters_arrive_intact() {
     let setup = Setup::route("");
-    for token in [
-        "Atza|IQEBLjAsAhRmHjNg",
-        "a!#$%&'()*+-./:<=>?@[]^_`{|}~z",
-        "a=b&c",
-        "1/fFBGRNJru1FQd44AzqT3Zg==",
-        "%41",
-    ] {
-        assert_eq!(
-            bearer_is(&setup, &format!("Bearer {token}")),
-            (401, "inactive".into()),
-            "{token}"
-        );
+    for token in ["Atza|IQEBLjAsAhRmHjNg", "a!#$%&'()*+-./:<=>?@[]^_`{|}~z", "a=b&c", "1/fFBGRNJru1FQd44AzqT3Zg==", "%41"] {
+        assert_eq!(bearer_is(&setup, &format!("Bearer {token}")), (401, "inactive".into()), "{token}");
         assert_eq!(setup.server.last().token().as_deref(), Some(token));
     }
 }
@@ -170,11 +117,7 @@ fn two_authorization_headers_are_refused() {
     for [first, second] in pairs {
         let headers = [("Authorization", first), ("authorization", second)];
         let response = setup.gateway.get("/", &headers);
-        assert_eq!(
-            (response.status, response.reason().as_str()),
-            (400, "multiple_tokens"),
-            "{first}, {second}"
-        );
+        assert_eq!((response.status, response.reason().as_str()), (400, "multiple_tokens"), "{first}, {second}");
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
 }
@@ -183,28 +126,15 @@ fn two_authorization_headers_are_refused() {
 #[test]
 fn connection_cannot_name_the_authorization_header() {
     let setup = Setup::route("auth: optional");
-    for value in [
-        "Authorization",
-        "close, authorization",
-        "keep-alive,AUTHORIZATION ,x",
-    ] {
-        let response = setup.gateway.get(
-            "/",
-            &[("Authorization", "Bearer good"), ("Connection", value)],
-        );
-        assert_eq!(
-            (response.status, response.reason().as_str()),
-            (400, "bad_request"),
-            "{value}"
-        );
+    for value in ["Authorization", "close, authorization", "keep-alive,AUTHORIZATION ,x"] {
+        let response = setup.gateway.get("/", &[("Authorization", "Bearer good"), ("Connection", value)]);
+        assert_eq!((response.status, response.reason().as_str()), (400, "bad_request"), "{value}");
     }
     assert_eq!(setup.upstream.count(), 0);
 }
 
 fn from(places: &str) -> Setup {
-    Setup::start(&format!(
-        "token: {{ from: [{places}] }}\nroutes: [{{ path: /*, upstream: \"@UPSTREAM@\" }}]"
-    ))
+    Setup::start(&format!("token: {{ from: [{places}] }}\nroutes: [{{ path: /*, upstream: \"@UPSTREAM@\" }}]"))
 }
 
 #[test]
@@ -212,10 +142,7 @@ fn only_configured_places_are_looked_at() {
     let setup = Setup::route("");
     let elsewhere = [("X-Access-Token", "good"), ("Cookie", "access_token=good")];
     let response = setup.gateway.get("/?access_token=good", &elsewhere);
-    assert_eq!(
-        (response.status, response.reason().as_str()),
-        (401, "missing_token")
-    );
+    assert_eq!((response.status, response.reason().as_str()), (401, "missing_token"));
 
     let setup = from("query");
     assert_eq!(setup.get("good").status, 401);
@@ -240,10 +167,7 @@ fn a_token_in_the_query() {
 
     for (target, reason) in [
         ("/a?access_token=good&access_token=good", "multiple_tokens"),
-        (
-            "/a?access_token=good&access%5Ftoken=other",
-            "multiple_tokens",
-        ),
+        ("/a?access_token=good&access%5Ftoken=other", "multiple_tokens"),
         ("/a?access_token=", "malformed_token"),
         ("/a?access_token", "malformed_token"),
         ("/a?access_token=a%20b", "malformed_token"),
@@ -251,11 +175,7 @@ fn a_token_in_the_query() {
         ("/a?access_token=%C3%A4", "malformed_token"),
     ] {
         let response = setup.gateway.get(target, &[]);
-        assert_eq!(
-            (response.status, response.reason().as_str()),
-            (400, reason),
-            "{target}"
-        );
+        assert_eq!((response.status, response.reason().as_str()), (400, reason), "{target}");
     }
 }
 
@@ -264,11 +184,7 @@ fn a_token_in_a_query_parameter_of_another_name() {
     let setup = from("\"query:key\"");
     assert_eq!(setup.gateway.get("/?key=good", &[]).status, 200);
     assert_eq!(setup.gateway.get("/?access_token=good", &[]).status, 401);
-    assert_eq!(
-        setup.gateway.get("/?Key=good", &[]).status,
-        401,
-        "names have case"
-    );
+    assert_eq!(setup.gateway.get("/?Key=good", &[]).status, 401, "names have case");
 }
 
 #[test]
@@ -280,14 +196,8 @@ fn a_token_in_a_header_of_another_name() {
     };
     assert_eq!(ask(&[("x-access-token", "good")]).0, 200);
     assert_eq!(setup.upstream.last().header("x-access-token"), None);
-    assert_eq!(
-        ask(&[("X-Access-Token", "")]),
-        (400, "malformed_token".into())
-    );
-    assert_eq!(
-        ask(&[("X-Access-Token", "a b")]),
-        (400, "malformed_token".into())
-    );
+    assert_eq!(ask(&[("X-Access-Token", "")]), (400, "malformed_token".into()));
+    assert_eq!(ask(&[("X-Access-Token", "a b")]), (400, "malformed_token".into()));
     let twice = [("X-Access-Token", "good"), ("X-Access-Token", "good")];
     assert_eq!(ask(&twice), (400, "multiple_tokens".into()));
 }
@@ -306,9 +216,7 @@ fn a_token_in_a_cookie() {
     assert_eq!(ask("xat=good; att=good"), (401, "missing_token".into()));
     assert_eq!(ask("at="), (400, "malformed_token".into()));
     assert_eq!(ask("at=good; at=other"), (400, "multiple_tokens".into()));
-    let response = setup
-        .gateway
-        .get("/", &[("Cookie", "at=good"), ("Cookie", "at=other")]);
+    let response = setup.gateway.get("/", &[("Cookie", "at=good"), ("Cookie", "at=other")]);
     assert_eq!(response.reason(), "multiple_tokens");
 }
 
@@ -316,11 +224,7 @@ fn a_token_in_a_cookie() {
 #[test]
 fn a_token_in_two_places_is_refused() {
     let setup = from("header, query, \"header:X-Access-Token\", \"cookie:at\"");
-    let (header, custom, cookie) = (
-        ("Authorization", "Bearer good"),
-        ("X-Access-Token", "good"),
-        ("Cookie", "at=good"),
-    );
+    let (header, custom, cookie) = (("Authorization", "Bearer good"), ("X-Access-Token", "good"), ("Cookie", "at=good"));
     let cases: [(&str, &[(&str, &str)]); 5] = [
         ("/?access_token=good", &[header]),
         ("/", &[header, custom]),
@@ -330,11 +234,7 @@ fn a_token_in_two_places_is_refused() {
     ];
     for (target, headers) in cases {
         let response = setup.gateway.get(target, headers);
-        assert_eq!(
-            (response.status, response.reason().as_str()),
-            (400, "multiple_tokens"),
-            "{target} {headers:?}"
-        );
+        assert_eq!((response.status, response.reason().as_str()), (400, "multiple_tokens"), "{target} {headers:?}");
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
 }

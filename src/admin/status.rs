@@ -48,7 +48,7 @@ pub fn status(process: &Process) -> Value {
     let metrics = &process.parts.metrics;
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "uptime_seconds": now.mono / 1000,
+        "uptime_seconds": now.mono / 1_000_000,
         "ready": process.ready.load(Ordering::SeqCst),
         "requests_in_flight": process.in_flight.load(Ordering::SeqCst),
         "routes": routes,

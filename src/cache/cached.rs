@@ -3,7 +3,7 @@
 use super::flight::{Boarding, Lead, Outcome};
 use super::ttl::Lifetime;
 use super::{CacheSettings, Entry, Store};
-use crate::clock::{Clock, Now, millis};
+use crate::clock::{Clock, Now, micros};
 use crate::introspect::{Failure, Inquiry, Introspector};
 use crate::request::Forwarded;
 use crate::telemetry::{Cache, Metrics};
@@ -85,7 +85,7 @@ impl Cached {
         let digest = self.digest(token, forwarded);
         let now = self.clock.now();
         let found = |outcome, cache, waited| Found { outcome, cache, digest, waited };
-        let young = |entry: &Entry| max_age.is_none_or(|max_age| entry.life.age(now) < millis(max_age));
+        let young = |entry: &Entry| max_age.is_none_or(|max_age| entry.life.age(now) < micros(max_age));
 
         match self.store.active(&digest, now) {
             Some(entry) if entry.life.is_fresh(now) && young(&entry) => {
@@ -103,25 +103,36 @@ impl Cached {
             None => self.counters.miss.inc(),
         }
 
-        let (passenger, cache) = match self.store.flights.board(digest) {
-            Boarding::Lead(lead, passenger) => {
-                self.depart(digest, inquiry(token, forwarded), lead);
-                (passenger, Cache::Miss)
-            }
-            Boarding::Join(passenger) => {
-                self.counters.coalesced.inc();
-                (passenger, Cache::Coalesced)
-            }
-        };
-        let outcome = passenger.outcome().await;
+        let (outcome, cache) = self.ask(digest, token, forwarded).await;
         let landed = self.clock.now();
-        let waited = Some(Duration::from_millis(landed.mono - now.mono));
+        let waited = Some(landed.since(now));
         match outcome {
             Err(failure) => match self.stale(&digest, landed, max_age) {
                 Some(entry) => found(Ok(Known::Active(entry)), Cache::Stale, waited),
                 None => found(Err(failure), cache, waited),
             },
             known => found(known, cache, waited),
+        }
+    }
+
+    /// Asks, or waits for somebody who is asking already. A request that only waited and heard of a
+    /// failure has not had its own try yet: it gets one, again shared with all others.
+    async fn ask(self: &Arc<Self>, digest: TokenDigest, token: AccessToken<'_>, forwarded: &Forwarded) -> (Outcome, Cache) {
+        let mut first = true;
+        loop {
+            match self.store.flights.board(digest) {
+                Boarding::Lead(lead, passenger) => {
+                    self.depart(digest, inquiry(token, forwarded), lead);
+                    return (passenger.outcome().await, Cache::Miss);
+                }
+                Boarding::Join(passenger) => {
+                    self.counters.coalesced.inc();
+                    match passenger.outcome().await {
+                        Err(failure) if first && failure.may_pass() => first = false,
+                        outcome => return (outcome, Cache::Coalesced),
+                    }
+                }
+            }
         }
     }
 
@@ -141,7 +152,7 @@ impl Cached {
 
     /// An answer past its ttl, while the server fails. A route's own limit on age still holds.
     fn stale(&self, digest: &TokenDigest, now: Now, max_age: Option<Duration>) -> Option<Arc<Entry>> {
-        let entry = self.store.active(digest, now).filter(|entry| max_age.is_none_or(|max_age| entry.life.age(now) < millis(max_age)))?;
+        let entry = self.store.active(digest, now).filter(|entry| max_age.is_none_or(|max_age| entry.life.age(now) < micros(max_age)))?;
         self.counters.stale.inc();
         Some(entry)
     }
@@ -174,7 +185,7 @@ impl Cached {
                 Ok(Known::Active(entry))
             }
             Facts::Inactive => {
-                self.store.keep_inactive(digest, now.mono.saturating_add(millis(self.settings.inactive_ttl)), now);
+                self.store.keep_inactive(digest, now.mono.saturating_add(micros(self.settings.inactive_ttl)), now);
                 Ok(Known::Inactive)
             }
         }

@@ -14,13 +14,13 @@ pub struct Entry {
     pub facts: ActiveFacts,
     pub server: Arc<str>,
     pub life: Lifetime,
-    /// When the next background refresh may start, monotonic milliseconds.
+    /// When the next background refresh may start, monotonic microseconds.
     refresh_from: AtomicU64,
     rendered: ArcSwapOption<Rendered>,
 }
 
 /// After a refresh that failed, the next one waits this long.
-const REFRESH_PAUSE: u64 = 1000;
+const REFRESH_PAUSE: u64 = 1_000_000;
 
 impl Entry {
     pub fn new(facts: ActiveFacts, server: Arc<str>, life: Lifetime) -> Self {

@@ -16,7 +16,7 @@ type Bounded<V> = Cache<TokenDigest, V, UnitWeighter, DigestHasher, Counted>;
 
 pub struct Store {
     active: Bounded<Arc<Entry>>,
-    /// Until when (monotonic milliseconds) a token is known to be inactive.
+    /// Until when (monotonic microseconds) a token is known to be inactive.
     inactive: Bounded<u64>,
     pub(super) flights: Flights,
     /// Goes up with every purge: an answer that was asked for before it is not kept.

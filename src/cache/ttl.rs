@@ -2,9 +2,9 @@
 //! jumps back keeps nothing alive.
 
 use super::CacheSettings;
-use crate::clock::{Now, millis};
+use crate::clock::{Now, micros};
 
-/// Monotonic milliseconds.
+/// Monotonic microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
     pub stored: u64,
@@ -22,10 +22,10 @@ impl Lifetime {
     pub fn of_active(now: Now, exp: Option<i64>, settings: &CacheSettings, jitter: f64) -> Self {
         let until_exp = exp.map_or(u64::MAX, |exp| {
             let millis_left = exp.saturating_mul(1000).saturating_sub(now.wall);
-            u64::try_from(millis_left).unwrap_or(0)
+            u64::try_from(millis_left).unwrap_or(0).saturating_mul(1000)
         });
-        let fresh = millis(settings.ttl).min(until_exp);
-        let dead = fresh.saturating_add(millis(settings.stale_if_error)).min(until_exp);
+        let fresh = micros(settings.ttl).min(until_exp);
+        let dead = fresh.saturating_add(micros(settings.stale_if_error)).min(until_exp);
         Self {
             stored: now.mono,
             fresh_until: now.mono.saturating_add(fresh),
@@ -43,20 +43,19 @@ impl Lifetime {
         now.mono >= self.dead_at
     }
 
-    /// Milliseconds since the answer arrived.
+    /// Microseconds since the answer arrived.
     pub fn age(&self, now: Now) -> u64 {
         now.mono.saturating_sub(self.stored)
     }
 }
 
-/// Between `share` and half-way from there to the end.
+/// At `share` of the life, or up to a tenth of that later.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a share of a ttl
 fn refresh_after(fresh: u64, share: f64, jitter: f64) -> u64 {
     if share <= 0.0 {
         return u64::MAX;
     }
-    let share = share + (1.0 - share).max(0.0) * 0.5 * jitter;
-    (fresh as f64 * share) as u64
+    (fresh as f64 * share * (1.0 + 0.1 * jitter)) as u64
 }
 
 #[cfg(test)]
@@ -79,7 +78,7 @@ mod tests {
 
     fn life(exp: Option<i64>, ttl: u64, stale: u64) -> (u64, u64) {
         let life = Lifetime::of_active(NOW, exp, &settings(ttl, stale), 0.0);
-        (life.fresh_until - 50, life.dead_at - 50)
+        ((life.fresh_until - 50) / 1000, (life.dead_at - 50) / 1000)
     }
 
     #[test]
@@ -101,7 +100,7 @@ mod tests {
             let settings = CacheSettings { refresh_ahead: share, ..settings(100, 0) };
             Lifetime::of_active(NOW, None, &settings, jitter).refresh_from
         };
-        assert_eq!((from(0.0, 0.8), from(1.0, 0.8)), (50 + 80_000, 50 + 90_000));
+        assert_eq!((from(0.0, 0.8), from(1.0, 0.8)), (50 + 80_000_000, 50 + 88_000_000));
         assert_eq!(from(0.5, 0.0), u64::MAX);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Challenge, Denial, Reason};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
 /// The client's own form of request, which decides the form of the refusal.
@@ -19,7 +19,8 @@ pub enum Shape {
 #[derive(Debug)]
 pub struct Refusal {
     pub status: StatusCode,
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Names as they are usually written: some readers mind.
+    pub headers: Vec<(&'static str, HeaderValue)>,
     pub body: Bytes,
     /// The body's length as announced; for HEAD the body itself is empty.
     pub length: usize,
@@ -28,7 +29,9 @@ pub struct Refusal {
 impl Shape {
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
         let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        if content_type.starts_with(b"application/grpc") {
+        // `application/grpc+proto` too, but not `application/grpc-web`, which is another protocol
+        let grpc = content_type.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest, [] | [b'+' | b';', ..]));
+        if grpc {
             Self::Grpc
         } else if method == Method::HEAD {
             Self::Head
@@ -41,21 +44,21 @@ impl Shape {
 impl Denial {
     /// The response. `request_id` is one of ours, or was checked.
     pub fn respond(&self, challenge: &Challenge, shape: Shape, request_id: &str) -> Refusal {
-        let mut headers = vec![(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-        let mut add = |name: HeaderName, value: Option<HeaderValue>| headers.extend(value.map(|value| (name, value)));
-        add(HeaderName::from_static("x-request-id"), HeaderValue::try_from(request_id).ok());
-        add(header::WWW_AUTHENTICATE, challenge.for_reason(self.reason));
-        add(header::RETRY_AFTER, self.retry_after_seconds().map(HeaderValue::from));
+        let mut headers = vec![("Cache-Control", HeaderValue::from_static("no-store"))];
+        let mut add = |name: &'static str, value: Option<HeaderValue>| headers.extend(value.map(|value| (name, value)));
+        add("X-Request-Id", HeaderValue::try_from(request_id).ok());
+        add("WWW-Authenticate", challenge.for_reason(self.reason));
+        add("Retry-After", self.retry_after_seconds().map(HeaderValue::from));
         let sentence = self.detail.unwrap_or(self.reason.sentence());
 
         if shape == Shape::Grpc {
-            add(header::CONTENT_TYPE, Some(HeaderValue::from_static("application/grpc")));
-            add(HeaderName::from_static("grpc-status"), Some(HeaderValue::from_static(grpc_status(self.reason))));
-            add(HeaderName::from_static("grpc-message"), HeaderValue::try_from(sentence).ok());
+            add("Content-Type", Some(HeaderValue::from_static("application/grpc")));
+            add("grpc-status", Some(HeaderValue::from_static(grpc_status(self.reason))));
+            add("grpc-message", HeaderValue::try_from(sentence).ok());
             return Refusal { status: StatusCode::OK, headers, body: Bytes::new(), length: 0 };
         }
 
-        add(header::CONTENT_TYPE, Some(HeaderValue::from_static("application/problem+json")));
+        add("Content-Type", Some(HeaderValue::from_static("application/problem+json")));
         let status = self.reason.status();
         let mut problem = json!({
             "type": format!("urn:introgate:{}", self.reason.as_str()),
@@ -105,7 +108,7 @@ mod tests {
     }
 
     fn header<'a>(refusal: &'a Refusal, name: &str) -> Option<&'a str> {
-        refusal.headers.iter().find(|(held, _)| held == name).and_then(|(_, value)| value.to_str().ok())
+        refusal.headers.iter().find(|(held, _)| held.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.to_str().ok())
     }
 
     #[test]

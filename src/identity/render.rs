@@ -4,7 +4,8 @@ use super::{Identity, encode};
 use crate::token::ActiveFacts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::HeaderValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -12,7 +13,8 @@ use thiserror::Error;
 #[derive(Debug)]
 pub struct Rendered {
     generation: u64,
-    pub headers: Box<[(HeaderName, HeaderValue)]>,
+    /// Names as they are usually written: some readers mind.
+    pub headers: Box<[(Bytes, HeaderValue)]>,
 }
 
 /// A value of more than 4 KiB as it would be sent.
@@ -32,9 +34,9 @@ impl Identity {
         let members = facts.claims.read();
         let mut headers = Vec::with_capacity(12);
         let mut set = |member: &[String], value: Result<Option<HeaderValue>, TooLarge>| {
-            let name = Self::header_name(&self.settings.prefix, member).and_then(|name| HeaderName::try_from(name).ok());
+            let name = Self::header_name(&self.settings.prefix, member);
             if let (Some(value), Some(name)) = (value?, name) {
-                headers.push((name, value));
+                headers.push((Bytes::from(name), value));
             }
             Ok(())
         };
@@ -78,7 +80,8 @@ mod tests {
         let identity = Identity::new(IdentitySettings { prefix: "X-Introspected-".into(), claims, all_claims });
         let Ok(Facts::Active(facts)) = read_answer(answer.to_string().as_bytes()) else { return Ok(Vec::new()) };
         let rendered = identity.render(&facts, "main")?;
-        let line = |(name, value): &(HeaderName, HeaderValue)| format!("{name}: {}", value.to_str().unwrap_or_default());
+        let line =
+            |(name, value): &(Bytes, HeaderValue)| format!("{}: {}", String::from_utf8_lossy(name), value.to_str().unwrap_or_default());
         Ok(rendered.headers.iter().map(line).collect())
     }
 
@@ -89,16 +92,16 @@ mod tests {
         assert_eq!(
             rendered(answer, &["extension_field"], false).unwrap_or_default(),
             [
-                "x-introspected-sub: Z5O3upPC88QrAjx00dis",
-                "x-introspected-username: jdoe",
-                "x-introspected-client-id: l238j323ds-23ij4",
-                "x-introspected-scope: read write dolphin",
-                "x-introspected-aud: https://protected.example.net/resource",
-                "x-introspected-iss: https://server.example.com/",
-                "x-introspected-exp: 1419356238",
-                "x-introspected-iat: 1419350238",
-                "x-introspected-extension-field: twenty-seven",
-                "x-introspected-server: main",
+                "X-Introspected-Sub: Z5O3upPC88QrAjx00dis",
+                "X-Introspected-Username: jdoe",
+                "X-Introspected-Client-Id: l238j323ds-23ij4",
+                "X-Introspected-Scope: read write dolphin",
+                "X-Introspected-Aud: https://protected.example.net/resource",
+                "X-Introspected-Iss: https://server.example.com/",
+                "X-Introspected-Exp: 1419356238",
+                "X-Introspected-Iat: 1419350238",
+                "X-Introspected-Extension-Field: twenty-seven",
+                "X-Introspected-Server: main",
             ]
         );
     }
@@ -106,7 +109,7 @@ mod tests {
     #[test]
     fn a_missing_empty_or_null_member_gives_no_header() {
         let answer = json!({"active": true, "sub": null, "username": "", "scope": ""});
-        assert_eq!(rendered(answer, &["missing"], false).unwrap_or_default(), ["x-introspected-server: main"]);
+        assert_eq!(rendered(answer, &["missing"], false).unwrap_or_default(), ["X-Introspected-Server: main"]);
     }
 
     #[test]
@@ -115,12 +118,12 @@ mod tests {
         assert_eq!(
             rendered(answer, &["realm", "realm.roles", "admin"], false).unwrap_or_default(),
             [
-                "x-introspected-scope: r w",
-                r#"x-introspected-aud: ["a","b"]"#,
-                r#"x-introspected-realm: {"roles":["x","%C3%BC"]}"#,
-                r#"x-introspected-realm-roles: ["x","%C3%BC"]"#,
-                "x-introspected-admin: true",
-                "x-introspected-server: main",
+                "X-Introspected-Scope: r w",
+                r#"X-Introspected-Aud: ["a","b"]"#,
+                r#"X-Introspected-Realm: {"roles":["x","%C3%BC"]}"#,
+                r#"X-Introspected-Realm-Roles: ["x","%C3%BC"]"#,
+                "X-Introspected-Admin: true",
+                "X-Introspected-Server: main",
             ]
         );
     }
@@ -129,7 +132,7 @@ mod tests {
     fn all_claims_can_be_read_back() {
         let answer = json!({"active": true, "sub": "é"});
         let lines = rendered(answer.clone(), &[], true).unwrap_or_default();
-        let carried = lines.last().and_then(|line| line.strip_prefix("x-introspected-claims: ")).unwrap_or_default();
+        let carried = lines.last().and_then(|line| line.strip_prefix("X-Introspected-Claims: ")).unwrap_or_default();
         let decoded = URL_SAFE_NO_PAD.decode(carried).unwrap_or_default();
         assert_eq!(serde_json::from_slice::<Value>(&decoded).unwrap_or_default(), answer);
     }

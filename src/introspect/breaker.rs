@@ -1,11 +1,11 @@
 //! A circuit breaker: consecutive failures open it, and one probe closes it again.
 
 use super::BreakerSettings;
-use crate::clock::millis;
+use crate::clock::micros;
 use parking_lot::Mutex;
 use std::time::Duration;
 
-/// Told of every outcome; asked before every call. Times are milliseconds of one monotonic clock.
+/// Told of every outcome; asked before every call. Times are microseconds of one monotonic clock.
 #[derive(Debug)]
 pub struct Breaker {
     settings: BreakerSettings,
@@ -40,10 +40,10 @@ impl Breaker {
             CircuitState::Closed => Ok(()),
             CircuitState::Open | CircuitState::HalfOpen if now >= state.probe_at => {
                 state.circuit = CircuitState::HalfOpen;
-                state.probe_at = now + millis(self.settings.open_for);
+                state.probe_at = now + micros(self.settings.open_for);
                 Ok(())
             }
-            CircuitState::Open | CircuitState::HalfOpen => Err(Duration::from_millis(state.probe_at - now)),
+            CircuitState::Open | CircuitState::HalfOpen => Err(Duration::from_micros(state.probe_at - now)),
         }
     }
 
@@ -61,7 +61,7 @@ impl Breaker {
         let probe = state.circuit == CircuitState::HalfOpen;
         if probe || state.circuit == CircuitState::Closed && state.failures >= self.settings.failures {
             state.circuit = CircuitState::Open;
-            state.probe_at = now + millis(self.settings.open_for);
+            state.probe_at = now + micros(self.settings.open_for);
         }
     }
 
@@ -109,11 +109,11 @@ mod tests {
         }
         assert_eq!((breaker.state(), breaker.admit(0)), (CircuitState::Closed, Ok(())));
         breaker.failed(0);
-        assert_eq!((breaker.state(), breaker.admit(1000)), (CircuitState::Open, Err(Duration::from_secs(4))));
-        assert_eq!(breaker.admit(5000), Ok(()));
-        assert_eq!((breaker.state(), breaker.admit(5001)), (CircuitState::HalfOpen, Err(Duration::from_millis(4999))));
+        assert_eq!((breaker.state(), breaker.admit(1_000_000)), (CircuitState::Open, Err(Duration::from_secs(4))));
+        assert_eq!(breaker.admit(5_000_000), Ok(()));
+        assert_eq!((breaker.state(), breaker.admit(5_001_000)), (CircuitState::HalfOpen, Err(Duration::from_millis(4999))));
         breaker.succeeded();
-        assert_eq!((breaker.state(), breaker.admit(5002)), (CircuitState::Closed, Ok(())));
+        assert_eq!((breaker.state(), breaker.admit(5_002_000)), (CircuitState::Closed, Ok(())));
     }
 
     #[test]
@@ -122,10 +122,10 @@ mod tests {
         for _ in 0..3 {
             breaker.failed(0);
         }
-        assert_eq!(breaker.admit(5000), Ok(()));
-        breaker.failed(5100);
-        assert_eq!(breaker.admit(5200), Err(Duration::from_millis(4900)));
-        assert_eq!(breaker.admit(10_100), Ok(()));
-        assert_eq!(breaker.admit(15_100), Ok(()), "the probe never reported back");
+        assert_eq!(breaker.admit(5_000_000), Ok(()));
+        breaker.failed(5_100_000);
+        assert_eq!(breaker.admit(5_200_000), Err(Duration::from_millis(4900)));
+        assert_eq!(breaker.admit(10_100_000), Ok(()));
+        assert_eq!(breaker.admit(15_100_000), Ok(()), "the probe never reported back");
     }
 }

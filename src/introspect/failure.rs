@@ -37,6 +37,12 @@ impl Failure {
         Self { kind, retry_after: None, transient: false, detail: detail.into() }
     }
 
+    /// Whether another try at once may end better. A time-out has cost its time already, and the
+    /// rest would be the same again.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.kind, FailureKind::Unavailable | FailureKind::BadResponse)
+    }
+
     /// Whether the server itself is in trouble. A client must not be able to open the circuit
     /// with garbage tokens, nor an operator with a wrong password.
     pub fn counts_for_breaker(&self) -> bool {

@@ -2,7 +2,7 @@
 //! together, a circuit breaker, retries; and the metrics and log lines of all of it.
 
 use super::{Breaker, CircuitState, Failure, FailureKind, Inquiry, Introspector, ServerSettings};
-use crate::clock::{Clock, millis};
+use crate::clock::{Clock, micros};
 use crate::telemetry::{Introspected, Metrics, Occasionally};
 use crate::token::Facts;
 use async_trait::async_trait;
@@ -20,7 +20,7 @@ pub struct Guarded<I> {
     retries: u32,
     turns: Semaphore,
     breaker: Breaker,
-    /// Until when the server asked to be left alone (429 with `Retry-After`), monotonic milliseconds.
+    /// Until when the server asked to be left alone (429 with `Retry-After`), monotonic microseconds.
     quiet_until: AtomicU64,
     last_error: Mutex<Option<LastError>>,
     log: Occasionally,
@@ -53,6 +53,9 @@ impl<I: Introspector> Guarded<I> {
             metrics,
         };
         guarded.show_circuit();
+        // there from the start, at zero
+        guarded.metrics.introspection_retries.with_label_values(&[&guarded.name]);
+        guarded.metrics.introspections_in_flight.with_label_values(&[&guarded.name]);
         guarded
     }
 
@@ -77,7 +80,7 @@ impl<I: Introspector> Guarded<I> {
             ..Failure::new(FailureKind::CircuitOpen, "the circuit is open after repeated failures")
         })?;
         self.show_circuit();
-        let left = self.timeout.saturating_sub(Duration::from_millis(now - started));
+        let left = self.timeout.saturating_sub(Duration::from_micros(now - started));
         let outcome = match tokio::time::timeout(left, self.with_retries(inquiry)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::new(FailureKind::Timeout, format!("no answer within timeout ({:?})", self.timeout))),
@@ -93,7 +96,7 @@ impl<I: Introspector> Guarded<I> {
         if now >= until {
             return Ok(());
         }
-        let retry_after = Some(Duration::from_millis(until - now));
+        let retry_after = Some(Duration::from_micros(until - now));
         Err(Failure { retry_after, ..Failure::new(FailureKind::Throttled, "the server asked for a pause, and it is not over") })
     }
 
@@ -119,7 +122,7 @@ impl<I: Introspector> Guarded<I> {
             Err(failure) if failure.counts_for_breaker() => {
                 self.breaker.failed(now);
                 if let (FailureKind::Throttled, Some(pause)) = (failure.kind, failure.retry_after) {
-                    self.quiet_until.store(now + millis(pause.min(LONGEST_PAUSE)), Ordering::Relaxed);
+                    self.quiet_until.store(now + micros(pause.min(LONGEST_PAUSE)), Ordering::Relaxed);
                 }
             }
             _ => self.breaker.succeeded(),
@@ -147,7 +150,7 @@ impl<I: Introspector> Introspector for Guarded<I> {
         if let Err(failure) = &outcome {
             *self.last_error.lock() = Some(LastError { kind: failure.kind, detail: failure.detail.clone(), at: now.unix_seconds() });
         }
-        Introspected { server: &self.name, outcome: &outcome, took: Duration::from_millis(now.mono - started), now: now.mono }
+        Introspected { server: &self.name, outcome: &outcome, took: Duration::from_micros(now.mono - started), now: now.mono }
             .emit(&self.metrics, &self.log);
         outcome
     }

@@ -1,14 +1,11 @@
 //! Carrying out a permit: to which server, and as what request.
 
 use super::exchange::Exchange;
-use super::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
-use super::trace::REQUEST_ID;
-use crate::clock::millis;
 use http::{HeaderName, HeaderValue, header};
 use pingora_core::Result;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType};
-use pingora_http::RequestHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -28,9 +25,9 @@ pub fn next_peer(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         trail.turn = route.leads_to.upstream.take_turn();
         trail.began = Some(now);
     }
-    let spent = Duration::from_millis(now.mono - trail.began.map_or(now.mono, |began| began.mono));
+    let spent = trail.began.map_or(Duration::ZERO, |began| now.since(began));
     let budget = route.leads_to.timeout.saturating_sub(spent);
-    if millis(budget) == 0 {
+    if budget.is_zero() {
         return Err(Error::explain(ErrorType::ConnectTimedout, "no time left for another attempt"));
     }
     let attempt = route.leads_to.upstream.attempt(trail.turn, trail.attempts, budget);
@@ -73,6 +70,21 @@ pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
     Ok(())
 }
 
+/// Removes what the upstream's `Connection` names (RFC 9110 §7.6.1); the rest of the hop-by-hop
+/// headers is pingora's business.
+pub fn strip_response(response: &mut ResponseHeader) {
+    let Some(connection) = response.headers.get(header::CONNECTION).and_then(|value| value.to_str().ok()) else { return };
+    let kept = |name: &str| {
+        ["close", "keep-alive", "upgrade", "connection", "transfer-encoding", "content-length"]
+            .iter()
+            .any(|kept| name.eq_ignore_ascii_case(kept))
+    };
+    let named = connection.split(',').map(str::trim).filter(|name| !kept(name)).filter_map(|name| HeaderName::try_from(name).ok());
+    for name in named.collect::<Vec<_>>() {
+        response.remove_header(&name);
+    }
+}
+
 fn strip(request: &mut RequestHeader, unwanted: impl Fn(&HeaderName) -> bool) {
     let names: Vec<HeaderName> = request.headers.keys().filter(|name| unwanted(name)).cloned().collect();
     for name in names {
@@ -110,14 +122,14 @@ fn set_proxy_headers(request: &mut RequestHeader, exchange: &Exchange) -> Result
         strip(request, |name| name.as_str().starts_with("x-forwarded-"));
     }
     for (name, text) in [
-        (X_FORWARDED_FOR, &forwarded.chain),
-        (X_FORWARDED_HOST, &forwarded.host),
-        (X_FORWARDED_PROTO, &forwarded.proto),
-        (REQUEST_ID, &exchange.request_id),
-        (HeaderName::from_static("traceparent"), &exchange.trace.traceparent),
+        ("X-Forwarded-For", &forwarded.chain),
+        ("X-Forwarded-Host", &forwarded.host),
+        ("X-Forwarded-Proto", &forwarded.proto),
+        ("X-Request-Id", &exchange.request_id),
+        ("traceparent", &exchange.trace.traceparent),
     ] {
         if text.is_empty() {
-            request.remove_header(&name);
+            request.remove_header(name);
         } else {
             request.insert_header(name, text.as_str())?;
         }

@@ -2,13 +2,9 @@
 //! peer says of others is replaced.
 
 use crate::request::Forwarded;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use ipnet::IpNet;
 use std::net::IpAddr;
-
-pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What the connection and the headers together say of the client.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +27,7 @@ impl Origin {
             let forwarded = Forwarded { chain: shown, host, proto: "http".to_owned() };
             return Self { client_ip: peer.map(|peer| peer.to_canonical()), trusted_peer, forwarded };
         }
-        let lines = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok());
+        let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
         let chain: Vec<String> =
             lines.flat_map(|line| line.split(',')).map(|address| address.trim().to_owned()).filter(|address| !address.is_empty()).collect();
         let mut client_ip = peer.map(|peer| peer.to_canonical());
@@ -44,8 +40,8 @@ impl Origin {
         }
         let forwarded = Forwarded {
             chain: chain.into_iter().chain([shown]).collect::<Vec<_>>().join(", "),
-            host: text(headers.get(X_FORWARDED_HOST)).unwrap_or(host),
-            proto: text(headers.get(X_FORWARDED_PROTO))
+            host: text(headers.get("x-forwarded-host")).unwrap_or(host),
+            proto: text(headers.get("x-forwarded-proto"))
                 .filter(|proto| proto == "https" || proto == "http")
                 .unwrap_or_else(|| "http".to_owned()),
         };
@@ -67,6 +63,7 @@ fn text(value: Option<&HeaderValue>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
 
     fn origin(peer: &str, headers: &[(&'static str, &str)], trusted: &[&str]) -> Origin {
         let headers =

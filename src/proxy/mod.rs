@@ -83,6 +83,7 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_response_filter(&self, _: &mut Session, response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
         exchange.upstream_answered(response.status);
+        forward::strip_response(response);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The end of a request: its metrics and its line in the access log.
 
 use super::exchange::Exchange;
+use crate::clock::micros;
 use crate::deny::Fault;
 use crate::policy::Admission;
 use crate::telemetry::{AccessLine, Timestamp, method_label};
@@ -14,13 +15,14 @@ const CLIENT_LEFT: u16 = 499;
 /// In place of a route's name where no route was found.
 const NO_ROUTE: &str = "-";
 
+#[allow(clippy::cast_precision_loss)] // microseconds of one request
 pub fn report(session: &Session, exchange: &Exchange) {
     let now = exchange.process.parts.clock.now();
     let request = session.req_header();
     let status = session.response_written().map_or(CLIENT_LEFT, |response| response.status.as_u16());
     let route = exchange.route.as_ref().map(|route| &*route.name);
     let decision = decision(exchange);
-    let took = Duration::from_millis(now.mono - exchange.began.mono);
+    let took = now.since(exchange.began);
 
     let metrics = &exchange.process.parts.metrics;
     let code = StatusCode::from_u16(status).map_or_else(|_| "499".to_owned(), |status| status.as_str().to_owned());
@@ -39,7 +41,7 @@ pub fn report(session: &Session, exchange: &Exchange) {
         metrics.upstream_requests.with_label_values(&[upstream, status.as_str()]).inc();
     }
 
-    let milliseconds = |took: Duration| took.as_secs_f64() * 1000.0;
+    let milliseconds = |took: Duration| micros(took) as f64 / 1000.0;
     let facts = exchange.trail.entry.as_ref().map(|entry| &entry.facts);
     let line = AccessLine {
         ts: Timestamp { unix_millis: now.wall },
@@ -58,7 +60,7 @@ pub fn report(session: &Session, exchange: &Exchange) {
             .upstream
             .began
             .zip(exchange.upstream.answered)
-            .map(|(began, (answered, _))| milliseconds(Duration::from_millis(answered.mono - began.mono))),
+            .map(|(began, (answered, _))| milliseconds(answered.since(began))),
         decision,
         reason: exchange.reason.map(|reason| reason.as_str()),
         sub: facts.and_then(|facts| facts.subject.as_deref()),

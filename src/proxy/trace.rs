@@ -1,7 +1,7 @@
 //! Names by which one request is followed through several logs: `X-Request-Id` and W3C Trace
 //! Context (`traceparent`).
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 /// A `traceparent` that came with the request, or a new one.
 #[derive(Clone, Debug, Default)]
@@ -36,11 +36,9 @@ fn is_traceparent(value: &str) -> bool {
     }
 }
 
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 /// The client's `X-Request-Id` when it is one sane word, else a new one of 128 random bits.
 pub fn request_id(headers: &HeaderMap) -> String {
-    let mut values = headers.get_all(REQUEST_ID).iter();
+    let mut values = headers.get_all("x-request-id").iter();
     let sane = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:+/=@".contains(&b));
     let given = values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok()).filter(sane);
     given.map_or_else(|| format!("{:032x}", rand::random::<u128>()), str::to_owned)
@@ -49,7 +47,7 @@ pub fn request_id(headers: &HeaderMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
 
     fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
         values.iter().filter_map(|value| Some((HeaderName::from_static(name), HeaderValue::try_from(*value).ok()?))).collect()

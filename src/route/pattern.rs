@@ -102,11 +102,11 @@ impl PathPattern {
             }
         }
         let plain: String = segments.iter().map(|segment| format!("/{}", segment.literal().unwrap_or("x"))).collect();
-        let seen_by_the_matcher = normalise(plain.as_bytes());
-        match seen_by_the_matcher {
+        let plain = if plain.is_empty() { "/".to_owned() } else { plain };
+        match normalise(plain.as_bytes()) {
             Err(error) => return Err(PatternError::NotNormal(written.to_owned(), error.to_string())),
             Ok(target) if target.query.is_some() => return Err(PatternError::NotNormal(written.to_owned(), "a path has no query".into())),
-            Ok(target) if !plain.is_empty() && target.path != plain => {
+            Ok(target) if target.path != plain => {
                 return Err(PatternError::NotNormal(written.to_owned(), format!("write `{}`", target.path)));
             }
             Ok(_) => {}

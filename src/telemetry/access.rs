@@ -21,23 +21,15 @@ pub struct AccessLine<'a> {
     pub route: Option<&'a str>,
     pub status: u16,
     pub duration_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_ms: Option<f64>,
     pub decision: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<&'a str>,
     pub cache: Cache,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_fp: Option<String>,
 }
 

@@ -10,7 +10,7 @@ pub struct Introspected<'a> {
     pub server: &'a str,
     pub outcome: &'a Result<Facts, Failure>,
     pub took: Duration,
-    /// Monotonic milliseconds.
+    /// Monotonic microseconds.
     pub now: u64,
 }
 

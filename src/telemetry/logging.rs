@@ -9,33 +9,31 @@ use tracing_subscriber::reload::Handle;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
-type Output = Box<dyn Layer<Registry> + Send + Sync>;
-
-/// Level and format can be changed while the program runs.
+/// The level can be changed while the program runs; the format is the one it started with.
 #[derive(Clone)]
-pub struct Logging(Handle<Output, Registry>);
+pub struct Logging(Handle<Targets, Registry>);
 
 /// Starts logging for the whole process.
 pub fn start(settings: &LogSettings) -> Logging {
-    let (layer, handle) = reload::Layer::new(output(settings));
+    let (filter, handle) = reload::Layer::new(targets(settings));
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = match settings.format {
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+    };
     // a second start in one process (tests) keeps the first
-    let _ = tracing_subscriber::registry().with(layer).try_init();
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
     let _ = tracing_log::LogTracer::builder().with_max_level(log::LevelFilter::Warn).init();
     Logging(handle)
 }
 
 impl Logging {
     pub fn change(&self, settings: &LogSettings) {
-        let _ = self.0.reload(output(settings));
+        let _ = self.0.reload(targets(settings));
     }
 }
 
-fn output(settings: &LogSettings) -> Output {
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let lines: Output = match settings.format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
-        LogFormat::Text => lines.with_ansi(false).boxed(),
-    };
+fn targets(settings: &LogSettings) -> Targets {
     let others = LevelFilter::from_level(settings.level.min(Level::WARN));
-    lines.with_filter(Targets::new().with_default(others).with_target("introgate", settings.level)).boxed()
+    Targets::new().with_default(others).with_target("introgate", settings.level)
 }

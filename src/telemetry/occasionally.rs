@@ -12,10 +12,10 @@ struct Told {
     since: u64,
 }
 
-const MINUTE: u64 = 60_000;
+const MINUTE: u64 = 60_000_000;
 
 impl Occasionally {
-    /// Whether to tell of this event now (monotonic milliseconds); if so, how many of its kind
+    /// Whether to tell of this event now (monotonic microseconds); if so, how many of its kind
     /// went untold since the last time.
     pub fn now(&self, kind: &'static str, now: u64) -> Option<u64> {
         let mut told = self.0.entry(kind).or_insert(Told { at: u64::MAX, since: 0 });
@@ -46,9 +46,9 @@ mod tests {
     fn once_a_minute_with_the_count_of_the_untold() {
         let log = Occasionally::default();
         assert_eq!(log.now("a", 0), Some(0));
-        assert_eq!((log.now("a", 1), log.now("a", 59_999), log.now("b", 2)), (None, None, Some(0)));
-        assert_eq!(log.now("a", 60_000), Some(2));
+        assert_eq!((log.now("a", 1), log.now("a", 59_999_999), log.now("b", 2)), (None, None, Some(0)));
+        assert_eq!(log.now("a", 60_000_000), Some(2));
         assert!(log.over() && !log.over());
-        assert_eq!(log.now("a", 60_001), Some(0));
+        assert_eq!(log.now("a", 60_000_001), Some(0));
     }
 }

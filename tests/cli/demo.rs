@@ -1,6 +1,8 @@
 //! `introgate demo`: the curl lines that it prints do what they are meant to show.
 
 use crate::support::{PATIENCE, Response};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -9,26 +11,16 @@ use std::time::{Duration, Instant};
 #[test]
 fn the_demos_curl_lines_work() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_introgate"));
-    command
-        .arg("demo")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
+    command.arg("demo").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut demo = command.spawn().expect("start the demo");
     let (sender, lines) = mpsc::channel();
     let out = BufReader::new(demo.stdout.take().expect("stdout"));
-    std::thread::spawn(move || {
-        out.lines()
-            .map_while(Result::ok)
-            .try_for_each(|line| sender.send(line))
-    });
+    std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
 
     let mut curls = Vec::new();
     let deadline = Instant::now() + PATIENCE;
     let mut quiet = Duration::from_secs(10);
-    while let Ok(line) =
-        lines.recv_timeout(quiet.min(deadline.saturating_duration_since(Instant::now())))
-    {
+    while let Ok(line) = lines.recv_timeout(quiet.min(deadline.saturating_duration_since(Instant::now()))) {
         if let Some(at) = line.find("curl ") {
             curls.push(line[at..].to_owned());
             quiet = Duration::from_millis(500);
@@ -38,10 +30,7 @@ fn the_demos_curl_lines_work() {
     let _ = demo.kill();
     let _ = demo.wait();
     for status in [200, 401, 403] {
-        assert!(
-            statuses.contains(&status),
-            "{status} in {statuses:?} of {curls:?}"
-        );
+        assert!(statuses.contains(&status), "{status} in {statuses:?} of {curls:?}");
     }
 }
 
@@ -49,6 +38,7 @@ fn the_demos_curl_lines_work() {
 fn run(line: &str) -> Response {
     let words = words(line);
     let (mut method, mut headers, mut url) = ("GET", Vec::new(), None);
+    let (mut body, mut basic) = (String::new(), None);
     let mut rest = words.iter().skip(1);
     while let Some(word) = rest.next() {
         match word.as_str() {
@@ -57,22 +47,24 @@ fn run(line: &str) -> Response {
                 headers.push(header.split_once(": ").expect("name: value"));
             }
             "-X" => method = rest.next().expect("a method"),
-            "-d" | "-o" | "-w" => drop(rest.next()),
+            "-d" => {
+                method = "POST";
+                body = rest.next().expect("a form").clone();
+            }
+            "-u" => {
+                let credentials = BASE64_STANDARD.encode(rest.next().expect("id:secret"));
+                basic = Some(format!("Basic {credentials}"));
+            }
             word if word.starts_with("http://") => url = word.strip_prefix("http://"),
             word => assert!(word.starts_with('-'), "{word} in {line}"),
         }
     }
     let url = url.unwrap_or_else(|| panic!("no URL in {line}"));
     let (authority, path) = url.split_once('/').unwrap_or((url, ""));
-    let port = authority
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok())
-        .expect("a port");
+    let port = authority.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    headers.extend(basic.as_deref().map(|basic| ("Authorization", basic)));
     let mut connection = crate::support::Connection::open(port);
-    connection
-        .request(method, &format!("/{path}"), &headers, b"")
-        .unwrap_or_else(|error| panic!("{line}: {error}"))
+    connection.request(method, &format!("/{path}"), &headers, body.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
 /// Splits like a shell, as far as quotes go; a comment ends the line.

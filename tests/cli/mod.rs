@@ -44,12 +44,7 @@ fn problems(output: &str) -> Vec<Problem> {
         let (column, line) = (place.next()?.parse().ok()?, place.next()?.parse().ok()?);
         assert_eq!(place.next(), Some("gateway.yaml"), "{output}");
         let (key, text) = rest.split_once(": ")?;
-        Some(Problem {
-            line,
-            column,
-            key: key.to_owned(),
-            text: text.to_owned(),
-        })
+        Some(Problem { line, column, key: key.to_owned(), text: text.to_owned() })
     };
     output.lines().filter_map(parse).collect()
 }

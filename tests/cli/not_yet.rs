@@ -5,47 +5,19 @@ use super::{SMALLEST, check, problems};
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
     let top = |keys: &str| format!("{SMALLEST}{keys}\n");
-    let route = |keys: &str| {
-        format!("{SMALLEST}  - {{ path: /other, upstream: \"http://127.0.0.1:9000\", {keys} }}\n")
-    };
-    let auth =
-        |keys: &str| SMALLEST.replace("method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"", keys);
+    let route = |keys: &str| format!("{SMALLEST}  - {{ path: /other, upstream: \"http://127.0.0.1:9000\", {keys} }}\n");
+    let auth = |keys: &str| SMALLEST.replace("method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"", keys);
     let server = |keys: &str| SMALLEST.replace("routes:", &format!("    {keys}\nroutes:"));
     let kind = |keys: &str| {
-        format!(
-            "{}{}",
-            SMALLEST.replace("routes:", &format!("  second: {{ {keys} }}\nroutes:")),
-            "    authorization_server: main\n"
-        )
+        format!("{}{}", SMALLEST.replace("routes:", &format!("  second: {{ {keys} }}\nroutes:")), "    authorization_server: main\n")
     };
-    let upstream = |keys: &str| {
-        top(&format!(
-            "upstreams: {{ api: {{ servers: [\"http://127.0.0.1:1\"], {keys} }} }}"
-        ))
-    };
+    let upstream = |keys: &str| top(&format!("upstreams: {{ api: {{ servers: [\"http://127.0.0.1:1\"], {keys} }} }}"));
     let cases = [
-        (
-            top(
-                "listeners: [{ address: \"127.0.0.1:1\", tls: { certificate: /x.crt, private_key: /x.key } }]",
-            ),
-            "tls",
-        ),
-        (
-            top("listeners: [{ address: \"127.0.0.1:1\", protocols: [h2c] }]"),
-            "protocols",
-        ),
-        (
-            top("cache: { redis: { url: \"rediss://cache:6379/0\", key: x } }"),
-            "redis",
-        ),
-        (
-            top("protected_resource: { resource: \"https://api.example.com\" }"),
-            "protected_resource",
-        ),
-        (
-            top("identity: { assertion: { private_key: /x.pem, audience: x } }"),
-            "assertion",
-        ),
+        (top("listeners: [{ address: \"127.0.0.1:1\", tls: { certificate: /x.crt, private_key: /x.key } }]"), "tls"),
+        (top("listeners: [{ address: \"127.0.0.1:1\", protocols: [h2c] }]"), "protocols"),
+        (top("cache: { redis: { url: \"rediss://cache:6379/0\", key: x } }"), "redis"),
+        (top("protected_resource: { resource: \"https://api.example.com\" }"), "protected_resource"),
+        (top("identity: { assertion: { private_key: /x.pem, audience: x } }"), "assertion"),
         (top("dpop: { nonce: true }"), "dpop"),
         (top("token: { from: [form] }"), "from"),
         (upstream("health_check: { path: /healthz }"), "health_check"),
@@ -53,56 +25,28 @@ fn what_is_not_supported_is_refused_by_name() {
         (upstream("balance: least_connections"), "balance"),
         (upstream("balance: \"hash:sub\""), "balance"),
         (route("require: \"claims.x == 1\""), "require"),
-        (
-            route("rate_limit: { per: client_id, requests: 100, window: 1s }"),
-            "rate_limit",
-        ),
+        (route("rate_limit: { per: client_id, requests: 100, window: 1s }"), "rate_limit"),
         (route("step_up: { acr_values: [gold] }"), "step_up"),
         (route("binding: { dpop: required }"), "binding"),
         (route("binding: { mtls: required }"), "binding"),
-        (
-            auth("method: private_key_jwt, client_id: x, private_key: /x.pem"),
-            "method",
-        ),
-        (
-            auth("method: client_secret_jwt, client_id: x, client_secret: y"),
-            "method",
-        ),
-        (
-            auth("method: tls_client_auth, client_id: x, certificate: /x, private_key: /y"),
-            "method",
-        ),
-        (
-            auth(
-                "method: client_credentials, client_id: x, client_secret: y, token_endpoint: \"https://as.example.com/t\"",
-            ),
-            "method",
-        ),
+        (auth("method: private_key_jwt, client_id: x, private_key: /x.pem"), "method"),
+        (auth("method: client_secret_jwt, client_id: x, client_secret: y"), "method"),
+        (auth("method: tls_client_auth, client_id: x, certificate: /x, private_key: /y"), "method"),
+        (auth("method: client_credentials, client_id: x, client_secret: y, token_endpoint: \"https://as.example.com/t\""), "method"),
         (server("response: jwt"), "response"),
         (kind("type: google, audience: [x]"), "type"),
         (kind("type: amazon, audience: [x]"), "type"),
         (kind("type: github, client_id: x, client_secret: y"), "type"),
-        (
-            kind("type: jwt, issuer: \"https://as.example.com\", audience: [x]"),
-            "type",
-        ),
-        (
-            kind("type: soap, endpoint: \"https://as.example.com\", action: x, body: y"),
-            "type",
-        ),
-        (
-            kind("type: custom, request: { method: GET, url: \"https://as.example.com\" }"),
-            "type",
-        ),
+        (kind("type: jwt, issuer: \"https://as.example.com\", audience: [x]"), "type"),
+        (kind("type: soap, endpoint: \"https://as.example.com\", action: x, body: y"), "type"),
+        (kind("type: custom, request: { method: GET, url: \"https://as.example.com\" }"), "type"),
         (kind("issuer: \"https://as.example.com\""), "second"),
     ];
     for (yaml, key) in cases {
         let (code, output) = check(&yaml);
         assert_eq!(code, 64, "{key}: {yaml}\n{output}");
         let found = problems(&output);
-        let refused = found.iter().any(|problem| {
-            problem.key.contains(key) && problem.text.contains("not supported in this version")
-        });
+        let refused = found.iter().any(|problem| problem.key.contains(key) && problem.text.contains("not supported in this version"));
         assert!(refused, "{key}: {yaml}\n{output}");
     }
 }

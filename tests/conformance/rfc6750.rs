@@ -21,10 +21,7 @@ fn parameter(response: &Response, name: &str) -> Option<String> {
     let (_, parameters) = challenge(response);
     let mut named = parameters.into_iter().filter(|(n, _)| n == name);
     let first = named.next().map(|(_, value)| value);
-    assert!(
-        named.next().is_none(),
-        "{name} must not appear more than once"
-    );
+    assert!(named.next().is_none(), "{name} must not appear more than once");
     first
 }
 
@@ -42,10 +39,7 @@ fn section_2_one_method_a_request() {
     let setup = Setup::start(yaml);
     let response = setup.gateway.get_with("/?access_token=good", "good");
     assert_eq!(response.status, 400);
-    assert_eq!(
-        parameter(&response, "error").as_deref(),
-        Some("invalid_request")
-    );
+    assert_eq!(parameter(&response, "error").as_deref(), Some("invalid_request"));
 }
 
 /// §3: a request without authentication information is challenged without an error code or other error information.
@@ -74,13 +68,7 @@ fn section_3_realm_and_scope_once() {
 #[test]
 fn section_3_characters_of_the_parameters() {
     let setup = Setup::route("scopes: [read]");
-    for value in [
-        "Bearer unknown",
-        "Bearer narrow",
-        "Bearer a\"b",
-        "Bearer t\u{f6}ken",
-        "Bearer a\\b",
-    ] {
+    for value in ["Bearer unknown", "Bearer narrow", "Bearer a\"b", "Bearer t\u{f6}ken", "Bearer a\\b"] {
         let response = setup.gateway.get("/", &[("Authorization", value)]);
         for (name, value) in challenge(&response).1 {
             let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
@@ -94,10 +82,7 @@ fn section_3_characters_of_the_parameters() {
 fn section_3_1_invalid_request() {
     let setup = Setup::route("");
     let response = setup.gateway.get("/", &[("Authorization", "Bearer a b")]);
-    assert_eq!(
-        (response.status, parameter(&response, "error").as_deref()),
-        (400, Some("invalid_request"))
-    );
+    assert_eq!((response.status, parameter(&response, "error").as_deref()), (400, Some("invalid_request")));
 }
 
 /// §3.1: `invalid_token` should be 401.
@@ -106,10 +91,7 @@ fn section_3_1_invalid_token() {
     let setup = Setup::route("");
     for token in ["unknown", "expired"] {
         let response = setup.get(token);
-        assert_eq!(
-            (response.status, parameter(&response, "error").as_deref()),
-            (401, Some("invalid_token"))
-        );
+        assert_eq!((response.status, parameter(&response, "error").as_deref()), (401, Some("invalid_token")));
     }
 }
 
@@ -118,9 +100,6 @@ fn section_3_1_invalid_token() {
 fn section_3_1_insufficient_scope() {
     let setup = Setup::route("scopes: [read]");
     let response = setup.get("narrow");
-    assert_eq!(
-        (response.status, parameter(&response, "error").as_deref()),
-        (403, Some("insufficient_scope"))
-    );
+    assert_eq!((response.status, parameter(&response, "error").as_deref()), (403, Some("insufficient_scope")));
     assert_eq!(parameter(&response, "scope").as_deref(), Some("read"));
 }

@@ -10,10 +10,7 @@ fn section_2_1_the_request() {
     setup.get("mF_9.B5f-4.1JqM");
     let request = setup.server.last();
     assert_eq!(request.method, "POST");
-    assert_eq!(
-        request.header("content-type"),
-        Some("application/x-www-form-urlencoded")
-    );
+    assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
     assert_eq!(request.header("accept"), Some("application/json"));
     assert_eq!(request.token().as_deref(), Some("mF_9.B5f-4.1JqM"));
     assert_eq!(request.path(), "/introspect", "the token is not in the URL");
@@ -34,10 +31,7 @@ fn section_2_1_an_endpoint_with_a_query() {
 fn section_2_1_the_callers_own_credentials() {
     let setup = Setup::server("client_auth: { method: bearer, token: own }");
     setup.get("good");
-    assert_eq!(
-        setup.server.last().header("authorization"),
-        Some("Bearer own")
-    );
+    assert_eq!(setup.server.last().header("authorization"), Some("Bearer own"));
 }
 
 /// §2.2: `active` alone is required; other members and unknown ones are optional.
@@ -45,10 +39,7 @@ fn section_2_1_the_callers_own_credentials() {
 fn section_2_2_members_are_optional() {
     let setup = Setup::route("");
     assert_eq!(setup.get("bare").status, 200);
-    setup.server.answer(
-        "more",
-        active(json!({ "x": { "y": [1, 2, { "z": null }] }, "exp": now() + 9 })),
-    );
+    setup.server.answer("more", active(json!({ "x": { "y": [1, 2, { "z": null }] }, "exp": now() + 9 })));
     assert_eq!(setup.get("more").status, 200);
 }
 
@@ -56,9 +47,7 @@ fn section_2_2_members_are_optional() {
 #[test]
 fn section_2_2_inactive() {
     let setup = Setup::route("");
-    setup
-        .server
-        .behave("x", Behaviour::body("{\n  \"active\": false\n}"));
+    setup.server.behave("x", Behaviour::body("{\n  \"active\": false\n}"));
     assert_eq!(setup.outcome("x"), (401, "inactive".into()));
 }
 
@@ -67,25 +56,16 @@ fn section_2_2_inactive() {
 fn section_2_3_our_credentials() {
     let setup = Setup::route("");
     let headers = [("WWW-Authenticate", "Bearer error=\"invalid_token\"")];
-    setup.server.behave(
-        "x",
-        Behaviour::respond(401, &headers, r#"{"error":"invalid_client"}"#),
-    );
+    setup.server.behave("x", Behaviour::respond(401, &headers, r#"{"error":"invalid_client"}"#));
     let response = setup.get("x");
-    assert_eq!(
-        (response.status, response.header("www-authenticate")),
-        (503, None)
-    );
+    assert_eq!((response.status, response.header("www-authenticate")), (503, None));
 }
 
 /// §4: an answer may be cached, but not beyond the token's expiration.
 #[test]
 fn section_4_caching_ends_with_exp() {
-    let setup =
-        Setup::start("cache: { ttl: 1h }\nroutes: [{ path: /*, upstream: \"@UPSTREAM@\" }]");
-    setup
-        .server
-        .answer("short", active(json!({ "exp": now() + 2 })));
+    let setup = Setup::start("cache: { ttl: 1h }\nroutes: [{ path: /*, upstream: \"@UPSTREAM@\" }]");
+    setup.server.answer("short", active(json!({ "exp": now() + 2 })));
     assert_eq!(setup.get("short").status, 200);
     crate::support::wait_until("the token expires", || setup.get("short").status == 401);
 }

@@ -10,10 +10,7 @@ fn refused(setup: &Setup, request: &str) {
     let before = setup.upstream.count();
     let answer = String::from_utf8_lossy(&setup.gateway.raw(request.as_bytes())).into_owned();
     let status = answer.get(9..12).unwrap_or_default();
-    assert!(
-        answer.is_empty() || ["400", "411", "413", "431", "501", "505"].contains(&status),
-        "{request:?}: {answer}"
-    );
+    assert!(answer.is_empty() || ["400", "411", "413", "431", "501", "505"].contains(&status), "{request:?}: {answer}");
     assert_eq!(setup.upstream.count(), before, "{request:?} was forwarded");
 }
 
@@ -22,30 +19,12 @@ fn refused(setup: &Setup, request: &str) {
 fn section_3_2_host() {
     let setup = Setup::route(OPEN);
     refused(&setup, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
-    refused(
-        &setup,
-        "GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\nConnection: close\r\n\r\n",
-    );
-    refused(
-        &setup,
-        "GET / HTTP/1.1\r\nHost: a.test\r\nHost: a.test\r\nConnection: close\r\n\r\n",
-    );
-    refused(
-        &setup,
-        "GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n",
-    );
-    refused(
-        &setup,
-        "GET / HTTP/1.1\r\nHost: a/b\r\nConnection: close\r\n\r\n",
-    );
-    refused(
-        &setup,
-        "GET / HTTP/1.1\r\nHost: user@a.test\r\nConnection: close\r\n\r\n",
-    );
-    refused(
-        &setup,
-        "GET / HTTP/1.1\r\nHost: a,b\r\nConnection: close\r\n\r\n",
-    );
+    refused(&setup, "GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\nConnection: close\r\n\r\n");
+    refused(&setup, "GET / HTTP/1.1\r\nHost: a.test\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+    refused(&setup, "GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n");
+    refused(&setup, "GET / HTTP/1.1\r\nHost: a/b\r\nConnection: close\r\n\r\n");
+    refused(&setup, "GET / HTTP/1.1\r\nHost: user@a.test\r\nConnection: close\r\n\r\n");
+    refused(&setup, "GET / HTTP/1.1\r\nHost: a,b\r\nConnection: close\r\n\r\n");
 }
 
 /// §3.2.2: the absolute form must be accepted, and its host counts, not the `Host` header's (pitfall 64).
@@ -61,10 +40,7 @@ routes:
     let ask = |target: &str, host: &str| setup.gateway.get(target, &[("Host", host)]).status;
     assert_eq!(ask("http://open.test/a?b=c", "open.test"), 200);
     let seen = setup.upstream.last();
-    assert_eq!(
-        (seen.target.as_str(), seen.header("host")),
-        ("/a?b=c", Some("open.test"))
-    );
+    assert_eq!((seen.target.as_str(), seen.header("host")), ("/a?b=c", Some("open.test")));
     let before = setup.upstream.count();
     let status = ask("http://guarded.test/a", "open.test");
     assert!([400, 401].contains(&status), "{status}");
@@ -79,9 +55,7 @@ fn section_6_3_both_framings() {
     let setup = Setup::route(OPEN);
     let hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n";
     for request in [
-        format!(
-            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"
-        ),
+        format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
         format!(
             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: {}\r\n\r\n0\r\n\r\n{hidden}",
             hidden.len() + 5
@@ -90,13 +64,9 @@ fn section_6_3_both_framings() {
         setup.gateway.raw(request.as_bytes());
         // RFC 9112 lets a server read it by `Transfer-Encoding` and close, or refuse it; the rest is never a request
         let seen = setup.upstream.requests();
-        assert!(
-            seen.iter().all(|request| request.target != "/hidden"),
-            "{request:?}"
-        );
+        assert!(seen.iter().all(|request| request.target != "/hidden"), "{request:?}");
         for forwarded in &seen {
-            let both = forwarded.header("content-length").is_some()
-                && forwarded.header("transfer-encoding").is_some();
+            let both = forwarded.header("content-length").is_some() && forwarded.header("transfer-encoding").is_some();
             assert!(!both, "{forwarded:?}");
         }
     }
@@ -119,12 +89,7 @@ fn section_6_3_content_length() {
         "Content-Length: five",
         "Content-Length:",
     ] {
-        refused(
-            &setup,
-            &format!(
-                "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lengths}\r\n\r\n{hidden}"
-            ),
-        );
+        refused(&setup, &format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lengths}\r\n\r\n{hidden}"));
     }
 }
 
@@ -142,20 +107,12 @@ fn section_6_1_transfer_encoding() {
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
         "Transfer-Encoding: \"chunked\"",
     ] {
-        let request = format!(
-            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{coding}\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
-        );
+        let request =
+            format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{coding}\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n");
         let answer = setup.gateway.raw(request.as_bytes());
-        assert!(
-            !answer.starts_with(b"HTTP/1.1 200"),
-            "{coding}: {}",
-            String::from_utf8_lossy(&answer)
-        );
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{coding}: {}", String::from_utf8_lossy(&answer));
         let seen = setup.upstream.requests();
-        assert!(
-            seen.iter().all(|request| request.target != "/hidden"),
-            "{coding}"
-        );
+        assert!(seen.iter().all(|request| request.target != "/hidden"), "{coding}");
     }
 }
 
@@ -174,16 +131,9 @@ fn section_7_1_chunks() {
             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{body}GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
         );
         let answer = setup.gateway.raw(request.as_bytes());
-        assert!(
-            !answer.starts_with(b"HTTP/1.1 200"),
-            "{body:?}: {}",
-            String::from_utf8_lossy(&answer)
-        );
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{body:?}: {}", String::from_utf8_lossy(&answer));
         let seen = setup.upstream.requests();
-        assert!(
-            seen.iter().all(|request| request.target != "/hidden"),
-            "{body:?}"
-        );
+        assert!(seen.iter().all(|request| request.target != "/hidden"), "{body:?}");
     }
 }
 
@@ -191,19 +141,8 @@ fn section_7_1_chunks() {
 #[test]
 fn section_5_1_field_names() {
     let setup = Setup::route(OPEN);
-    for line in [
-        "X-A : 1",
-        "X A: 1",
-        "X-\u{e4}: 1",
-        ": 1",
-        "no colon",
-        "X-A\0: 1",
-        "(x): 1",
-    ] {
-        refused(
-            &setup,
-            &format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line}\r\n\r\n"),
-        );
+    for line in ["X-A : 1", "X A: 1", "X-\u{e4}: 1", ": 1", "no colon", "X-A\0: 1", "(x): 1"] {
+        refused(&setup, &format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line}\r\n\r\n"));
     }
 }
 
@@ -211,19 +150,10 @@ fn section_5_1_field_names() {
 #[test]
 fn section_5_2_obsolete_folding() {
     let setup = Setup::route(OPEN);
-    for line in [
-        "X-A: 1\r\n X-Introspected-Sub: evil",
-        "X-A: 1\r\n\tX-Introspected-Sub: evil",
-        " X-Introspected-Sub: evil",
-    ] {
-        setup.gateway.raw(
-            format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line}\r\n\r\n").as_bytes(),
-        );
+    for line in ["X-A: 1\r\n X-Introspected-Sub: evil", "X-A: 1\r\n\tX-Introspected-Sub: evil", " X-Introspected-Sub: evil"] {
+        setup.gateway.raw(format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line}\r\n\r\n").as_bytes());
         for seen in setup.upstream.requests() {
-            let forged = seen
-                .headers
-                .iter()
-                .any(|(name, _)| name.trim().to_lowercase().starts_with("x-introspected"));
+            let forged = seen.headers.iter().any(|(name, _)| name.trim().to_lowercase().starts_with("x-introspected"));
             assert!(!forged, "{line:?}: {seen:?}");
         }
     }
@@ -245,26 +175,11 @@ fn section_2_2_bare_cr() {
 #[test]
 fn section_2_3_versions() {
     let setup = Setup::route(OPEN);
-    for line in [
-        "GET / HTTP/3.0",
-        "GET / HTTP/0.9",
-        "GET / HTTP/1.x",
-        "GET /",
-        "GET / FTP/1.1",
-        "GET  / HTTP/1.1",
-        "GET / a HTTP/1.1",
-    ] {
-        refused(
-            &setup,
-            &format!("{line}\r\nHost: x\r\nConnection: close\r\n\r\n"),
-        );
+    for line in ["GET / HTTP/3.0", "GET / HTTP/0.9", "GET / HTTP/1.x", "GET /", "GET / FTP/1.1", "GET  / HTTP/1.1"] {
+        refused(&setup, &format!("{line}\r\nHost: x\r\nConnection: close\r\n\r\n"));
     }
     let old = setup.gateway.raw(b"GET /old HTTP/1.0\r\nHost: x\r\n\r\n");
-    assert!(
-        old.starts_with(b"HTTP/1."),
-        "{}",
-        String::from_utf8_lossy(&old)
-    );
+    assert!(old.starts_with(b"HTTP/1."), "{}", String::from_utf8_lossy(&old));
     assert_eq!(setup.upstream.last().target, "/old");
 }
 
@@ -275,24 +190,13 @@ fn section_9_3_2_pipelining() {
     let mut connection = setup.gateway.connect();
     let one = "GET /one HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\n\r\n";
     let two = "GET /two HTTP/1.1\r\nHost: x\r\n\r\n";
-    connection
-        .send(format!("{one}{two}").as_bytes())
-        .expect("send");
-    assert_eq!(
-        connection.read_response("GET").expect("the first").status,
-        200
-    );
+    connection.send(format!("{one}{two}").as_bytes()).expect("send");
+    assert_eq!(connection.read_response("GET").expect("the first").status, 200);
     // a server may close instead of answering what was sent ahead
     if let Ok(second) = connection.read_response("GET") {
         assert_eq!(second.status, 401);
     }
-    assert!(
-        setup
-            .upstream
-            .requests()
-            .iter()
-            .all(|request| request.target == "/one")
-    );
+    assert!(setup.upstream.requests().iter().all(|request| request.target == "/one"));
 }
 
 /// RFC 9110 §7.8: bytes behind a request to upgrade that is refused are no requests (pitfall 62).
@@ -301,11 +205,7 @@ fn early_upgrade_data_is_not_forwarded_without_a_token() {
     let setup = Setup::route("");
     let request = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = setup.gateway.raw(request.as_bytes());
-    assert!(
-        answer.starts_with(b"HTTP/1.1 401"),
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
+    assert!(answer.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&answer));
     assert_eq!(setup.upstream.count(), 0);
 }
 
@@ -323,10 +223,6 @@ fn only_websocket_is_upgraded() {
         let response = setup.gateway.get("/", &headers);
         assert_ne!(response.status, 101, "{protocol}");
         let seen = setup.upstream.requests();
-        assert!(
-            seen.iter()
-                .all(|request| request.header("upgrade").is_none()),
-            "{protocol}"
-        );
+        assert!(seen.iter().all(|request| request.header("upgrade").is_none()), "{protocol}");
     }
 }

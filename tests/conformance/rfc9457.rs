@@ -8,18 +8,9 @@ use serde_json::Value;
 #[test]
 fn section_3_1_members() {
     let setup = Setup::route("scopes: [read]");
-    for (path, token) in [
-        ("/", ""),
-        ("/", "unknown"),
-        ("/", "narrow"),
-        ("/", "a,b"),
-        ("/%2f", "good"),
-    ] {
+    for (path, token) in [("/", ""), ("/", "unknown"), ("/", "narrow"), ("/", "a,b"), ("/%2f", "good")] {
         let response = setup.gateway.get_with(path, token);
-        assert_eq!(
-            response.header("content-type"),
-            Some("application/problem+json")
-        );
+        assert_eq!(response.header("content-type"), Some("application/problem+json"));
         let problem = response.json();
         assert!(problem.is_object());
         assert_eq!(problem["status"], response.status);
@@ -35,10 +26,7 @@ fn section_3_1_members() {
 #[test]
 fn section_3_1_4_the_title_is_the_types() {
     let setup = Setup::route("");
-    let problems: Vec<Value> = ["one", "two"]
-        .iter()
-        .map(|token| setup.get(token).json())
-        .collect();
+    let problems: Vec<Value> = ["one", "two"].iter().map(|token| setup.get(token).json()).collect();
     assert_eq!(problems[0]["type"], problems[1]["type"]);
     assert_eq!(problems[0]["title"], problems[1]["title"]);
     assert_ne!(problems[0]["request_id"], problems[1]["request_id"]);
@@ -50,15 +38,7 @@ fn section_3_2_extensions() {
     let setup = Setup::route("");
     let problem = setup.get("unknown").json();
     for member in problem.as_object().expect("an object").keys() {
-        assert!(
-            member
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
-            "{member}"
-        );
+        assert!(member.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{member}");
     }
-    assert_eq!(
-        (&problem["error"], &problem["reason"]),
-        (&"invalid_token".into(), &"inactive".into())
-    );
+    assert_eq!((&problem["error"], &problem["reason"]), (&"invalid_token".into(), &"inactive".into()));
 }

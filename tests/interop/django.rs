@@ -32,13 +32,7 @@ impl Django {
         let seed = SEED.get_or_init(|| Seed::make(python));
         let directory = tempfile::tempdir().expect("a temporary folder");
         fs::write(directory.path().join(DATABASE), &seed.database).expect("write the database");
-        let mut django = Django {
-            python: python.to_owned(),
-            port: free_port(),
-            directory,
-            seed,
-            process: None,
-        };
+        let mut django = Django { python: python.to_owned(), port: free_port(), directory, seed, process: None };
         django.come_back();
         django
     }
@@ -95,10 +89,7 @@ impl Django {
 
     #[track_caller]
     fn post_as_app(&self, path: &str, form: &str) -> Response {
-        let (id, secret) = (
-            self.seeded("app_client_id"),
-            self.seeded("app_client_secret"),
-        );
+        let (id, secret) = (self.seeded("app_client_id"), self.seeded("app_client_secret"));
         let form = format!("{form}&client_id={id}&client_secret={secret}");
         let answer = self.call("POST", path, &form);
         answer.unwrap_or_else(|error| panic!("{path}: {error}"))

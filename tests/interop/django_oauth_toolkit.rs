@@ -163,11 +163,8 @@ fn credentials_of_ours_that_django_rejects_are_no_fault_of_the_client() {
     let Some(parts) = Parts::start() else { return };
     let secret = parts.django.seeded("gateway_client_secret");
     let no_scope = parts.django.seeded("active_token");
-    let basic = |secret: &str, more: &str| {
-        format!(
-            "{{ method: client_secret_basic, client_id: gateway, client_secret: \"{secret}\"{more} }}"
-        )
-    };
+    let basic =
+        |secret: &str, more: &str| format!("{{ method: client_secret_basic, client_id: gateway, client_secret: \"{secret}\"{more} }}");
     // Django answers all of these with 403 and an empty text/html
     for client_auth in [
         "{ method: none }".to_owned(),
@@ -176,8 +173,7 @@ fn credentials_of_ours_that_django_rejects_are_no_fault_of_the_client() {
         basic("not-the-secret", ""),
         // Django decodes what was never encoded
         basic(secret, ", form_encode: false"),
-        "{ method: client_secret_post, client_id: gateway, client_secret: not-the-secret }"
-            .to_owned(),
+        "{ method: client_secret_post, client_id: gateway, client_secret: not-the-secret }".to_owned(),
     ] {
         let gateway = parts.gateway(&client_auth, "60s");
         // more often than the circuit breaker bears: Django is well, so it has to stay closed
@@ -223,11 +219,7 @@ impl Parts {
         static ALONE: Mutex<()> = Mutex::new(());
         let python = python::with_django()?;
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(Parts {
-            django: Django::start(python),
-            service: LegacyService::start(),
-            _alone: alone,
-        })
+        Some(Parts { django: Django::start(python), service: LegacyService::start(), _alone: alone })
     }
 
     #[track_caller]
@@ -264,8 +256,7 @@ impl Seen {
     #[track_caller]
     fn by_the_service(response: &Response) -> Seen {
         assert_eq!(response.status, 200, "{response:?}");
-        let pairs: Vec<(String, String)> =
-            serde_json::from_value(response.json()).expect("pairs from /echo");
+        let pairs: Vec<(String, String)> = serde_json::from_value(response.json()).expect("pairs from /echo");
         Seen(pairs)
     }
 

@@ -35,11 +35,7 @@ impl LegacyService {
             port = line.and_then(|line| line.rsplit_once(':')?.1.parse().ok());
             port.is_some()
         });
-        LegacyService {
-            port: port.expect("a port"),
-            _process: process,
-            _folder: directory,
-        }
+        LegacyService { port: port.expect("a port"), _process: process, _folder: directory }
     }
 
     pub fn url(&self) -> String {

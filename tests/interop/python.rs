@@ -9,9 +9,7 @@ use std::sync::OnceLock;
 
 /// The files beside this one.
 pub fn source(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/interop")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name)
 }
 
 /// The interpreter of a virtualenv with django-oauth-toolkit in it. `None`, said loudly, where that cannot be had.
@@ -80,14 +78,8 @@ fn virtualenv(requirements: &Path) -> Result<PathBuf, String> {
 
 /// Runs a command to its end and returns its standard output; on failure, what it said.
 pub fn run(command: &mut Command) -> Result<String, String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{command:?}: {error}"))?;
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     match output.status.success() {
         true => Ok(out.into_owned()),
         false => Err(format!("{command:?}: {}\n{out}{err}", output.status)),
@@ -103,11 +95,7 @@ impl Process {
         let log = fs::File::create(log).expect("a log file");
         let both = log.try_clone().expect("a second handle");
         let child = command.stdin(Stdio::null()).stdout(log).stderr(both);
-        Process(
-            child
-                .spawn()
-                .unwrap_or_else(|error| panic!("{command:?}: {error}")),
-        )
+        Process(child.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
     /// How it ended, when it did.

@@ -49,16 +49,9 @@ fn only_the_boolean_true_is_active() {
     for (number, body) in bad.into_iter().enumerate() {
         let token = format!("token-{number}");
         setup.server.behave(&token, Behaviour::body(body));
-        assert_eq!(
-            setup.outcome(&token),
-            failed("as_bad_response"),
-            "{:.80}",
-            body
-        );
+        assert_eq!(setup.outcome(&token), failed("as_bad_response"), "{:.80}", body);
     }
-    setup
-        .server
-        .behave("false", Behaviour::body(r#"{"active":false}"#));
+    setup.server.behave("false", Behaviour::body(r#"{"active":false}"#));
     assert_eq!(setup.outcome("false"), (401, "inactive".into()));
     let more = r#" { "sub" : "eve" , "active" : false , "scope" : "read" } "#;
     setup.server.behave("more", Behaviour::body(more));
@@ -70,14 +63,8 @@ fn only_the_boolean_true_is_active() {
 #[test]
 fn an_answer_that_is_no_text_is_bad() {
     let setup = plain("");
-    for body in [
-        b"\xff\xfe{".to_vec(),
-        b"{\"active\":true,\"sub\":\"\xff\"}".to_vec(),
-        vec![0; 100],
-    ] {
-        setup
-            .server
-            .behave("x", Behaviour::Respond(200, vec![], body));
+    for body in [b"\xff\xfe{".to_vec(), b"{\"active\":true,\"sub\":\"\xff\"}".to_vec(), vec![0; 100]] {
+        setup.server.behave("x", Behaviour::Respond(200, vec![], body));
         assert_eq!(setup.outcome("x"), failed("as_bad_response"));
     }
 }
@@ -125,21 +112,9 @@ fn exp_in_every_shape() {
         json!((now() - 10) as f64),
         json!((now() - 10).to_string()),
     ];
-    let nonsense = [
-        json!("soon"),
-        json!(""),
-        json!("12abc"),
-        json!(true),
-        json!({}),
-        json!([]),
-        json!([hour]),
-        json!("NaN"),
-        json!("inf"),
-    ];
+    let nonsense = [json!("soon"), json!(""), json!("12abc"), json!(true), json!({}), json!([]), json!([hour]), json!("NaN"), json!("inf")];
     let table = passes.map(|exp| (exp, 200, ""));
-    let table = table
-        .into_iter()
-        .chain(expired.map(|exp| (exp, 401, "expired")));
+    let table = table.into_iter().chain(expired.map(|exp| (exp, 401, "expired")));
     let table = table.chain(nonsense.map(|exp| (exp, 503, "as_bad_response")));
     for (number, (exp, status, reason)) in table.enumerate() {
         let token = format!("token-{number}");
@@ -147,15 +122,9 @@ fn exp_in_every_shape() {
         assert_eq!(setup.outcome(&token), (status, reason.into()), "exp {exp}");
     }
     for raw in ["1e400", "-1e400"] {
-        setup.server.behave(
-            raw,
-            Behaviour::Body(format!("{{\"active\":true,\"exp\":{raw}}}")),
-        );
+        setup.server.behave(raw, Behaviour::Body(format!("{{\"active\":true,\"exp\":{raw}}}")));
         let (status, _) = setup.outcome(raw);
-        assert!(
-            [200, 401, 503].contains(&status) && (raw.starts_with('-') <= (status != 200)),
-            "{raw}: {status}"
-        );
+        assert!([200, 401, 503].contains(&status) && (raw.starts_with('-') <= (status != 200)), "{raw}: {status}");
     }
 }
 
@@ -177,9 +146,7 @@ fn nbf_in_the_future_is_not_yet_valid() {
         setup.server.answer(&token, active(json!({ "nbf": nbf })));
         assert_eq!(setup.outcome(&token), (status, reason.into()), "nbf {nbf}");
     }
-    setup
-        .server
-        .answer("iat", active(json!({ "iat": "yesterday" })));
+    setup.server.answer("iat", active(json!({ "iat": "yesterday" })));
     assert_eq!(setup.outcome("iat"), failed("as_bad_response"));
 }
 
@@ -187,9 +154,7 @@ fn nbf_in_the_future_is_not_yet_valid() {
 #[test]
 fn a_token_becomes_valid_when_its_nbf_passes() {
     let setup = plain("");
-    setup
-        .server
-        .answer("soon", active(json!({ "nbf": now() + 2 })));
+    setup.server.answer("soon", active(json!({ "nbf": now() + 2 })));
     assert_eq!(setup.outcome("soon"), (401, "not_yet_valid".into()));
     wait_until("the token is valid", || setup.get("soon").status == 200);
 }
@@ -202,46 +167,20 @@ fn the_issuer_is_compared() {
         let setup = plain(&format!("issuer: \"{ours}\", require_issuer: {required}"));
         let cases: [(&str, Value, (u16, &str)); 6] = [
             ("same", json!({ "iss": ours }), (200, "")),
-            (
-                "other",
-                json!({ "iss": "https://other.example.com" }),
-                (401, "issuer"),
-            ),
-            (
-                "slash",
-                json!({ "iss": format!("{ours}/") }),
-                (401, "issuer"),
-            ),
-            (
-                "longer",
-                json!({ "iss": format!("{ours}.evil.test") }),
-                (401, "issuer"),
-            ),
-            (
-                "case",
-                json!({ "iss": "https://AS.example.com" }),
-                (401, "issuer"),
-            ),
+            ("other", json!({ "iss": "https://other.example.com" }), (401, "issuer")),
+            ("slash", json!({ "iss": format!("{ours}/") }), (401, "issuer")),
+            ("longer", json!({ "iss": format!("{ours}.evil.test") }), (401, "issuer")),
+            ("case", json!({ "iss": "https://AS.example.com" }), (401, "issuer")),
             ("none", json!({}), missing),
         ];
         for (token, answer, (status, reason)) in cases {
             setup.server.answer(token, active(answer));
-            assert_eq!(
-                setup.outcome(token),
-                (status, reason.into()),
-                "{token}, required: {required}"
-            );
+            assert_eq!(setup.outcome(token), (status, reason.into()), "{token}, required: {required}");
         }
     }
     let setup = plain("");
-    setup
-        .server
-        .answer("any", active(json!({ "iss": "https://any.test" })));
-    assert_eq!(
-        setup.get("any").status,
-        200,
-        "nothing configured, nothing compared"
-    );
+    setup.server.answer("any", active(json!({ "iss": "https://any.test" })));
+    assert_eq!(setup.get("any").status, 200, "nothing configured, nothing compared");
 }
 
 /// Pitfall 33: bodies are bounded, compressed ones after they are unpacked.
@@ -261,10 +200,7 @@ fn a_body_over_the_limit_is_bad() {
     };
     setup.server.behave("zipped", zipped(GZIPPED));
     assert_eq!(setup.get("zipped").status, 200);
-    assert_eq!(
-        setup.upstream.last().header("x-introspected-sub"),
-        Some("zipped")
-    );
+    assert_eq!(setup.upstream.last().header("x-introspected-sub"), Some("zipped"));
     setup.server.behave("bomb", zipped(GZIPPED_LARGE));
     assert_eq!(setup.outcome("bomb"), failed("as_bad_response"));
 
@@ -282,9 +218,5 @@ fn an_answer_that_never_ends_is_cut_off() {
     setup.server.behave_for_all(Behaviour::Endless);
     let began = Instant::now();
     assert_eq!(setup.outcome("x"), failed("as_bad_response"));
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

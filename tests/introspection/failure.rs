@@ -27,32 +27,14 @@ fn a_status_other_than_200_is_a_failure_of_its_own_kind() {
         (418, "as_bad_response"),
     ];
     for (status, reason) in cases {
-        let body = if [204, 304].contains(&status) {
-            ""
-        } else {
-            r#"{"active":true}"#
-        };
+        let body = if [204, 304].contains(&status) { "" } else { r#"{"active":true}"# };
         let token = format!("token-{status}");
-        setup
-            .server
-            .behave(&token, Behaviour::respond(status, &[], body));
+        setup.server.behave(&token, Behaviour::respond(status, &[], body));
         let response = setup.get(&token);
-        assert_eq!(
-            (response.status, response.reason().as_str()),
-            (503, reason),
-            "{status}"
-        );
-        let wait: u64 = response
-            .header("retry-after")
-            .expect("Retry-After")
-            .parse()
-            .expect("seconds");
+        assert_eq!((response.status, response.reason().as_str()), (503, reason), "{status}");
+        let wait: u64 = response.header("retry-after").expect("Retry-After").parse().expect("seconds");
         assert!(wait >= 1, "{status}");
-        assert_eq!(
-            response.header("www-authenticate"),
-            None,
-            "{status}: the client has done nothing wrong"
-        );
+        assert_eq!(response.header("www-authenticate"), None, "{status}: the client has done nothing wrong");
         assert_eq!(setup.server.count_of(&token), 1, "{status}");
     }
     assert_eq!(setup.upstream.count(), 0);
@@ -63,19 +45,10 @@ fn a_status_other_than_200_is_a_failure_of_its_own_kind() {
 fn a_token_that_the_server_has_no_type_for_is_inactive() {
     let setup = plain("");
     let with = |body: &str| Behaviour::respond(400, &[("Content-Type", "application/json")], body);
-    setup.server.behave(
-        "jwt",
-        with(r#"{"error":"unsupported_token_type","error_description":"no"}"#),
-    );
+    setup.server.behave("jwt", with(r#"{"error":"unsupported_token_type","error_description":"no"}"#));
     assert_eq!(setup.outcome("jwt"), (401, "inactive".into()));
-    for (number, body) in [
-        r#"{"error":"invalid_request"}"#,
-        "unsupported_token_type",
-        "",
-        r#"["unsupported_token_type"]"#,
-    ]
-    .into_iter()
-    .enumerate()
+    for (number, body) in
+        [r#"{"error":"invalid_request"}"#, "unsupported_token_type", "", r#"["unsupported_token_type"]"#].into_iter().enumerate()
     {
         let token = format!("token-{number}");
         setup.server.behave(&token, with(body));
@@ -91,10 +64,7 @@ fn redirects_are_not_followed() {
     elsewhere.behave_for_all(Behaviour::Json(active(json!({}))));
     for status in [301, 302, 303, 307, 308] {
         let token = format!("token-{status}");
-        setup.server.behave(
-            &token,
-            Behaviour::respond(status, &[("Location", &elsewhere.url())], ""),
-        );
+        setup.server.behave(&token, Behaviour::respond(status, &[("Location", &elsewhere.url())], ""));
         assert_eq!(setup.outcome(&token), failed("as_bad_response"), "{status}");
     }
     assert_eq!((elsewhere.count(), setup.server.count()), (0, 5));
@@ -105,26 +75,15 @@ fn redirects_are_not_followed() {
 fn the_timeout_covers_the_whole_call() {
     let setup = plain("timeout: 400ms");
     let good = active(json!({ "sub": "alice" }));
-    let slow = [
-        Behaviour::Hang,
-        Behaviour::after(MS(2000), Behaviour::Json(good.clone())),
-        Behaviour::Drip(good, MS(60)),
-    ];
+    let slow = [Behaviour::Hang, Behaviour::after(MS(2000), Behaviour::Json(good.clone())), Behaviour::Drip(good, MS(60))];
     for (number, behaviour) in slow.into_iter().enumerate() {
         let token = format!("token-{number}");
         setup.server.behave(&token, behaviour.clone());
         let began = Instant::now();
         assert_eq!(setup.outcome(&token), failed("as_timeout"), "{behaviour:?}");
         let took = began.elapsed();
-        assert!(
-            took >= MS(380) && took < MS(1800),
-            "{behaviour:?}: {took:?}"
-        );
-        assert_eq!(
-            setup.server.count_of(&token),
-            1,
-            "not repeated: {behaviour:?}"
-        );
+        assert!(took >= MS(380) && took < MS(1800), "{behaviour:?}: {took:?}");
+        assert_eq!(setup.server.count_of(&token), 1, "not repeated: {behaviour:?}");
     }
 }
 
@@ -132,9 +91,7 @@ fn the_timeout_covers_the_whole_call() {
 #[test]
 fn retries_do_not_prolong_the_timeout() {
     let setup = Setup::server("retries: 5, timeout: 500ms");
-    setup
-        .server
-        .behave_for_all(Behaviour::after(MS(200), Behaviour::status(503)));
+    setup.server.behave_for_all(Behaviour::after(MS(200), Behaviour::status(503)));
     let began = Instant::now();
     assert_eq!(setup.get("x").status, 503);
     assert!(began.elapsed() < MS(1500), "{:?}", began.elapsed());
@@ -146,26 +103,14 @@ fn retries_do_not_prolong_the_timeout() {
 fn only_passing_failures_are_repeated() {
     let setup = Setup::server("retries: 1, circuit_breaker: { failures: 10000 }");
     let good = || Behaviour::Json(active(json!({})));
-    let repeated = [
-        Behaviour::status(502),
-        Behaviour::status(503),
-        Behaviour::status(504),
-        Behaviour::Close,
-    ];
+    let repeated = [Behaviour::status(502), Behaviour::status(503), Behaviour::status(504), Behaviour::Close];
     for (number, failure) in repeated.into_iter().enumerate() {
         let token = format!("repeated-{number}");
-        setup
-            .server
-            .behave_in_turn(&token, [failure.clone(), good()]);
+        setup.server.behave_in_turn(&token, [failure.clone(), good()]);
         assert_eq!(setup.get(&token).status, 200, "{failure:?}");
         assert_eq!(setup.server.count_of(&token), 2, "{failure:?}");
     }
-    assert!(
-        setup
-            .gateway
-            .metric("introgate_introspection_retries_total{server=\"main\"}")
-            >= 3.0
-    );
+    assert!(setup.gateway.metric("introgate_introspection_retries_total{server=\"main\"}") >= 3.0);
     let final_ones = [
         Behaviour::status(500),
         Behaviour::status(429),
@@ -176,9 +121,7 @@ fn only_passing_failures_are_repeated() {
     ];
     for (number, answer) in final_ones.into_iter().enumerate() {
         let token = format!("final-{number}");
-        setup
-            .server
-            .behave_in_turn(&token, [answer.clone(), good()]);
+        setup.server.behave_in_turn(&token, [answer.clone(), good()]);
         assert_ne!(setup.get(&token).status, 200, "{answer:?}");
         assert_eq!(setup.server.count_of(&token), 1, "{answer:?}");
     }
@@ -194,11 +137,7 @@ fn a_stale_connection_is_replaced_whatever_retries_says() {
     let setup = plain("");
     setup.server.one_answer_a_connection();
     for number in 0..6 {
-        assert_eq!(
-            setup.outcome(&format!("token-{number}")),
-            (401, "inactive".into()),
-            "{number}"
-        );
+        assert_eq!(setup.outcome(&format!("token-{number}")), (401, "inactive".into()), "{number}");
     }
     assert!(setup.server.count() > 6, "no connection was ever reused");
 }
@@ -207,11 +146,7 @@ fn a_stale_connection_is_replaced_whatever_retries_says() {
 fn a_server_that_drops_idle_connections_costs_no_request() {
     let setup = Setup::server("retries: 0, circuit_breaker: { failures: 1 }");
     for number in 0..5 {
-        assert_eq!(
-            setup.outcome(&format!("token-{number}")),
-            (401, "inactive".into()),
-            "{number}"
-        );
+        assert_eq!(setup.outcome(&format!("token-{number}")), (401, "inactive".into()), "{number}");
         setup.server.cut_connections();
     }
 }
@@ -223,11 +158,7 @@ fn connections_to_the_server_are_reused() {
     for number in 0..20 {
         assert_eq!(setup.get(&format!("token-{number}")).status, 401);
     }
-    assert!(
-        setup.server.connection_count() <= 3,
-        "{} connections",
-        setup.server.connection_count()
-    );
+    assert!(setup.server.connection_count() <= 3, "{} connections", setup.server.connection_count());
 }
 
 /// An HTTP/1.0 answer that ends with its connection is an answer.
@@ -255,10 +186,7 @@ fn a_broken_answer_is_503() {
         setup.server.behave(&token, Behaviour::Raw(raw.into()));
         let (status, reason) = setup.outcome(&token);
         assert_eq!(status, 503, "{raw}");
-        assert!(
-            ["as_unavailable", "as_bad_response"].contains(&reason.as_str()),
-            "{raw}: {reason}"
-        );
+        assert!(["as_unavailable", "as_bad_response"].contains(&reason.as_str()), "{raw}: {reason}");
     }
     assert_eq!(setup.upstream.count(), 0);
 }
@@ -275,15 +203,10 @@ fn a_server_that_goes_away_and_comes_back() {
         assert_eq!(response.status, 503);
         assert!(response.header("retry-after").is_some());
         let reason = response.reason();
-        assert!(
-            ["as_unavailable", "as_circuit_open"].contains(&reason.as_str()),
-            "{reason}"
-        );
+        assert!(["as_unavailable", "as_circuit_open"].contains(&reason.as_str()), "{reason}");
     }
     setup.server.start_again();
-    wait_until("new tokens are judged again", || {
-        setup.get("bare").status == 200
-    });
+    wait_until("new tokens are judged again", || setup.get("bare").status == 200);
     assert_eq!(setup.outcome("unknown"), (401, "inactive".into()));
 }
 
@@ -298,7 +221,5 @@ fn the_gateway_starts_without_its_server_and_recovers() {
     ));
     assert_eq!(gateway.get_with("/", "x").status, 503);
     server.start_again();
-    wait_until("the token is judged", || {
-        gateway.get_with("/", "x").status == 401
-    });
+    wait_until("the token is judged", || gateway.get_with("/", "x").status == 401);
 }

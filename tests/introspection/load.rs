@@ -9,33 +9,18 @@ use std::thread::sleep;
 #[test]
 fn the_circuit_opens_and_closes() {
     let setup = Setup::server("retries: 0, circuit_breaker: { failures: 3, open_for: 600ms }");
-    let state = || {
-        setup
-            .gateway
-            .metric("introgate_circuit_state{server=\"main\"}")
-    };
+    let state = || setup.gateway.metric("introgate_circuit_state{server=\"main\"}");
     setup.server.behave_for_all(Behaviour::status(500));
     for number in 0..3 {
-        assert_eq!(
-            setup.outcome(&format!("a-{number}")),
-            failed("as_unavailable")
-        );
+        assert_eq!(setup.outcome(&format!("a-{number}")), failed("as_unavailable"));
     }
     assert_eq!(setup.outcome("b"), failed("as_circuit_open"));
     assert_eq!(setup.server.count(), 3, "no call while open");
     assert_eq!(state(), 2.0);
 
     sleep(MS(650));
-    assert_eq!(
-        setup.outcome("c"),
-        failed("as_unavailable"),
-        "one try when half open"
-    );
-    assert_eq!(
-        setup.outcome("d"),
-        failed("as_circuit_open"),
-        "which failed"
-    );
+    assert_eq!(setup.outcome("c"), failed("as_unavailable"), "one try when half open");
+    assert_eq!(setup.outcome("d"), failed("as_circuit_open"), "which failed");
     assert_eq!(setup.server.count(), 4);
 
     setup.server.default_inactive();
@@ -69,9 +54,7 @@ fn a_client_cannot_open_the_circuit_with_garbage() {
     assert_eq!(setup.get("good").status, 200);
 
     setup.server.behave_for_all(Behaviour::status(429));
-    let reasons: Vec<_> = (0..3)
-        .map(|number| setup.outcome(&format!("429-{number}")).1)
-        .collect();
+    let reasons: Vec<_> = (0..3).map(|number| setup.outcome(&format!("429-{number}")).1).collect();
     assert_eq!(reasons, ["as_throttled", "as_throttled", "as_circuit_open"]);
 }
 
@@ -88,10 +71,7 @@ fn ask_at_once(setup: &Setup, tokens: usize) -> Vec<(u16, String)> {
     let ask = &ask;
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..tokens).map(|n| scope.spawn(move || ask(n))).collect();
-        clients
-            .into_iter()
-            .map(|client| client.join().expect("a client"))
-            .collect()
+        clients.into_iter().map(|client| client.join().expect("a client")).collect()
     })
 }
 
@@ -99,30 +79,20 @@ fn ask_at_once(setup: &Setup, tokens: usize) -> Vec<(u16, String)> {
 #[test]
 fn simultaneous_calls_are_bounded() {
     let setup = plain("max_concurrent: 2");
-    setup
-        .server
-        .behave_for_all(Behaviour::after(MS(100), Behaviour::inactive()));
+    setup.server.behave_for_all(Behaviour::after(MS(100), Behaviour::inactive()));
     for outcome in ask_at_once(&setup, 10) {
         assert_eq!(outcome, (401, "inactive".into()));
     }
-    assert_eq!(
-        (setup.server.count(), setup.server.concurrent_peak()),
-        (10, 2)
-    );
+    assert_eq!((setup.server.count(), setup.server.concurrent_peak()), (10, 2));
 }
 
 /// Pitfall 26: but not for ever.
 #[test]
 fn a_call_that_waits_too_long_for_its_turn_is_503() {
     let setup = plain("max_concurrent: 1, timeout: 500ms");
-    setup
-        .server
-        .behave_for_all(Behaviour::after(MS(300), Behaviour::inactive()));
+    setup.server.behave_for_all(Behaviour::after(MS(300), Behaviour::inactive()));
     let outcomes = ask_at_once(&setup, 8);
-    let overloaded = outcomes
-        .iter()
-        .filter(|outcome| **outcome == failed("as_overloaded"))
-        .count();
+    let overloaded = outcomes.iter().filter(|outcome| **outcome == failed("as_overloaded")).count();
     assert!(overloaded >= 4, "{outcomes:?}");
     assert!(outcomes.contains(&(401, "inactive".into())), "{outcomes:?}");
     assert_eq!(setup.server.concurrent_peak(), 1);

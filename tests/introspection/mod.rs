@@ -12,9 +12,7 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 
 /// A gateway whose server `main` has these keys; failures do not open the circuit breaker and are not repeated.
 pub fn plain(keys: &str) -> Setup {
-    Setup::server(&format!(
-        "retries: 0, circuit_breaker: {{ failures: 10000 }}, {keys}"
-    ))
+    Setup::server(&format!("retries: 0, circuit_breaker: {{ failures: 10000 }}, {keys}"))
 }
 
 /// The outcome of a request for which the authorization server had no usable answer.

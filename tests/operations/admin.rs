@@ -27,19 +27,10 @@ fn readiness_does_not_depend_on_the_authorization_server() {
 #[test]
 fn the_admin_paths_are_not_on_the_main_listener() {
     let setup = Setup::start("routes: [{ path: /items/*, upstream: \"@UPSTREAM@\", auth: none }]");
-    for path in [
-        "/metrics",
-        "/livez",
-        "/readyz",
-        "/api/status",
-        "/api/config",
-        "/",
-    ] {
+    for path in ["/metrics", "/livez", "/readyz", "/api/status", "/api/config", "/"] {
         assert_eq!(setup.gateway.get(path, &[]).status, 404, "{path}");
     }
-    let purge = setup
-        .gateway
-        .request("POST", "/api/cache/purge", &[], b"{\"all\":true}");
+    let purge = setup.gateway.request("POST", "/api/cache/purge", &[], b"{\"all\":true}");
     assert_eq!(purge.status, 404);
 }
 
@@ -57,11 +48,7 @@ routes:
     setup.gateway.get_with("/items/1", "new");
     let status = setup.gateway.admin_get("/api/status");
     assert_eq!(status.status, 200);
-    assert!(
-        status
-            .header("content-type")
-            .is_some_and(|kind| kind.starts_with("application/json"))
-    );
+    assert!(status.header("content-type").is_some_and(|kind| kind.starts_with("application/json")));
     let json = status.json();
     assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
     let text = status.text();
@@ -76,19 +63,14 @@ fn there_is_a_status_page() {
     let setup = Setup::route("");
     let page = setup.gateway.admin_get("/");
     assert_eq!(page.status, 200);
-    assert!(
-        page.header("content-type")
-            .is_some_and(|kind| kind.starts_with("text/html"))
-    );
+    assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));
     assert!(page.text().contains("introgate"));
 }
 
 /// Contract §7: the effective configuration, secrets redacted.
 #[test]
 fn the_configuration_is_shown_without_its_secrets() {
-    let builder = Builder::new()
-        .env("BEARER", "secret-from-environment")
-        .file("client-secret", "secret-from-file");
+    let builder = Builder::new().env("BEARER", "secret-from-environment").file("client-secret", "secret-from-file");
     let yaml = format!(
         r#"
 authorization_servers:
@@ -104,12 +86,7 @@ authorization_servers:
     assert_eq!(config.status, 200);
     let text = config.text();
     assert!(!text.contains("secret-"), "{text}");
-    for part in [
-        "shown-route",
-        "client_secret_basic",
-        "my-id",
-        "introspection_endpoint",
-    ] {
+    for part in ["shown-route", "client_secret_basic", "my-id", "introspection_endpoint"] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }
@@ -140,15 +117,8 @@ fn the_admin_token_is_accepted() {
     setup.get("good");
     let body = json!({ "all": true }).to_string();
     let mut connection = crate::support::Connection::open(setup.gateway.admin_port());
-    let headers = [
-        ("Content-Type", "application/json"),
-        ("Authorization", "Bearer admin-secret"),
-    ];
+    let headers = [("Content-Type", "application/json"), ("Authorization", "Bearer admin-secret")];
     let response = connection.request("POST", "/api/cache/purge", &headers, body.as_bytes());
     assert_eq!(response.expect("an answer").json(), json!({ "purged": 1 }));
-    assert_eq!(
-        setup.gateway.metric("introgate_build_info"),
-        1.0,
-        "reading needs none"
-    );
+    assert_eq!(setup.gateway.metric("introgate_build_info"), 1.0, "reading needs none");
 }

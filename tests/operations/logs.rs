@@ -35,16 +35,8 @@ fn a_line_has_its_fields() {
     );
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let parent = format!("00-{trace}-00f067aa0ba902b7-01");
-    let headers = [
-        ("Authorization", "Bearer good"),
-        ("Host", "api.test"),
-        ("X-Request-Id", "allowed"),
-        ("traceparent", &parent),
-    ];
-    assert_eq!(
-        setup.gateway.get("/items/7?secret=query", &headers).status,
-        200
-    );
+    let headers = [("Authorization", "Bearer good"), ("Host", "api.test"), ("X-Request-Id", "allowed"), ("traceparent", &parent)];
+    assert_eq!(setup.gateway.get("/items/7?secret=query", &headers).status, 200);
     let line = setup.gateway.access_log_of("allowed");
     for field in FIELDS {
         assert!(line.get(field).is_some(), "{field} in {line}");
@@ -71,14 +63,8 @@ fn a_line_has_its_fields() {
         assert!(line[field].is_number(), "{field} in {line}");
     }
     let fingerprint = line["token_fp"].as_str().expect("a fingerprint");
-    assert!(
-        fingerprint.len() == 8 && fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        "{fingerprint}"
-    );
-    assert!(
-        !setup.gateway.stdout().contains("secret=query"),
-        "query strings are not logged"
-    );
+    assert!(fingerprint.len() == 8 && fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit()), "{fingerprint}");
+    assert!(!setup.gateway.stdout().contains("secret=query"), "query strings are not logged");
 }
 
 #[test]
@@ -86,31 +72,10 @@ fn one_line_a_request_also_when_refused() {
     let setup = Setup::route("scopes: [read]");
     let cases = [
         ("a", Some("Bearer unknown"), 401, "deny", "inactive", "miss"),
-        (
-            "b",
-            Some("Bearer unknown"),
-            401,
-            "deny",
-            "inactive",
-            "inactive",
-        ),
-        (
-            "c",
-            Some("Bearer narrow"),
-            403,
-            "deny",
-            "insufficient_scope",
-            "miss",
-        ),
+        ("b", Some("Bearer unknown"), 401, "deny", "inactive", "inactive"),
+        ("c", Some("Bearer narrow"), 403, "deny", "insufficient_scope", "miss"),
         ("d", None, 401, "deny", "missing_token", "none"),
-        (
-            "e",
-            Some("Bearer broken"),
-            503,
-            "error",
-            "as_bad_response",
-            "miss",
-        ),
+        ("e", Some("Bearer broken"), 503, "error", "as_bad_response", "miss"),
     ];
     setup.server.behave("broken", Behaviour::body("x"));
     for (id, authorization, status, decision, reason, cache) in cases {
@@ -119,11 +84,7 @@ fn one_line_a_request_also_when_refused() {
         assert_eq!(setup.gateway.get("/", &headers).status, status);
         let line = setup.gateway.access_log_of(id);
         let got = ["status", "decision", "reason", "cache"].map(|field| line[field].clone());
-        assert_eq!(
-            got,
-            [json!(status), json!(decision), json!(reason), json!(cache)],
-            "{line}"
-        );
+        assert_eq!(got, [json!(status), json!(decision), json!(reason), json!(cache)], "{line}");
     }
     assert_eq!(setup.gateway.access_log(5).len(), 5);
 }
@@ -132,10 +93,7 @@ fn one_line_a_request_also_when_refused() {
 #[test]
 fn the_access_log_can_be_narrowed_and_turned_off() {
     for (access, expected) in [("denied", vec![401, 403]), ("off", vec![])] {
-        let setup = Setup::start(&format!(
-            "log: {{ access: {access} }}\n{}",
-            one_route("scopes: [read]")
-        ));
+        let setup = Setup::start(&format!("log: {{ access: {access} }}\n{}", one_route("scopes: [read]")));
         for token in ["good", "unknown", "narrow", "good"] {
             setup.get(token);
         }
@@ -152,13 +110,7 @@ fn fingerprints_tell_tokens_apart_but_not_which() {
         let setup = Setup::route("");
         ["good", "good", "bare"].map(|token| {
             let id = format!("{token}-{}", setup.server.count());
-            setup.gateway.get(
-                "/",
-                &[
-                    ("Authorization", &format!("Bearer {token}")),
-                    ("X-Request-Id", &id),
-                ],
-            );
+            setup.gateway.get("/", &[("Authorization", &format!("Bearer {token}")), ("X-Request-Id", &id)]);
             setup.gateway.access_log_of(&id)["token_fp"].clone()
         })
     };
@@ -172,26 +124,18 @@ fn fingerprints_tell_tokens_apart_but_not_which() {
 #[test]
 fn clients_cannot_write_lines() {
     let setup = Setup::route("auth: none");
-    let headers = [
-        ("X-Request-Id", "lines"),
-        ("User-Agent", "x\"}{\"status\":1"),
-    ];
+    let headers = [("X-Request-Id", "lines"), ("User-Agent", "x\"}{\"status\":1")];
     setup.gateway.get("/a%0a%7B%22status%22:1%7D?%0a", &headers);
     setup.gateway.get("/second", &[]);
     let log = setup.gateway.access_log(2);
     assert_eq!(log.len(), 2);
-    assert!(
-        log.iter()
-            .all(|line| line["status"].is_number() && line["ts"] != Value::Null)
-    );
+    assert!(log.iter().all(|line| line["status"].is_number() && line["ts"] != Value::Null));
 }
 
 /// Pitfall 68: at the most talkative level, with everything that can go wrong going wrong.
 #[test]
 fn no_log_shows_a_token_or_a_secret() {
-    let builder = Builder::new()
-        .env("SECRET", "s3cret-from-environment")
-        .file("file", "s3cret-from-file");
+    let builder = Builder::new().env("SECRET", "s3cret-from-environment").file("file", "s3cret-from-file");
     let setup = Setup::build(
         builder,
         r#"
@@ -228,36 +172,19 @@ routes:
         for path in ["/bearer/x", "/basic/x", "/post/x", "/down/x"] {
             setup.gateway.get(path, &[("Authorization", &bearer)]);
         }
-        setup
-            .gateway
-            .get(&format!("/bearer/x?access_token={token}"), &[]);
-        setup
-            .gateway
-            .get("/bearer/x", &[("X-Access-Token", &token)]);
+        setup.gateway.get(&format!("/bearer/x?access_token={token}"), &[]);
+        setup.gateway.get("/bearer/x", &[("X-Access-Token", &token)]);
         setup.gateway.get("/bearer/x", &[("Cookie", &cookie)]);
-        setup.gateway.get(
-            &format!("/nowhere?access_token={token}"),
-            &[("Authorization", &bearer)],
-        );
-        setup
-            .gateway
-            .get("/bearer/x", &[("Authorization", &format!("{bearer},x"))]);
-        setup.gateway.get(
-            "/bearer/x",
-            &[("Authorization", &bearer), ("Authorization", &bearer)],
-        );
-        setup
-            .gateway
-            .admin_post("/api/cache/purge", &json!({ "token": token }));
+        setup.gateway.get(&format!("/nowhere?access_token={token}"), &[("Authorization", &bearer)]);
+        setup.gateway.get("/bearer/x", &[("Authorization", &format!("{bearer},x"))]);
+        setup.gateway.get("/bearer/x", &[("Authorization", &bearer), ("Authorization", &bearer)]);
+        setup.gateway.admin_post("/api/cache/purge", &json!({ "token": token }));
     }
     setup.upstream.behave(UpstreamBehaviour::Close);
     setup.get("t0ken-last");
-    setup
-        .gateway
-        .raw(b"GET / HTTP/1.1\r\nAuthorization: Bearer t0ken-broken\r\nbroken line\r\n\r\n");
+    setup.gateway.raw(b"GET / HTTP/1.1\r\nAuthorization: Bearer t0ken-broken\r\nbroken line\r\n\r\n");
     setup.gateway.sighup();
-    let admin = setup.gateway.admin_get("/api/status").text()
-        + &setup.gateway.admin_get("/api/config").text();
+    let admin = setup.gateway.admin_get("/api/status").text() + &setup.gateway.admin_get("/api/config").text();
     let everything = setup.gateway.stdout() + &setup.gateway.stderr() + &admin;
     assert!(everything.len() > 10_000, "trace says a lot");
     let basic = BASE64_STANDARD.encode("me:s3cret-from-file");
@@ -275,20 +202,11 @@ fn rejected_credentials_are_reported_once() {
     let setup = Setup::server("circuit_breaker: { failures: 1000 }");
     setup.server.behave_for_all(Behaviour::status(401));
     for number in 0..20 {
-        assert_eq!(
-            setup.get(&format!("token-{number}")).reason(),
-            "as_rejected_us"
-        );
+        assert_eq!(setup.get(&format!("token-{number}")).reason(), "as_rejected_us");
     }
     let loud = |line: &&str| {
         let line: Value = serde_json::from_str(line).unwrap_or_default();
-        ["WARN", "ERROR"].contains(
-            &line["level"]
-                .as_str()
-                .unwrap_or_default()
-                .to_uppercase()
-                .as_str(),
-        )
+        ["WARN", "ERROR"].contains(&line["level"].as_str().unwrap_or_default().to_uppercase().as_str())
     };
     let stderr = setup.gateway.stderr();
     let count = stderr.lines().filter(loud).count();

@@ -13,56 +13,24 @@ fn the_metrics_have_their_names_and_labels() {
     setup.get("unknown");
     setup.get("narrow");
     setup.gateway.get("/", &[]);
-    setup
-        .gateway
-        .request("POST", "/", &[("Authorization", "Bearer good")], b"x");
+    setup.gateway.request("POST", "/", &[("Authorization", "Bearer good")], b"x");
     let cases = [
-        (
-            "requests_total{route=\"all\",method=\"GET\",code=\"200\"}",
-            2.0,
-        ),
-        (
-            "requests_total{route=\"all\",method=\"POST\",code=\"200\"}",
-            1.0,
-        ),
-        (
-            "requests_total{route=\"all\",method=\"GET\",code=\"401\"}",
-            3.0,
-        ),
-        (
-            "requests_total{route=\"all\",method=\"GET\",code=\"403\"}",
-            1.0,
-        ),
+        ("requests_total{route=\"all\",method=\"GET\",code=\"200\"}", 2.0),
+        ("requests_total{route=\"all\",method=\"POST\",code=\"200\"}", 1.0),
+        ("requests_total{route=\"all\",method=\"GET\",code=\"401\"}", 3.0),
+        ("requests_total{route=\"all\",method=\"GET\",code=\"403\"}", 1.0),
         ("request_duration_seconds_count{route=\"all\"}", 7.0),
         ("decisions_total{route=\"all\",decision=\"allow\"}", 3.0),
-        (
-            "decisions_total{route=\"all\",decision=\"deny\",reason=\"inactive\"}",
-            2.0,
-        ),
-        (
-            "decisions_total{route=\"all\",decision=\"deny\",reason=\"insufficient_scope\"}",
-            1.0,
-        ),
-        (
-            "decisions_total{route=\"all\",decision=\"deny\",reason=\"missing_token\"}",
-            1.0,
-        ),
-        (
-            "introspections_total{server=\"main\",result=\"active\"}",
-            2.0,
-        ),
-        (
-            "introspections_total{server=\"main\",result=\"inactive\"}",
-            1.0,
-        ),
+        ("decisions_total{route=\"all\",decision=\"deny\",reason=\"inactive\"}", 2.0),
+        ("decisions_total{route=\"all\",decision=\"deny\",reason=\"insufficient_scope\"}", 1.0),
+        ("decisions_total{route=\"all\",decision=\"deny\",reason=\"missing_token\"}", 1.0),
+        ("introspections_total{server=\"main\",result=\"active\"}", 2.0),
+        ("introspections_total{server=\"main\",result=\"inactive\"}", 1.0),
         ("introspection_duration_seconds_count{server=\"main\"}", 3.0),
         ("introspections_in_flight{server=\"main\"}", 0.0),
         ("circuit_state{server=\"main\"}", 0.0),
         ("cache_requests_total{cache=\"active\",result=\"hit\"}", 2.0),
-        (
-            "cache_requests_total{cache=\"inactive\",result=\"hit\"}",
-            1.0,
-        ),
+        ("cache_requests_total{cache=\"inactive\",result=\"hit\"}", 1.0),
         ("cache_entries{cache=\"active\"}", 2.0),
         ("cache_entries{cache=\"inactive\"}", 1.0),
         ("upstream_requests_total{code=\"200\"}", 3.0),
@@ -70,11 +38,7 @@ fn the_metrics_have_their_names_and_labels() {
         ("build_info", 1.0),
     ];
     for (sample, value) in cases {
-        assert_eq!(
-            setup.gateway.metric(&format!("introgate_{sample}")),
-            value,
-            "{sample}"
-        );
+        assert_eq!(setup.gateway.metric(&format!("introgate_{sample}")), value, "{sample}");
     }
     let metrics = setup.gateway.metrics();
     let families = [
@@ -97,25 +61,15 @@ fn the_metrics_have_their_names_and_labels() {
         "build_info",
     ];
     for family in families {
-        assert!(
-            metrics.contains(&format!("# TYPE introgate_{family} ")),
-            "{family} in {metrics}"
-        );
+        assert!(metrics.contains(&format!("# TYPE introgate_{family} ")), "{family} in {metrics}");
     }
-    let loaded = setup
-        .gateway
-        .metric("introgate_config_last_reload_timestamp_seconds");
-    assert!(
-        (loaded - crate::support::now() as f64).abs() < 60.0,
-        "{loaded}"
-    );
+    let loaded = setup.gateway.metric("introgate_config_last_reload_timestamp_seconds");
+    assert!((loaded - crate::support::now() as f64).abs() < 60.0, "{loaded}");
 }
 
 #[test]
 fn each_kind_of_failure_has_its_result() {
-    let setup = Setup::server(
-        "retries: 0, timeout: 300ms, circuit_breaker: { failures: 4, open_for: 60s }",
-    );
+    let setup = Setup::server("retries: 0, timeout: 300ms, circuit_breaker: { failures: 4, open_for: 60s }");
     let cases = [
         ("bad_response", Behaviour::body("x")),
         ("rejected_us", Behaviour::status(401)),
@@ -126,24 +80,14 @@ fn each_kind_of_failure_has_its_result() {
         ("circuit_open", Behaviour::inactive()),
     ];
     for (number, (result, behaviour)) in cases.into_iter().enumerate() {
-        let sample =
-            format!("introgate_introspections_total{{server=\"main\",result=\"{result}\"}}");
+        let sample = format!("introgate_introspections_total{{server=\"main\",result=\"{result}\"}}");
         let before = setup.gateway.metric(&sample);
         let token = format!("token-{number}");
         setup.server.behave(&token, behaviour.clone());
         assert_eq!(setup.get(&token).status, 503, "{behaviour:?}");
-        assert_eq!(
-            setup.gateway.metric(&sample),
-            before + 1.0,
-            "{result}: {behaviour:?}"
-        );
+        assert_eq!(setup.gateway.metric(&sample), before + 1.0, "{result}: {behaviour:?}");
     }
-    assert!(
-        setup
-            .gateway
-            .metric("introgate_decisions_total{decision=\"error\"}")
-            >= 7.0
-    );
+    assert!(setup.gateway.metric("introgate_decisions_total{decision=\"error\"}") >= 7.0);
 }
 
 #[test]
@@ -151,71 +95,42 @@ fn anonymous_is_a_decision_of_its_own() {
     let setup = Setup::route("auth: optional");
     setup.gateway.get("/", &[]);
     setup.get("good");
-    let decisions = |decision: &str| {
-        setup.gateway.metric(&format!(
-            "introgate_decisions_total{{route=\"all\",decision=\"{decision}\"}}"
-        ))
-    };
+    let decisions = |decision: &str| setup.gateway.metric(&format!("introgate_decisions_total{{route=\"all\",decision=\"{decision}\"}}"));
     assert_eq!((decisions("anonymous"), decisions("allow")), (1.0, 1.0));
 }
 
 /// Pitfall 78: clients cannot make labels.
 #[test]
 fn random_paths_methods_hosts_and_tokens_make_no_labels() {
-    let setup =
-        Setup::start("routes: [{ name: items, path: \"/items/{id}\", upstream: \"@UPSTREAM@\" }]");
+    let setup = Setup::start("routes: [{ name: items, path: \"/items/{id}\", upstream: \"@UPSTREAM@\" }]");
     let wave = |start: usize| {
         for number in start..start + 40 {
             let host = format!("host-{number}.test");
             let bearer = format!("Bearer flood-{number}");
             let headers = [("Host", host.as_str()), ("Authorization", &bearer)];
-            setup
-                .gateway
-                .get(&format!("/items/{number}?q=query-{number}"), &headers);
+            setup.gateway.get(&format!("/items/{number}?q=query-{number}"), &headers);
             setup.gateway.get(&format!("/random-{number}"), &headers);
-            setup
-                .gateway
-                .request(&format!("METHOD{number}"), "/items/x", &headers, b"");
+            setup.gateway.request(&format!("METHOD{number}"), "/items/x", &headers, b"");
         }
         setup.gateway.metrics()
     };
     let first = wave(0).lines().count();
     let metrics = wave(1000);
-    assert_eq!(
-        metrics.lines().count(),
-        first,
-        "the number of samples grows with what clients send"
-    );
+    assert_eq!(metrics.lines().count(), first, "the number of samples grows with what clients send");
     for part in ["random-", "METHOD", "host-", "query-", "flood-", "/items/1"] {
         assert!(!metrics.contains(part), "{part}");
     }
-    assert_eq!(
-        setup
-            .gateway
-            .metric("introgate_requests_total{method=\"other\"}"),
-        80.0
-    );
-    assert_eq!(
-        setup
-            .gateway
-            .metric("introgate_requests_total{code=\"404\"}"),
-        80.0
-    );
+    assert_eq!(setup.gateway.metric("introgate_requests_total{method=\"other\"}"), 80.0);
+    assert_eq!(setup.gateway.metric("introgate_requests_total{code=\"404\"}"), 80.0);
 }
 
 #[test]
 fn the_services_codes_are_counted_by_upstream() {
-    let setup = Setup::start(
-        "upstreams: { api: { servers: [\"@UPSTREAM@\"] } }\nroutes: [{ path: /*, upstream: api, auth: none }]",
-    );
+    let setup = Setup::start("upstreams: { api: { servers: [\"@UPSTREAM@\"] } }\nroutes: [{ path: /*, upstream: api, auth: none }]");
     setup.gateway.get("/", &[]);
     setup.upstream.behave(UpstreamBehaviour::Status(418));
     setup.gateway.get("/", &[]);
-    let count = |code: &str| {
-        setup.gateway.metric(&format!(
-            "introgate_upstream_requests_total{{upstream=\"api\",code=\"{code}\"}}"
-        ))
-    };
+    let count = |code: &str| setup.gateway.metric(&format!("introgate_upstream_requests_total{{upstream=\"api\",code=\"{code}\"}}"));
     assert_eq!((count("200"), count("418")), (1.0, 1.0));
 }
 
@@ -223,19 +138,11 @@ fn the_services_codes_are_counted_by_upstream() {
 #[test]
 fn in_flight_goes_back_to_zero_when_the_client_leaves() {
     let setup = Setup::start(&one_route(""));
-    setup.server.behave(
-        "slow",
-        Behaviour::after(Duration::from_millis(300), Behaviour::inactive()),
-    );
+    setup.server.behave("slow", Behaviour::after(Duration::from_millis(300), Behaviour::inactive()));
     let mut connection = setup.gateway.connect();
-    let request =
-        crate::support::request_bytes("GET", "/", &[("Authorization", "Bearer slow")], b"");
+    let request = crate::support::request_bytes("GET", "/", &[("Authorization", "Bearer slow")], b"");
     connection.send(&request).expect("send");
-    let in_flight = || {
-        setup
-            .gateway
-            .metric("introgate_introspections_in_flight{server=\"main\"}")
-    };
+    let in_flight = || setup.gateway.metric("introgate_introspections_in_flight{server=\"main\"}");
     crate::support::wait_until("the call is under way", || in_flight() == 1.0);
     drop(connection);
     crate::support::wait_until("the call has ended", || in_flight() == 0.0);

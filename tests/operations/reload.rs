@@ -1,9 +1,6 @@
 //! A change of the file takes effect by itself or on SIGHUP; a bad one changes nothing (pitfalls 8 and 74).
 
-use crate::support::{
-    Behaviour, Builder, Gateway, Setup, UpstreamBehaviour, free_port, one_route, request_bytes,
-    wait_until, wait_within,
-};
+use crate::support::{Behaviour, Builder, Gateway, Setup, UpstreamBehaviour, free_port, one_route, request_bytes, wait_until, wait_within};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,14 +21,9 @@ fn a_changed_file_takes_effect_within_two_seconds() {
     let setup = Setup::start(OPEN);
     for (yaml, open) in [(GUARDED, false), (OPEN, true)] {
         setup.gateway.rewrite_config(&setup.fill_in(yaml));
-        wait_within(SOON, "the change takes effect", || {
-            is_open(&setup.gateway) == open
-        });
+        wait_within(SOON, "the change takes effect", || is_open(&setup.gateway) == open);
     }
-    assert_eq!(
-        setup.gateway.metric("introgate_config_last_reload_success"),
-        1.0
-    );
+    assert_eq!(setup.gateway.metric("introgate_config_last_reload_success"), 1.0);
     assert!(setup.gateway.metric("introgate_config_reloads_total") >= 2.0);
 }
 
@@ -52,10 +44,7 @@ fn a_file_behind_a_swapped_link_is_noticed_too() {
     let directory = setup.gateway.directory();
     let file = setup.gateway.config_file();
     let text = fs::read_to_string(file).expect("the configuration");
-    for (version, text) in [
-        ("v1", text.clone()),
-        ("v2", text.replace("auth: none", "auth: required")),
-    ] {
+    for (version, text) in [("v1", text.clone()), ("v2", text.replace("auth: none", "auth: required"))] {
         fs::create_dir(directory.join(version)).expect("a folder");
         fs::write(directory.join(version).join("gateway.yaml"), text).expect("write");
     }
@@ -84,31 +73,19 @@ fn a_bad_file_keeps_the_old_configuration_and_says_why() {
         ("routes: [".to_owned(), "gateway.yaml"),
         (String::new(), "gateway.yaml"),
         (OPEN.replace("@UPSTREAM@", "nowhere"), "nowhere"),
-        (
-            OPEN.replace("none", "\"${INTROGATE_TEST_UNSET}\""),
-            "INTROGATE_TEST_UNSET",
-        ),
+        (OPEN.replace("none", "\"${INTROGATE_TEST_UNSET}\""), "INTROGATE_TEST_UNSET"),
     ];
     for (yaml, why) in bad {
         let logged = setup.gateway.stderr().len();
         setup.reload(&yaml);
-        assert_eq!(
-            setup.gateway.metric("introgate_config_last_reload_success"),
-            0.0,
-            "{yaml}"
-        );
-        wait_until("the log says why", || {
-            setup.gateway.stderr()[logged..].contains(why)
-        });
+        assert_eq!(setup.gateway.metric("introgate_config_last_reload_success"), 0.0, "{yaml}");
+        wait_until("the log says why", || setup.gateway.stderr()[logged..].contains(why));
         assert_eq!(setup.gateway.get("/", &[]).status, 401, "{yaml}");
         assert_eq!(setup.get("good").status, 200, "{yaml}");
     }
     assert_eq!(setup.gateway.admin_get("/readyz").status, 200);
     setup.reload(OPEN);
-    assert_eq!(
-        setup.gateway.metric("introgate_config_last_reload_success"),
-        1.0
-    );
+    assert_eq!(setup.gateway.metric("introgate_config_last_reload_success"), 1.0);
     assert!(is_open(&setup.gateway));
 }
 
@@ -118,14 +95,10 @@ fn a_file_that_vanishes_keeps_the_old_configuration() {
     let setup = Setup::start(OPEN);
     fs::remove_file(setup.gateway.config_file()).expect("remove");
     setup.gateway.sighup();
-    wait_until("it is noticed", || {
-        setup.gateway.metric("introgate_config_last_reload_success") == 0.0
-    });
+    wait_until("it is noticed", || setup.gateway.metric("introgate_config_last_reload_success") == 0.0);
     assert!(is_open(&setup.gateway));
     setup.gateway.rewrite_config(&setup.fill_in(GUARDED));
-    wait_within(SOON, "the new file takes effect", || {
-        !is_open(&setup.gateway)
-    });
+    wait_within(SOON, "the new file takes effect", || !is_open(&setup.gateway));
 }
 
 /// Pitfall 8: what does not change an answer leaves it in the cache.
@@ -143,11 +116,7 @@ fn a_change_of_policy_keeps_the_cache() {
 /// Pitfall 8: what can change an answer makes the old ones unreachable.
 #[test]
 fn a_change_of_credentials_or_endpoint_asks_again() {
-    let server = |keys: &str| {
-        format!(
-            "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{GUARDED}"
-        )
-    };
+    let server = |keys: &str| format!("authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{GUARDED}");
     let setup = Setup::start(&server(""));
     let settings = [
         "client_auth: { method: bearer, token: one }",
@@ -170,11 +139,7 @@ fn a_change_of_credentials_or_endpoint_asks_again() {
 /// An issuer that is configured later holds for what is cached already.
 #[test]
 fn a_new_issuer_holds_for_cached_answers() {
-    let server = |keys: &str| {
-        format!(
-            "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{GUARDED}"
-        )
-    };
+    let server = |keys: &str| format!("authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{GUARDED}");
     let setup = Setup::start(&server(""));
     assert_eq!(setup.get("good").status, 200);
     setup.reload(&server("issuer: \"https://as.test\", require_issuer: true"));
@@ -190,10 +155,7 @@ fn a_secret_file_is_read_again() {
     );
     let setup = Setup::build(builder, &yaml);
     assert_eq!(setup.get("good").status, 200);
-    assert_eq!(
-        setup.server.last().header("authorization"),
-        Some("Bearer one")
-    );
+    assert_eq!(setup.server.last().header("authorization"), Some("Bearer one"));
     fs::write(setup.gateway.directory().join("secret"), "two").expect("write");
     wait_within(SOON, "the new secret is used", || {
         setup.get("good");
@@ -214,9 +176,7 @@ fn a_reload_drops_no_request() {
                     let mut asked = 0;
                     while !done.load(Ordering::SeqCst) {
                         let bearer = [("Authorization", "Bearer good")];
-                        let response = connection
-                            .request("GET", "/", &bearer, b"")
-                            .expect("an answer");
+                        let response = connection.request("GET", "/", &bearer, b"").expect("an answer");
                         assert_eq!(response.status, 200);
                         asked += 1;
                     }
@@ -228,10 +188,7 @@ fn a_reload_drops_no_request() {
             setup.reload(&format!("realm: r{number}\n{GUARDED}"));
         }
         done.store(true, Ordering::SeqCst);
-        clients
-            .into_iter()
-            .map(|client| client.join().expect("a client"))
-            .sum::<usize>()
+        clients.into_iter().map(|client| client.join().expect("a client")).sum::<usize>()
     });
     assert!(asked > 10, "{asked}");
 }
@@ -240,44 +197,27 @@ fn a_reload_drops_no_request() {
 #[test]
 fn requests_under_way_survive_a_reload() {
     let setup = Setup::start(GUARDED);
-    setup
-        .upstream
-        .behave(UpstreamBehaviour::EchoAfter(Duration::from_millis(600)));
+    setup.upstream.behave(UpstreamBehaviour::EchoAfter(Duration::from_millis(600)));
     let good = Behaviour::Json(serde_json::json!({ "active": true }));
-    setup
-        .server
-        .behave("slow", Behaviour::after(Duration::from_millis(600), good));
+    setup.server.behave("slow", Behaviour::after(Duration::from_millis(600), good));
     let mut connections = ["good", "slow"].map(|token| {
         let mut connection = setup.gateway.connect();
         let bearer = format!("Bearer {token}");
-        connection
-            .send(&request_bytes(
-                "GET",
-                "/",
-                &[("Authorization", &bearer)],
-                b"",
-            ))
-            .expect("send");
+        connection.send(&request_bytes("GET", "/", &[("Authorization", &bearer)], b"")).expect("send");
         connection
     });
-    wait_until("both are under way", || {
-        setup.upstream.count() == 1 && setup.server.count() == 2
-    });
+    wait_until("both are under way", || setup.upstream.count() == 1 && setup.server.count() == 2);
     setup.reload(&format!("realm: new\n{GUARDED}"));
     for connection in &mut connections {
-        assert_eq!(
-            connection.read_response("GET").expect("an answer").status,
-            200
-        );
+        assert_eq!(connection.read_response("GET").expect("an answer").status, 200);
     }
 }
 
 /// Upstreams change as well, without a restart.
 #[test]
 fn upstreams_are_reloaded() {
-    let setup = Setup::start(
-        "upstreams: { api: { servers: [\"http://127.0.0.1:1\"] } }\nroutes: [{ path: /*, upstream: api, auth: none }]",
-    );
+    let setup =
+        Setup::start("upstreams: { api: { servers: [\"http://127.0.0.1:1\"] } }\nroutes: [{ path: /*, upstream: api, auth: none }]");
     assert_eq!(setup.gateway.get("/", &[]).status, 502);
     setup.reload("upstreams: { api: { servers: [\"@UPSTREAM@\"] } }\nroutes: [{ path: /*, upstream: api, auth: none }]");
     assert_eq!(setup.gateway.get("/", &[]).status, 200);
@@ -288,12 +228,8 @@ fn upstreams_are_reloaded() {
 fn a_change_of_listeners_says_that_it_needs_a_restart() {
     let setup = Setup::start(OPEN);
     let other = free_port();
-    setup.gateway.rewrite_config(&setup.fill_in(&format!(
-        "listeners: [{{ address: \"127.0.0.1:{other}\" }}]\n{OPEN}"
-    )));
+    setup.gateway.rewrite_config(&setup.fill_in(&format!("listeners: [{{ address: \"127.0.0.1:{other}\" }}]\n{OPEN}")));
     setup.gateway.sighup();
-    wait_until("the log says so", || {
-        setup.gateway.stderr().to_lowercase().contains("restart")
-    });
+    wait_until("the log says so", || setup.gateway.stderr().to_lowercase().contains("restart"));
     assert!(is_open(&setup.gateway));
 }

@@ -87,12 +87,7 @@ struct State {
 impl AuthorizationServer {
     /// Every token is inactive until the test says otherwise.
     pub fn start() -> AuthorizationServer {
-        let mut server = AuthorizationServer {
-            port: free_port(),
-            script: Arc::default(),
-            connections: Arc::default(),
-            server: None,
-        };
+        let mut server = AuthorizationServer { port: free_port(), script: Arc::default(), connections: Arc::default(), server: None };
         server.start_again();
         server
     }
@@ -111,10 +106,7 @@ impl AuthorizationServer {
 
     /// Cuts the connections that are open now, as a server does that was restarted behind the same address.
     pub fn cut_connections(&self) {
-        self.server
-            .as_ref()
-            .expect("a running server")
-            .cut_connections();
+        self.server.as_ref().expect("a running server").cut_connections();
     }
 
     pub fn port(&self) -> u16 {
@@ -139,10 +131,7 @@ impl AuthorizationServer {
     /// One behaviour a request for this token; the last one stays.
     pub fn behave_in_turn(&self, token: &str, behaviours: impl IntoIterator<Item = Behaviour>) {
         let behaviours = behaviours.into_iter().collect();
-        self.script
-            .state()
-            .tokens
-            .insert(token.to_owned(), behaviours);
+        self.script.state().tokens.insert(token.to_owned(), behaviours);
     }
 
     /// This behaviour for every request, whatever its token.
@@ -168,12 +157,7 @@ impl AuthorizationServer {
 
     #[track_caller]
     pub fn last(&self) -> Request {
-        self.script
-            .state()
-            .requests
-            .last()
-            .expect("an introspection request")
-            .clone()
+        self.script.state().requests.last().expect("an introspection request").clone()
     }
 
     pub fn count(&self) -> usize {
@@ -183,11 +167,7 @@ impl AuthorizationServer {
     /// How many requests asked about this token.
     pub fn count_of(&self, token: &str) -> usize {
         let state = self.script.state();
-        state
-            .requests
-            .iter()
-            .filter(|request| request.token().as_deref() == Some(token))
-            .count()
+        state.requests.iter().filter(|request| request.token().as_deref() == Some(token)).count()
     }
 
     /// How many connections were opened.
@@ -234,16 +214,9 @@ impl Script {
         state.requests.push(request);
         let scripted = state.all.clone().or_else(|| {
             let turns = state.tokens.get_mut(&token)?;
-            if turns.len() > 1 {
-                turns.pop_front()
-            } else {
-                turns.front().cloned()
-            }
+            if turns.len() > 1 { turns.pop_front() } else { turns.front().cloned() }
         });
-        (
-            scripted.unwrap_or_else(Behaviour::inactive),
-            state.one_answer_a_connection,
-        )
+        (scripted.unwrap_or_else(Behaviour::inactive), state.one_answer_a_connection)
     }
 }
 
@@ -265,14 +238,9 @@ fn act(behaviour: &Behaviour, writer: &mut TcpStream, running: &Running) -> bool
         }
         Behaviour::Drip(value, pause) => {
             let body = value.to_string();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\n{JSON}Content-Length: {}\r\n\r\n",
-                body.len()
-            );
+            let head = format!("HTTP/1.1 200 OK\r\n{JSON}Content-Length: {}\r\n\r\n", body.len());
             writer.write_all(head.as_bytes()).is_ok()
-                && body.as_bytes().iter().all(|byte| {
-                    running.sleep(*pause) && writer.write_all(std::slice::from_ref(byte)).is_ok()
-                })
+                && body.as_bytes().iter().all(|byte| running.sleep(*pause) && writer.write_all(std::slice::from_ref(byte)).is_ok())
         }
         Behaviour::Endless => {
             let head = format!("HTTP/1.1 200 OK\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n");
@@ -295,9 +263,6 @@ fn act(behaviour: &Behaviour, writer: &mut TcpStream, running: &Running) -> bool
 const JSON: &str = "Content-Type: application/json\r\n";
 
 fn respond(writer: &mut TcpStream, status: u16, headers: &str, body: &[u8]) -> bool {
-    let head = format!(
-        "HTTP/1.1 {status} Scripted\r\n{headers}Content-Length: {}\r\n\r\n",
-        body.len()
-    );
+    let head = format!("HTTP/1.1 {status} Scripted\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
     writer.write_all(&[head.as_bytes(), body].concat()).is_ok()
 }

@@ -53,31 +53,17 @@ impl Builder {
         let file = self.directory.path().join("gateway.yaml");
         let mut command = program();
         command.args(["run", "-c"]).arg(&file);
-        command.envs(
-            self.environment
-                .iter()
-                .map(|(name, value)| (name, self.filled_in(value))),
-        );
+        command.envs(self.environment.iter().map(|(name, value)| (name, self.filled_in(value))));
         let yaml = self.whole(yaml);
         fs::write(&file, &yaml).expect("write the configuration");
 
         let pipe = Stdio::piped;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(pipe())
-            .stderr(pipe())
-            .spawn();
+        let child = command.stdin(Stdio::null()).stdout(pipe()).stderr(pipe()).spawn();
         let mut child = child.expect("start the program");
         let out = collect(child.stdout.take().expect("stdout"));
         let err = collect(child.stderr.take().expect("stderr"));
         let admin = !yaml.contains("address: off") && !yaml.contains("address: \"off\"");
-        let mut gateway = Gateway {
-            child,
-            start: self,
-            file,
-            out,
-            err,
-        };
+        let mut gateway = Gateway { child, start: self, file, out, err };
         gateway.wait_until_ready(admin);
         gateway
     }
@@ -139,27 +125,18 @@ impl Gateway {
             if ready {
                 return;
             }
-            assert!(
-                Instant::now() < deadline,
-                "not ready within {START:?}\n{}",
-                self.output()
-            );
+            assert!(Instant::now() < deadline, "not ready within {START:?}\n{}", self.output());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
     fn is_ready(&self) -> bool {
-        let answer = Connection::try_open(self.start.admin_port)
-            .and_then(|mut connection| connection.request("GET", "/readyz", &[], b""));
+        let answer = Connection::try_open(self.start.admin_port).and_then(|mut connection| connection.request("GET", "/readyz", &[], b""));
         answer.is_ok_and(|response| response.status == 200)
     }
 
     fn output(&self) -> String {
-        format!(
-            "--- stdout\n{}\n--- stderr\n{}",
-            self.stdout(),
-            self.stderr()
-        )
+        format!("--- stdout\n{}\n--- stderr\n{}", self.stdout(), self.stderr())
     }
 
     pub fn port(&self) -> u16 {
@@ -193,13 +170,7 @@ impl Gateway {
     }
 
     #[track_caller]
-    pub fn request(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Response {
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
         let answer = self.connect().request(method, path, headers, body);
         answer.unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.output()))
     }
@@ -231,8 +202,7 @@ impl Gateway {
             [] => &[],
             _ => &[("Content-Type", "application/json")],
         };
-        let answer = Connection::try_open(self.start.admin_port)
-            .and_then(|mut connection| connection.request(method, path, headers, body));
+        let answer = Connection::try_open(self.start.admin_port).and_then(|mut connection| connection.request(method, path, headers, body));
         answer.unwrap_or_else(|error| panic!("{method} {path} (admin): {error}\n{}", self.output()))
     }
 
@@ -264,17 +234,11 @@ impl Gateway {
         let count = || self.out.lock().expect("stdout").len();
         let deadline = Instant::now() + PATIENCE;
         while count() < lines {
-            assert!(
-                Instant::now() < deadline,
-                "no {lines} lines in the log\n{}",
-                self.output()
-            );
+            assert!(Instant::now() < deadline, "no {lines} lines in the log\n{}", self.output());
             std::thread::sleep(Duration::from_millis(10));
         }
         let lines = self.out.lock().expect("stdout").clone();
-        let parse = |line: &String| {
-            serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON on stdout: {line}"))
-        };
+        let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON on stdout: {line}"));
         lines.iter().map(parse).collect()
     }
 
@@ -284,9 +248,7 @@ impl Gateway {
         let mut found = None;
         wait_until("the request is in the access log", || {
             let log = self.access_log(0);
-            found = log
-                .into_iter()
-                .find(|line| line["request_id"] == request_id);
+            found = log.into_iter().find(|line| line["request_id"] == request_id);
             found.is_some()
         });
         found.expect("a line")
@@ -315,9 +277,7 @@ impl Gateway {
         let before = self.metric("introgate_config_reloads_total");
         self.rewrite_config(yaml);
         self.sighup();
-        wait_until("the reload is counted", || {
-            self.metric("introgate_config_reloads_total") > before
-        });
+        wait_until("the reload is counted", || self.metric("introgate_config_reloads_total") > before);
     }
 
     pub fn config_file(&self) -> &Path {
@@ -334,10 +294,7 @@ impl Gateway {
 
     fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
-        let status = Command::new("sh")
-            .args(["-c", &kill])
-            .status()
-            .expect("run kill");
+        let status = Command::new("sh").args(["-c", &kill]).status().expect("run kill");
         assert!(status.success(), "{kill}");
     }
 
@@ -355,11 +312,7 @@ impl Gateway {
             if let Some(status) = self.child.try_wait().expect("the child's state") {
                 return status;
             }
-            assert!(
-                Instant::now() < deadline,
-                "still running after {limit:?}\n{}",
-                self.output()
-            );
+            assert!(Instant::now() < deadline, "still running after {limit:?}\n{}", self.output());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -391,10 +344,7 @@ fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(pipe);
         let mut line = Vec::new();
-        while reader
-            .read_until(b'\n', &mut line)
-            .is_ok_and(|count| count > 0)
-        {
+        while reader.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             sink.lock().expect("the collected lines").push(text);
             line.clear();
@@ -422,25 +372,14 @@ impl<'a> Sample<'a> {
     }
 
     fn has_all_of(&self, wanted: &Sample) -> bool {
-        self.name == wanted.name
-            && wanted
-                .labels
-                .iter()
-                .all(|label| self.labels.contains(label))
+        self.name == wanted.name && wanted.labels.iter().all(|label| self.labels.contains(label))
     }
 }
 
 /// The program without what the tests' own environment could tell it.
 fn program() -> Command {
     let mut command = Command::new(PROGRAM);
-    for name in [
-        "INTROGATE_CONFIG",
-        "RUST_LOG",
-        "HTTP_PROXY",
-        "http_proxy",
-        "ALL_PROXY",
-        "all_proxy",
-    ] {
+    for name in ["INTROGATE_CONFIG", "RUST_LOG", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         command.env_remove(name);
     }
     command
@@ -459,15 +398,9 @@ pub fn run_cli_in(directory: &Path, args: &[&str], env: &[(&str, &str)]) -> (i32
     let mut command = program();
     command.args(args).current_dir(directory);
     command.envs(env.iter().copied()).stdin(Stdio::null());
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.expect("start the program");
-    let mut pipes = (
-        child.stdout.take().expect("stdout"),
-        child.stderr.take().expect("stderr"),
-    );
+    let mut pipes = (child.stdout.take().expect("stdout"), child.stderr.take().expect("stderr"));
     let out = std::thread::spawn(move || read_all(&mut pipes.0));
     let err = std::thread::spawn(move || read_all(&mut pipes.1));
     let deadline = Instant::now() + START;
@@ -482,10 +415,7 @@ pub fn run_cli_in(directory: &Path, args: &[&str], env: &[(&str, &str)]) -> (i32
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    let (out, err) = (
-        out.join().expect("read stdout"),
-        err.join().expect("read stderr"),
-    );
+    let (out, err) = (out.join().expect("read stdout"), err.join().expect("read stderr"));
     (status.code().expect("an exit code, not a signal"), out, err)
 }
 

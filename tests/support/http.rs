@@ -47,9 +47,7 @@ impl Request {
     /// The `token` parameter of an introspection request.
     pub fn token(&self) -> Option<String> {
         let mut pairs = self.form().into_iter();
-        pairs
-            .find(|(name, _)| name == "token")
-            .map(|(_, value)| value)
+        pairs.find(|(name, _)| name == "token").map(|(_, value)| value)
     }
 
     /// The target's path, without the query.
@@ -83,8 +81,7 @@ impl Response {
 
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
 
     /// The `reason` member of a refusal; empty when the body is no JSON object that has one.
@@ -97,10 +94,7 @@ impl Response {
 #[track_caller]
 fn only<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
     let values = all(headers, name);
-    assert!(
-        values.len() < 2,
-        "{name} is there more than once: {values:?}"
-    );
+    assert!(values.len() < 2, "{name} is there more than once: {values:?}");
     values.first().copied()
 }
 
@@ -115,15 +109,13 @@ trait Stream: Read + Write + Send {
 
 impl Stream for TcpStream {
     fn patience(&self, limit: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(limit))
-            .and_then(|()| self.set_write_timeout(Some(limit)))
+        self.set_read_timeout(Some(limit)).and_then(|()| self.set_write_timeout(Some(limit)))
     }
 }
 
 impl Stream for UnixStream {
     fn patience(&self, limit: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(limit))
-            .and_then(|()| self.set_write_timeout(Some(limit)))
+        self.set_read_timeout(Some(limit)).and_then(|()| self.set_write_timeout(Some(limit)))
     }
 }
 
@@ -152,9 +144,7 @@ impl Connection {
 
     fn new(stream: Box<dyn Stream>) -> io::Result<Connection> {
         stream.patience(PATIENCE)?;
-        Ok(Connection {
-            stream: BufReader::new(stream),
-        })
+        Ok(Connection { stream: BufReader::new(stream) })
     }
 
     /// From now on reads and writes fail after this long.
@@ -167,13 +157,7 @@ impl Connection {
     }
 
     /// Sends a request and reads its response.
-    pub fn request(
-        &mut self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> io::Result<Response> {
+    pub fn request(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
         self.send(&request_bytes(method, target, headers, body))?;
         self.read_response(method)
     }
@@ -181,8 +165,7 @@ impl Connection {
     /// Reads one final response (100 is skipped) to a request with `method`.
     pub fn read_response(&mut self, method: &str) -> io::Result<Response> {
         loop {
-            let (start, headers) =
-                read_head(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            let (start, headers) = read_head(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
             let code = start.split(' ').nth(1).and_then(|code| code.parse().ok());
             let status: u16 = code.ok_or_else(|| invalid(&start))?;
             if status == 100 {
@@ -193,11 +176,7 @@ impl Connection {
                 true => Vec::new(),
                 false => read_body(&mut self.stream, &headers, Framing::UntilClose)?,
             };
-            return Ok(Response {
-                status,
-                headers,
-                body,
-            });
+            return Ok(Response { status, headers, body });
         }
     }
 
@@ -245,12 +224,7 @@ pub fn read_request(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
         return Err(invalid(&start));
     };
     let body = read_body(stream, &headers, Framing::Empty)?;
-    Ok(Some(Request {
-        method: method.to_owned(),
-        target: target.to_owned(),
-        headers,
-        body,
-    }))
+    Ok(Some(Request { method: method.to_owned(), target: target.to_owned(), headers, body }))
 }
 
 /// What a message without `Content-Length` and `Transfer-Encoding` has behind its head.
@@ -259,11 +233,7 @@ enum Framing {
     UntilClose,
 }
 
-fn read_body(
-    stream: &mut impl BufRead,
-    headers: &Headers,
-    otherwise: Framing,
-) -> io::Result<Vec<u8>> {
+fn read_body(stream: &mut impl BufRead, headers: &Headers, otherwise: Framing) -> io::Result<Vec<u8>> {
     if only(headers, "transfer-encoding").is_some() {
         return read_chunks(stream);
     }
@@ -320,10 +290,7 @@ fn read_line(stream: &mut impl BufRead) -> io::Result<Option<String>> {
     if stream.read_until(b'\n', &mut line)? == 0 {
         return Ok(None);
     }
-    while line
-        .last()
-        .is_some_and(|byte| matches!(byte, b'\r' | b'\n'))
-    {
+    while line.last().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
         line.pop();
     }
     Ok(Some(line.into_iter().map(char::from).collect()))

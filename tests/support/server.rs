@@ -71,9 +71,7 @@ impl Server {
                 };
                 inner.streams.lock().expect("streams").push(handle);
                 counter.fetch_add(1, Ordering::SeqCst);
-                let running = Running {
-                    stopped: inner.stopped.clone(),
-                };
+                let running = Running { stopped: inner.stopped.clone() };
                 let serve = serve.clone();
                 std::thread::spawn(move || {
                     // the list above holds the socket open, so the end of this thread has to be told to the other side
@@ -85,11 +83,7 @@ impl Server {
                 });
             }
         });
-        Server {
-            port,
-            shared,
-            acceptor: Some(acceptor),
-        }
+        Server { port, shared, acceptor: Some(acceptor) }
     }
 
     /// Cuts the connections that are open now; new ones are still taken.

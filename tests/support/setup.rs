@@ -22,11 +22,7 @@ impl Setup {
         let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
         known_tokens(&server);
         let gateway = builder.start(&fill_in(yaml, &server, &upstream));
-        Setup {
-            gateway,
-            server,
-            upstream,
-        }
+        Setup { gateway, server, upstream }
     }
 
     /// One route `all` for every path, with these further keys, e.g. `scopes: [read], max_age: 1s`.
@@ -89,22 +85,14 @@ pub fn one_route(keys: &str) -> String {
 }
 
 fn server_and_route(keys: &str) -> String {
-    format!(
-        "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{}",
-        one_route("")
-    )
+    format!("authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{}", one_route(""))
 }
 
 fn fill_in(yaml: &str, server: &AuthorizationServer, upstream: &Upstream) -> String {
     let mut whole = String::new();
-    if !yaml
-        .lines()
-        .any(|line| line.starts_with("authorization_servers:"))
-    {
+    if !yaml.lines().any(|line| line.starts_with("authorization_servers:")) {
         whole.push_str("authorization_servers:\n  main: { introspection_endpoint: \"@AS@\" }\n");
     }
     whole.push_str(yaml);
-    whole
-        .replace("@AS@", &server.url())
-        .replace("@UPSTREAM@", &upstream.url())
+    whole.replace("@AS@", &server.url()).replace("@UPSTREAM@", &upstream.url())
 }

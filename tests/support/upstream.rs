@@ -55,20 +55,9 @@ impl Upstream {
 
     /// An upstream whose echo says which one it is.
     pub fn named(name: &str) -> Upstream {
-        let state = State {
-            behaviour: UpstreamBehaviour::Echo,
-            requests: Vec::new(),
-        };
-        let script = Script {
-            name: name.to_owned(),
-            state: Mutex::new(state),
-        };
-        let mut upstream = Upstream {
-            port: free_port(),
-            connections: Arc::default(),
-            script: Arc::new(script),
-            server: None,
-        };
+        let state = State { behaviour: UpstreamBehaviour::Echo, requests: Vec::new() };
+        let script = Script { name: name.to_owned(), state: Mutex::new(state) };
+        let mut upstream = Upstream { port: free_port(), connections: Arc::default(), script: Arc::new(script), server: None };
         upstream.start_again();
         upstream
     }
@@ -103,12 +92,7 @@ impl Upstream {
 
     #[track_caller]
     pub fn last(&self) -> Request {
-        self.script
-            .state()
-            .requests
-            .last()
-            .expect("a request at the upstream")
-            .clone()
+        self.script.state().requests.last().expect("a request at the upstream").clone()
     }
 
     pub fn count(&self) -> usize {
@@ -148,18 +132,10 @@ impl Script {
     }
 
     /// Carries a behaviour out. False when the connection is to be closed.
-    fn act(
-        &self,
-        behaviour: &UpstreamBehaviour,
-        request: &Request,
-        writer: &mut TcpStream,
-        running: &Running,
-    ) -> bool {
+    fn act(&self, behaviour: &UpstreamBehaviour, request: &Request, writer: &mut TcpStream, running: &Running) -> bool {
         match behaviour {
             UpstreamBehaviour::Echo => self.echo(200, request, writer),
-            UpstreamBehaviour::EchoAfter(delay) => {
-                running.sleep(*delay) && self.echo(200, request, writer)
-            }
+            UpstreamBehaviour::EchoAfter(delay) => running.sleep(*delay) && self.echo(200, request, writer),
             UpstreamBehaviour::Status(status) => self.echo(*status, request, writer),
             UpstreamBehaviour::Raw(bytes) => {
                 let _ = writer.write_all(bytes);
@@ -191,25 +167,14 @@ impl Script {
             "body_length": request.body.len(),
         });
         let body = echo.to_string();
-        let head = format!(
-            "HTTP/1.1 {status} Echo\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let body = if request.method == "HEAD" {
-            ""
-        } else {
-            body.as_str()
-        };
-        writer
-            .write_all(&[head.as_bytes(), body.as_bytes()].concat())
-            .is_ok()
+        let head = format!("HTTP/1.1 {status} Echo\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        let body = if request.method == "HEAD" { "" } else { body.as_str() };
+        writer.write_all(&[head.as_bytes(), body.as_bytes()].concat()).is_ok()
     }
 }
 
 fn upgrade(protocol: &str, reader: &mut impl Read, writer: &mut TcpStream) {
-    let head = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
-    );
+    let head = format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n");
     if writer.write_all(head.as_bytes()).is_err() {
         return;
     }
