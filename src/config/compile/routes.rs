@@ -197,9 +197,12 @@ fn strip_prefix(cx: Context, path: &KeyPath, raw: &Route, paths: &[PathPattern])
     let stripped = prefix(cx, path, raw.rewrite.strip_prefix.as_deref()?)?;
     let begins =
         |pattern: &PathPattern| pattern.to_string().strip_prefix(&stripped).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let paths_at = path.parent().and_then(|rewrite| rewrite.parent()).map(|route| route.key("path"));
     for pattern in paths.iter().filter(|pattern| !begins(pattern)) {
-        let shown = if cx.report.hides(path) { "this".into() } else { format!("`{stripped}`") };
-        cx.report.error(path, format!("the route's path `{pattern}` does not start with {shown}; write a prefix that all its paths have"));
+        let hidden = paths_at.as_ref().is_some_and(|paths| cx.report.hides_within(paths));
+        let of_the_route = if hidden { "a path of the route".into() } else { format!("the route's path `{pattern}`") };
+        let shown = cx.report.shown(path, &stripped);
+        cx.report.error(path, format!("{of_the_route} does not start with {shown}; write a prefix that all its paths have"));
     }
     Some(stripped)
 }
