@@ -143,7 +143,8 @@ fn names(cx: Context, section: &KeyPath, reaches: &[Option<Reach>]) -> Vec<Arc<s
         if name.trim().is_empty() || name.len() > 100 || !name.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
             cx.report.error(&path, "must be 1 to 100 characters of printable ASCII: it stands in metrics and logs");
         } else if let Some(first) = written.get(name.as_str()) {
-            let message = format!("the route in {} has this name already; give each a name of its own", cx.report.line(first));
+            let (shown, line) = (cx.report.shown(&path, name), cx.report.line(first));
+            let message = format!("the route in {line} is named {shown} already; give each a name of its own");
             cx.report.error(&path, message);
         } else {
             written.insert(name, path);

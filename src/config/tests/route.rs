@@ -43,7 +43,7 @@ fn which_authorization_server() {
 #[test]
 fn same_names() {
     let expected: &[&str] = &[
-        "8:42: error: routes[1].name: the route in line 7 has this name already; give each a name of its own",
+        "8:42: error: routes[1].name: the route in line 7 is named `a` already; give each a name of its own",
         "9:42: error: routes[2].name: must be 1 to 100 characters of printable ASCII: it stands in metrics and logs",
     ];
     assert_eq!(
