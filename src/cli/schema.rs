@@ -1,16 +1,13 @@
-//! `introgate schema`: the JSON Schema of `gateway.yaml`, for editors.
+//! `introgate schema`: the JSON Schema of `gateway.yaml`, for editors; as checked in, in
+//! `deploy/gateway.schema.json`.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub fn schema() -> ExitCode {
-    match writeln!(io::stdout().lock(), "{}", text()) {
+    let text = serde_json::to_string_pretty(&crate::config::schema()).unwrap_or_default();
+    match writeln!(io::stdout().lock(), "{text}") {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
-}
-
-/// As it is checked in, in `deploy/gateway.schema.json`.
-pub fn text() -> String {
-    serde_json::to_string_pretty(&crate::config::schema()).unwrap_or_default()
 }

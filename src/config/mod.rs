@@ -57,7 +57,10 @@ pub struct Loaded {
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
     let mut loaded = match text(path) {
         Ok(text) => parse(&text, path, env),
-        Err(unreadable) => Loaded::failed(vec![Problem::of_the_file(unreadable.to_string())]),
+        Err(unreadable) => {
+            let line = if let Unreadable::NotUtf8 { line } = unreadable { line } else { 0 };
+            Loaded::failed(vec![Problem::of_the_file(line, unreadable.to_string())])
+        }
     };
     loaded.files.insert(0, path.to_owned());
     loaded
@@ -117,7 +120,7 @@ enum Unreadable {
     Io(#[source] io::Error),
     #[error("the file is larger than {} MiB; that is not a gateway configuration", MAX_SIZE >> 20)]
     TooLarge,
-    #[error("line {line}: the file is not UTF-8 text; save it as UTF-8")]
+    #[error("the file is not UTF-8 text from this line on; save it as UTF-8")]
     NotUtf8 { line: usize },
 }
 

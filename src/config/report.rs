@@ -86,6 +86,11 @@ impl<'d> Report<'d> {
         self.foreign.contains(path) || is_secret(path)
     }
 
+    /// Whether anything in there must not be shown.
+    pub fn hides_within(&self, path: &KeyPath) -> bool {
+        is_secret(path) || self.foreign.iter().any(|foreign| foreign.is_within(path))
+    }
+
     pub fn has_errors(&self) -> bool {
         self.problems.borrow().iter().any(|problem| problem.severity == Severity::Error)
     }

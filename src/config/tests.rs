@@ -1,1 +1,62 @@
+//! Whole files, good and bad, with the exact lines that are told about them.
 
+mod compiled;
+mod environment;
+mod files;
+mod generated;
+mod hidden;
+mod robust;
+mod route;
+mod server;
+mod shape;
+mod syntax;
+mod top;
+mod unsupported;
+mod upstream;
+
+use super::{Loaded, parse};
+use std::path::Path;
+
+/// The smallest file that is whole.
+const WHOLE: &str = "\
+authorization_servers:
+  main:
+    introspection_endpoint: https://as.example.com/introspect
+routes:
+  - path: /*
+    upstream: http://127.0.0.1:9000
+";
+
+const EXAMPLE: &str = include_str!("../../gateway.yaml.example");
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "FOUR" => Some("4".into()),
+        "YES" => Some("true".into()),
+        "SHORT" => Some("5s".into()),
+        "SECRET" => Some("hunter2-from-outside".into()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    }
+}
+
+fn read(text: &str) -> Loaded {
+    parse(text, Path::new("gateway.yaml"), &env)
+}
+
+/// The problems of a text as `check` prints them, without the name of the file.
+fn told(text: &str) -> Vec<String> {
+    let loaded = read(text);
+    assert_eq!(loaded.settings.is_some(), loaded.errors() == 0, "settings exactly when there is no error: {:?}", loaded.problems);
+    loaded.problems.iter().map(|problem| problem.display(Path::new("")).to_string()[1..].to_owned()).collect()
+}
+
+/// `WHOLE` with further lines behind: keys of its route, further routes, or keys of the top.
+fn with(more: &str) -> Vec<String> {
+    told(&format!("{WHOLE}{more}"))
+}
+
+/// `WHOLE` with further keys of its authorization server (written with four spaces before).
+fn with_server(more: &str) -> Vec<String> {
+    told(&WHOLE.replace("routes:\n", &format!("{more}routes:\n")))
+}

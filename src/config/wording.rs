@@ -22,7 +22,7 @@ fn has_title(wanted: &Value) -> bool {
 }
 
 fn expected(wanted: &Value) -> String {
-    if let Some(title) = wanted.get("title").and_then(Value::as_str) {
+    if let Some(title) = wanted.get("title").and_then(Value::as_str).filter(|_| !is_kind(wanted, "object")) {
         return title.to_owned();
     }
     if let Some(options) = options(wanted) {
@@ -43,7 +43,7 @@ fn expected(wanted: &Value) -> String {
 
 fn kind_word(kind: &str) -> &str {
     match kind {
-        "object" => "keys with values",
+        "object" => "a mapping (`key: value`)",
         "array" => "a list",
         "string" => "text",
         "integer" => "a whole number",
@@ -57,7 +57,7 @@ fn found(value: &Value, shown: &dyn Fn(&str) -> String) -> String {
     match value {
         Value::Null => "nothing".into(),
         Value::Array(_) => "a list".into(),
-        Value::Object(_) => "keys with values".into(),
+        Value::Object(_) => "a mapping".into(),
         Value::String(text) => shown(text),
         number_or_boolean => shown(&number_or_boolean.to_string()),
     }
@@ -69,14 +69,16 @@ fn advice(wanted: &Value, value: &Value, found: &str) -> String {
         let words: Vec<String> = options.iter().map(plain).collect();
         return nearest(text, words.iter().map(String::as_str)).map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
     }
-    let only_text = wanted.get("type").is_some_and(|kind| kind == "string") && !has_title(wanted) && options(wanted).is_none();
+    let only_text = is_kind(wanted, "string") && !has_title(wanted) && options(wanted).is_none();
     match value {
         Value::Number(_) | Value::Bool(_) if only_text => "; put it in quotes".into(),
-        Value::String(_) | Value::Number(_) if wanted.get("type").is_some_and(|kind| kind == "array") => {
-            "; put it in brackets, as in `[a, b]`".into()
-        }
+        Value::String(_) | Value::Number(_) if is_kind(wanted, "array") => "; put it in brackets, as in `[a, b]`".into(),
         _ => String::new(),
     }
+}
+
+fn is_kind(wanted: &Value, kind: &str) -> bool {
+    wanted.get("type").is_some_and(|wanted| wanted == kind)
 }
 
 fn options(wanted: &Value) -> Option<&Vec<Value>> {

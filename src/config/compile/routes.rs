@@ -143,7 +143,8 @@ fn names(cx: Context, section: &KeyPath, reaches: &[Option<Reach>]) -> Vec<Arc<s
         if name.trim().is_empty() || name.len() > 100 || !name.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
             cx.report.error(&path, "must be 1 to 100 characters of printable ASCII: it stands in metrics and logs");
         } else if let Some(first) = written.get(name.as_str()) {
-            let message = format!("the route in {} has this name already; give each a name of its own", cx.report.line(first));
+            let (shown, line) = (cx.report.shown(&path, name), cx.report.line(first));
+            let message = format!("the route in {line} is named {shown} already; give each a name of its own");
             cx.report.error(&path, message);
         } else {
             written.insert(name, path);
@@ -197,9 +198,12 @@ fn strip_prefix(cx: Context, path: &KeyPath, raw: &Route, paths: &[PathPattern])
     let stripped = prefix(cx, path, raw.rewrite.strip_prefix.as_deref()?)?;
     let begins =
         |pattern: &PathPattern| pattern.to_string().strip_prefix(&stripped).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let paths_at = path.parent().and_then(|rewrite| rewrite.parent()).map(|route| route.key("path"));
     for pattern in paths.iter().filter(|pattern| !begins(pattern)) {
-        let shown = if cx.report.hides(path) { "this".into() } else { format!("`{stripped}`") };
-        cx.report.error(path, format!("the route's path `{pattern}` does not start with {shown}; write a prefix that all its paths have"));
+        let hidden = paths_at.as_ref().is_some_and(|paths| cx.report.hides_within(paths));
+        let of_the_route = if hidden { "a path of the route".into() } else { format!("the route's path `{pattern}`") };
+        let shown = cx.report.shown(path, &stripped);
+        cx.report.error(path, format!("{of_the_route} does not start with {shown}; write a prefix that all its paths have"));
     }
     Some(stripped)
 }

@@ -18,12 +18,13 @@ pub fn ties(cx: Context, section: &KeyPath, reaches: &[Option<Reach>], names: &[
                 false => section.item(route).to_string(),
             }
         };
+        let hidden = [first, second].iter().any(|&route| cx.report.hides_within(&section.item(route)));
+        let at = if hidden { String::new() } else { format!(": {}", tie.at) };
         let message = format!(
-            "{} and {} ({}) match the same requests: {}; make one of them more specific, or remove it",
+            "{} and {} ({}) match the same requests{at}; make one of them more specific, or remove it",
             name(second),
             name(first),
             cx.report.line(&section.item(first)),
-            tie.at
         );
         cx.report.error(&section.item(second).key("path"), message);
     }

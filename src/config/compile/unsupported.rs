@@ -45,13 +45,17 @@ fn refuse(except: &Except, value: &Value, path: &KeyPath, report: &Report) {
         return;
     }
     let words: Vec<String> = fine.iter().map(word).collect();
+    let words = match words.split_last() {
+        Some((last, words)) if !words.is_empty() => format!("{} or {last}", words.join(", ")),
+        _ => words.concat(),
+    };
     match value.as_str() {
-        _ if words.iter().all(String::is_empty) => report.error_at_key(path, "is not supported in this version; remove it"),
+        _ if words.is_empty() => report.error_at_key(path, "is not supported in this version; remove it"),
         Some(text) => {
             let shown = report.shown(path, text);
-            report.error(path, format!("{shown} is not supported in this version; write {}", words.join(" or ")));
+            report.error(path, format!("{shown} is not supported in this version; write {words}, or remove the key"));
         }
-        None => report.error(path, format!("is not supported in this version; write {}, or remove it", words.join(" or "))),
+        None => report.error(path, format!("is not supported in this version; write {words}, or remove the key")),
     }
 }
 

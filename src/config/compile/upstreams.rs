@@ -60,6 +60,9 @@ fn servers(cx: Context, section: &KeyPath, raw: &[UpstreamServer]) -> Option<Vec
             UpstreamServer::Url(_) => section.item(i),
             UpstreamServer::Weighted(_) => section.item(i).key("url"),
         };
+        if cx.report.is_broken(&path) {
+            continue;
+        }
         let Some(at) = cx.endpoint(&path, server.url()) else { continue };
         if servers.iter().any(|other| other.at == at) {
             cx.report.error(&path, "stands twice; keep one of the two and give it a `weight`");

@@ -128,19 +128,20 @@ pub enum Auth {
 pub struct Binding {
     /// Tokens bound to a key (RFC 9449). This version supports `off`: such tokens are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dpop: Option<Bound>,
+    pub dpop: Option<Proof>,
     /// Tokens bound to a certificate (RFC 8705). This version supports `off`: such tokens are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mtls: Option<Bound>,
+    pub mtls: Option<Proof>,
     /// `true`: a bound token is accepted without a proof.
     pub allow_unbound_use: bool,
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Bound {
+pub enum Proof {
     Off,
-    IfBound,
+    #[serde(rename = "if_bound")]
+    WhenBound,
     Required,
 }
 

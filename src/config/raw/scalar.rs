@@ -36,7 +36,7 @@ impl<'de> Deserialize<'de> for Period {
 impl Serialize for Period {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let millis = self.0.as_millis();
-        serializer.collect_str(&if millis % 1000 == 0 { format!("{}s", millis / 1000) } else { format!("{millis}ms") })
+        serializer.collect_str(&if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") })
     }
 }
 
@@ -58,7 +58,7 @@ impl JsonSchema for Period {
 #[derive(Clone, Copy)]
 pub struct Size(pub usize);
 
-const UNITS: [(&str, usize); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+const UNITS: [(&str, usize); 3] = [("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 impl Size {
     fn parse(text: &str) -> Option<Self> {
@@ -76,7 +76,7 @@ impl<'de> Deserialize<'de> for Size {
 
 impl Serialize for Size {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (unit, factor) = UNITS.into_iter().find(|(_, factor)| self.0 % factor == 0).unwrap_or(("B", 1));
+        let (unit, factor) = UNITS.into_iter().find(|(_, factor)| self.0.is_multiple_of(*factor)).unwrap_or(("B", 1));
         serializer.collect_str(&format!("{}{unit}", self.0 / factor))
     }
 }

@@ -1,0 +1,54 @@
+//! The schema, and what is checked in and must keep up with it.
+
+use super::EXAMPLE;
+use crate::config::schema;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+#[test]
+fn the_schema_that_is_checked_in_is_the_present_one() {
+    let present = serde_json::to_string_pretty(&schema()).unwrap_or_default() + "\n";
+    if std::env::var_os("INTROGATE_UPDATE").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/gateway.schema.json");
+        std::fs::write(path, present).unwrap_or_else(|error| panic!("{error}"));
+        return;
+    }
+    let stored = include_str!("../../../deploy/gateway.schema.json");
+    assert!(stored == present, "deploy/gateway.schema.json is stale; run `introgate schema > deploy/gateway.schema.json`");
+}
+
+#[test]
+fn the_schema_is_valid_and_has_no_empty_values() {
+    let schema = schema();
+    assert!(jsonschema::meta::is_valid(&schema));
+    let text = schema.to_string();
+    for word in ["null", "anyOf", "oneOf", "$ref"] {
+        assert!(!text.contains(&format!("\"{word}\"")), "{word}");
+    }
+    assert!(!text.contains("null"));
+}
+
+#[test]
+fn every_key_has_a_description_and_stands_in_the_example() {
+    let mut keys = BTreeSet::new();
+    collect(&schema(), &mut keys);
+    assert!(keys.len() > 100);
+    for key in keys {
+        let written = EXAMPLE.lines().any(|line| {
+            let words = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
+            words.into_iter().any(|word| word.strip_suffix(':') == Some(&key)) || line.contains(&format!(" {key} "))
+        });
+        assert!(written, "`{key}` is not in gateway.yaml.example");
+    }
+}
+
+fn collect(schema: &Value, keys: &mut BTreeSet<String>) {
+    for (key, value) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        assert!(value.get("description").is_some(), "`{key}` has no description");
+        keys.insert(key.clone());
+        collect(value, keys);
+    }
+    for inner in ["items", "additionalProperties"] {
+        schema.get(inner).into_iter().for_each(|inner| collect(inner, keys));
+    }
+}

@@ -1,0 +1,240 @@
+//! `routes` and `defaults`.
+
+use super::{with, with_server};
+
+#[test]
+fn unknown_names() {
+    let expected: &[&str] = &[
+        "7:53: error: routes[1].authorization_server: there is no authorization server `mian`; did you mean `main`?",
+        "8:26: error: routes[2].upstream: there is no upstream `apj`; did you mean `api`?",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20 - {path: /a, upstream: api, authorization_server: mian}\n\
+         \x20 - {path: /b, upstream: apj, authorization_server: [main]}\n\
+         upstreams: {api: {servers: [http://a]}}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn an_upstream_without_scheme() {
+    let expected: &[&str] = &[
+        "7:26: error: routes[1].upstream: there is no upstream `127.0.0.1:9000`; define it under `upstreams`, or write a URL such as `http://127.0.0.1:9000`",
+    ];
+    assert_eq!(with("  - {path: /a, upstream: 127.0.0.1:9000}\n"), expected);
+}
+
+#[test]
+fn an_upstream_url_with_a_path() {
+    let expected: &[&str] =
+        &["7:26: error: routes[1].upstream: must have no path; write the path as `rewrite: { add_prefix: … }` of the routes"];
+    assert_eq!(with("  - {path: /a, upstream: http://a/b}\n"), expected);
+}
+
+#[test]
+fn which_authorization_server() {
+    let expected: &[&str] = &["6:5: error: routes[0].authorization_server: is missing; there are several, so name one: main, second"];
+    assert_eq!(with_server("  second: {introspection_endpoint: https://b}\n"), expected);
+}
+
+#[test]
+fn same_names() {
+    let expected: &[&str] = &[
+        "8:42: error: routes[1].name: the route in line 7 is named `a` already; give each a name of its own",
+        "9:42: error: routes[2].name: must be 1 to 100 characters of printable ASCII: it stands in metrics and logs",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20   name: a\n\
+         \x20 - {path: /a, upstream: http://a, name: a}\n\
+         \x20 - {path: /b, upstream: http://a, name: ''}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn ties() {
+    let expected: &[&str] = &[
+        "8:12: error: routes[2].path: routes[2] and `one` (line 7) match the same requests: any host, path /a/{y}, any method; make one of them more specific, or remove it",
+        "10:12: error: routes[4].path: routes[4] and routes[3] (line 9) match the same requests: host b.com, path /*, any method; make one of them more specific, or remove it",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20 - {path: '/a/{x}', upstream: http://a, name: one}\n\
+         \x20 - {path: [/b, '/a/{y}'], upstream: http://a}\n\
+         \x20 - {path: /*, upstream: http://a, host: [a.com, b.com]}\n\
+         \x20 - {path: /*, upstream: http://a, host: b.com}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn patterns() {
+    let expected: &[&str] = &[
+        "7:13: error: routes[1].path[0]: `a` does not start with `/`",
+        "7:16: error: routes[1].path[1]: `/a/../b` can never match, since requests are matched in normal form: write `/b`",
+        "7:25: error: routes[1].path[2]: `*` stands only at the end, as `/*`, in `/a*`",
+        "7:30: error: routes[1].path[3]: `/{a}/{a}` has two parameters named `a`",
+        "7:42: error: routes[1].path[4]: `/a?b` can never match, since requests are matched in normal form: a path has no query",
+        "8:23: error: routes[2].host[0]: `*` is not a host name; write `api.example.com` or `*.example.com`, without scheme, port or path",
+        "8:28: error: routes[2].host[1]: `a:1` is not a host name; write `api.example.com` or `*.example.com`, without scheme, port or path",
+        "8:35: error: routes[2].host[2]: `http://a` is not a host name; write `api.example.com` or `*.example.com`, without scheme, port or path",
+        "8:76: error: routes[2].methods[0]: `get` is not `GET`, since case counts in methods; write `GET`",
+        "8:81: error: routes[2].methods[1]: `G T` is not a method; write one such as `GET`",
+        "8:93: error: routes[2].methods[3]: stands twice; remove one of the two",
+        "9:12: error: routes[3].path: is an empty list; name at least one, or remove the key",
+        "9:22: error: routes[3].host: is an empty list; name at least one, or remove the key",
+        "9:35: error: routes[3].methods: is an empty list; name at least one, or remove the key",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20 - {path: [a, /a/../b, /a*, '/{a}/{a}', /a?b], upstream: http://a}\n\
+         \x20 - {path: /x, host: ['*', 'a:1', http://a], upstream: http://a, methods: [get, 'G T', GET, GET]}\n\
+         \x20 - {path: [], host: [], methods: [], upstream: http://a}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn empty_lists() {
+    let expected: &[&str] = &[
+        "7:13: error: routes[0].scopes: is an empty list, which would demand nothing; name at least one, or remove the key",
+        "8:17: error: routes[0].scopes_any: is an empty list, which would demand nothing; name at least one, or remove the key",
+        "9:15: error: routes[0].audience: is an empty list, which would demand nothing; name at least one, or remove the key",
+        "10:17: error: routes[0].claims.a: is an empty list; name at least one, or remove the key",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20   scopes: []\n\
+         \x20   scopes_any: []\n\
+         \x20   audience: []\n\
+         \x20   claims: {a: []}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn an_inherited_empty_list() {
+    let expected: &[&str] =
+        &["7:20: error: defaults.scopes: is an empty list, which would demand nothing; name at least one, or remove the key"];
+    assert_eq!(with("defaults: {scopes: []}\n"), expected);
+}
+
+#[test]
+fn scopes_and_audience() {
+    let expected: &[&str] = &[
+        "7:14: error: routes[0].scopes[0]: is empty; name a scope",
+        "7:18: error: routes[0].scopes[1]: has white space, and no scope has; write each scope as an item of its own, as in `[read, write]`",
+        "7:30: error: routes[0].scopes[2]: has characters that no scope has (RFC 6749 §3.3): visible ASCII other than `\"` and `\\`",
+        "7:37: error: routes[0].scopes[3]: has characters that no scope has (RFC 6749 §3.3): visible ASCII other than `\"` and `\\`",
+        "7:43: warning: routes[0].scopes[5]: stands twice; remove one of the two",
+        "8:18: warning: routes[0].scopes_any[0]: is among `scopes` as well, so that `scopes_any` demands nothing more; remove one of the two",
+        "9:16: error: routes[0].audience[0]: is blank and can never match; name an audience",
+        "9:20: error: routes[0].audience[1]: has white space around it or control characters and can never match; write it as it is in `aud`",
+        "9:26: error: routes[0].audience[2]: has white space around it or control characters and can never match; write it as it is in `aud`",
+        "9:36: warning: routes[0].audience[4]: stands twice; remove one of the two",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20   scopes: ['', read write, 'a\"b', ü, a, a]\n\
+         \x20   scopes_any: [a, b]\n\
+         \x20   audience: ['', ' a', \"a\\n\", b, b]\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn demands_without_authentication() {
+    let expected: &[&str] = &[
+        "8:5: error: routes[0].scopes: would be ignored, since `auth` is `none` here; remove it, or write another `auth`",
+        "9:5: error: routes[0].scopes_any: would be ignored, since `auth` is `none` here; remove it, or write another `auth`",
+        "10:5: error: routes[0].audience: would be ignored, since `auth` is `none` here; remove it, or write another `auth`",
+        "11:5: error: routes[0].claims: would be ignored, since `auth` is `none` here; remove it, or write another `auth`",
+        "12:5: warning: routes[0].max_age: is ignored, since `auth` is `none` here; remove it",
+        "13:5: warning: routes[0].authorization_server: is ignored, since `auth` is `none` here; remove it",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20   auth: none\n\
+         \x20   scopes: [a]\n\
+         \x20   scopes_any: [b]\n\
+         \x20   audience: [c]\n\
+         \x20   claims: {a: b}\n\
+         \x20   max_age: 5s\n\
+         \x20   authorization_server: main\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn no_authentication_by_default() {
+    let expected: &[&str] = &[
+        "7:5: error: routes[0].scopes: would be ignored, since `auth` is `none` here; remove it, or write another `auth`",
+        "8:24: error: defaults.audience: would be ignored, since `auth` is `none` here; remove it, or write another `auth`",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20   scopes: [a]\n\
+         defaults: {auth: none, audience: [b]}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn claims() {
+    let expected: &[&str] = &[
+        "7:14: error: routes[0].claims.\"a..b\": `\"a..b\"` is not the name of a member; write `name`, or `outer.inner` for one inside an object, and `\\.` for a dot in a name",
+        "7:23: error: routes[0].claims.\"a\\\\b\": `\"a\\\\b\"` is not the name of a member; write `name`, or `outer.inner` for one inside an object, and `\\.` for a dot in a name",
+        "7:41: error: routes[0].claims.active: can never match: `active` is `true` in every answer that gets this far; remove it",
+        "7:51: error: routes[0].claims.c: expected a text, a number, `true` or `false`, or a list of such values, found a mapping",
+        "7:63: error: routes[0].claims.f[0]: expected text or a number or `true` or `false`, found a list",
+        "7:72: error: routes[0].claims.g: has no value; write a text, a number, `true` or `false`, or a list of such values, or remove the key",
+    ];
+    assert_eq!(with("    claims: {a..b: 1, 'a\\b': 1, active: false, c: {d: e}, f: [[1]], g: null}\n"), expected);
+}
+
+#[test]
+fn a_long_max_age() {
+    let expected: &[&str] =
+        &["7:14: warning: routes[0].max_age: is longer than `cache.ttl` and so has no effect: no cached answer gets that old"];
+    assert_eq!(with("    max_age: 2m\n"), expected);
+}
+
+#[test]
+fn rewrites() {
+    let expected: &[&str] = &[
+        "7:72: error: routes[1].rewrite.strip_prefix: the route's path `/v2/*` does not start with `/v1`; write a prefix that all its paths have",
+        "7:89: error: routes[1].rewrite.add_prefix: must be a plain path such as `/v1`, without a final slash, `*` and parameters",
+        "8:62: error: routes[2].rewrite.strip_prefix: the route's path `/v1x` does not start with `/v1`; write a prefix that all its paths have",
+        "9:60: error: routes[3].rewrite.strip_prefix: must be a plain path such as `/v1`, without a final slash, `*` and parameters",
+        "9:75: error: routes[3].rewrite.add_prefix: must be a plain path such as `/v1`, without a final slash, `*` and parameters",
+        "10:45: error: routes[4].timeout: must be longer than zero",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20 - {path: [/v1/*, /v2/*], upstream: http://a, rewrite: {strip_prefix: /v1, add_prefix: /x/}}\n\
+         \x20 - {path: /v1x, upstream: http://a, rewrite: {strip_prefix: /v1}}\n\
+         \x20 - {path: /c, upstream: http://a, rewrite: {strip_prefix: /, add_prefix: 'a/{b}'}}\n\
+         \x20 - {path: /d, upstream: http://a, timeout: 0s}\n"
+        ),
+        expected
+    );
+}

@@ -1,0 +1,147 @@
+//! What this version refuses, by name.
+
+use super::{told, with, with_server};
+
+#[test]
+fn at_the_top() {
+    let expected: &[&str] = &[
+        "7:1: error: public_url: is not supported in this version; remove it",
+        "8:1: error: protected_resource: is not supported in this version; remove it",
+        "9:49: error: listeners[0].protocols: is not supported in this version; write `[h1]`, or remove the key",
+        "9:59: error: listeners[0].tls: is not supported in this version; remove it",
+        "10:9: error: cache.redis: is not supported in this version; remove it",
+        "11:12: error: identity.assertion: is not supported in this version; remove it",
+        "12:20: error: dpop.algorithms: is not supported in this version; write `[ES256, ES384, EdDSA, PS256, RS256]`, or remove the key",
+        "12:37: error: dpop.window: `5s` is not supported in this version; write `60s`, or remove the key",
+        "12:48: error: dpop.nonce: is not supported in this version; write `false`, or remove the key",
+    ];
+    assert_eq!(
+        with(
+            "\
+         public_url: https://a\n\
+         protected_resource: {resource: https://a}\n\
+         listeners: [{address: '127.0.0.1:1', protocols: [h1, h2], tls: {certificate: a, private_key: b}}]\n\
+         cache: {redis: {url: redis://a}}\n\
+         identity: {assertion: {private_key: /a}}\n\
+         dpop: {algorithms: [ES256], window: 5s, nonce: true}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn of_upstreams() {
+    let expected: &[&str] = &[
+        "7:48: error: upstreams.a.balance: `hash:sub` is not supported in this version; write `round_robin` or `random`, or remove the key",
+        "7:70: error: upstreams.a.protocol: `h2c` is not supported in this version; write `h1`, or remove the key",
+        "7:81: error: upstreams.a.tls.ca: is not supported in this version; remove it",
+        "7:89: error: upstreams.a.tls.certificate: is not supported in this version; remove it",
+        "7:106: error: upstreams.a.tls.private_key: is not supported in this version; remove it",
+        "7:124: error: upstreams.a.health_check: is not supported in this version; remove it",
+    ];
+    assert_eq!(
+        with(
+            "upstreams: {a: {servers: [https://a], balance: 'hash:sub', protocol: h2c, tls: {ca: /a, certificate: /b, private_key: /c}, health_check: {path: /h}}}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn of_servers() {
+    let expected: &[&str] = &[
+        "4:15: error: authorization_servers.main.response: `jwt` is not supported in this version; write `json`, or remove the key",
+        "5:11: error: authorization_servers.main.tls.server_name: is not supported in this version; remove it",
+        "6:14: error: authorization_servers.main.tokens.prefix: is not supported in this version; remove it",
+        "6:28: error: authorization_servers.main.tokens.jwt_issuer: is not supported in this version; remove it",
+        "7:27: error: authorization_servers.main.client_auth.method: `private_key_jwt` is not supported in this version; write `none`, `bearer`, `client_secret_basic` or `client_secret_post`, or remove the key",
+        "7:44: error: authorization_servers.main.client_auth.private_key: is not supported in this version; remove it",
+        "7:61: error: authorization_servers.main.client_auth.key_id: is not supported in this version; remove it",
+        "7:72: error: authorization_servers.main.client_auth.algorithm: is not supported in this version; remove it",
+        "7:90: error: authorization_servers.main.client_auth.certificate: is not supported in this version; remove it",
+        "7:107: error: authorization_servers.main.client_auth.token_endpoint: is not supported in this version; remove it",
+        "7:134: error: authorization_servers.main.client_auth.scope: is not supported in this version; remove it",
+        "8:5: error: authorization_servers.main.audience: is not supported in this version; remove it",
+        "9:5: error: authorization_servers.main.then: is not supported in this version; remove it",
+    ];
+    assert_eq!(
+        with_server(
+            "\
+         \x20   response: jwt\n\
+         \x20   tls: {server_name: a}\n\
+         \x20   tokens: {prefix: gho_, jwt_issuer: https://a}\n\
+         \x20   client_auth: {method: private_key_jwt, private_key: /a, key_id: k, algorithm: RS256, certificate: /c, token_endpoint: https://t, scope: s}\n\
+         \x20   audience: [a]\n\
+         \x20   then: main\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn other_kinds_of_server() {
+    let expected: &[&str] = &[
+        "2:13: error: authorization_servers.a.type: `google` is not supported in this version; write `rfc7662`, or remove the key",
+        "2:21: error: authorization_servers.a.audience: is not supported in this version; remove it",
+        "3:13: error: authorization_servers.b.type: `github` is not supported in this version; write `rfc7662`, or remove the key",
+        "3:21: error: authorization_servers.b.client_id: is not supported in this version; remove it",
+        "3:35: error: authorization_servers.b.client_secret: is not supported in this version; remove it",
+    ];
+    assert_eq!(
+        told(
+            "\
+         authorization_servers:\n\
+         \x20 a: {type: google, audience: [x]}\n\
+         \x20 b: {type: github, client_id: c, client_secret: s3cr3t}\n\
+         routes: [{path: /*, upstream: http://b, authorization_server: a}]\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn of_routes() {
+    let expected: &[&str] = &[
+        "7:27: error: routes[0].authorization_server: a list of several is not supported in this version; write one name",
+        "7:34: error: routes[0].authorization_server[1]: there is no authorization server `other`; known here: `main`",
+        "8:5: error: routes[0].require: is not supported in this version; remove it",
+        "9:21: error: routes[0].binding.dpop: `if_bound` is not supported in this version; write `off`, or remove the key",
+        "9:37: error: routes[0].binding.mtls: `required` is not supported in this version; write `off`, or remove the key",
+        "10:15: error: routes[0].step_up.acr_values: is not supported in this version; remove it",
+        "10:44: error: routes[0].step_up.max_age: `5m` is not supported in this version; write `0s`, or remove the key",
+        "11:5: error: routes[0].rate_limit: is not supported in this version; remove it",
+        "12:12: error: defaults.require: is not supported in this version; remove it",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20   authorization_server: [main, other]\n\
+         \x20   require: 'true'\n\
+         \x20   binding: {dpop: if_bound, mtls: required}\n\
+         \x20   step_up: {acr_values: [gold], max_age: 5m}\n\
+         \x20   rate_limit: {per: sub, requests: 1, window: 1s}\n\
+         defaults: {require: 'false'}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn documented_defaults_are_no_harm() {
+    let expected: &[&str] = &[];
+    assert_eq!(
+        with_server(
+            "\
+         \x20   response: json\n\
+         \x20   type: rfc7662\n\
+         \x20   tokens: {prefix: '', jwt_issuer: ''}\n\
+         \x20   tls: {ca: '', server_name: ''}\n\
+         \x20   client_auth: {method: none, token: '', token_endpoint: '', client_id: '', form_encode: true}\n\
+         public_url: ''\n\
+         listeners: [{protocols: [h1]}]\n\
+         defaults: {require: '', step_up: {acr_values: [], max_age: 0s}, binding: {dpop: off, mtls: off}}\n\
+         dpop: {algorithms: [ES256, ES384, EdDSA, PS256, RS256], window: 60s, nonce: false}\n"
+        ),
+        expected
+    );
+}
