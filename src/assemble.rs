@@ -1,12 +1,12 @@
 //! From a configuration to what runs: the only place that picks implementations.
 
-use crate::cache::{Cached, Store};
+use crate::cache::{Cached, Source, Store};
 use crate::clock::Clock;
 use crate::config::{LogSettings, Settings};
 use crate::deny::Challenge;
 use crate::gate::{Gate, Route};
 use crate::identity::Identity;
-use crate::introspect::{Guarded, Introspector, Rfc7662, ServerSettings, Unusable};
+use crate::introspect::{Guarded, Rfc7662, ServerSettings, Unusable};
 use crate::policy::Policy;
 use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
@@ -117,16 +117,8 @@ impl Parts {
         let guarded = Arc::new(Guarded::new(Rfc7662::new(server.clone())?, server, self.clock.clone(), self.metrics.clone()));
         let fingerprint = server.fingerprint();
         let key = self.digest_key.derive(fingerprint.iter().map(String::as_str));
-        let cached = Cached::new(
-            server.name.clone(),
-            key,
-            server.forward_host,
-            settings.cache,
-            self.store.clone(),
-            guarded.clone() as Arc<dyn Introspector>,
-            self.clock.clone(),
-            &self.metrics,
-        );
+        let source = Source { server: server.name.clone(), key, keyed_by_host: server.forward_host, introspector: guarded.clone() };
+        let cached = Cached::new(source, settings.cache, self.store.clone(), self.clock.clone(), &self.metrics);
         Ok(AuthorizationServer { name: server.name.clone(), cached: Arc::new(cached), guarded })
     }
 

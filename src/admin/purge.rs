@@ -4,7 +4,7 @@ use super::problem;
 use crate::assemble::Process;
 use crate::cache::Purge;
 use crate::token::AccessToken;
-use http::{Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
 use serde::Deserialize;
 use serde_json::json;
@@ -24,52 +24,58 @@ struct Body {
 const LONGEST_BODY: usize = 64 * 1024;
 
 pub async fn purge(process: &Process, session: &mut ServerSession) -> Response<Vec<u8>> {
-    if let Err(refusal) = may_change(process, session) {
-        return refusal;
-    }
-    let body = match read(session).await {
-        Ok(body) => body,
-        Err(refusal) => return refusal,
-    };
-    match selector(process, &body) {
+    match asked(process, session).await {
         Ok(purge) => super::json(StatusCode::OK, &json!({"purged": process.parts.store.purge(&purge)})),
-        Err(detail) => problem(StatusCode::BAD_REQUEST, detail),
+        Err(Refused(status, detail)) => {
+            let mut refusal = problem(status, detail);
+            if status == StatusCode::UNAUTHORIZED {
+                refusal.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"introgate admin\""));
+            }
+            refusal
+        }
     }
+}
+
+struct Refused(StatusCode, &'static str);
+
+async fn asked(process: &Process, session: &mut ServerSession) -> Result<Purge, Refused> {
+    may_change(process, session)?;
+    let body = read(session).await?;
+    selector(process, &body).map_err(|detail| Refused(StatusCode::BAD_REQUEST, detail))
 }
 
 /// With `admin.token`, whoever knows it; without it, only callers on this machine, and no web page
 /// that a browser on this machine happens to show.
-fn may_change(process: &Process, session: &ServerSession) -> Result<(), Response<Vec<u8>>> {
+fn may_change(process: &Process, session: &ServerSession) -> Result<(), Refused> {
     let runtime = process.runtime.load();
     if let Some(token) = &runtime.settings.admin.token {
         let given = session.get_header(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
         let known = given.is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && token.matches(given.trim()));
-        let mut refusal = problem(StatusCode::UNAUTHORIZED, "This needs `Authorization: Bearer` with the token in admin.token.");
-        refusal.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer realm=\"introgate admin\""));
-        return if known { Ok(()) } else { Err(refusal) };
+        let refused = Refused(StatusCode::UNAUTHORIZED, "This needs `Authorization: Bearer` with the token in admin.token.");
+        return if known { Ok(()) } else { Err(refused) };
     }
     let local =
         session.client_addr().is_none_or(|address| address.as_inet().is_none_or(|address| address.ip().to_canonical().is_loopback()));
     if !local {
-        return Err(problem(StatusCode::FORBIDDEN, "From another machine this needs admin.token in the configuration."));
+        return Err(Refused(StatusCode::FORBIDDEN, "From another machine this needs admin.token in the configuration."));
     }
     if session.get_header(header::ORIGIN).is_some() {
-        return Err(problem(StatusCode::FORBIDDEN, "From a web page this needs admin.token in the configuration."));
+        return Err(Refused(StatusCode::FORBIDDEN, "From a web page this needs admin.token in the configuration."));
     }
     Ok(())
 }
 
-async fn read(session: &mut ServerSession) -> Result<Vec<u8>, Response<Vec<u8>>> {
+async fn read(session: &mut ServerSession) -> Result<Vec<u8>, Refused> {
     let mut body = Vec::new();
     loop {
         match session.read_request_body().await {
             Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST_BODY => body.extend_from_slice(&chunk),
             Ok(Some(_)) => {
                 session.set_keepalive(None);
-                return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB."));
+                return Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB."));
             }
             Ok(None) => return Ok(body),
-            Err(_) => return Err(problem(StatusCode::BAD_REQUEST, "The body could not be read.")),
+            Err(_) => return Err(Refused(StatusCode::BAD_REQUEST, "The body could not be read.")),
         }
     }
 }

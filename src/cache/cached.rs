@@ -31,15 +31,22 @@ pub struct Found {
 
 /// One authorization server behind the cache.
 pub struct Cached {
-    server: Arc<str>,
-    key: DigestKey,
-    /// The server also gets the host that the client asked for, and may answer by it.
-    keyed_by_host: bool,
+    source: Source,
     settings: CacheSettings,
     store: Arc<Store>,
-    introspector: Arc<dyn Introspector>,
     clock: Clock,
     counters: Counters,
+}
+
+/// Where answers come from.
+pub struct Source {
+    /// The authorization server's configured name.
+    pub server: Arc<str>,
+    /// Covers everything of the server's settings that can change its answers.
+    pub key: DigestKey,
+    /// The server also gets the host that the client asked for, and may answer by it.
+    pub keyed_by_host: bool,
+    pub introspector: Arc<dyn Introspector>,
 }
 
 struct Counters {
@@ -52,17 +59,7 @@ struct Counters {
 }
 
 impl Cached {
-    /// `key` must cover everything of the server's settings that can change its answers.
-    pub fn new(
-        server: Arc<str>,
-        key: DigestKey,
-        keyed_by_host: bool,
-        settings: CacheSettings,
-        store: Arc<Store>,
-        introspector: Arc<dyn Introspector>,
-        clock: Clock,
-        metrics: &Metrics,
-    ) -> Self {
+    pub fn new(source: Source, settings: CacheSettings, store: Arc<Store>, clock: Clock, metrics: &Metrics) -> Self {
         let requests = |cache, result| metrics.cache_requests.with_label_values(&[cache, result]);
         let counters = Counters {
             hit: requests("active", "hit"),
@@ -70,14 +67,14 @@ impl Cached {
             expired: requests("active", "expired"),
             stale: requests("active", "stale"),
             inactive_hit: requests("inactive", "hit"),
-            coalesced: metrics.introspections_coalesced.with_label_values(&[&server]),
+            coalesced: metrics.introspections_coalesced.with_label_values(&[&source.server]),
         };
-        Self { server, key, keyed_by_host, settings, store, introspector, clock, counters }
+        Self { source, settings, store, clock, counters }
     }
 
     /// The authorization server's configured name.
     pub fn name(&self) -> &str {
-        &self.server
+        &self.source.server
     }
 
     /// What is known about `token`, from an answer no older than `max_age`, or from the server.
@@ -139,14 +136,14 @@ impl Cached {
     /// The digest under which `token` is held, for a purge; `None` where it also depends on the
     /// host that a client asked for.
     pub fn digest_for_purge(&self, token: AccessToken<'_>) -> Option<TokenDigest> {
-        (!self.keyed_by_host).then(|| self.key.digest(token.expose()))
+        (!self.source.keyed_by_host).then(|| self.source.key.digest(token.expose()))
     }
 
     fn digest(&self, token: AccessToken<'_>, forwarded: &Forwarded) -> TokenDigest {
-        if self.keyed_by_host {
-            self.key.derive([forwarded.host.as_str(), forwarded.proto.as_str()]).digest(token.expose())
+        if self.source.keyed_by_host {
+            self.source.key.derive([forwarded.host.as_str(), forwarded.proto.as_str()]).digest(token.expose())
         } else {
-            self.key.digest(token.expose())
+            self.source.key.digest(token.expose())
         }
     }
 
@@ -170,7 +167,7 @@ impl Cached {
         let this = self.clone();
         tokio::spawn(async move {
             let asked = this.store.purges();
-            let outcome = this.introspector.introspect(&inquiry).await;
+            let outcome = this.source.introspector.introspect(&inquiry).await;
             lead.land(this.keep(digest, outcome, asked));
         });
     }
@@ -180,7 +177,7 @@ impl Cached {
         match outcome? {
             Facts::Active(facts) => {
                 let life = Lifetime::of_active(now, facts.expires_at, &self.settings, rand::random());
-                let entry = Arc::new(Entry::new(*facts, self.server.clone(), life));
+                let entry = Arc::new(Entry::new(*facts, self.source.server.clone(), life));
                 self.store.keep_active(digest, entry.clone(), now, asked);
                 Ok(Known::Active(entry))
             }

@@ -8,7 +8,7 @@ mod settings;
 mod store;
 mod ttl;
 
-pub use cached::{Cached, Found, Known};
+pub use cached::{Cached, Found, Known, Source};
 pub use entry::Entry;
 pub use settings::CacheSettings;
 pub use store::{Purge, Store};

@@ -11,10 +11,9 @@ impl<R> Gate<R> {
     /// there; else it is an `OPTIONS` request like any other.
     pub(super) fn route(&self, request: &RequestView<'_>) -> Option<(Arc<Route<R>>, bool)> {
         let find = |method: &Method| self.table.find(request.host, request.path, method).and_then(|found| self.routes.get(found));
-        if let Some(announced) = request.preflight_for() {
-            if let Some(route) = find(&announced).filter(|route| route.preflight_pass) {
-                return Some((route.clone(), true));
-            }
+        let announced = request.preflight_for().and_then(|announced| find(&announced)).filter(|route| route.preflight_pass);
+        if let Some(route) = announced {
+            return Some((route.clone(), true));
         }
         let route = find(request.method)?;
         let passes = route.preflight_pass && request.preflight_for().is_some();
