@@ -13,6 +13,7 @@ mod introspection;
 mod main_job;
 mod operations;
 mod policy;
+mod readme;
 mod refusals;
 mod routing;
 mod support;
