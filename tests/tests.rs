@@ -15,6 +15,7 @@ mod operations;
 mod policy;
 mod readme;
 mod refusals;
+mod regression;
 mod routing;
 mod support;
 mod tokens;

@@ -21,7 +21,12 @@ pub struct Answer {
 }
 
 impl HttpClient {
-    pub fn new(settings: &ServerSettings) -> Result<Self, Error> {
+    /// The error is in words, for the operator.
+    pub fn new(settings: &ServerSettings) -> Result<Self, String> {
+        Self::build(settings).map_err(|error| explained(&error))
+    }
+
+    fn build(settings: &ServerSettings) -> Result<Self, Error> {
         let builder = || {
             let mut builder = Client::builder()
                 .user_agent(concat!("introgate/", env!("CARGO_PKG_VERSION")))
@@ -32,6 +37,10 @@ impl HttpClient {
                 .tcp_nodelay(true);
             if let Some((_, pem)) = &settings.extra_roots {
                 builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
+            }
+            if settings.endpoints.iter().all(|endpoint| endpoint.scheme() == "http") {
+                // nothing is verified, so that no trust roots need to be installed
+                builder = builder.tls_certs_only([]);
             }
             Ok::<_, Error>(builder)
         };
@@ -90,7 +99,7 @@ fn was_closed(error: &Error) -> bool {
 /// What reqwest says, without the URL (its query could hold a token) and with all causes.
 fn failure(error: Error) -> Failure {
     let error = error.without_url();
-    let text = causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let text = explained(&error);
     if error.is_connect() {
         let kind = if error.is_timeout() { FailureKind::Timeout } else { FailureKind::Unavailable };
         return Failure { transient: true, ..Failure::new(kind, format!("cannot connect: {text}")) };
@@ -103,6 +112,10 @@ fn failure(error: Error) -> Failure {
     }
     let closed = was_closed(&error);
     Failure { transient: closed, ..Failure::new(FailureKind::Unavailable, format!("the call broke off: {text}")) }
+}
+
+fn explained(error: &Error) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn causes<'e>(error: &'e Error) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {

@@ -23,14 +23,14 @@ pub enum Unusable {
         "authorization server `{0}`: the credentials do not fit into a header; look for line breaks or other control characters in them"
     )]
     Credentials(String),
-    #[error("authorization server `{name}`: {source}")]
-    Client { name: String, source: reqwest::Error },
+    #[error("authorization server `{name}`: no HTTPS client can be made: {why}; are CA certificates installed, and is tls.ca a PEM file?")]
+    Client { name: String, why: String },
 }
 
 impl Rfc7662 {
     pub fn new(settings: ServerSettings) -> Result<Self, Unusable> {
         let name = || settings.name.to_string();
-        let client = HttpClient::new(&settings).map_err(|source| Unusable::Client { name: name(), source })?;
+        let client = HttpClient::new(&settings).map_err(|why| Unusable::Client { name: name(), why })?;
         let mut headers: HeaderMap = settings.headers.iter().cloned().collect();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(credentials) = settings.client_auth.header() {
