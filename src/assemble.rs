@@ -4,10 +4,10 @@ use crate::cache::{Cached, Source, Store};
 use crate::clock::Clock;
 use crate::config::{LogSettings, Settings};
 use crate::deny::Challenge;
-use crate::gate::{Gate, Route};
+use crate::gate::{Asked, Gate, Route, Servers};
 use crate::identity::Identity;
-use crate::introspect::{Guarded, Rfc7662, ServerSettings, Unusable};
-use crate::policy::Policy;
+use crate::introspect::{Amazon, Google, Guarded, Introspector, Kind, Rfc7662, ServerSettings, Unusable};
+use crate::policy::{Policy, ServerDemands};
 use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
 use crate::telemetry::{AccessLogger, Metrics};
@@ -62,7 +62,7 @@ pub struct Runtime {
 pub struct AuthorizationServer {
     pub name: Arc<str>,
     pub cached: Arc<Cached>,
-    pub guarded: Arc<Guarded<Rfc7662>>,
+    pub guarded: Arc<Guarded<Box<dyn Introspector>>>,
 }
 
 /// A checked configuration that cannot be made to run.
@@ -114,12 +114,21 @@ impl Parts {
 
     /// Cache around guards around the kind of server.
     fn server(&self, server: &ServerSettings, settings: &Settings) -> Result<AuthorizationServer, AssembleError> {
-        let guarded = Arc::new(Guarded::new(Rfc7662::new(server.clone())?, server, self.clock.clone(), self.metrics.clone()));
+        let guarded = Arc::new(Guarded::new(self.introspector(server)?, server, self.clock.clone(), self.metrics.clone()));
         let fingerprint = server.fingerprint();
-        let key = self.digest_key.derive(fingerprint.iter().map(String::as_str));
+        let key = self.digest_key.derive(std::iter::once(&*server.name).chain(fingerprint.texts()));
         let source = Source { server: server.name.clone(), key, keyed_by_host: server.forward_host, introspector: guarded.clone() };
         let cached = Cached::new(source, settings.cache, self.store.clone(), self.clock.clone(), &self.metrics);
         Ok(AuthorizationServer { name: server.name.clone(), cached: Arc::new(cached), guarded })
+    }
+
+    fn introspector(&self, server: &ServerSettings) -> Result<Box<dyn Introspector>, Unusable> {
+        let clock = self.clock.clone();
+        Ok(match &server.kind {
+            Kind::Rfc7662 => Box::new(Rfc7662::new(server.clone())?),
+            Kind::Google { endpoint, .. } => Box::new(Google::new(server, endpoint.clone(), clock)?),
+            Kind::Amazon { endpoint, .. } => Box::new(Amazon::new(server, endpoint.clone(), clock)?),
+        })
     }
 
     fn route(
@@ -130,19 +139,17 @@ impl Parts {
         upstreams: &HashMap<Arc<str>, Arc<Upstream>>,
     ) -> Result<Arc<Route<Destination>>, AssembleError> {
         let missing = |what, name: &str| AssembleError::Missing { route: route.name.to_string(), what, name: name.to_owned() };
-        let server = match &route.authorization_server {
-            Some(name) => Some(servers.get(name).ok_or_else(|| missing("authorization server", name))?),
-            None => None,
-        };
-        let asked = settings.servers.iter().find(|server| Some(&server.name) == route.authorization_server.as_ref());
-        let issuer = asked.and_then(|server| server.issuer.clone());
-        let require_issuer = asked.is_some_and(|server| server.require_issuer);
-        let policy = Policy::new(route.auth, route.policy.clone(), issuer, require_issuer);
+        let asked = route.authorization_servers.iter().map(|name| {
+            let settings = settings.servers.iter().find(|server| server.name == *name);
+            let (server, settings) = servers.get(name).zip(settings).ok_or_else(|| missing("authorization server", name))?;
+            Ok(Asked { cached: server.cached.clone(), tokens: settings.tokens.clone(), demands: demands(settings) })
+        });
+        let policy = Policy::new(route.auth, route.policy.clone());
         Ok(Arc::new(Route {
             name: route.name.clone(),
             challenge: Challenge::new(&settings.realm, policy.wanted_scopes()),
             policy,
-            server: server.map(|server| server.cached.clone()),
+            servers: Servers::new(asked.collect::<Result<_, AssembleError>>()?),
             max_age: route.max_age,
             preflight_pass: route.preflight_pass,
             leads_to: Destination {
@@ -166,6 +173,15 @@ impl Process {
             ready: AtomicBool::new(false),
         }
     }
+}
+
+/// What is demanded of a server's answers wherever it is asked.
+fn demands(server: &ServerSettings) -> ServerDemands {
+    let audience = match &server.kind {
+        Kind::Google { audience, .. } | Kind::Amazon { audience, .. } => audience.clone(),
+        Kind::Rfc7662 => Vec::new(),
+    };
+    ServerDemands { issuer: server.issuer.clone(), require_issuer: server.require_issuer, audience, client_id: None }
 }
 
 fn reach(route: &RouteSettings) -> Reach {

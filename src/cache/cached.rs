@@ -73,7 +73,7 @@ impl Cached {
     }
 
     /// The authorization server's configured name.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Arc<str> {
         &self.source.server
     }
 

@@ -37,6 +37,11 @@ impl Failure {
         Self { kind, retry_after: None, transient: false, detail: detail.into() }
     }
 
+    /// The same, with the endpoint where it happened.
+    pub fn at(self, endpoint: &str) -> Self {
+        Self { detail: format!("{endpoint}: {}", self.detail).into(), ..self }
+    }
+
     /// Whether another try at once may end better. A time-out has cost its time already, and the
     /// rest would be the same again.
     pub fn may_pass(&self) -> bool {

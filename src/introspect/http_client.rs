@@ -1,6 +1,6 @@
 //! The one way out to authorization servers: keep-alive, no redirects, bounded bodies.
 
-use super::{Failure, FailureKind, ServerSettings};
+use super::{Failure, FailureKind, ServerSettings, Unusable};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Error, RequestBuilder, Response};
@@ -21,9 +21,8 @@ pub struct Answer {
 }
 
 impl HttpClient {
-    /// The error is in words, for the operator.
-    pub fn new(settings: &ServerSettings) -> Result<Self, String> {
-        Self::build(settings).map_err(|error| explained(&error))
+    pub fn new(settings: &ServerSettings) -> Result<Self, Unusable> {
+        Self::build(settings).map_err(|error| Unusable::Client { name: settings.name.to_string(), why: explained(&error) })
     }
 
     fn build(settings: &ServerSettings) -> Result<Self, Error> {

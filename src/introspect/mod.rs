@@ -1,26 +1,35 @@
 //! The part that turns a token into facts: one file for each kind of authorization server, and
 //! what stands around every one of them (time-out, retry, circuit breaker, concurrency limit).
 
+mod amazon;
 mod answer;
 mod breaker;
 mod client_auth;
 mod failure;
+mod google;
 mod guarded;
 mod http_client;
 mod rfc7662;
+mod selector;
 mod settings;
+mod status;
+mod tokeninfo;
 
+pub use amazon::Amazon;
 pub use answer::{BadAnswer, read_answer};
 pub use breaker::{Breaker, CircuitState};
 pub use failure::{Failure, FailureKind};
+pub use google::Google;
 pub use guarded::{Guarded, LastError};
-pub use rfc7662::{Rfc7662, Unusable};
-pub use settings::{BreakerSettings, ClientAuth, ServerSettings};
+pub use rfc7662::Rfc7662;
+pub use selector::TokenSelector;
+pub use settings::{BreakerSettings, ClientAuth, Fingerprint, Kind, ServerSettings};
 
 use crate::request::Forwarded;
 use crate::secret::Secret;
 use crate::token::Facts;
 use async_trait::async_trait;
+use thiserror::Error;
 
 /// What is asked: a token, and where the server wants to know, the client's own request.
 #[derive(Clone, Debug)]
@@ -34,4 +43,23 @@ pub struct Inquiry {
 pub trait Introspector: Send + Sync {
     /// Facts, or a failure of the server: an inactive token is no failure.
     async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure>;
+}
+
+/// Of a kind that is known only at run time.
+#[async_trait]
+impl Introspector for Box<dyn Introspector> {
+    async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
+        (**self).introspect(inquiry).await
+    }
+}
+
+/// Settings that look right and cannot be used.
+#[derive(Debug, Error)]
+pub enum Unusable {
+    #[error(
+        "authorization server `{0}`: the credentials do not fit into a header; look for line breaks or other control characters in them"
+    )]
+    Credentials(String),
+    #[error("authorization server `{name}`: no HTTPS client can be made: {why}; are CA certificates installed, and is tls.ca a PEM file?")]
+    Client { name: String, why: String },
 }

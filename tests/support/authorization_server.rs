@@ -115,7 +115,12 @@ impl AuthorizationServer {
 
     /// The introspection endpoint.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/introspect", self.port)
+        format!("{}/introspect", self.origin())
+    }
+
+    /// The same without a path.
+    pub fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// 200 with this JSON for this token, from now on.

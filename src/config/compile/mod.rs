@@ -8,6 +8,7 @@ mod demands;
 mod files;
 mod headers;
 mod identity;
+mod kinds;
 mod listeners;
 mod names;
 mod proxies;

@@ -4,10 +4,10 @@ use super::Context;
 use super::cache::count;
 use super::client_auth::client_auth;
 use super::headers::is_of_the_connection;
-use super::url::is_loopback;
+use super::kinds;
 use crate::config::path::{Key, KeyPath};
 use crate::config::raw::{Server, ServerKind};
-use crate::introspect::{BreakerSettings, ServerSettings};
+use crate::introspect::{BreakerSettings, ClientAuth, ServerSettings, TokenSelector};
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
@@ -19,19 +19,17 @@ pub fn servers(cx: Context) -> Option<Vec<ServerSettings>> {
 
 fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<ServerSettings> {
     let named = cx.check_name(path, name);
-    if raw.kind != ServerKind::Rfc7662 || cx.report.is_broken(&path.key("type")) {
+    if cx.report.is_broken(&path.key("type")) {
         return None;
     }
+    kinds::foreign_keys(cx, path, raw.kind);
     let issuer = issuer(cx, path, raw);
-    let endpoints = endpoints(cx, path, raw);
-    let client_auth = client_auth(cx, &path.key("client_auth"), &raw.client_auth);
-    let hint = &raw.token_type_hint;
-    if !matches!(&**hint, "" | "access_token" | "refresh_token") {
-        let message = "is not a registered hint (RFC 7009 §2.1); servers may take a token for inactive because of it; write `access_token`";
-        cx.report.warning(&path.key("token_type_hint"), message);
-    }
-    let parameters = parameters(cx, &path.key("parameters"), raw);
-    let headers = headers(cx, &path.key("headers"), raw);
+    let kind = kinds::kind(cx, path, raw);
+    let asked = match raw.kind {
+        ServerKind::Rfc7662 => introspection(cx, path, raw),
+        _ => Some(Introspection::default()),
+    };
+    let tokens = tokens(cx, &path.key("tokens"), raw);
     let timeout = cx.positive(&path.key("timeout"), raw.timeout);
     let connect_timeout = cx.positive(&path.key("connect_timeout"), raw.connect_timeout);
     if let (Some(timeout), Some(connect)) = (timeout, connect_timeout)
@@ -44,13 +42,16 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
     }
     let open_for = cx.positive(&path.key("circuit_breaker").key("open_for"), raw.circuit_breaker.open_for);
     let extra_roots = cx.roots(&path.key("tls").key("ca"), &raw.tls.ca);
+    let Introspection { endpoints, client_auth, token_type_hint, parameters, headers } = asked?;
     Some(ServerSettings {
         name: named.then(|| name.into())?,
+        kind: kind?,
+        tokens,
         issuer,
         require_issuer: raw.require_issuer,
-        endpoints: endpoints?,
-        client_auth: client_auth?,
-        token_type_hint: (!hint.is_empty()).then(|| hint.clone()),
+        endpoints,
+        client_auth,
+        token_type_hint,
         parameters,
         headers,
         forward_host: raw.forward_host,
@@ -62,6 +63,52 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
         circuit_breaker: BreakerSettings { failures: raw.circuit_breaker.failures, open_for: open_for? },
         extra_roots,
     })
+}
+
+/// What only `rfc7662` has.
+struct Introspection {
+    endpoints: Vec<Url>,
+    client_auth: ClientAuth,
+    token_type_hint: Option<String>,
+    parameters: Vec<(String, String)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Default for Introspection {
+    fn default() -> Self {
+        Self { endpoints: Vec::new(), client_auth: ClientAuth::None, token_type_hint: None, parameters: Vec::new(), headers: Vec::new() }
+    }
+}
+
+fn introspection(cx: Context, path: &KeyPath, raw: &Server) -> Option<Introspection> {
+    let endpoints = endpoints(cx, path, raw);
+    let client_auth = client_auth(cx, &path.key("client_auth"), &raw.client_auth);
+    let hint = &raw.token_type_hint;
+    if !matches!(&**hint, "" | "access_token" | "refresh_token") {
+        let message = "is not a registered hint (RFC 7009 §2.1); servers may take a token for inactive because of it; write `access_token`";
+        cx.report.warning(&path.key("token_type_hint"), message);
+    }
+    let parameters = parameters(cx, &path.key("parameters"), raw);
+    let headers = headers(cx, &path.key("headers"), raw);
+    Some(Introspection {
+        endpoints: endpoints?,
+        client_auth: client_auth?,
+        token_type_hint: (!hint.is_empty()).then(|| hint.clone()),
+        parameters,
+        headers,
+    })
+}
+
+fn tokens(cx: Context, path: &KeyPath, raw: &Server) -> TokenSelector {
+    let (prefix, issuer) = (&raw.tokens.prefix, &raw.tokens.jwt_issuer);
+    if !prefix.bytes().all(|b| matches!(b, 0x21..=0x7e) && !matches!(b, b'"' | b',' | b';' | b'\\')) {
+        cx.report.error(&path.key("prefix"), "has characters that no token has, and can never match");
+    }
+    if issuer.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        cx.report.error(&path.key("jwt_issuer"), "must have no white space: no `iss` would ever match");
+    }
+    let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+    TokenSelector { prefix: some(prefix), jwt_issuer: some(issuer) }
 }
 
 fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<String> {
@@ -109,10 +156,7 @@ fn endpoints(cx: Context, server: &KeyPath, raw: &Server) -> Option<Vec<Url>> {
     let mut endpoints: Vec<Url> = Vec::new();
     for (i, text) in written.as_slice().iter().enumerate() {
         let path = if written.is_list() { path.item(i) } else { path.clone() };
-        let Some(url) = cx.url(&path, text) else { continue };
-        if url.scheme() == "http" && !is_loopback(&url) {
-            cx.report.warning(&path, "is plain http: tokens and the gateway's own credentials cross the network unprotected; use https");
-        }
+        let Some(url) = cx.asked_url(&path, text) else { continue };
         if endpoints.contains(&url) {
             cx.report.error(&path, "stands twice; remove one of the two");
         }

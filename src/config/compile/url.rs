@@ -19,6 +19,15 @@ impl Context<'_> {
         }
     }
 
+    /// The URL of an authorization server, with a warning where tokens would be seen on the way.
+    pub fn asked_url(self, path: &KeyPath, text: &str) -> Option<Url> {
+        let url = self.url(path, text)?;
+        if url.scheme() == "http" && !is_loopback(&url) {
+            self.report.warning(path, "is plain http: tokens and the gateway's own credentials cross the network unprotected; use https");
+        }
+        Some(url)
+    }
+
     /// The URL of an upstream's server: no path, no query.
     pub fn endpoint(self, path: &KeyPath, text: &str) -> Option<Endpoint> {
         match endpoint(text) {
@@ -37,7 +46,7 @@ pub fn is_url(text: &str) -> bool {
 }
 
 /// Whether the host is this very machine.
-pub fn is_loopback(url: &Url) -> bool {
+fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
             let name = name.strip_suffix('.').unwrap_or(name);
