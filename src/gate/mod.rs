@@ -3,7 +3,6 @@
 mod preflight;
 
 use crate::cache::{Cached, Entry, Found, Known};
-use crate::clock::Clock;
 use crate::deny::{Challenge, Denial, Reason};
 use crate::extract::{self, TokenSettings};
 use crate::policy::{Permit, Policy};
@@ -20,7 +19,6 @@ pub struct Gate<R> {
     /// In the order of the table.
     pub routes: Vec<Arc<Route<R>>>,
     pub token: TokenSettings,
-    pub clock: Clock,
 }
 
 pub struct Route<R> {
@@ -75,13 +73,13 @@ impl<R> Gate<R> {
         let Some(server) = &route.server else {
             return Err(Denial::because(Reason::AsUnavailable));
         };
-        let Found { outcome, cache, digest, waited } = server.find(token, request.forwarded, route.max_age).await;
+        let Found { outcome, cache, digest, waited, at } = server.find(token, request.forwarded, route.max_age).await;
         *trail = Trail { cache, digest: Some(digest), waited, entry: None };
         match outcome? {
             Known::Inactive => Err(Denial::because(Reason::Inactive)),
             Known::Active(entry) => {
                 let entry = trail.entry.insert(entry);
-                route.policy.evaluate(&entry.facts, self.clock.now())
+                route.policy.evaluate(&entry.facts, at)
             }
         }
     }
