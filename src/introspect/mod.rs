@@ -60,6 +60,6 @@ pub enum Unusable {
         "authorization server `{0}`: the credentials do not fit into a header; look for line breaks or other control characters in them"
     )]
     Credentials(String),
-    #[error("authorization server `{name}`: {source}")]
-    Client { name: String, source: reqwest::Error },
+    #[error("authorization server `{name}`: no HTTPS client can be made: {why}; are CA certificates installed, and is tls.ca a PEM file?")]
+    Client { name: String, why: String },
 }
