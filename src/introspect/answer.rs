@@ -20,6 +20,8 @@ pub enum BadAnswer {
     NotTexts(&'static str),
     #[error("`{0}` is not a text")]
     NotAText(&'static str),
+    #[error("`{0}` is not an object")]
+    NotAnObjectIn(&'static str),
     #[error("the answer has no member `{0}`")]
     Missing(&'static str),
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Its kind. This version supports `rfc7662`, `google` and `amazon`.
+    /// Its kind. This version supports `rfc7662`, `google`, `github` and `amazon`.
     #[serde(rename = "type")]
     pub kind: ServerKind,
     /// Where an answer carries `iss`, it must be this.
@@ -57,19 +57,19 @@ pub struct Server {
     /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
-    /// For `google` and `amazon`: the URL that is asked, unless the usual one.
+    /// For `google`, `amazon` and `github`: the URL that is asked, unless the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// For `github`: the app's client id. Not supported in this version.
+    /// For `github`: the app's client id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// For `github`: the app's client secret. Not supported in this version.
+    /// For `github`: the app's client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretText>,
-    /// For `github`: file with the app's client secret. Not supported in this version.
+    /// For `github`: file with the app's client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_file: Option<String>,
-    /// For `github`: which of its two interfaces is called. Not supported in this version.
+    /// For `github`: which of its two interfaces is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<GithubApi>,
     /// For `jwt`: where the public keys are; found from the issuer unless written. Not supported in this version.
