@@ -48,6 +48,10 @@ impl Translation {
         json::object(body).map(|members| Self { members }).map_err(|_| BadAnswer::NotAnObject)
     }
 
+    pub fn of(members: Map<String, Value>) -> Self {
+        Self { members }
+    }
+
     /// Gives the value of the first of `theirs` that is there the name `ours`. A member that is
     /// named so already keeps its value.
     pub fn name(&mut self, ours: &str, theirs: &[&str]) {

@@ -36,7 +36,6 @@ fn what_is_not_supported_is_refused_by_name() {
         (server("response: jwt"), "response"),
         (kind("type: jwt, issuer: \"https://as.example.com\", audience: [x]"), "type"),
         (kind("type: soap, endpoint: \"https://as.example.com\", action: x, body: y"), "type"),
-        (kind("type: custom, request: { method: GET, url: \"https://as.example.com\" }"), "type"),
         (kind("issuer: \"https://as.example.com\""), "second"),
     ];
     for (yaml, key) in cases {

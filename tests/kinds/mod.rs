@@ -2,6 +2,7 @@
 //! every way in which an answer can be none.
 
 mod amazon;
+mod custom;
 mod github;
 mod google;
 mod several;

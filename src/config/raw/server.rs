@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Its kind. This version supports `rfc7662`, `google`, `github` and `amazon`.
+    /// Its kind. This version supports `rfc7662`, `google`, `github`, `amazon` and `custom`.
     #[serde(rename = "type")]
     pub kind: ServerKind,
     /// Where an answer carries `iss`, it must be this.
@@ -105,16 +105,17 @@ pub struct Server {
     /// For `soap`: prefixes of XML namespaces. Not supported in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<BTreeMap<String, String>>,
-    /// For `soap` (XPath) and `custom` (JSON pointers): where the answer says what. Not supported in this version.
+    /// For `custom` (JSON pointers): where the answer says what. `active`, the members of RFC 7662, `expires_in`, or a
+    /// name of your own. Only `true`, 1 and the text `true` are true; without `active` any 200 is active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<BTreeMap<String, String>>,
     /// For `soap`: fault codes that mean an inactive token. Not supported in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault_inactive: Option<Vec<String>>,
-    /// For `custom`: the request. Not supported in this version.
+    /// For `custom`: how the server is asked. `{token}` is replaced in URL, headers and body, encoded for where it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<CustomRequest>,
-    /// For `custom`: statuses that mean an inactive token. Not supported in this version.
+    /// For `custom`: statuses that mean an inactive token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inactive_status: Option<Vec<u16>>,
 }
