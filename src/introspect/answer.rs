@@ -20,6 +20,14 @@ pub enum BadAnswer {
     NotTexts(&'static str),
     #[error("`{0}` is not a text")]
     NotAText(&'static str),
+    #[error("the answer is not JSON without duplicate members")]
+    NotJson,
+    #[error("there is nothing where `answer.{0}` points")]
+    NothingAt(&'static str),
+    #[error("what `answer.{0}` points at is neither true nor false")]
+    NotATruth(&'static str),
+    #[error("`{0}` is not an object")]
+    NotAnObjectIn(&'static str),
     #[error("the answer has no member `{0}`")]
     Missing(&'static str),
 }

@@ -2,6 +2,8 @@
 //! every way in which an answer can be none.
 
 mod amazon;
+mod custom;
+mod github;
 mod google;
 mod several;
 

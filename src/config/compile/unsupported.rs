@@ -112,7 +112,7 @@ fn entries() -> Vec<Entry> {
     add(
         "authorization_servers.*.",
         &[
-            ("type", but(json!(["rfc7662", "google", "amazon"]))),
+            ("type", but(json!(["rfc7662", "google", "github", "amazon", "custom"]))),
             ("response", but(json!(["json"]))),
             ("tls.server_name", empty()),
             ("client_auth.method", but(json!(["none", "bearer", "client_secret_basic", "client_secret_post"]))),
@@ -142,11 +142,7 @@ fn entries() -> Vec<Entry> {
 }
 
 /// Keys of kinds of server that are not supported.
-const OTHER_KINDS: [&str; 19] = [
-    "client_id",
-    "client_secret",
-    "client_secret_file",
-    "api",
+const OTHER_KINDS: [&str; 12] = [
     "jwks_uri",
     "keys",
     "algorithms",
@@ -158,10 +154,7 @@ const OTHER_KINDS: [&str; 19] = [
     "version",
     "body",
     "namespaces",
-    "answer",
     "fault_inactive",
-    "request",
-    "inactive_status",
 ];
 
 fn empty() -> Except {

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Its kind. This version supports `rfc7662`, `google` and `amazon`.
+    /// Its kind. This version supports `rfc7662`, `google`, `github`, `amazon` and `custom`.
     #[serde(rename = "type")]
     pub kind: ServerKind,
     /// Where an answer carries `iss`, it must be this.
@@ -57,19 +57,19 @@ pub struct Server {
     /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
-    /// For `google` and `amazon`: the URL that is asked, unless the usual one.
+    /// For `google`, `amazon` and `github`: the URL that is asked, unless the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// For `github`: the app's client id. Not supported in this version.
+    /// For `github`: the app's client id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// For `github`: the app's client secret. Not supported in this version.
+    /// For `github`: the app's client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretText>,
-    /// For `github`: file with the app's client secret. Not supported in this version.
+    /// For `github`: file with the app's client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_file: Option<String>,
-    /// For `github`: which of its two interfaces is called. Not supported in this version.
+    /// For `github`: which of its two interfaces is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<GithubApi>,
     /// For `jwt`: where the public keys are; found from the issuer unless written. Not supported in this version.
@@ -105,16 +105,17 @@ pub struct Server {
     /// For `soap`: prefixes of XML namespaces. Not supported in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<BTreeMap<String, String>>,
-    /// For `soap` (XPath) and `custom` (JSON pointers): where the answer says what. Not supported in this version.
+    /// For `custom` (JSON pointers): where the answer says what. `active`, the members of RFC 7662, `expires_in`, or a
+    /// name of your own. Only `true`, 1 and the text `true` are true; without `active` any 200 is active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<BTreeMap<String, String>>,
     /// For `soap`: fault codes that mean an inactive token. Not supported in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault_inactive: Option<Vec<String>>,
-    /// For `custom`: the request. Not supported in this version.
+    /// For `custom`: how the server is asked. `{token}` is replaced in URL, headers and body, encoded for where it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<CustomRequest>,
-    /// For `custom`: statuses that mean an inactive token. Not supported in this version.
+    /// For `custom`: statuses that mean an inactive token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inactive_status: Option<Vec<u16>>,
 }

@@ -1,5 +1,8 @@
 //! What only one kind of authorization server has, and what of it another kind cannot have.
 
+mod answer;
+mod custom;
+mod github;
 mod tokeninfo;
 
 use super::Context;
@@ -13,13 +16,15 @@ pub fn kind(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
         ServerKind::Rfc7662 => Some(Kind::Rfc7662),
         ServerKind::Google => tokeninfo::google(cx, path, raw),
         ServerKind::Amazon => tokeninfo::amazon(cx, path, raw),
+        ServerKind::Github => github::github(cx, path, raw),
+        ServerKind::Custom => custom::custom(cx, path, raw),
         // refused as not supported
-        ServerKind::Github | ServerKind::Jwt | ServerKind::Soap | ServerKind::Custom => None,
+        ServerKind::Jwt | ServerKind::Soap => None,
     }
 }
 
 /// Keys that some kinds have and the others do not; what no kind or every kind has is not here.
-const KEYS: [(&str, &[&str]); 12] = [
+const KEYS: [(&str, &[&str]); 16] = [
     ("introspection_endpoint", &["rfc7662"]),
     ("client_auth", &["rfc7662"]),
     ("token_type_hint", &["rfc7662"]),
@@ -32,6 +37,10 @@ const KEYS: [(&str, &[&str]); 12] = [
     ("client_id", &["github"]),
     ("client_secret", &["github"]),
     ("client_secret_file", &["github"]),
+    ("api", &["github"]),
+    ("answer", &["custom", "soap"]),
+    ("request", &["custom"]),
+    ("inactive_status", &["custom"]),
 ];
 
 /// A key of another kind would look as if it did something.
