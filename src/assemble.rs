@@ -10,7 +10,7 @@ use crate::introspect::{Amazon, Custom, Github, Google, Guarded, Introspector, K
 use crate::policy::{Policy, ServerDemands};
 use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
-use crate::telemetry::{AccessLogger, Metrics};
+use crate::telemetry::{AccessLogger, Metrics, RouteMetrics};
 use crate::token::DigestKey;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
@@ -49,6 +49,7 @@ pub struct Runtime {
     pub log: LogSettings,
     /// For requests without a route.
     pub challenge: Challenge,
+    pub unrouted: RouteMetrics,
     pub servers: Vec<Arc<AuthorizationServer>>,
     pub upstreams: Vec<Arc<Upstream>>,
     pub settings: Settings,
@@ -99,11 +100,12 @@ impl Parts {
         let table = RouteTable::build(&reaches)
             .map_err(|ties| AssembleError::Tie(ties.into_iter().map(|tie| tie.at).collect::<Vec<_>>().join("; ")))?;
         Ok(Runtime {
-            gate: Gate { table, routes, token: settings.token.clone(), clock: self.clock.clone() },
+            gate: Gate { table, routes, token: settings.token.clone() },
             identity: Identity::new(settings.identity.clone()),
             trusted_proxies: settings.trusted_proxies.clone(),
             log: settings.log.clone(),
             challenge: Challenge::new(&settings.realm, []),
+            unrouted: RouteMetrics::of_none(&self.metrics),
             servers: settings.servers.iter().filter_map(|server| servers.get(&server.name).cloned()).collect(),
             upstreams: settings.upstreams.iter().filter_map(|upstream| upstreams.get(&upstream.name).cloned()).collect(),
             loaded_at: self.clock.now().unix_seconds(),
@@ -160,7 +162,7 @@ impl Parts {
                 strip_prefix: route.strip_prefix.clone(),
                 add_prefix: route.add_prefix.clone(),
                 timeout: route.timeout,
-                request_duration: self.metrics.request_duration_of(&route.name),
+                metrics: RouteMetrics::new(&self.metrics, &route.name, &route.upstream),
             },
         }))
     }
