@@ -6,7 +6,7 @@ use crate::config::{LogSettings, Settings};
 use crate::deny::Challenge;
 use crate::gate::{Asked, Gate, Route, Servers};
 use crate::identity::Identity;
-use crate::introspect::{Amazon, Custom, Github, Google, Guarded, Introspector, Kind, Rfc7662, ServerSettings, Unusable};
+use crate::introspect::{Amazon, Custom, Github, Google, Guarded, Introspector, Kind, Rfc7662, ServerSettings, Soap, Unusable};
 use crate::policy::{Policy, ServerDemands};
 use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
@@ -132,6 +132,7 @@ impl Parts {
             Kind::Amazon { endpoint, .. } => Box::new(Amazon::new(server, endpoint.clone(), clock)?),
             Kind::Github(github) => Box::new(Github::new(server, github, clock)?),
             Kind::Custom(custom) => Box::new(Custom::new(server, custom, clock)?),
+            Kind::Soap(soap) => Box::new(Soap::new(server, soap, clock)?),
         })
     }
 
@@ -184,7 +185,7 @@ fn demands(server: &ServerSettings) -> ServerDemands {
     let (audience, client_id) = match &server.kind {
         Kind::Google { audience, .. } | Kind::Amazon { audience, .. } => (audience.clone(), None),
         Kind::Github(github) => (Vec::new(), Some(github.client_id.clone())),
-        Kind::Rfc7662 | Kind::Custom(_) => (Vec::new(), None),
+        Kind::Rfc7662 | Kind::Custom(_) | Kind::Soap(_) => (Vec::new(), None),
     };
     ServerDemands { issuer: server.issuer.clone(), require_issuer: server.require_issuer, audience, client_id }
 }

@@ -15,9 +15,11 @@ mod placed;
 mod rfc7662;
 mod selector;
 mod settings;
+mod soap;
 mod status;
 mod tokeninfo;
 mod xml;
+mod xpath;
 
 pub use amazon::Amazon;
 pub use answer::{BadAnswer, read_answer};
@@ -31,7 +33,9 @@ pub use placed::{Place, Template};
 pub use rfc7662::Rfc7662;
 pub use selector::TokenSelector;
 pub use settings::{BreakerSettings, ClientAuth, Fingerprint, Kind, ServerSettings};
+pub use soap::{Soap, SoapSettings, SoapVersion};
 pub use xml::is_xml;
+pub use xpath::{Expression, Name, Wrong};
 
 use crate::request::Forwarded;
 use crate::secret::Secret;

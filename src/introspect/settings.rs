@@ -1,6 +1,6 @@
 //! What the configuration says about one authorization server.
 
-use super::{CustomSettings, GithubSettings, TokenSelector};
+use super::{CustomSettings, GithubSettings, SoapSettings, TokenSelector};
 use crate::secret::Secret;
 use http::{HeaderName, HeaderValue};
 use std::path::PathBuf;
@@ -55,6 +55,7 @@ pub enum Kind {
     },
     Github(GithubSettings),
     Custom(Box<CustomSettings>),
+    Soap(Box<SoapSettings>),
 }
 
 /// How the gateway authenticates to the introspection endpoint. Exactly one on a call.
@@ -120,6 +121,7 @@ impl ServerSettings {
             Kind::Google { endpoint, .. } => Fingerprint::of("google").with("endpoint", endpoint.as_str()),
             Kind::Amazon { endpoint, .. } => Fingerprint::of("amazon").with("endpoint", endpoint.as_str()),
             Kind::Custom(custom) => custom.fingerprint(),
+            Kind::Soap(soap) => soap.fingerprint(),
             Kind::Github(github) => Fingerprint::of("github")
                 .with("endpoint", github.endpoint.as_str())
                 .with("client_id", &github.client_id)

@@ -35,7 +35,6 @@ fn what_is_not_supported_is_refused_by_name() {
         (auth("method: client_credentials, client_id: x, client_secret: y, token_endpoint: \"https://as.example.com/t\""), "method"),
         (server("response: jwt"), "response"),
         (kind("type: jwt, issuer: \"https://as.example.com\", audience: [x]"), "type"),
-        (kind("type: soap, endpoint: \"https://as.example.com\", action: x, body: y"), "type"),
         (kind("issuer: \"https://as.example.com\""), "second"),
     ];
     for (yaml, key) in cases {

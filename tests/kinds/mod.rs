@@ -6,6 +6,7 @@ mod custom;
 mod github;
 mod google;
 mod several;
+mod soap;
 
 use crate::support::{Behaviour, Request, Setup, active, one_route};
 use serde_json::json;

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Its kind. This version supports `rfc7662`, `google`, `github`, `amazon` and `custom`.
+    /// Its kind. All but `jwt` are supported in this version.
     #[serde(rename = "type")]
     pub kind: ServerKind,
     /// Where an answer carries `iss`, it must be this.
@@ -57,7 +57,7 @@ pub struct Server {
     /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
-    /// For `google`, `amazon` and `github`: the URL that is asked, unless the usual one.
+    /// For `google`, `amazon`, `github` and `soap`: the URL that is asked; only `soap` has no usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// For `github`: the app's client id.
@@ -93,23 +93,24 @@ pub struct Server {
     /// For `jwt`: the server that is asked as well when the signature is good. Not supported in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub then: Option<String>,
-    /// For `soap`: the SOAP action. Not supported in this version.
+    /// For `soap`: `SOAPAction` (1.1), or the action parameter of the content type (1.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// For `soap`: `1.1` or `1.2`. Not supported in this version.
+    /// For `soap`: `1.1` unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<SoapVersion>,
-    /// For `soap`: the envelope's body; `{token}` is replaced. Not supported in this version.
+    /// For `soap`: what stands in the envelope's body; `{token}` is replaced, XML-escaped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// For `soap`: prefixes of XML namespaces. Not supported in this version.
+    /// For `soap`: prefixes of XML namespaces in `answer` and `fault_inactive`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<BTreeMap<String, String>>,
-    /// For `custom` (JSON pointers): where the answer says what. `active`, the members of RFC 7662, `expires_in`, or a
-    /// name of your own. Only `true`, 1 and the text `true` are true; without `active` any 200 is active.
+    /// For `custom` (JSON pointers) and `soap` (XPath): where the answer says what. `active`, the members of RFC 7662,
+    /// `expires_in`, or a name of your own. Only `true`, 1 and the text `true` are true; without `active` any 200 of a
+    /// `custom` server is active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<BTreeMap<String, String>>,
-    /// For `soap`: fault codes that mean an inactive token. Not supported in this version.
+    /// For `soap`: fault codes that mean an inactive token; any other fault is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault_inactive: Option<Vec<String>>,
     /// For `custom`: how the server is asked. `{token}` is replaced in URL, headers and body, encoded for where it stands.

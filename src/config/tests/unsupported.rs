@@ -76,7 +76,7 @@ fn of_servers() {
 #[test]
 fn other_kinds_of_server() {
     let expected: &[&str] = &[
-        "2:13: error: authorization_servers.a.type: `jwt` is not supported in this version; write `rfc7662`, `google`, `github`, `amazon` or `custom`, or remove the key",
+        "2:13: error: authorization_servers.a.type: `jwt` is not supported in this version; write `rfc7662`, `google`, `github`, `amazon`, `soap` or `custom`, or remove the key",
         "2:18: error: authorization_servers.a.keys: is not supported in this version; remove it",
     ];
     assert_eq!(

@@ -3,6 +3,7 @@
 mod answer;
 mod custom;
 mod github;
+mod soap;
 mod tokeninfo;
 
 use super::Context;
@@ -18,13 +19,14 @@ pub fn kind(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
         ServerKind::Amazon => tokeninfo::amazon(cx, path, raw),
         ServerKind::Github => github::github(cx, path, raw),
         ServerKind::Custom => custom::custom(cx, path, raw),
+        ServerKind::Soap => soap::soap(cx, path, raw),
         // refused as not supported
-        ServerKind::Jwt | ServerKind::Soap => None,
+        ServerKind::Jwt => None,
     }
 }
 
 /// Keys that some kinds have and the others do not; what no kind or every kind has is not here.
-const KEYS: [(&str, &[&str]); 16] = [
+const KEYS: [(&str, &[&str]); 21] = [
     ("introspection_endpoint", &["rfc7662"]),
     ("client_auth", &["rfc7662"]),
     ("token_type_hint", &["rfc7662"]),
@@ -41,6 +43,11 @@ const KEYS: [(&str, &[&str]); 16] = [
     ("answer", &["custom", "soap"]),
     ("request", &["custom"]),
     ("inactive_status", &["custom"]),
+    ("action", &["soap"]),
+    ("version", &["soap"]),
+    ("body", &["soap"]),
+    ("namespaces", &["soap"]),
+    ("fault_inactive", &["soap"]),
 ];
 
 /// A key of another kind would look as if it did something.
