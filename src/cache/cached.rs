@@ -7,7 +7,7 @@ use crate::clock::{Clock, Now, micros};
 use crate::introspect::{Failure, Inquiry, Introspector};
 use crate::request::Forwarded;
 use crate::telemetry::{Cache, Metrics};
-use crate::token::{AccessToken, DigestKey, Facts, TokenDigest};
+use crate::token::{AccessToken, DigestKey, Facts, Refused, TokenDigest};
 use prometheus::IntCounter;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use std::time::Duration;
 pub enum Known {
     Active(Arc<Entry>),
     Inactive,
+    Refused(Refused),
 }
 
 /// The outcome for one request, and how it came about.
@@ -93,11 +94,13 @@ impl Cached {
                 return found(Ok(Known::Active(entry)), Cache::Hit, None);
             }
             Some(_) => self.counters.expired.inc(),
-            None if self.store.is_inactive(&digest, now) => {
-                self.counters.inactive_hit.inc();
-                return found(Ok(Known::Inactive), Cache::Inactive, None);
-            }
-            None => self.counters.miss.inc(),
+            None => match self.store.inactive(&digest, now) {
+                Some(refused) => {
+                    self.counters.inactive_hit.inc();
+                    return found(Ok(refused.map_or(Known::Inactive, Known::Refused)), Cache::Inactive, None);
+                }
+                None => self.counters.miss.inc(),
+            },
         }
 
         let (outcome, cache) = self.ask(digest, token, forwarded).await;
@@ -182,10 +185,21 @@ impl Cached {
                 Ok(Known::Active(entry))
             }
             Facts::Inactive => {
-                self.store.keep_inactive(digest, now.mono.saturating_add(micros(self.settings.inactive_ttl)), now);
+                self.keep_inactive(digest, None, now);
                 Ok(Known::Inactive)
             }
+            Facts::Refused(refused) => {
+                self.keep_inactive(digest, Some(refused), now);
+                Ok(Known::Refused(refused))
+            }
         }
+    }
+
+    /// What may heal by itself is not kept, but ends an active answer all the same.
+    fn keep_inactive(&self, digest: TokenDigest, refused: Option<Refused>, now: Now) {
+        let lasting = refused.is_none_or(Refused::is_lasting);
+        let until = if lasting { now.mono.saturating_add(micros(self.settings.inactive_ttl)) } else { 0 };
+        self.store.keep_inactive(digest, refused, until, now);
     }
 }
 

@@ -79,6 +79,7 @@ impl<R> Gate<R> {
         *trail = Trail { cache, digest: Some(digest), waited, entry: None };
         match outcome? {
             Known::Inactive => Err(Denial::because(Reason::Inactive)),
+            Known::Refused(refused) => Err(Denial::because(refused.into())),
             Known::Active(entry) => {
                 let entry = trail.entry.insert(entry);
                 route.policy.evaluate(&entry.facts, self.clock.now())

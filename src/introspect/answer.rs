@@ -44,6 +44,7 @@ fn active(members: &Map<String, Value>) -> Result<ActiveFacts, BadAnswer> {
         expires_at: time(members, "exp")?,
         not_before: time(members, "nbf")?,
         issued_at: time(members, "iat")?,
+        leeway: 0,
         refresh_token: is_refresh_token(members),
         confirmation: confirmation(members.get("cnf")),
         claims: Claims::new(members),
@@ -123,7 +124,7 @@ mod tests {
     fn read(body: &str) -> Result<Option<ActiveFacts>, BadAnswer> {
         read_answer(body.as_bytes()).map(|facts| match facts {
             Facts::Active(facts) => Some(*facts),
-            Facts::Inactive => None,
+            Facts::Inactive | Facts::Refused(_) => None,
         })
     }
 
