@@ -6,7 +6,8 @@ use crate::config::{LogSettings, Settings};
 use crate::deny::Challenge;
 use crate::gate::{Gate, Route};
 use crate::identity::Identity;
-use crate::introspect::{Guarded, Rfc7662, ServerSettings, Unusable};
+use crate::introspect::jwt::Then;
+use crate::introspect::{Fingerprint, Guarded, Introspector, Jwt, Kind, Rfc7662, ServerSettings, Unusable};
 use crate::policy::Policy;
 use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
@@ -62,7 +63,7 @@ pub struct Runtime {
 pub struct AuthorizationServer {
     pub name: Arc<str>,
     pub cached: Arc<Cached>,
-    pub guarded: Arc<Guarded<Rfc7662>>,
+    pub guarded: Arc<Guarded<Box<dyn Introspector>>>,
 }
 
 /// A checked configuration that cannot be made to run.
@@ -89,8 +90,10 @@ impl Parts {
     /// authorization server's settings are the same.
     pub fn assemble(&self, settings: Settings, shown: serde_json::Value) -> Result<Runtime, AssembleError> {
         let mut servers = HashMap::new();
-        for server in &settings.servers {
-            servers.insert(server.name.clone(), Arc::new(self.server(server, &settings)?));
+        // those that are asked by others come first
+        let (last, first): (Vec<_>, Vec<_>) = settings.servers.iter().partition(|server| server.then().is_some());
+        for server in first.into_iter().chain(last) {
+            servers.insert(server.name.clone(), Arc::new(self.server(server, &settings, &servers)?));
         }
         let upstreams: HashMap<_, _> =
             settings.upstreams.iter().map(|upstream| (upstream.name.clone(), Arc::new(Upstream::new(upstream.clone())))).collect();
@@ -112,14 +115,45 @@ impl Parts {
         })
     }
 
-    /// Cache around guards around the kind of server.
-    fn server(&self, server: &ServerSettings, settings: &Settings) -> Result<AuthorizationServer, AssembleError> {
-        let guarded = Arc::new(Guarded::new(Rfc7662::new(server.clone())?, server, self.clock.clone(), self.metrics.clone()));
-        let fingerprint = server.fingerprint();
-        let key = self.digest_key.derive(fingerprint.iter().map(String::as_str));
-        let source = Source { server: server.name.clone(), key, keyed_by_host: server.forward_host, introspector: guarded.clone() };
+    /// Cache around guards around the kind of server. `servers` are those made so far.
+    fn server(
+        &self,
+        server: &ServerSettings,
+        settings: &Settings,
+        servers: &HashMap<Arc<str>, Arc<AuthorizationServer>>,
+    ) -> Result<AuthorizationServer, AssembleError> {
+        let then = server.then().and_then(|name| {
+            let asked = settings.servers.iter().find(|server| server.name == *name);
+            servers.get(name).zip(asked)
+        });
+        let guarded = Arc::new(Guarded::new(self.introspector(server, then)?, server, self.clock.clone(), self.metrics.clone()));
+        let fingerprints = [Some(server.fingerprint()), then.map(|(_, asked)| asked.fingerprint())];
+        let texts = fingerprints.iter().flatten().flat_map(Fingerprint::texts);
+        let key = self.digest_key.derive(std::iter::once(&*server.name).chain(texts));
+        let keyed_by_host = server.forward_host || then.is_some_and(|(_, asked)| asked.forward_host);
+        let source = Source { server: server.name.clone(), key, keyed_by_host, introspector: guarded.clone() };
         let cached = Cached::new(source, settings.cache, self.store.clone(), self.clock.clone(), &self.metrics);
         Ok(AuthorizationServer { name: server.name.clone(), cached: Arc::new(cached), guarded })
+    }
+
+    /// `then`: the server that is asked as well, and its settings.
+    fn introspector(
+        &self,
+        server: &ServerSettings,
+        then: Option<(&Arc<AuthorizationServer>, &ServerSettings)>,
+    ) -> Result<Box<dyn Introspector>, Unusable> {
+        let clock = self.clock.clone();
+        Ok(match &server.kind {
+            Kind::Rfc7662 => Box::new(Rfc7662::new(server.clone(), clock, &self.metrics)?),
+            Kind::Jwt(jwt) => {
+                let then = then.map(|(made, asked)| Then {
+                    server: made.guarded.clone(),
+                    issuer: asked.issuer.clone(),
+                    require_issuer: asked.require_issuer,
+                });
+                Box::new(Jwt::new(server, jwt, then, clock, &self.metrics)?)
+            }
+        })
     }
 
     fn route(

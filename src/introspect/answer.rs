@@ -20,20 +20,27 @@ pub enum BadAnswer {
     NotTexts(&'static str),
     #[error("`{0}` is not a text")]
     NotAText(&'static str),
+    #[error("the answer has no member `{0}`")]
+    Missing(&'static str),
 }
 
 /// Reads the body of a 200 answer.
 pub fn read_answer(body: &[u8]) -> Result<Facts, BadAnswer> {
     let members = json::object(body).map_err(|_| BadAnswer::NotAnObject)?;
     match members.get("active") {
-        Some(Value::Bool(true)) => active(&members).map(|facts| Facts::Active(Box::new(facts))),
+        Some(Value::Bool(true)) => active(&members),
         Some(Value::Bool(false)) => Ok(Facts::Inactive),
         Some(_) => Err(BadAnswer::ActiveNotBoolean),
         None => Err(BadAnswer::NoActive),
     }
 }
 
-fn active(members: &Map<String, Value>) -> Result<ActiveFacts, BadAnswer> {
+/// Reads the members of an answer that is known to call the token active.
+pub(super) fn active(members: &Map<String, Value>) -> Result<Facts, BadAnswer> {
+    active_facts(members).map(|facts| Facts::Active(Box::new(facts)))
+}
+
+pub(super) fn active_facts(members: &Map<String, Value>) -> Result<ActiveFacts, BadAnswer> {
     Ok(ActiveFacts {
         scopes: scopes(members)?,
         subject: text(members, "sub")?,
@@ -57,7 +64,7 @@ fn scopes(members: &Map<String, Value>) -> Result<ScopeSet, BadAnswer> {
     Ok(texts(members, name)?.iter().flat_map(|text| text.split_whitespace()).collect())
 }
 
-fn present<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+pub(super) fn present<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     members.get(name).filter(|value| !value.is_null())
 }
 
@@ -82,7 +89,7 @@ fn texts<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<Vec<
 
 /// Seconds since the Unix epoch: an integer, a fraction (cut down, so that nothing lives longer)
 /// or a text that is one of both. What is too far away saturates.
-fn time(members: &Map<String, Value>, name: &'static str) -> Result<Option<i64>, BadAnswer> {
+pub(super) fn time(members: &Map<String, Value>, name: &'static str) -> Result<Option<i64>, BadAnswer> {
     let seconds = match present(members, name) {
         None => return Ok(None),
         Some(Value::Number(number)) => number.as_i64().or_else(|| number.as_f64().map(saturate)),

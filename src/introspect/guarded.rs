@@ -160,7 +160,7 @@ impl<I: Introspector> Introspector for Guarded<I> {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::introspect::{BreakerSettings, ClientAuth};
+    use crate::introspect::{BreakerSettings, ClientAuth, Kind};
     use crate::secret::Secret;
 
     /// Answers as its script says, the last entry for ever.
@@ -179,6 +179,7 @@ mod tests {
     fn guarded(script: Vec<Result<(), Failure>>, retries: u32) -> Option<(Guarded<Scripted>, Arc<ManualClock>)> {
         let settings = ServerSettings {
             name: "main".into(),
+            kind: Kind::Rfc7662,
             issuer: None,
             require_issuer: false,
             endpoints: Vec::new(),

@@ -1,6 +1,6 @@
 //! The one way out to authorization servers: keep-alive, no redirects, bounded bodies.
 
-use super::{Failure, FailureKind, ServerSettings};
+use super::{Failure, FailureKind, ServerSettings, Unusable};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Error, RequestBuilder, Response};
@@ -21,7 +21,11 @@ pub struct Answer {
 }
 
 impl HttpClient {
-    pub fn new(settings: &ServerSettings) -> Result<Self, Error> {
+    pub fn new(settings: &ServerSettings) -> Result<Self, Unusable> {
+        Self::build(settings).map_err(|source| Unusable::Client { name: settings.name.to_string(), source })
+    }
+
+    fn build(settings: &ServerSettings) -> Result<Self, Error> {
         let builder = || {
             let mut builder = Client::builder()
                 .user_agent(concat!("introgate/", env!("CARGO_PKG_VERSION")))

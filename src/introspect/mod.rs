@@ -4,23 +4,32 @@
 mod answer;
 mod breaker;
 mod client_auth;
+mod discovery;
+mod document;
+mod endpoint;
 mod failure;
+mod fetched;
 mod guarded;
 mod http_client;
+pub mod jwt;
 mod rfc7662;
 mod settings;
+mod status;
 
 pub use answer::{BadAnswer, read_answer};
 pub use breaker::{Breaker, CircuitState};
+pub use endpoint::{is_loopback, is_safe};
 pub use failure::{Failure, FailureKind};
 pub use guarded::{Guarded, LastError};
-pub use rfc7662::{Rfc7662, Unusable};
-pub use settings::{BreakerSettings, ClientAuth, ServerSettings};
+pub use jwt::{Jwt, JwtSettings};
+pub use rfc7662::Rfc7662;
+pub use settings::{BreakerSettings, ClientAuth, Fingerprint, Kind, ServerSettings};
 
 use crate::request::Forwarded;
 use crate::secret::Secret;
 use crate::token::Facts;
 use async_trait::async_trait;
+use thiserror::Error;
 
 /// What is asked: a token, and where the server wants to know, the client's own request.
 #[derive(Clone, Debug)]
@@ -34,4 +43,23 @@ pub struct Inquiry {
 pub trait Introspector: Send + Sync {
     /// Facts, or a failure of the server: an inactive token is no failure.
     async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure>;
+}
+
+/// Of a kind that is known only at run time.
+#[async_trait]
+impl Introspector for Box<dyn Introspector> {
+    async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
+        (**self).introspect(inquiry).await
+    }
+}
+
+/// Settings that look right and cannot be used.
+#[derive(Debug, Error)]
+pub enum Unusable {
+    #[error(
+        "authorization server `{0}`: the credentials do not fit into a header; look for line breaks or other control characters in them"
+    )]
+    Credentials(String),
+    #[error("authorization server `{name}`: {source}")]
+    Client { name: String, source: reqwest::Error },
 }

@@ -1,42 +1,40 @@
 //! OAuth 2.0 Token Introspection (RFC 7662): `POST` a form, get JSON.
 
+use super::discovery::Discovery;
+use super::fetched::Fetched;
 use super::http_client::{Answer, HttpClient};
-use super::{BadAnswer, Failure, FailureKind, Inquiry, Introspector, ServerSettings, read_answer};
+use super::status::{self, shown};
+use super::{BadAnswer, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable, read_answer};
+use crate::clock::Clock;
+use crate::telemetry::Metrics;
 use crate::token::Facts;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use std::time::Duration;
-use thiserror::Error;
+use std::sync::Arc;
 use url::Url;
 
 pub struct Rfc7662 {
     settings: ServerSettings,
-    client: HttpClient,
+    client: Arc<HttpClient>,
+    /// Finds the endpoint where the settings name none.
+    discovery: Option<Arc<Fetched<Discovery>>>,
     /// What every call carries: `Accept`, the configured headers, our credentials.
     headers: HeaderMap,
 }
 
-/// Settings that look right and cannot be used.
-#[derive(Debug, Error)]
-pub enum Unusable {
-    #[error(
-        "authorization server `{0}`: the credentials do not fit into a header; look for line breaks or other control characters in them"
-    )]
-    Credentials(String),
-    #[error("authorization server `{name}`: {source}")]
-    Client { name: String, source: reqwest::Error },
-}
-
 impl Rfc7662 {
-    pub fn new(settings: ServerSettings) -> Result<Self, Unusable> {
-        let name = || settings.name.to_string();
-        let client = HttpClient::new(&settings).map_err(|source| Unusable::Client { name: name(), source })?;
+    pub fn new(settings: ServerSettings, clock: Clock, metrics: &Metrics) -> Result<Self, Unusable> {
+        let client = Arc::new(HttpClient::new(&settings)?);
+        let issuer = settings.issuer.as_deref().filter(|_| settings.endpoints.is_empty());
+        let issuer = issuer.and_then(|issuer| Some((issuer, Url::parse(issuer).ok()?)));
+        let discovery =
+            issuer.map(|(issuer, at)| Discovery::new("introspection_endpoint", (issuer, &at), client.clone(), &settings, clock, metrics));
         let mut headers: HeaderMap = settings.headers.iter().cloned().collect();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(credentials) = settings.client_auth.header() {
-            headers.insert(header::AUTHORIZATION, credentials.ok_or_else(|| Unusable::Credentials(name()))?);
+            headers.insert(header::AUTHORIZATION, credentials.ok_or_else(|| Unusable::Credentials(settings.name.to_string()))?);
         }
-        Ok(Self { settings, client, headers })
+        Ok(Self { settings, client, discovery, headers })
     }
 
     /// One question to one endpoint (RFC 7662 §2.1).
@@ -74,21 +72,24 @@ impl Rfc7662 {
 impl Introspector for Rfc7662 {
     /// Asks the endpoints in order, until one is not in trouble. Each gets an equal share of the time.
     async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
-        let share = self.settings.timeout / u32::try_from(self.settings.endpoints.len()).unwrap_or(u32::MAX).max(1);
+        let found;
+        let endpoints = match &self.discovery {
+            None => &*self.settings.endpoints,
+            Some(discovery) => {
+                found = discovery.get().await?;
+                std::slice::from_ref(&*found)
+            }
+        };
+        let share = self.settings.timeout / u32::try_from(endpoints.len()).unwrap_or(u32::MAX).max(1);
         let mut outcome = Err(Failure::new(FailureKind::Unavailable, "no introspection endpoint"));
-        for endpoint in &self.settings.endpoints {
+        for endpoint in endpoints {
             outcome = match tokio::time::timeout(share, self.ask(endpoint, inquiry)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(Failure::new(FailureKind::Timeout, format!("no answer within {share:?}"))),
             };
-            match &mut outcome {
-                Err(failure) => {
-                    failure.detail = format!("{}: {}", shown(endpoint), failure.detail).into();
-                    if !failure.counts_for_breaker() {
-                        break;
-                    }
-                }
-                Ok(_) => break,
+            outcome = outcome.map_err(|failure| failure.at(&shown(endpoint)));
+            if !outcome.as_ref().is_err_and(Failure::counts_for_breaker) {
+                break;
             }
         }
         outcome
@@ -97,30 +98,15 @@ impl Introspector for Rfc7662 {
 
 /// RFC 7662 §2.2 and §2.3, and what real servers make of them.
 fn interpret(answer: &Answer) -> Result<Facts, Failure> {
-    let status = answer.status;
     let bad = |detail: String| Err(Failure::new(FailureKind::BadResponse, detail));
-    match status {
+    match answer.status {
         StatusCode::OK => read_answer(&answer.body).or_else(|error| bad(explained(error))),
         // the server does not know such tokens (RFC 7009 §2.2.1 names the error)
-        StatusCode::BAD_REQUEST if error_code(&answer.body).as_deref() == Some("unsupported_token_type") => Ok(Facts::Inactive),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Failure::new(
-            FailureKind::RejectedUs,
-            format!("status {status}: the server does not accept this gateway; check client_auth, its scope and form_encode"),
-        )),
-        StatusCode::TOO_MANY_REQUESTS => Err(Failure {
-            retry_after: retry_after(&answer.headers),
-            ..Failure::new(FailureKind::Throttled, "status 429: the server limits how often it is asked")
-        }),
-        status if status.is_redirection() => bad(redirected(status, &answer.headers)),
-        status if status.is_server_error() => Err(Failure {
-            transient: matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT),
-            retry_after: retry_after(&answer.headers),
-            ..Failure::new(FailureKind::Unavailable, format!("status {status}"))
-        }),
-        StatusCode::BAD_REQUEST => {
+        StatusCode::BAD_REQUEST if status::error_code(&answer.body).as_deref() == Some("unsupported_token_type") => Ok(Facts::Inactive),
+        status @ StatusCode::BAD_REQUEST => {
             bad(format!("status {status}: the server does not understand the call; missing or doubled client_auth is a usual reason"))
         }
-        status => bad(format!("status {status}, where 200 was expected")),
+        _ => Err(status::failure(answer, "check client_auth, its scope and form_encode")),
     }
 }
 
@@ -128,47 +114,15 @@ fn explained(error: BadAnswer) -> String {
     format!("status 200, but {error}; is this the introspection endpoint?")
 }
 
-fn redirected(status: StatusCode, headers: &HeaderMap) -> String {
-    let location = headers.get(header::LOCATION).and_then(|location| location.to_str().ok()).unwrap_or_default();
-    let path = match Url::parse(location) {
-        Ok(url) => url.path().to_owned(),
-        Err(_) => location.split(['?', '#']).next().unwrap_or_default().to_owned(),
-    };
-    let path: String = path.chars().filter(|c| !c.is_control()).take(200).collect();
-    format!(
-        "status {status} to path `{path}`: redirects are not followed, since they would carry the token along; a final slash missing or too many is the usual reason"
-    )
-}
-
-fn error_code(body: &[u8]) -> Option<String> {
-    let members = crate::token::json::object(body).ok()?;
-    members.get("error")?.as_str().map(str::to_owned)
-}
-
-/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3); a date counts from the answer's own.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = headers.get(header::DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(text).ok()?.duration_since(httpdate::parse_http_date(date).ok()?).ok()
-}
-
-/// An endpoint for the log: without query and userinfo.
-fn shown(endpoint: &Url) -> String {
-    format!("{}{}", endpoint.origin().ascii_serialization(), endpoint.path())
-}
-
 impl ServerSettings {
-    /// Everything that can change what the server answers, for the key of cache entries
-    /// (RFC 7662 §2.2: it may answer differently to each caller).
-    pub fn fingerprint(&self) -> Vec<String> {
-        let mut texts = vec!["rfc7662".to_owned()];
-        let mut list = |name: &str, items: Vec<String>| {
-            texts.push(format!("{name} {}", items.len()));
-            texts.extend(items);
-        };
+    /// Of `rfc7662`: everything that can change what the server answers (RFC 7662 §2.2: it may
+    /// answer differently to each caller).
+    pub(super) fn rfc7662_fingerprint(&self) -> Fingerprint {
+        let mut fingerprint = Fingerprint::of("rfc7662");
+        let mut list = |name: &str, items: Vec<String>| fingerprint.list(name, items);
+        if self.endpoints.is_empty() {
+            list("issuer", self.issuer.iter().cloned().collect());
+        }
         list("endpoints", self.endpoints.iter().map(ToString::to_string).collect());
         list("client_auth", self.client_auth.fingerprint().into_iter().map(str::to_owned).collect());
         list("token_type_hint", self.token_type_hint.iter().cloned().collect());
@@ -176,8 +130,8 @@ impl ServerSettings {
         let headers =
             self.headers.iter().flat_map(|(name, value)| [name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()]);
         list("headers", headers.collect());
-        texts.push(format!("forward_host {}", self.forward_host));
-        texts
+        list("forward_host", vec![self.forward_host.to_string()]);
+        fingerprint
     }
 }
 
@@ -218,16 +172,6 @@ mod tests {
         assert!(matches!(interpreted(400, &[], r#"{"error":"unsupported_token_type"}"#), Ok(Facts::Inactive)));
         assert_eq!(kind(400, r#"{"error":"invalid_request"}"#), Some(FailureKind::BadResponse));
         assert_eq!(kind(401, r#"{"error":"unsupported_token_type"}"#), Some(FailureKind::RejectedUs));
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let after =
-            |headers: &[(header::HeaderName, &'static str)]| interpreted(429, headers, "").err().and_then(|failure| failure.retry_after);
-        assert_eq!(after(&[(header::RETRY_AFTER, "7")]), Some(Duration::from_secs(7)));
-        let dates = [(header::RETRY_AFTER, "Sun, 06 Nov 1994 08:49:47 GMT"), (header::DATE, "Sun, 06 Nov 1994 08:49:37 GMT")];
-        assert_eq!(after(&dates), Some(Duration::from_secs(10)));
-        assert_eq!(after(&[(header::RETRY_AFTER, "soon")]), None);
     }
 
     #[test]

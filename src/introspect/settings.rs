@@ -1,5 +1,6 @@
 //! What the configuration says about one authorization server.
 
+use super::JwtSettings;
 use crate::secret::Secret;
 use http::{HeaderName, HeaderValue};
 use std::path::PathBuf;
@@ -11,10 +12,11 @@ use url::Url;
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
     pub name: Arc<str>,
+    pub kind: Kind,
     /// What `iss` must be wherever an answer carries it.
     pub issuer: Option<String>,
     pub require_issuer: bool,
-    /// At least one; tried in order when one fails.
+    /// Of `rfc7662`: tried in order when one fails; none: found by the issuer.
     pub endpoints: Vec<Url>,
     pub client_auth: ClientAuth,
     pub token_type_hint: Option<String>,
@@ -33,6 +35,13 @@ pub struct ServerSettings {
     pub circuit_breaker: BreakerSettings,
     /// PEM file with further trust roots, and its content as read at load.
     pub extra_roots: Option<(PathBuf, Vec<u8>)>,
+}
+
+/// What kind of server it is, and what only that kind needs.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Rfc7662,
+    Jwt(JwtSettings),
 }
 
 /// How the gateway authenticates to the introspection endpoint. Exactly one on a call.
@@ -61,4 +70,49 @@ pub struct BreakerSettings {
     /// Consecutive failures that open it.
     pub failures: u32,
     pub open_for: Duration,
+}
+
+/// Everything of a server's settings that can change its answers or how they are read: for the key
+/// of cache entries.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fingerprint(Vec<String>);
+
+impl Fingerprint {
+    pub fn of(kind: &str) -> Self {
+        Self(vec![kind.to_owned()])
+    }
+
+    /// A named list. Its length is part of it, so that no two lists run together.
+    pub fn list(&mut self, name: &str, items: impl IntoIterator<Item = String>) {
+        let at = self.0.len();
+        self.0.extend(items);
+        self.0.insert(at, format!("{name} {}", self.0.len() - at));
+    }
+
+    /// One named text.
+    pub fn with(mut self, name: &str, text: impl Into<String>) -> Self {
+        self.list(name, [text.into()]);
+        self
+    }
+
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl ServerSettings {
+    pub fn fingerprint(&self) -> Fingerprint {
+        match &self.kind {
+            Kind::Rfc7662 => self.rfc7662_fingerprint(),
+            Kind::Jwt(jwt) => jwt.fingerprint(),
+        }
+    }
+
+    /// The authorization server that is asked as well, after this one.
+    pub fn then(&self) -> Option<&Arc<str>> {
+        match &self.kind {
+            Kind::Jwt(jwt) => jwt.then.as_ref(),
+            _ => None,
+        }
+    }
 }

@@ -37,10 +37,9 @@ fn what_is_not_supported_is_refused_by_name() {
         (kind("type: google, audience: [x]"), "type"),
         (kind("type: amazon, audience: [x]"), "type"),
         (kind("type: github, client_id: x, client_secret: y"), "type"),
-        (kind("type: jwt, issuer: \"https://as.example.com\", audience: [x]"), "type"),
+        (kind("type: jwt, issuer: \"https://as.example.com\", audience: [x], decryption_keys: [x.pem]"), "decryption_keys"),
         (kind("type: soap, endpoint: \"https://as.example.com\", action: x, body: y"), "type"),
         (kind("type: custom, request: { method: GET, url: \"https://as.example.com\" }"), "type"),
-        (kind("issuer: \"https://as.example.com\""), "second"),
     ];
     for (yaml, key) in cases {
         let (code, output) = check(&yaml);

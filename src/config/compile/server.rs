@@ -4,11 +4,13 @@ use super::Context;
 use super::cache::count;
 use super::client_auth::client_auth;
 use super::headers::is_of_the_connection;
-use super::url::is_loopback;
+use super::kinds;
 use crate::config::path::{Key, KeyPath};
 use crate::config::raw::{Server, ServerKind};
-use crate::introspect::{BreakerSettings, ServerSettings};
+use crate::introspect::jwt::Issuer;
+use crate::introspect::{BreakerSettings, ClientAuth, Kind, ServerSettings, is_loopback};
 use http::{HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
 use url::Url;
 
 pub fn servers(cx: Context) -> Option<Vec<ServerSettings>> {
@@ -19,19 +21,16 @@ pub fn servers(cx: Context) -> Option<Vec<ServerSettings>> {
 
 fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<ServerSettings> {
     let named = cx.check_name(path, name);
-    if raw.kind != ServerKind::Rfc7662 || cx.report.is_broken(&path.key("type")) {
+    if cx.report.is_broken(&path.key("type")) {
         return None;
     }
+    kinds::foreign_keys(cx, path, raw.kind);
     let issuer = issuer(cx, path, raw);
-    let endpoints = endpoints(cx, path, raw);
-    let client_auth = client_auth(cx, &path.key("client_auth"), &raw.client_auth);
-    let hint = &raw.token_type_hint;
-    if !matches!(&**hint, "" | "access_token" | "refresh_token") {
-        let message = "is not a registered hint (RFC 7009 §2.1); servers may take a token for inactive because of it; write `access_token`";
-        cx.report.warning(&path.key("token_type_hint"), message);
-    }
-    let parameters = parameters(cx, &path.key("parameters"), raw);
-    let headers = headers(cx, &path.key("headers"), raw);
+    let kind = kinds::kind(cx, path, name, raw);
+    let asked = match raw.kind {
+        ServerKind::Rfc7662 => introspection(cx, path, raw),
+        _ => Some(Introspection::default()),
+    };
     let timeout = cx.positive(&path.key("timeout"), raw.timeout);
     let connect_timeout = cx.positive(&path.key("connect_timeout"), raw.connect_timeout);
     if let (Some(timeout), Some(connect)) = (timeout, connect_timeout)
@@ -44,23 +43,69 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
     }
     let open_for = cx.positive(&path.key("circuit_breaker").key("open_for"), raw.circuit_breaker.open_for);
     let extra_roots = cx.roots(&path.key("tls").key("ca"), &raw.tls.ca);
+    let Introspection { endpoints, client_auth, token_type_hint, parameters, headers } = asked?;
+    let kind = kind?;
+    let issuer = match &kind {
+        Kind::Jwt(jwt) if matches!(jwt.issuer, Issuer::OfTenants { .. }) => None,
+        _ => issuer,
+    };
+    let max_concurrent = match kind {
+        // nobody is asked about a token: good ones must not wait for those whose key is looked up
+        Kind::Jwt(_) => Semaphore::MAX_PERMITS,
+        Kind::Rfc7662 => count(raw.max_concurrent),
+    };
     Some(ServerSettings {
         name: named.then(|| name.into())?,
+        kind,
         issuer,
         require_issuer: raw.require_issuer,
-        endpoints: endpoints?,
-        client_auth: client_auth?,
-        token_type_hint: (!hint.is_empty()).then(|| hint.clone()),
+        endpoints,
+        client_auth,
+        token_type_hint,
         parameters,
         headers,
         forward_host: raw.forward_host,
         timeout: timeout?,
         connect_timeout: connect_timeout?,
         max_response_size: raw.max_response_size.0,
-        max_concurrent: count(raw.max_concurrent),
+        max_concurrent,
         retries: raw.retries,
         circuit_breaker: BreakerSettings { failures: raw.circuit_breaker.failures, open_for: open_for? },
         extra_roots,
+    })
+}
+
+/// What only `rfc7662` has.
+struct Introspection {
+    endpoints: Vec<Url>,
+    client_auth: ClientAuth,
+    token_type_hint: Option<String>,
+    parameters: Vec<(String, String)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Default for Introspection {
+    fn default() -> Self {
+        Self { endpoints: Vec::new(), client_auth: ClientAuth::None, token_type_hint: None, parameters: Vec::new(), headers: Vec::new() }
+    }
+}
+
+fn introspection(cx: Context, path: &KeyPath, raw: &Server) -> Option<Introspection> {
+    let endpoints = endpoints(cx, path, raw);
+    let client_auth = client_auth(cx, &path.key("client_auth"), &raw.client_auth);
+    let hint = &raw.token_type_hint;
+    if !matches!(&**hint, "" | "access_token" | "refresh_token") {
+        let message = "is not a registered hint (RFC 7009 §2.1); servers may take a token for inactive because of it; write `access_token`";
+        cx.report.warning(&path.key("token_type_hint"), message);
+    }
+    let parameters = parameters(cx, &path.key("parameters"), raw);
+    let headers = headers(cx, &path.key("headers"), raw);
+    Some(Introspection {
+        endpoints: endpoints?,
+        client_auth: client_auth?,
+        token_type_hint: (!hint.is_empty()).then(|| hint.clone()),
+        parameters,
+        headers,
     })
 }
 
@@ -95,16 +140,15 @@ fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<String> {
 fn endpoints(cx: Context, server: &KeyPath, raw: &Server) -> Option<Vec<Url>> {
     let path = server.key("introspection_endpoint");
     let Some(written) = &raw.introspection_endpoint else {
-        if !cx.report.is_broken(&path) {
-            cx.report.error_at_key(
-                &path,
-                match raw.issuer {
-                    Some(_) => "is missing; finding it from `issuer` is not supported in this version, so write the endpoint's URL",
-                    None => "is missing; write the URL of the server's introspection endpoint",
-                },
-            );
-        }
-        return None;
+        return match &raw.issuer {
+            _ if cx.report.is_broken(&path) => None,
+            // found when it is needed
+            Some(issuer) => cx.discoverable(&server.key("issuer"), issuer, "`introspection_endpoint`").map(|_| Vec::new()),
+            None => {
+                cx.report.error_at_key(&path, "is missing; write the URL of the server's introspection endpoint, or its `issuer`");
+                None
+            }
+        };
     };
     let mut endpoints: Vec<Url> = Vec::new();
     for (i, text) in written.as_slice().iter().enumerate() {

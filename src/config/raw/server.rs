@@ -12,15 +12,15 @@ use std::time::Duration;
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Its kind. This version supports `rfc7662`.
+    /// Its kind. This version supports `rfc7662` and `jwt`.
     #[serde(rename = "type")]
     pub kind: ServerKind,
-    /// Where an answer carries `iss`, it must be this.
+    /// Where an answer carries `iss`, it must be this. Endpoints and keys that are not written are found by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// `true`: an answer without `iss` is refused.
     pub require_issuer: bool,
-    /// One URL, or a list tried in order when one fails.
+    /// One URL, or a list tried in order when one fails; found by `issuer` unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint: Option<OneOrMany<String>>,
     /// How the gateway authenticates to it.
@@ -54,7 +54,7 @@ pub struct Server {
     /// Which tokens it is asked about where a route names several servers. Not supported in this version.
     pub tokens: TokenSelector,
 
-    /// For `google` and `amazon`: the allowed client ids; for `jwt`: allowed audiences. Not supported in this version.
+    /// For `google` and `amazon`: the allowed client ids; for `jwt`: what this service is called in `aud`. `google` and `amazon` are not supported in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
     /// For `google`, `amazon`, `github` and `soap`: the URL that is asked. Not supported in this version.
@@ -72,25 +72,28 @@ pub struct Server {
     /// For `github`: which of its two interfaces is called. Not supported in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<GithubApi>,
-    /// For `jwt`: where the public keys are; found from the issuer unless written. Not supported in this version.
+    /// For `jwt`: where the public keys are; found by `issuer` unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// For `jwt`: files with public keys, certificates or a JWK set. Not supported in this version.
+    /// For `jwt`: files with public keys or certificates (PEM) or a JWK set, in place of published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
-    /// For `jwt`: allowed signature algorithms. Not supported in this version.
+    /// For `jwt` with `{tenantid}` in `issuer`: the ids of the tenants whose tokens are good here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenants: Option<Vec<String>>,
+    /// For `jwt`: allowed signature algorithms; RS256, ES256 and EdDSA unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<String>>,
-    /// For `jwt`: allowed values of the header's `typ`. Not supported in this version.
+    /// For `jwt`: allowed values of the header's `typ`; `at+jwt` alone demands the profile of RFC 9068.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typ: Option<Vec<String>>,
     /// For `jwt`: files with private keys for encrypted tokens. Not supported in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decryption_keys: Option<Vec<String>>,
-    /// For `jwt`: how far clocks may differ. Not supported in this version.
+    /// For `jwt`: how far clocks may differ; 10s unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leeway: Option<Period>,
-    /// For `jwt`: the server that is asked as well when the signature is good. Not supported in this version.
+    /// For `jwt`: the server that is asked as well when the signature is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub then: Option<String>,
     /// For `soap`: the SOAP action. Not supported in this version.
@@ -148,6 +151,7 @@ impl Default for Server {
             api: None,
             jwks_uri: None,
             keys: None,
+            tenants: None,
             algorithms: None,
             typ: None,
             decryption_keys: None,
@@ -175,6 +179,21 @@ pub enum ServerKind {
     Jwt,
     Soap,
     Custom,
+}
+
+impl ServerKind {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rfc7662 => "rfc7662",
+            Self::Google => "google",
+            Self::Github => "github",
+            Self::Amazon => "amazon",
+            Self::Jwt => "jwt",
+            Self::Soap => "soap",
+            Self::Custom => "custom",
+        }
+    }
 }
 
 /// `client_auth`.

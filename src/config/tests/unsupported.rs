@@ -61,8 +61,7 @@ fn of_servers() {
         "7:90: error: authorization_servers.main.client_auth.certificate: is not supported in this version; remove it",
         "7:107: error: authorization_servers.main.client_auth.token_endpoint: is not supported in this version; remove it",
         "7:134: error: authorization_servers.main.client_auth.scope: is not supported in this version; remove it",
-        "8:5: error: authorization_servers.main.audience: is not supported in this version; remove it",
-        "9:5: error: authorization_servers.main.then: is not supported in this version; remove it",
+        "8:5: error: authorization_servers.main.decryption_keys: is not supported in this version; remove it",
     ];
     assert_eq!(
         with_server(
@@ -71,8 +70,7 @@ fn of_servers() {
          \x20   tls: {server_name: a}\n\
          \x20   tokens: {prefix: gho_, jwt_issuer: https://a}\n\
          \x20   client_auth: {method: private_key_jwt, private_key: /a, key_id: k, algorithm: RS256, certificate: /c, token_endpoint: https://t, scope: s}\n\
-         \x20   audience: [a]\n\
-         \x20   then: main\n"
+         \x20   decryption_keys: [a]\n"
         ),
         expected
     );
@@ -81,9 +79,8 @@ fn of_servers() {
 #[test]
 fn other_kinds_of_server() {
     let expected: &[&str] = &[
-        "2:13: error: authorization_servers.a.type: `google` is not supported in this version; write `rfc7662`, or remove the key",
-        "2:21: error: authorization_servers.a.audience: is not supported in this version; remove it",
-        "3:13: error: authorization_servers.b.type: `github` is not supported in this version; write `rfc7662`, or remove the key",
+        "2:13: error: authorization_servers.a.type: `google` is not supported in this version; write `rfc7662` or `jwt`, or remove the key",
+        "3:13: error: authorization_servers.b.type: `github` is not supported in this version; write `rfc7662` or `jwt`, or remove the key",
         "3:21: error: authorization_servers.b.client_id: is not supported in this version; remove it",
         "3:35: error: authorization_servers.b.client_secret: is not supported in this version; remove it",
     ];

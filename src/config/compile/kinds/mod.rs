@@ -1,0 +1,66 @@
+//! What only one kind of authorization server has, and what of it another kind cannot have.
+
+mod jwt;
+
+pub use jwt::audiences;
+
+use super::Context;
+use crate::config::path::KeyPath;
+use crate::config::raw::{Server, ServerKind};
+use crate::introspect::Kind;
+
+/// `None` when a part of it is wrong, or the kind is not supported.
+pub fn kind(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Kind> {
+    match raw.kind {
+        ServerKind::Rfc7662 => Some(Kind::Rfc7662),
+        ServerKind::Jwt => jwt::jwt(cx, path, name, raw).map(Kind::Jwt),
+        // refused as not supported
+        ServerKind::Google | ServerKind::Github | ServerKind::Amazon | ServerKind::Soap | ServerKind::Custom => None,
+    }
+}
+
+/// Keys that some kinds have and the others do not; what no kind or every kind has is not here.
+const KEYS: [(&str, &[&str]); 15] = [
+    ("introspection_endpoint", &["rfc7662"]),
+    ("client_auth", &["rfc7662"]),
+    ("token_type_hint", &["rfc7662"]),
+    ("parameters", &["rfc7662"]),
+    ("headers", &["rfc7662"]),
+    ("forward_host", &["rfc7662"]),
+    ("response", &["rfc7662"]),
+    ("audience", &["google", "amazon", "jwt"]),
+    ("jwks_uri", &["jwt"]),
+    ("keys", &["jwt"]),
+    ("tenants", &["jwt"]),
+    ("algorithms", &["jwt"]),
+    ("typ", &["jwt"]),
+    ("leeway", &["jwt"]),
+    ("then", &["jwt"]),
+];
+
+/// A key of another kind would look as if it did something.
+pub fn foreign_keys(cx: Context, path: &KeyPath, kind: ServerKind) {
+    let kind = kind.word();
+    let set = if cx.report.has(&path.key("type")) { "" } else { ", the default" };
+    for (key, kinds) in KEYS {
+        let path = path.key(key);
+        if cx.report.has(&path) && !kinds.contains(&kind) {
+            let kinds = kinds.join("`, `");
+            cx.report.error_at_key(&path, format!("belongs to servers of type `{kinds}`, and the type is `{kind}`{set}; remove it"));
+        }
+    }
+}
+
+impl Context<'_> {
+    /// Tells that a key that this kind needs is not there, or empty.
+    fn needed(self, path: &KeyPath, why: &str) {
+        if self.report.is_broken(path) {
+            return;
+        }
+        if self.report.has(path) {
+            self.report.error(path, format!("is empty; {why}"));
+        } else {
+            self.report.error_at_key(path, format!("is missing; {why}"));
+        }
+    }
+}
