@@ -4,11 +4,11 @@ use crate::cache::{Cached, Source, Store};
 use crate::clock::Clock;
 use crate::config::{LogSettings, Settings};
 use crate::deny::Challenge;
-use crate::gate::{Gate, Route};
+use crate::gate::{Asked, Gate, Route, Servers};
 use crate::identity::Identity;
 use crate::introspect::jwt::Then;
-use crate::introspect::{Fingerprint, Guarded, Introspector, Jwt, Kind, Rfc7662, ServerSettings, Unusable};
-use crate::policy::Policy;
+use crate::introspect::{Amazon, Fingerprint, Google, Guarded, Introspector, Jwt, Kind, Rfc7662, ServerSettings, Unusable};
+use crate::policy::{Policy, ServerDemands};
 use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
 use crate::telemetry::{AccessLogger, Metrics};
@@ -153,6 +153,8 @@ impl Parts {
                 });
                 Box::new(Jwt::new(server, jwt, then, clock, &self.metrics)?)
             }
+            Kind::Google { endpoint, .. } => Box::new(Google::new(server, endpoint.clone(), clock)?),
+            Kind::Amazon { endpoint, .. } => Box::new(Amazon::new(server, endpoint.clone(), clock)?),
         })
     }
 
@@ -164,19 +166,17 @@ impl Parts {
         upstreams: &HashMap<Arc<str>, Arc<Upstream>>,
     ) -> Result<Arc<Route<Destination>>, AssembleError> {
         let missing = |what, name: &str| AssembleError::Missing { route: route.name.to_string(), what, name: name.to_owned() };
-        let server = match &route.authorization_server {
-            Some(name) => Some(servers.get(name).ok_or_else(|| missing("authorization server", name))?),
-            None => None,
-        };
-        let asked = settings.servers.iter().find(|server| Some(&server.name) == route.authorization_server.as_ref());
-        let issuer = asked.and_then(|server| server.issuer.clone());
-        let require_issuer = asked.is_some_and(|server| server.require_issuer);
-        let policy = Policy::new(route.auth, route.policy.clone(), issuer, require_issuer);
+        let asked = route.authorization_servers.iter().map(|name| {
+            let settings = settings.servers.iter().find(|server| server.name == *name);
+            let (server, settings) = servers.get(name).zip(settings).ok_or_else(|| missing("authorization server", name))?;
+            Ok(Asked { cached: server.cached.clone(), tokens: settings.tokens.clone(), demands: demands(settings) })
+        });
+        let policy = Policy::new(route.auth, route.policy.clone());
         Ok(Arc::new(Route {
             name: route.name.clone(),
             challenge: Challenge::new(&settings.realm, policy.wanted_scopes()),
             policy,
-            server: server.map(|server| server.cached.clone()),
+            servers: Servers::new(asked.collect::<Result<_, AssembleError>>()?),
             max_age: route.max_age,
             preflight_pass: route.preflight_pass,
             leads_to: Destination {
@@ -200,6 +200,16 @@ impl Process {
             ready: AtomicBool::new(false),
         }
     }
+}
+
+/// What is demanded of a server's answers wherever it is asked.
+fn demands(server: &ServerSettings) -> ServerDemands {
+    let audience = match &server.kind {
+        Kind::Google { audience, .. } | Kind::Amazon { audience, .. } => audience.clone(),
+        // the audience of a JWT was checked together with its signature
+        Kind::Rfc7662 | Kind::Jwt(_) => Vec::new(),
+    };
+    ServerDemands { issuer: server.issuer.clone(), require_issuer: server.require_issuer, audience, client_id: None }
 }
 
 fn reach(route: &RouteSettings) -> Reach {

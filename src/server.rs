@@ -24,6 +24,8 @@ use thiserror::Error;
 pub enum StartError {
     #[error("cannot listen on {address}: {source}; another program may hold it, or it needs a permission")]
     Listen { address: String, source: io::Error },
+    #[error("$SSL_CERT_FILE names {path}, which cannot be read: {source}; correct it, or unset it to use the system's CA certificates")]
+    Roots { path: String, source: io::Error },
 }
 
 /// Runs until it is told to stop. `reload` is absent in the demo.
@@ -33,6 +35,7 @@ pub fn run(
     more: Vec<Box<dyn pingora_core::services::ServiceWithDependents>>,
 ) -> Result<(), StartError> {
     let settings = process.runtime.load().settings.clone();
+    try_trust_roots()?;
     try_listeners(&settings)?;
 
     let seconds = settings.shutdown_timeout.as_secs() + 1;
@@ -70,6 +73,16 @@ pub fn run(
     server.add_service(background_service("drain", Drain(process)));
     server.run(RunArgs::default());
     Ok(())
+}
+
+/// The TLS client for upstreams is made with the server, and would bring it down.
+fn try_trust_roots() -> Result<(), StartError> {
+    match std::env::var_os("SSL_CERT_FILE") {
+        Some(path) => {
+            std::fs::File::open(&path).map(drop).map_err(|source| StartError::Roots { path: path.to_string_lossy().into_owned(), source })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Finds out before anything starts, and in words, what would fail inside the server.

@@ -1,7 +1,7 @@
 //! The cache holds what the authorization server said: how long, under which key, within which bounds, and one
 //! introspection for any number of simultaneous requests.
 
-use crate::support::{Behaviour, Connection, Response, Setup, active, now, one_route, request_bytes, wait_until, wait_within};
+use crate::support::{Behaviour, Connection, Response, Setup, active, now, one_route, request_bytes, run_cli, wait_until, wait_within};
 use serde_json::json;
 use std::sync::{Arc, Barrier};
 use std::thread::sleep;
@@ -495,6 +495,23 @@ fn purging_ends_inactive_answers_as_well() {
     setup.server.answer("later", active(json!({})));
     setup.gateway.admin_post("/api/cache/purge", &json!({ "token": "later" }));
     assert_eq!(setup.get("later").status, 200);
+}
+
+/// Contract §1: `introgate purge` does the same from the command line.
+#[test]
+fn the_command_line_purges() {
+    let setup = cache("ttl: 60s");
+    assert_eq!((setup.get("good").status, setup.get("good").status, setup.server.count()), (200, 200, 1));
+    let file = setup.gateway.config_file().to_string_lossy().into_owned();
+    let (code, out, err) = run_cli(&["purge", "-c", &file, "--token", "good"], &[]);
+    assert_eq!((code, serde_json::from_str(&out).ok()), (0, Some(json!({ "purged": 1 }))), "{err}");
+    assert_eq!((setup.get("good").status, setup.server.count()), (200, 2));
+    for wrong in [&["purge", "-c", &file][..], &["purge", "-c", &file, "--all", "--sub", "x"], &["purge", "good"]] {
+        assert_eq!(run_cli(wrong, &[]).0, 64, "{wrong:?}");
+    }
+    drop(setup);
+    let (code, _, err) = run_cli(&["purge", "-c", &file, "--all"], &[]);
+    assert!(code == 64 || code == 1, "{err}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::assemble::Process;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub fn status(process: &Process) -> Value {
@@ -19,7 +20,7 @@ pub fn status(process: &Process) -> Value {
                 "paths": route.paths.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "methods": route.methods.iter().map(http::Method::as_str).collect::<Vec<_>>(),
                 "upstream": &*route.upstream,
-                "authorization_server": route.authorization_server.as_deref(),
+                "authorization_server": one_or_list(&route.authorization_servers),
             })
         })
         .collect();
@@ -74,4 +75,13 @@ pub fn metrics(process: &Process) -> String {
     }
     metrics.log_lines_dropped.set(i64::try_from(process.access_log.dropped()).unwrap_or(i64::MAX));
     metrics.text()
+}
+
+/// As a route writes it: a name, a list of several, `null` for none.
+fn one_or_list(names: &[Arc<str>]) -> Value {
+    match names {
+        [] => Value::Null,
+        [name] => (**name).into(),
+        names => names.iter().map(|name| &**name).collect(),
+    }
 }

@@ -74,7 +74,7 @@ impl Cached {
     }
 
     /// The authorization server's configured name.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Arc<str> {
         &self.source.server
     }
 
@@ -83,7 +83,9 @@ impl Cached {
         let digest = self.digest(token, forwarded);
         let now = self.clock.now();
         let found = |outcome, cache, waited| Found { outcome, cache, digest, waited };
-        let young = |entry: &Entry| max_age.is_none_or(|max_age| entry.life.age(now) < micros(max_age));
+        // an entry from before a reload may have been given a longer life than the ttl is now
+        let oldest = max_age.map_or(self.settings.ttl, |max_age| max_age.min(self.settings.ttl));
+        let young = |entry: &Entry| entry.life.age(now) < micros(oldest);
 
         match self.store.active(&digest, now) {
             Some(entry) if entry.life.is_fresh(now) && young(&entry) => {
@@ -152,7 +154,9 @@ impl Cached {
 
     /// An answer past its ttl, while the server fails. A route's own limit on age still holds.
     fn stale(&self, digest: &TokenDigest, now: Now, max_age: Option<Duration>) -> Option<Arc<Entry>> {
-        let entry = self.store.active(digest, now).filter(|entry| max_age.is_none_or(|max_age| entry.life.age(now) < micros(max_age)))?;
+        let limit = self.settings.ttl + self.settings.stale_if_error;
+        let oldest = max_age.map_or(limit, |max_age| max_age.min(limit));
+        let entry = self.store.active(digest, now).filter(|entry| entry.life.age(now) < micros(oldest))?;
         self.counters.stale.inc();
         Some(entry)
     }

@@ -4,6 +4,8 @@
 mod cached;
 mod entry;
 mod flight;
+#[cfg(test)]
+mod model;
 mod settings;
 mod store;
 mod ttl;

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod purge;
 mod run;
 mod schema;
 
@@ -30,6 +31,8 @@ enum Command {
     Demo,
     /// Print the JSON Schema of gateway.yaml
     Schema,
+    /// Ask a running gateway to forget tokens
+    Purge(purge::Purge),
     /// Print shell completions
     Completions { shell: clap_complete::Shell },
 }
@@ -45,11 +48,16 @@ struct File {
 
 impl File {
     fn path(self) -> PathBuf {
-        let from_environment = || std::env::var_os("INTROGATE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let here = PathBuf::from("gateway.yaml");
-        let default = || if here.exists() { here.clone() } else { PathBuf::from("/etc/introgate/gateway.yaml") };
-        self.config.or(self.file).or_else(from_environment).unwrap_or_else(default)
+        locate(self.config.or(self.file))
     }
+}
+
+/// The configuration that was named, else the first of the usual places.
+fn locate(named: Option<PathBuf>) -> PathBuf {
+    let from_environment = || std::env::var_os("INTROGATE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let here = PathBuf::from("gateway.yaml");
+    let default = || if here.exists() { here.clone() } else { PathBuf::from("/etc/introgate/gateway.yaml") };
+    named.or_else(from_environment).unwrap_or_else(default)
 }
 
 pub fn main() -> ExitCode {
@@ -68,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Check(file) => check::check(&file.path()),
         Command::Demo => demo::demo(),
         Command::Schema => schema::schema(),
+        Command::Purge(arguments) => purge::purge(arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "introgate", &mut std::io::stdout());
             ExitCode::SUCCESS

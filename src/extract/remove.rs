@@ -1,19 +1,20 @@
 //! Taking the token out of what is forwarded, wherever it was.
 
 use super::{Place, TokenSettings};
-use http::{HeaderName, header};
+use http::{HeaderName, HeaderValue, header};
 use std::borrow::Cow;
 
 impl TokenSettings {
-    /// Headers that are removed whole, so that the upstream never sees a credential that was not
-    /// meant for it; none with `forward: true`. `Authorization` goes wherever tokens are read from:
-    /// what is in it was presented to this gateway.
-    pub fn removed_headers(&self) -> impl Iterator<Item = &HeaderName> {
-        let others = self.from.iter().filter_map(|place| match place {
-            Place::Header(name) => Some(name),
-            _ => None,
-        });
-        std::iter::once(&header::AUTHORIZATION).chain(others).filter(|_| !self.forward)
+    /// Whether a header of the client's is a credential that was meant for this gateway and for
+    /// nobody behind it: a configured one, or `Authorization` with a scheme for tokens. What else
+    /// stands in `Authorization` is between the client and the service.
+    pub fn removes(&self, name: &HeaderName, value: &HeaderValue) -> bool {
+        let carries = |place: &Place| match place {
+            Place::Authorization => *name == header::AUTHORIZATION && SCHEMES.iter().any(|scheme| starts_with(value, scheme)),
+            Place::Header(carrier) => name == carrier,
+            Place::Query(_) | Place::Cookie(_) => false,
+        };
+        !self.forward && self.from.iter().any(carries)
     }
 
     /// The query without the parameters that carry tokens; the rest stays to the byte.
@@ -34,6 +35,12 @@ impl TokenSettings {
         };
         without(cookies, ';', carries, self.forward)
     }
+}
+
+const SCHEMES: [&[u8]; 2] = [b"bearer", b"dpop"];
+
+fn starts_with(value: &HeaderValue, scheme: &[u8]) -> bool {
+    value.as_bytes().get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
 fn without<'t>(text: &'t str, separator: char, carries: impl Fn(&str) -> bool, forward: bool) -> Option<Cow<'t, str>> {
@@ -72,9 +79,23 @@ mod tests {
     }
 
     #[test]
+    fn a_credential_for_the_service_itself_stays() {
+        let removes = |name, value| settings(false).removes(&name, &HeaderValue::from_static(value));
+        assert!(
+            removes(header::AUTHORIZATION, "Bearer t")
+                && removes(header::AUTHORIZATION, "bEARER\tt")
+                && removes(header::AUTHORIZATION, "DPoP t")
+        );
+        assert!(!removes(header::AUTHORIZATION, "Basic dTpw") && !removes(header::COOKIE, "Bearer"));
+        let elsewhere = TokenSettings { from: vec![Place::Header(HeaderName::from_static("x-access-token"))], ..settings(false) };
+        assert!(elsewhere.removes(&HeaderName::from_static("x-access-token"), &HeaderValue::from_static("t")));
+        assert!(!elsewhere.removes(&header::AUTHORIZATION, &HeaderValue::from_static("Bearer t")));
+    }
+
+    #[test]
     fn everything_stays_when_the_upstream_is_to_get_the_token() {
         let settings = settings(true);
         assert_eq!(settings.forwarded_query("access_token=t").as_deref(), Some("access_token=t"));
-        assert_eq!(settings.removed_headers().count(), 0);
+        assert!(!settings.removes(&header::AUTHORIZATION, &HeaderValue::from_static("Bearer t")));
     }
 }

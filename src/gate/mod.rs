@@ -1,8 +1,11 @@
 //! The whole product on one screen: may this request pass?
 
 mod preflight;
+mod servers;
 
-use crate::cache::{Cached, Entry, Found, Known};
+pub use servers::{Asked, Servers};
+
+use crate::cache::{Entry, Found, Known};
 use crate::clock::Clock;
 use crate::deny::{Challenge, Denial, Reason};
 use crate::extract::{self, TokenSettings};
@@ -26,8 +29,8 @@ pub struct Gate<R> {
 pub struct Route<R> {
     pub name: Arc<str>,
     pub policy: Policy,
-    /// Who knows what tokens are worth here; `None` only where nothing is checked.
-    pub server: Option<Arc<Cached>>,
+    /// Who knows what tokens are worth here.
+    pub servers: Servers,
     pub max_age: Option<Duration>,
     pub preflight_pass: bool,
     pub challenge: Challenge,
@@ -46,6 +49,8 @@ pub struct Decision<R> {
 #[derive(Debug, Default)]
 pub struct Trail {
     pub cache: Cache,
+    /// Who was asked, or would have been without the cache.
+    pub server: Option<Arc<str>>,
     pub digest: Option<TokenDigest>,
     /// How long the request waited for an introspection.
     pub waited: Option<Duration>,
@@ -72,17 +77,21 @@ impl<R> Gate<R> {
             return route.policy.anonymous();
         };
         let token = AccessToken::parse(token.as_bytes(), self.token.max_length).map_err(|_| Denial::because(Reason::MalformedToken))?;
-        let Some(server) = &route.server else {
+        if route.servers.is_empty() {
             return Err(Denial::because(Reason::AsUnavailable));
+        }
+        // a token that is meant for nobody here is shown to nobody
+        let Some(server) = route.servers.meant_for(token) else {
+            return Err(Denial::because(Reason::Inactive));
         };
-        let Found { outcome, cache, digest, waited } = server.find(token, request.forwarded, route.max_age).await;
-        *trail = Trail { cache, digest: Some(digest), waited, entry: None };
+        let Found { outcome, cache, digest, waited } = server.cached.find(token, request.forwarded, route.max_age).await;
+        *trail = Trail { cache, server: Some(server.cached.name().clone()), digest: Some(digest), waited, entry: None };
         match outcome? {
             Known::Inactive => Err(Denial::because(Reason::Inactive)),
             Known::Refused(refused) => Err(Denial::because(refused.into())),
             Known::Active(entry) => {
                 let entry = trail.entry.insert(entry);
-                route.policy.evaluate(&entry.facts, self.clock.now())
+                route.policy.evaluate(&entry.facts, &server.demands, self.clock.now())
             }
         }
     }

@@ -39,9 +39,9 @@ impl Failure {
         Self { kind, retry_after: None, transient: false, isolated: false, detail: detail.into() }
     }
 
-    /// Where it happened, in front of what did.
-    pub fn at(self, place: &str) -> Self {
-        Self { detail: format!("{place}: {}", self.detail).into(), ..self }
+    /// The same, with the endpoint where it happened.
+    pub fn at(self, endpoint: &str) -> Self {
+        Self { detail: format!("{endpoint}: {}", self.detail).into(), ..self }
     }
 
     /// Whether another try at once may end better. A time-out has cost its time already, and the

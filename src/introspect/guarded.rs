@@ -160,7 +160,7 @@ impl<I: Introspector> Introspector for Guarded<I> {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::introspect::{BreakerSettings, ClientAuth, Kind};
+    use crate::introspect::{BreakerSettings, ClientAuth, Kind, TokenSelector};
     use crate::secret::Secret;
 
     /// Answers as its script says, the last entry for ever.
@@ -180,6 +180,7 @@ mod tests {
         let settings = ServerSettings {
             name: "main".into(),
             kind: Kind::Rfc7662,
+            tokens: TokenSelector::default(),
             issuer: None,
             require_issuer: false,
             endpoints: Vec::new(),

@@ -22,7 +22,7 @@ pub struct Answer {
 
 impl HttpClient {
     pub fn new(settings: &ServerSettings) -> Result<Self, Unusable> {
-        Self::build(settings).map_err(|source| Unusable::Client { name: settings.name.to_string(), source })
+        Self::build(settings).map_err(|error| Unusable::Client { name: settings.name.to_string(), why: explained(&error) })
     }
 
     fn build(settings: &ServerSettings) -> Result<Self, Error> {
@@ -36,6 +36,10 @@ impl HttpClient {
                 .tcp_nodelay(true);
             if let Some((_, pem)) = &settings.extra_roots {
                 builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
+            }
+            if settings.endpoints.iter().all(|endpoint| endpoint.scheme() == "http") {
+                // nothing is verified, so that no trust roots need to be installed
+                builder = builder.tls_certs_only([]);
             }
             Ok::<_, Error>(builder)
         };
@@ -94,7 +98,7 @@ fn was_closed(error: &Error) -> bool {
 /// What reqwest says, without the URL (its query could hold a token) and with all causes.
 fn failure(error: Error) -> Failure {
     let error = error.without_url();
-    let text = causes(&error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let text = explained(&error);
     if error.is_connect() {
         let kind = if error.is_timeout() { FailureKind::Timeout } else { FailureKind::Unavailable };
         return Failure { transient: true, ..Failure::new(kind, format!("cannot connect: {text}")) };
@@ -107,6 +111,10 @@ fn failure(error: Error) -> Failure {
     }
     let closed = was_closed(&error);
     Failure { transient: closed, ..Failure::new(FailureKind::Unavailable, format!("the call broke off: {text}")) }
+}
+
+fn explained(error: &Error) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn causes<'e>(error: &'e Error) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {

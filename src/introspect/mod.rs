@@ -1,6 +1,7 @@
 //! The part that turns a token into facts: one file for each kind of authorization server, and
 //! what stands around every one of them (time-out, retry, circuit breaker, concurrency limit).
 
+mod amazon;
 mod answer;
 mod breaker;
 mod client_auth;
@@ -9,20 +10,26 @@ mod document;
 mod endpoint;
 mod failure;
 mod fetched;
+mod google;
 mod guarded;
 mod http_client;
 pub mod jwt;
 mod rfc7662;
+mod selector;
 mod settings;
 mod status;
+mod tokeninfo;
 
+pub use amazon::Amazon;
 pub use answer::{BadAnswer, read_answer};
 pub use breaker::{Breaker, CircuitState};
 pub use endpoint::{is_loopback, is_safe};
 pub use failure::{Failure, FailureKind};
+pub use google::Google;
 pub use guarded::{Guarded, LastError};
 pub use jwt::{Jwt, JwtSettings};
 pub use rfc7662::Rfc7662;
+pub use selector::TokenSelector;
 pub use settings::{BreakerSettings, ClientAuth, Fingerprint, Kind, ServerSettings};
 
 use crate::request::Forwarded;
@@ -60,6 +67,6 @@ pub enum Unusable {
         "authorization server `{0}`: the credentials do not fit into a header; look for line breaks or other control characters in them"
     )]
     Credentials(String),
-    #[error("authorization server `{name}`: {source}")]
-    Client { name: String, source: reqwest::Error },
+    #[error("authorization server `{name}`: no HTTPS client can be made: {why}; are CA certificates installed, and is tls.ca a PEM file?")]
+    Client { name: String, why: String },
 }

@@ -1,6 +1,6 @@
 //! What the configuration says about one authorization server.
 
-use super::JwtSettings;
+use super::{JwtSettings, TokenSelector};
 use crate::secret::Secret;
 use http::{HeaderName, HeaderValue};
 use std::path::PathBuf;
@@ -13,6 +13,8 @@ use url::Url;
 pub struct ServerSettings {
     pub name: Arc<str>,
     pub kind: Kind,
+    /// Which tokens it may see.
+    pub tokens: TokenSelector,
     /// What `iss` must be wherever an answer carries it.
     pub issuer: Option<String>,
     pub require_issuer: bool,
@@ -42,6 +44,16 @@ pub struct ServerSettings {
 pub enum Kind {
     Rfc7662,
     Jwt(JwtSettings),
+    Google {
+        endpoint: Url,
+        /// Client ids of whose tokens one must be; at least one.
+        audience: Vec<String>,
+    },
+    Amazon {
+        endpoint: Url,
+        /// Client ids of whose tokens one must be; at least one.
+        audience: Vec<String>,
+    },
 }
 
 /// How the gateway authenticates to the introspection endpoint. Exactly one on a call.
@@ -104,6 +116,8 @@ impl ServerSettings {
     pub fn fingerprint(&self) -> Fingerprint {
         match &self.kind {
             Kind::Rfc7662 => self.rfc7662_fingerprint(),
+            Kind::Google { endpoint, .. } => Fingerprint::of("google").with("endpoint", endpoint.as_str()),
+            Kind::Amazon { endpoint, .. } => Fingerprint::of("amazon").with("endpoint", endpoint.as_str()),
             Kind::Jwt(jwt) => jwt.fingerprint(),
         }
     }

@@ -10,3 +10,8 @@ pub fn check(facts: &ActiveFacts, wanted: &[String]) -> Result<(), Denial> {
         Err(Denial::because(Reason::Audience))
     }
 }
+
+/// A token that another client got is for that client's service.
+pub fn check_client(facts: &ActiveFacts, wanted: Option<&str>) -> Result<(), Denial> {
+    if wanted.is_none() || facts.client_id.as_deref() == wanted { Ok(()) } else { Err(Denial::because(Reason::Audience)) }
+}

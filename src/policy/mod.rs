@@ -7,7 +7,7 @@ mod scopes;
 mod settings;
 mod validity;
 
-pub use settings::{AuthMode, ClaimDemand, PolicySettings};
+pub use settings::{AuthMode, ClaimDemand, PolicySettings, ServerDemands};
 
 use crate::clock::Now;
 use crate::deny::{Denial, Reason};
@@ -34,19 +34,16 @@ impl Permit {
     }
 }
 
-/// The demands of one route on one authorization server's facts.
+/// The demands of one route.
 #[derive(Clone, Debug)]
 pub struct Policy {
     auth: AuthMode,
     demands: PolicySettings,
-    /// What a present `iss` must be.
-    issuer: Option<String>,
-    require_issuer: bool,
 }
 
 impl Policy {
-    pub fn new(auth: AuthMode, demands: PolicySettings, issuer: Option<String>, require_issuer: bool) -> Self {
-        Self { auth, demands, issuer, require_issuer }
+    pub fn new(auth: AuthMode, demands: PolicySettings) -> Self {
+        Self { auth, demands }
     }
 
     /// A request that needs no token at all: the route says so, or it is a preflight to be passed.
@@ -62,14 +59,17 @@ impl Policy {
         }
     }
 
-    /// A request with a token that the authorization server calls active. The order is part of
-    /// the contract: the first demand that is not met names the refusal.
-    pub fn evaluate(&self, facts: &ActiveFacts, now: Now) -> Result<Permit, Denial> {
+    /// A request with a token that the authorization server calls active; `server`: what this
+    /// server's answers must say. The order is part of the contract: the first demand that is not
+    /// met names the refusal.
+    pub fn evaluate(&self, facts: &ActiveFacts, server: &ServerDemands, now: Now) -> Result<Permit, Denial> {
         validity::check(facts, now)?;
         if facts.refresh_token {
             return Err(Denial::because(Reason::TokenType));
         }
-        issuer::check(facts, self.issuer.as_deref(), self.require_issuer)?;
+        issuer::check(facts, server.issuer.as_deref(), server.require_issuer)?;
+        audience::check(facts, &server.audience)?;
+        audience::check_client(facts, server.client_id.as_deref())?;
         audience::check(facts, &self.demands.audience)?;
         self.binding(facts)?;
         scopes::check(&facts.scopes, &self.demands)?;
@@ -104,14 +104,18 @@ mod tests {
     const NOW: Now = Now { wall: 1_000_000_000_000, mono: 0 };
 
     fn outcome(policy: &Policy, answer: serde_json::Value) -> Result<Permit, Reason> {
+        outcome_of(policy, &ServerDemands::default(), answer)
+    }
+
+    fn outcome_of(policy: &Policy, server: &ServerDemands, answer: serde_json::Value) -> Result<Permit, Reason> {
         match read_answer(answer.to_string().as_bytes()) {
-            Ok(Facts::Active(facts)) => policy.evaluate(&facts, NOW).map_err(|denial| denial.reason),
+            Ok(Facts::Active(facts)) => policy.evaluate(&facts, server, NOW).map_err(|denial| denial.reason),
             _ => Err(Reason::Inactive),
         }
     }
 
     fn policy(demands: PolicySettings) -> Policy {
-        Policy::new(AuthMode::Required, demands, None, false)
+        Policy::new(AuthMode::Required, demands)
     }
 
     const PERMIT: Result<Permit, Reason> = Ok(Permit(Admission::Identified));
@@ -129,21 +133,29 @@ mod tests {
             claims: ClaimPath::parse("tier").map(|path| ClaimDemand { path, allowed: vec!["gold".into()] }).into_iter().collect(),
             ..PolicySettings::default()
         };
-        let policy = Policy::new(AuthMode::Required, demands, Some("https://as".into()), true);
+        let policy = policy(demands);
+        let server = ServerDemands {
+            issuer: Some("https://as".into()),
+            require_issuer: true,
+            audience: vec!["app".into()],
+            client_id: Some("app".into()),
+        };
         let mut answer = json!({"active": true, "exp": 1, "token_type": "refresh_token", "iss": "https://other", "cnf": {"jkt": "x"}});
         for (member, good, reason) in [
             ("exp", json!(2_000_000_000), Reason::Expired),
             ("token_type", json!("Bearer"), Reason::TokenType),
             ("iss", json!("https://as"), Reason::Issuer),
-            ("aud", json!(["you", "me"]), Reason::Audience),
+            ("aud", json!(["you", "app"]), Reason::Audience),
+            ("client_id", json!("app"), Reason::Audience),
+            ("aud", json!(["app", "me"]), Reason::Audience),
             ("cnf", json!(null), Reason::BindingDpop),
             ("scope", json!("read write"), Reason::InsufficientScope),
             ("tier", json!("gold"), Reason::Claim),
         ] {
-            assert_eq!(outcome(&policy, answer.clone()), Err(reason), "{member}");
+            assert_eq!(outcome_of(&policy, &server, answer.clone()), Err(reason), "{member}");
             answer[member] = good;
         }
-        assert_eq!(outcome(&policy, answer), PERMIT);
+        assert_eq!(outcome_of(&policy, &server, answer), PERMIT);
     }
 
     #[test]
@@ -162,7 +174,7 @@ mod tests {
 
     #[test]
     fn no_token_is_anonymous_only_where_it_is_optional() {
-        let anonymous = |auth| Policy::new(auth, PolicySettings::default(), None, false).anonymous().map_err(|denial| denial.reason);
+        let anonymous = |auth| Policy::new(auth, PolicySettings::default()).anonymous().map_err(|denial| denial.reason);
         assert_eq!(anonymous(AuthMode::Required), Err(Reason::MissingToken));
         assert_eq!(anonymous(AuthMode::Optional), Ok(Permit(Admission::Anonymous)));
     }

@@ -15,6 +15,20 @@ pub struct PolicySettings {
     pub allow_unbound_use: bool,
 }
 
+/// What one authorization server's answers must say, on every route that asks it.
+#[derive(Clone, Debug, Default)]
+pub struct ServerDemands {
+    /// What a present `iss` must be.
+    pub issuer: Option<String>,
+    /// `iss` must be there.
+    pub require_issuer: bool,
+    /// `aud` must contain one of these, unless empty: a token that was made for another app is
+    /// none of ours.
+    pub audience: Vec<String>,
+    /// What `client_id` must be, for the same reason.
+    pub client_id: Option<String>,
+}
+
 /// `claims: { name: value or list of allowed values }`.
 #[derive(Clone, Debug)]
 pub struct ClaimDemand {

@@ -55,10 +55,8 @@ pub fn connection_failed(exchange: &mut Exchange, mut error: Box<Error>) -> Box<
 /// those that `Connection` names are gone already.
 pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
     let runtime = &exchange.runtime;
-    strip(request, |name| runtime.identity.owns(name) || METHOD_OVERRIDES.contains(&name.as_str()));
-    for name in runtime.gate.token.removed_headers() {
-        request.remove_header(name);
-    }
+    let token = &runtime.gate.token;
+    strip(request, |name, value| runtime.identity.owns(name) || METHOD_OVERRIDES.contains(&name.as_str()) || token.removes(name, value));
     remove_cookies(request, exchange)?;
     set_target(request, exchange)?;
     set_proxy_headers(request, exchange)?;
@@ -85,8 +83,10 @@ pub fn strip_response(response: &mut ResponseHeader) {
     }
 }
 
-fn strip(request: &mut RequestHeader, unwanted: impl Fn(&HeaderName) -> bool) {
-    let names: Vec<HeaderName> = request.headers.keys().filter(|name| unwanted(name)).cloned().collect();
+/// Removes headers, all lines of each.
+fn strip(request: &mut RequestHeader, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) {
+    let names: Vec<HeaderName> =
+        request.headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
     for name in names {
         request.remove_header(&name);
     }
@@ -119,7 +119,7 @@ fn set_proxy_headers(request: &mut RequestHeader, exchange: &Exchange) -> Result
     let forwarded = &exchange.forwarded;
     if !exchange.trusted_peer {
         request.remove_header("forwarded");
-        strip(request, |name| name.as_str().starts_with("x-forwarded-"));
+        strip(request, |name, _| name.as_str().starts_with("x-forwarded-"));
     }
     for (name, text) in [
         ("X-Forwarded-For", &forwarded.chain),

@@ -11,8 +11,14 @@ use crate::route::{Target, host_of, normalise};
 use http::header;
 use pingora_proxy::Session;
 
+/// Seconds for which a client's connection may be idle between two requests.
+const IDLE: u64 = 75;
+
 /// Decides, and keeps in `exchange` what the later phases need.
 pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(), Denial> {
+    if session.get_keepalive().is_some() {
+        session.set_keepalive(Some(IDLE));
+    }
     let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
     let clean = hygiene::check(session.req_header(), || raw_headers(session));
     let request = session.req_header();

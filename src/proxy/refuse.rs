@@ -7,16 +7,22 @@ use pingora_core::Result;
 use pingora_error::{Error, ErrorSource, ErrorType};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
+use std::time::Duration;
 
 /// An unread request body up to this size is read to its end, so that the connection can be used
 /// again; beyond it the connection is closed.
 const DRAINED: u64 = 64 * 1024;
 
+/// What is taken in at most before a connection is closed, in bytes and in time.
+const LINGERED: usize = 1024 * 1024;
+const LINGER: Duration = Duration::from_secs(2);
+
 pub async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: Denial) -> Result<()> {
     exchange.reason = Some(denial.reason);
     let request = session.req_header();
     let shape = Shape::of(&request.method, &request.headers);
-    let close = denial.reason == Reason::BadRequest || !small_body(request);
+    let expects_continue = request.headers.contains_key(header::EXPECT);
+    let close = denial.reason == Reason::BadRequest || expects_continue || !small_body(request);
     let challenge = exchange.route.as_ref().map_or(&exchange.runtime.challenge, |route| &route.challenge);
     let refusal = denial.respond(challenge, shape, &exchange.request_id);
 
@@ -28,12 +34,31 @@ pub async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: Deni
     if close {
         session.set_keepalive(None);
     }
+    session.set_total_drain_timeout(Some(LINGER));
     let end = refusal.body.is_empty();
     session.write_response_header(Box::new(response), end).await?;
     if !end {
         session.write_response_body(Some(refusal.body), true).await?;
     }
+    if close && !expects_continue {
+        linger(session).await;
+    }
     Ok(())
+}
+
+/// Takes in some of a body that nobody wants: closing with unread data would reset the connection,
+/// and the client might never see the refusal.
+async fn linger(session: &mut Session) {
+    let mut left = LINGERED;
+    let reading = async {
+        while let Ok(Some(chunk)) = session.as_mut().read_request_body().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, reading).await;
 }
 
 fn small_body(request: &pingora_http::RequestHeader) -> bool {

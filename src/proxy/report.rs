@@ -65,7 +65,7 @@ pub fn report(session: &Session, exchange: &Exchange) {
         reason: exchange.reason.map(|reason| reason.as_str()),
         sub: facts.and_then(|facts| facts.subject.as_deref()),
         client_id: facts.and_then(|facts| facts.client_id.as_deref()),
-        server: exchange.trail.digest.and(exchange.route.as_ref()).and_then(|route| route.server.as_ref()).map(|server| server.name()),
+        server: exchange.trail.server.as_deref(),
         cache: exchange.trail.cache,
         introspection_ms: exchange.trail.waited.map(milliseconds),
         token_fp: exchange.trail.digest.map(|digest| digest.fingerprint().to_string()),

@@ -24,8 +24,9 @@ pub struct RouteSettings {
     /// How long the upstream may take until its response header is here.
     pub timeout: Duration,
     pub auth: AuthMode,
-    /// Names one of the authorization servers; `None` only with `auth: none`.
-    pub authorization_server: Option<Arc<str>>,
+    /// Names of authorization servers, whose token selectors decide which one is asked; empty only
+    /// with `auth: none`.
+    pub authorization_servers: Vec<Arc<str>>,
     pub policy: PolicySettings,
     /// This route's own limit on a cached answer's age.
     pub max_age: Option<Duration>,

@@ -64,7 +64,7 @@ impl Reloaded<'_> {
         match self.outcome {
             Ok(needs_restart) => {
                 metrics.config_last_reload_timestamp.set(self.at as f64);
-                tracing::info!(file = self.file, "configuration reloaded");
+                tracing::info!(file = self.file, "configuration in force");
                 for part in needs_restart {
                     tracing::warn!(file = self.file, part, "this part of the configuration changed and needs a restart to take effect");
                 }

@@ -162,7 +162,7 @@ fn route_names_are_unique() {
     let yaml = with_route("name: twice").replace("- path: /*", "- name: twice\n    path: /*");
     let (code, output) = check(&yaml);
     assert_eq!(code, 64);
-    assert!(output.contains("routes[1].name") && output.contains("has this name already"), "{output}");
+    assert!(output.contains("routes[1].name") && output.contains("`twice` already"), "{output}");
 }
 
 /// Pitfall 49: an empty demand is no demand, and surely not meant.

@@ -4,7 +4,7 @@ use crate::support::{PATIENCE, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 fn the_demos_curl_lines_work() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_introgate"));
     command.arg("demo").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut demo = command.spawn().expect("start the demo");
+    let mut demo = Running(command.spawn().expect("start the demo"));
     let (sender, lines) = mpsc::channel();
-    let out = BufReader::new(demo.stdout.take().expect("stdout"));
+    let out = BufReader::new(demo.0.stdout.take().expect("stdout"));
     std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
 
     let mut curls = Vec::new();
@@ -27,10 +27,19 @@ fn the_demos_curl_lines_work() {
         }
     }
     let statuses: Vec<u16> = curls.iter().map(|line| run(line).status).collect();
-    let _ = demo.kill();
-    let _ = demo.wait();
+    drop(demo);
     for status in [200, 401, 403] {
         assert!(statuses.contains(&status), "{status} in {statuses:?} of {curls:?}");
+    }
+}
+
+/// Ended whatever becomes of the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

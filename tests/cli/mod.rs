@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod deploy;
 mod not_yet;
 mod usage;
 

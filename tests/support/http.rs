@@ -44,8 +44,11 @@ impl Request {
             .collect()
     }
 
-    /// The `token` parameter of an introspection request.
+    /// The `token` parameter of an introspection request, when it is one.
     pub fn token(&self) -> Option<String> {
+        if self.header("content-type") != Some("application/x-www-form-urlencoded") {
+            return None;
+        }
         let mut pairs = self.form().into_iter();
         pairs.find(|(name, _)| name == "token").map(|(_, value)| value)
     }

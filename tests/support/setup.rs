@@ -10,8 +10,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Starts all three. In the configuration `@AS@` stands for the introspection endpoint and `@UPSTREAM@` for the upstream's
-    /// URL; without `authorization_servers:` there is one, `main`, with `client_auth` none. The tokens of [`known_tokens`] are known.
+    /// Starts all three. In the configuration `@AS@` stands for the introspection endpoint, `@AS_ORIGIN@` for its URL without
+    /// a path and `@UPSTREAM@` for the upstream's URL; without `authorization_servers:` there is one, `main`, with `client_auth` none. The tokens of [`known_tokens`] are known.
     #[track_caller]
     pub fn start(yaml: &str) -> Setup {
         Setup::build(Builder::new(), yaml)
@@ -94,5 +94,5 @@ fn fill_in(yaml: &str, server: &AuthorizationServer, upstream: &Upstream) -> Str
         whole.push_str("authorization_servers:\n  main: { introspection_endpoint: \"@AS@\" }\n");
     }
     whole.push_str(yaml);
-    whole.replace("@AS@", &server.url()).replace("@UPSTREAM@", &upstream.url())
+    whole.replace("@AS@", &server.url()).replace("@AS_ORIGIN@", &server.origin()).replace("@UPSTREAM@", &upstream.url())
 }

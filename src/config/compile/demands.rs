@@ -136,8 +136,8 @@ fn max_age(cx: Context, path: &KeyPath, raw: &Demands) {
     }
 }
 
-/// The name of the authorization server that a route's tokens are shown to.
-pub fn authorization_server(cx: Context, raw: &Demands, origin: Origin) -> Option<Arc<str>> {
+/// The names of the authorization servers one of which a route's tokens are shown to.
+pub fn authorization_servers(cx: Context, raw: &Demands, origin: Origin) -> Option<Vec<Arc<str>>> {
     let path = origin.of(cx, "authorization_server");
     let known = cx.server_names()?;
     let Some(written) = &raw.authorization_server else {
@@ -145,7 +145,7 @@ pub fn authorization_server(cx: Context, raw: &Demands, origin: Origin) -> Optio
             return None;
         }
         if let [only] = known.as_slice() {
-            return Some(only.as_str().into());
+            return Some(vec![only.as_str().into()]);
         }
         if !known.is_empty() {
             let message = format!("is missing; there are several, so name one: {}", known.join(", "));
@@ -153,18 +153,44 @@ pub fn authorization_server(cx: Context, raw: &Demands, origin: Origin) -> Optio
         }
         return None;
     };
-    if written.as_slice().len() > 1 {
-        // refused as not supported; names are looked at all the same
-        for (i, name) in written.as_slice().iter().enumerate().filter(|(_, name)| !known.contains(name)) {
-            cx.unknown_name(&path.item(i), "authorization server", name, &known, "");
+    let (mut names, mut fine): (Vec<Arc<str>>, bool) = (Vec::new(), true);
+    for (i, name) in written.as_slice().iter().enumerate() {
+        let path = if written.is_list() { path.item(i) } else { path.clone() };
+        if !known.contains(name) {
+            cx.unknown_name(&path, "authorization server", name, &known, "");
+            fine = false;
+        } else if names.iter().any(|other| **other == **name) {
+            cx.report.error(&path, "stands twice; remove one of the two");
+            fine = false;
+        } else if let Some(undecided) = names.iter().find(|other| same_tokens(cx, other, name)) {
+            cx.report.error(&path, undecided_between(cx, undecided, name));
+            fine = false;
         }
-        return None;
+        names.push(name.as_str().into());
     }
-    let name = written.as_slice().first()?;
-    if !known.contains(name) {
-        let path = if written.is_list() { path.item(0) } else { path };
-        cx.unknown_name(&path, "authorization server", name, &known, "");
-        return None;
+    fine.then_some(names)
+}
+
+/// Whether nothing decides which of two servers a token is meant for. A longer prefix decides
+/// against a shorter one, and anything against nothing.
+fn same_tokens(cx: Context, one: &str, other: &str) -> bool {
+    let section = KeyPath::root().key("authorization_servers");
+    let tokens = |name: &str| cx.raw.authorization_servers.get(name).map(|server| &server.tokens);
+    let broken = [one, other].iter().any(|name| cx.report.is_broken(&section.key(name).key("tokens")));
+    match (tokens(one), tokens(other)) {
+        (Some(one), Some(other)) if !broken => one.prefix == other.prefix && one.jwt_issuer == other.jwt_issuer,
+        _ => false,
     }
-    Some(name.as_str().into())
+}
+
+fn undecided_between(cx: Context, one: &str, other: &str) -> String {
+    let bare = cx
+        .raw
+        .authorization_servers
+        .get(other)
+        .is_some_and(|server| server.tokens.prefix.is_empty() && server.tokens.jwt_issuer.is_empty());
+    let why = if bare { "neither says by `tokens` which tokens are its own" } else { "their `tokens` are the same" };
+    format!(
+        "nothing decides between `{one}` and `{other}`, since {why}; write `tokens: {{ prefix: … }}` or `tokens: {{ jwt_issuer: … }}` of each"
+    )
 }

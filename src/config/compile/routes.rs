@@ -1,7 +1,7 @@
 //! `routes`.
 
 use super::Context;
-use super::demands::{Origin, authorization_server, demands};
+use super::demands::{Origin, authorization_servers, demands};
 use super::ties;
 use super::upstreams::by_url;
 use super::url::is_url;
@@ -50,9 +50,9 @@ fn route(
     };
     let merged = raw.demands.clone().over(&cx.raw.defaults);
     let demanded = demands(cx, &merged, origin);
-    let server = match demanded.auth {
-        AuthMode::None => None,
-        AuthMode::Required | AuthMode::Optional => Some(authorization_server(cx, &merged, origin)),
+    let servers = match demanded.auth {
+        AuthMode::None => Some(Vec::new()),
+        AuthMode::Required | AuthMode::Optional => authorization_servers(cx, &merged, origin),
     };
     let reach = reach?;
     Some(RouteSettings {
@@ -65,10 +65,7 @@ fn route(
         add_prefix,
         timeout: timeout?,
         auth: demanded.auth,
-        authorization_server: match server {
-            None => None,
-            Some(server) => Some(server?),
-        },
+        authorization_servers: servers?,
         policy: demanded.policy,
         max_age: demanded.max_age,
         preflight_pass: demanded.preflight_pass,

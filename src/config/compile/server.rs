@@ -8,7 +8,7 @@ use super::kinds;
 use crate::config::path::{Key, KeyPath};
 use crate::config::raw::{Server, ServerKind};
 use crate::introspect::jwt::Issuer;
-use crate::introspect::{BreakerSettings, ClientAuth, Kind, ServerSettings, is_loopback};
+use crate::introspect::{BreakerSettings, ClientAuth, Kind, ServerSettings, TokenSelector};
 use http::{HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 use url::Url;
@@ -31,6 +31,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
         ServerKind::Rfc7662 => introspection(cx, path, raw),
         _ => Some(Introspection::default()),
     };
+    let tokens = tokens(cx, &path.key("tokens"), raw);
     let timeout = cx.positive(&path.key("timeout"), raw.timeout);
     let connect_timeout = cx.positive(&path.key("connect_timeout"), raw.connect_timeout);
     if let (Some(timeout), Some(connect)) = (timeout, connect_timeout)
@@ -52,11 +53,12 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
     let max_concurrent = match kind {
         // nobody is asked about a token: good ones must not wait for those whose key is looked up
         Kind::Jwt(_) => Semaphore::MAX_PERMITS,
-        Kind::Rfc7662 => count(raw.max_concurrent),
+        _ => count(raw.max_concurrent),
     };
     Some(ServerSettings {
         name: named.then(|| name.into())?,
         kind,
+        tokens,
         issuer,
         require_issuer: raw.require_issuer,
         endpoints,
@@ -109,6 +111,18 @@ fn introspection(cx: Context, path: &KeyPath, raw: &Server) -> Option<Introspect
     })
 }
 
+fn tokens(cx: Context, path: &KeyPath, raw: &Server) -> TokenSelector {
+    let (prefix, issuer) = (&raw.tokens.prefix, &raw.tokens.jwt_issuer);
+    if !prefix.bytes().all(|b| matches!(b, 0x21..=0x7e) && !matches!(b, b'"' | b',' | b';' | b'\\')) {
+        cx.report.error(&path.key("prefix"), "has characters that no token has, and can never match");
+    }
+    if issuer.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        cx.report.error(&path.key("jwt_issuer"), "must have no white space: no `iss` would ever match");
+    }
+    let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+    TokenSelector { prefix: some(prefix), jwt_issuer: some(issuer) }
+}
+
 fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<String> {
     let path = server.key("issuer");
     let Some(issuer) = &raw.issuer else {
@@ -153,10 +167,7 @@ fn endpoints(cx: Context, server: &KeyPath, raw: &Server) -> Option<Vec<Url>> {
     let mut endpoints: Vec<Url> = Vec::new();
     for (i, text) in written.as_slice().iter().enumerate() {
         let path = if written.is_list() { path.item(i) } else { path.clone() };
-        let Some(url) = cx.url(&path, text) else { continue };
-        if url.scheme() == "http" && !is_loopback(&url) {
-            cx.report.warning(&path, "is plain http: tokens and the gateway's own credentials cross the network unprotected; use https");
-        }
+        let Some(url) = cx.asked_url(&path, text) else { continue };
         if endpoints.contains(&url) {
             cx.report.error(&path, "stands twice; remove one of the two");
         }

@@ -12,8 +12,6 @@ type Entry = (String, Except);
 enum Except {
     /// The key as such is not supported.
     Nothing,
-    /// A list of more than one is not supported.
-    Several,
     /// Only values other than these are not supported.
     Values(Value),
 }
@@ -30,12 +28,6 @@ fn refuse(except: &Except, value: &Value, path: &KeyPath, report: &Report) {
     let fine = match except {
         Except::Nothing => {
             report.error_at_key(path, "is not supported in this version; remove it");
-            return;
-        }
-        Except::Several => {
-            if value.as_array().is_some_and(|names| names.len() > 1) {
-                report.error(path, "a list of several is not supported in this version; write one name");
-            }
             return;
         }
         Except::Values(Value::Array(fine)) => fine,
@@ -120,12 +112,10 @@ fn entries() -> Vec<Entry> {
     add(
         "authorization_servers.*.",
         &[
-            ("type", but(json!(["rfc7662", "jwt"]))),
+            ("type", but(json!(["rfc7662", "google", "amazon", "jwt"]))),
             ("response", but(json!(["json"]))),
             ("decryption_keys", but(json!([[]]))),
             ("tls.server_name", empty()),
-            ("tokens.prefix", empty()),
-            ("tokens.jwt_issuer", empty()),
             ("client_auth.method", but(json!(["none", "bearer", "client_secret_basic", "client_secret_post"]))),
             ("client_auth.token_endpoint", empty()),
             ("client_auth.scope", empty()),
@@ -140,7 +130,6 @@ fn entries() -> Vec<Entry> {
         add(
             section,
             &[
-                ("authorization_server", Except::Several),
                 ("require", empty()),
                 ("binding.dpop", but(json!(["off"]))),
                 ("binding.mtls", but(json!(["off"]))),
@@ -154,8 +143,7 @@ fn entries() -> Vec<Entry> {
 }
 
 /// Keys of kinds of server that are not supported.
-const OTHER_KINDS: [&str; 13] = [
-    "endpoint",
+const OTHER_KINDS: [&str; 12] = [
     "client_id",
     "client_secret",
     "client_secret_file",

@@ -3,6 +3,7 @@
 
 use super::Context;
 use crate::config::path::KeyPath;
+use crate::introspect::is_loopback;
 use crate::upstream::Endpoint;
 use url::{Host, Url};
 
@@ -16,6 +17,15 @@ impl Context<'_> {
                 None
             }
         }
+    }
+
+    /// The URL of an authorization server, with a warning where tokens would be seen on the way.
+    pub fn asked_url(self, path: &KeyPath, text: &str) -> Option<Url> {
+        let url = self.url(path, text)?;
+        if url.scheme() == "http" && !is_loopback(&url) {
+            self.report.warning(path, "is plain http: tokens and the gateway's own credentials cross the network unprotected; use https");
+        }
+        Some(url)
     }
 
     /// The URL of an upstream's server: no path, no query.

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Its kind. This version supports `rfc7662` and `jwt`.
+    /// Its kind. This version supports `rfc7662`, `google`, `amazon` and `jwt`.
     #[serde(rename = "type")]
     pub kind: ServerKind,
     /// Where an answer carries `iss`, it must be this. Endpoints and keys that are not written are found by it.
@@ -51,13 +51,13 @@ pub struct Server {
     pub circuit_breaker: Breaker,
     /// How the server is verified. Nothing turns verification off.
     pub tls: ServerTls,
-    /// Which tokens it is asked about where a route names several servers. Not supported in this version.
+    /// Which tokens it is asked about; a token that is meant for no server of its route is shown to none.
     pub tokens: TokenSelector,
 
-    /// For `google` and `amazon`: the allowed client ids; for `jwt`: what this service is called in `aud`. `google` and `amazon` are not supported in this version.
+    /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one; for `jwt`: what this service is called in `aud`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
-    /// For `google`, `amazon`, `github` and `soap`: the URL that is asked. Not supported in this version.
+    /// For `google` and `amazon`: the URL that is asked, unless the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// For `github`: the app's client id. Not supported in this version.
@@ -303,8 +303,8 @@ pub struct ServerTls {
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenSelector {
-    /// What its tokens begin with. Not supported in this version.
+    /// What its tokens begin with. Of several prefixes that fit, the longest decides.
     pub prefix: String,
-    /// The unverified `iss` of its JWTs. Not supported in this version.
+    /// The `iss` of its JWTs, unverified: it only chooses among servers. Decides before any prefix.
     pub jwt_issuer: String,
 }

@@ -32,7 +32,7 @@ fn the_smallest_file_gets_all_defaults() {
     assert_eq!((settings.log.format, settings.log.access), (LogFormat::Json, AccessLog::All));
     let route = &settings.routes[0];
     assert_eq!((&*route.name, &*route.upstream, route.auth), ("/*", "http://127.0.0.1:9000", AuthMode::Required));
-    assert_eq!((route.authorization_server.as_deref(), route.timeout), (Some("main"), Duration::from_secs(60)));
+    assert_eq!((route.authorization_servers.as_slice(), route.timeout), (&["main".into()][..], Duration::from_secs(60)));
     let upstream = &settings.upstreams[0];
     assert_eq!((&*upstream.name, upstream.balance), ("http://127.0.0.1:9000", Balance::RoundRobin));
     assert_eq!(upstream.servers[0].at, Endpoint::Tcp { host: "127.0.0.1".into(), port: 9000, tls: false });
@@ -62,10 +62,10 @@ fn routes_inherit_key_by_key() {
     );
     let [inherits, overrides, public] = &*settings.routes else { panic!("three routes") };
     assert_eq!((&*inherits.policy.scopes, &*inherits.policy.audience), (&["read".to_owned()][..], &["x".to_owned()][..]));
-    assert_eq!((inherits.authorization_server.as_deref(), inherits.preflight_pass), (Some("a"), true));
+    assert_eq!((inherits.authorization_servers.as_slice(), inherits.preflight_pass), (&["a".into()][..], true));
     assert_eq!((&*overrides.policy.scopes, &*overrides.policy.audience), (&["write".to_owned()][..], &["x".to_owned()][..]));
-    assert_eq!((overrides.authorization_server.as_deref(), overrides.max_age), (Some("b"), Some(Duration::from_secs(5))));
-    assert_eq!((public.auth, public.authorization_server.as_deref(), public.policy.scopes.len()), (AuthMode::None, None, 0));
+    assert_eq!((overrides.authorization_servers.as_slice(), overrides.max_age), (&["b".into()][..], Some(Duration::from_secs(5))));
+    assert_eq!((public.auth, public.authorization_servers.len(), public.policy.scopes.len()), (AuthMode::None, 0, 0));
     assert_eq!(settings.upstreams.len(), 1);
 }
 

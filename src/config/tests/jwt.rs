@@ -104,7 +104,7 @@ fn who_is_asked_then() {
             .collect::<Vec<_>>()
     );
     assert!(with("a")[0].contains("is this server itself"));
-    assert!(with("c")[0].contains("is of type `jwt` as well"));
+    assert!(with("c")[0].contains("is of a type that is not asked about JWTs"));
     assert!(with("d")[0].contains("there is no authorization server `d`"));
 }
 

@@ -39,7 +39,7 @@ pub fn jwt(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<JwtS
 pub fn audiences(cx: Context, servers: &[ServerSettings], routes: &[RouteSettings]) {
     for server in servers {
         let Kind::Jwt(jwt) = &server.kind else { continue };
-        let lax = routes.iter().find(|route| route.authorization_server.as_ref() == Some(&server.name) && route.policy.audience.is_empty());
+        let lax = routes.iter().find(|route| route.authorization_servers.contains(&server.name) && route.policy.audience.is_empty());
         if let (true, Some(route)) = (jwt.audience.is_empty(), lax) {
             let path = KeyPath::root().key("authorization_servers").key(&server.name).key("audience");
             let why = format!(
@@ -197,13 +197,14 @@ fn algorithms(cx: Context, section: &KeyPath, raw: &Server) -> Option<Vec<Algori
 fn then(cx: Context, path: &KeyPath, own: &str, raw: &Server) -> Option<Option<Arc<str>>> {
     let Some(name) = raw.then.as_ref().filter(|name| !name.is_empty()) else { return Some(None) };
     let known = cx.server_names()?;
-    let checked_here = cx.raw.authorization_servers.get(name).is_some_and(|server| server.kind == ServerKind::Jwt);
+    let asked = cx.raw.authorization_servers.get(name).map(|server| server.kind);
+    let knows_them = matches!(asked, None | Some(ServerKind::Rfc7662 | ServerKind::Soap | ServerKind::Custom));
     if !known.contains(name) {
         cx.unknown_name(path, "authorization server", name, &known, "");
     } else if name == own {
         cx.report.error(path, "is this server itself; name one that is asked about tokens");
-    } else if checked_here {
-        cx.report.error(path, "is of type `jwt` as well, and asks nobody; name one that is asked about tokens");
+    } else if !knows_them {
+        cx.report.error(path, "is of a type that is not asked about JWTs; name one of type `rfc7662`");
     } else {
         return Some(Some(name.as_str().into()));
     }

@@ -1,6 +1,7 @@
 //! What only one kind of authorization server has, and what of it another kind cannot have.
 
 mod jwt;
+mod tokeninfo;
 
 pub use jwt::audiences;
 
@@ -13,14 +14,16 @@ use crate::introspect::Kind;
 pub fn kind(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Kind> {
     match raw.kind {
         ServerKind::Rfc7662 => Some(Kind::Rfc7662),
+        ServerKind::Google => tokeninfo::google(cx, path, raw),
+        ServerKind::Amazon => tokeninfo::amazon(cx, path, raw),
         ServerKind::Jwt => jwt::jwt(cx, path, name, raw).map(Kind::Jwt),
         // refused as not supported
-        ServerKind::Google | ServerKind::Github | ServerKind::Amazon | ServerKind::Soap | ServerKind::Custom => None,
+        ServerKind::Github | ServerKind::Soap | ServerKind::Custom => None,
     }
 }
 
 /// Keys that some kinds have and the others do not; what no kind or every kind has is not here.
-const KEYS: [(&str, &[&str]); 15] = [
+const KEYS: [(&str, &[&str]); 19] = [
     ("introspection_endpoint", &["rfc7662"]),
     ("client_auth", &["rfc7662"]),
     ("token_type_hint", &["rfc7662"]),
@@ -36,6 +39,10 @@ const KEYS: [(&str, &[&str]); 15] = [
     ("typ", &["jwt"]),
     ("leeway", &["jwt"]),
     ("then", &["jwt"]),
+    ("endpoint", &["google", "amazon", "github", "soap"]),
+    ("client_id", &["github"]),
+    ("client_secret", &["github"]),
+    ("client_secret_file", &["github"]),
 ];
 
 /// A key of another kind would look as if it did something.

@@ -1,0 +1,37 @@
+//! Which authorization server is asked about a token: one, or none.
+
+use crate::cache::Cached;
+use crate::introspect::TokenSelector;
+use crate::policy::ServerDemands;
+use crate::token::AccessToken;
+use std::sync::Arc;
+
+/// The authorization servers of a route; empty only where nothing is checked.
+#[derive(Default)]
+pub struct Servers(Vec<Asked>);
+
+/// One of them.
+pub struct Asked {
+    pub cached: Arc<Cached>,
+    /// Which tokens it may see.
+    pub tokens: TokenSelector,
+    /// What its answers must say.
+    pub demands: ServerDemands,
+}
+
+impl Servers {
+    pub fn new(mut servers: Vec<Asked>) -> Self {
+        servers.sort_by_key(|server| std::cmp::Reverse(server.tokens.specificity()));
+        Self(servers)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The server that this token is meant for: of those that would take it the one that says most
+    /// about its tokens. No other one ever sees it.
+    pub fn meant_for(&self, token: AccessToken<'_>) -> Option<&Asked> {
+        self.0.iter().find(|server| server.tokens.takes(token))
+    }
+}

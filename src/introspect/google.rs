@@ -1,0 +1,139 @@
+//! Google's tokeninfo: the current one (`aud`, `sub`, `exp` as text, `azp`) and v1 (`audience`,
+//! `user_id`, `expires_in`), told apart by what the answer has.
+
+use super::http_client::Answer;
+use super::status;
+use super::tokeninfo::{Tokeninfo, Translation};
+use super::{BadAnswer, Failure, FailureKind, Inquiry, Introspector, ServerSettings, Unusable};
+use crate::clock::Clock;
+use crate::token::{Facts, json};
+use async_trait::async_trait;
+use http::StatusCode;
+use url::Url;
+
+pub struct Google(Tokeninfo);
+
+impl Google {
+    pub fn new(settings: &ServerSettings, endpoint: Url, clock: Clock) -> Result<Self, Unusable> {
+        Tokeninfo::new(settings, endpoint, clock).map(Self)
+    }
+}
+
+#[async_trait]
+impl Introspector for Google {
+    async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
+        self.0.ask(inquiry, |answer, asked| interpret(answer, asked, inquiry)).await
+    }
+}
+
+fn interpret(answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Failure> {
+    match answer.status {
+        StatusCode::OK => Ok(translate(&answer.body, asked, inquiry)?),
+        StatusCode::BAD_REQUEST if is_invalid_token(&answer.body) => Ok(Facts::Inactive),
+        status @ StatusCode::BAD_REQUEST => {
+            Err(Failure::new(FailureKind::BadResponse, format!("status {status}, and not because of the token; check the endpoint")))
+        }
+        _ => Err(status::failure(answer, "tokeninfo needs no credentials; check the endpoint")),
+    }
+}
+
+/// `audience` and `aud` say for whom the token was made; that it is one of ours is the policy's
+/// matter. `azp` (v1: `issued_to`) is the client that got it.
+fn translate(body: &[u8], asked: i64, inquiry: &Inquiry) -> Result<Facts, BadAnswer> {
+    let mut answer = Translation::read(body)?;
+    answer.name("aud", &["audience"]);
+    answer.name("sub", &["user_id"]);
+    answer.name("client_id", &["azp", "issued_to", "aud"]);
+    if answer.has("exp") {
+        answer.leave("expires_in");
+    } else {
+        answer.expires_in("expires_in", asked)?;
+    }
+    answer.need(&["aud", "exp"])?;
+    answer.facts(inquiry)
+}
+
+/// `{"error": "invalid_token"}`; an older form has nothing but a description.
+fn is_invalid_token(body: &[u8]) -> bool {
+    let Ok(members) = json::object(body) else { return false };
+    let text = |name| members.get(name).and_then(serde_json::Value::as_str);
+    match members.get("error") {
+        Some(_) => text("error") == Some("invalid_token"),
+        None => text("error_description").is_some_and(|text| text.eq_ignore_ascii_case("invalid value")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::introspect::tokeninfo::tests::{asked, kind, outcome};
+    use crate::token::ActiveFacts;
+
+    fn read(status: u16, body: &'static str) -> Result<Option<ActiveFacts>, FailureKind> {
+        outcome(status, body, interpret)
+    }
+
+    #[test]
+    fn v1_is_read() {
+        let Ok(Some(facts)) = read(
+            200,
+            r#"{"audience":"8819981768.apps.googleusercontent.com","user_id":"123456789","scope":"https://www.googleapis.com/auth/userinfo.profile https://www.googleapis.com/auth/userinfo.email","expires_in":436}"#,
+        ) else {
+            panic!("not active")
+        };
+        assert_eq!(facts.audience, ["8819981768.apps.googleusercontent.com".into()]);
+        assert_eq!(facts.subject.as_deref(), Some("123456789"));
+        assert_eq!(facts.client_id.as_deref(), Some("8819981768.apps.googleusercontent.com"));
+        assert_eq!(facts.expires_at, Some(asked() + 436));
+        assert!(facts.scopes.contains("https://www.googleapis.com/auth/userinfo.email"));
+        assert!(!facts.claims.text().contains("expires_in"), "what is relative is not kept");
+    }
+
+    #[test]
+    fn the_current_one_is_read() {
+        let Ok(Some(facts)) = read(
+            200,
+            r#"{"azp":"app","aud":"web","sub":"1","scope":"openid","exp":"1700000000","expires_in":"3599","email":"a@example.com","email_verified":"true"}"#,
+        ) else {
+            panic!("not active")
+        };
+        assert_eq!((facts.client_id.as_deref(), facts.expires_at), (Some("app"), Some(1_700_000_000)));
+        assert_eq!(facts.audience, ["web".into()]);
+        assert!(facts.claims.text().contains("email_verified"));
+    }
+
+    #[test]
+    fn only_invalid_token_is_inactive() {
+        for body in [
+            r#"{"error":"invalid_token"}"#,
+            r#"{"error":"invalid_token","error_description":"Invalid Value"}"#,
+            r#"{"error_description":"Invalid Value"}"#,
+        ] {
+            assert!(matches!(read(400, body), Ok(None)), "{body}");
+        }
+        for body in
+            ["", "<html>", r#"{"error":"invalid_request"}"#, r#"{"error":{"code":400}}"#, r#"{"error_description":"else"}"#, "{}", "[]"]
+        {
+            assert_eq!(kind(read(400, body)), Some(FailureKind::BadResponse), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_of_another_type_is_no_answer() {
+        for body in [
+            r#"{"user_id":"1","expires_in":436}"#,
+            r#"{"audience":"a","user_id":"1"}"#,
+            r#"{"aud":null,"exp":"1"}"#,
+            r#"{"aud":1,"exp":"1"}"#,
+            r#"{"aud":"a","exp":"soon"}"#,
+            r#"{"aud":"a","expires_in":true}"#,
+            r#"{"aud":"a","exp":"1","scope":1}"#,
+            r#"{"aud":"a","aud":"b","exp":"1"}"#,
+            "[]",
+            "",
+            "<html>",
+        ] {
+            assert_eq!(kind(read(200, body)), Some(FailureKind::BadResponse), "{body}");
+        }
+    }
+}
