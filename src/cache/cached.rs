@@ -85,27 +85,24 @@ impl Cached {
         let found = |outcome, cache, waited| Found { outcome, cache, digest, waited };
         // an entry from before a reload may have been given a longer life than the ttl is now
         let oldest = max_age.map_or(self.settings.ttl, |max_age| max_age.min(self.settings.ttl));
-        let young = |entry: &Entry| entry.life.age(now) < micros(oldest);
 
-        match self.store.active(&digest, now) {
-            Some(entry) if entry.life.is_fresh(now) && young(&entry) => {
+        match self.held(&digest, now, oldest) {
+            Some(Known::Active(entry)) => {
                 self.counters.hit.inc();
                 if entry.take_refresh(now) {
                     self.refresh(digest, inquiry(token, forwarded));
                 }
                 return found(Ok(Known::Active(entry)), Cache::Hit, None);
             }
-            Some(_) => self.counters.expired.inc(),
-            None => match self.store.inactive(&digest, now) {
-                Some(refused) => {
-                    self.counters.inactive_hit.inc();
-                    return found(Ok(refused.map_or(Known::Inactive, Known::Refused)), Cache::Inactive, None);
-                }
-                None => self.counters.miss.inc(),
-            },
+            Some(known @ (Known::Inactive | Known::Refused(_))) => {
+                self.counters.inactive_hit.inc();
+                return found(Ok(known), Cache::Inactive, None);
+            }
+            None if self.store.active(&digest, now).is_some() => self.counters.expired.inc(),
+            None => self.counters.miss.inc(),
         }
 
-        let (outcome, cache) = self.ask(digest, token, forwarded).await;
+        let (outcome, cache) = self.ask(digest, oldest, || inquiry(token, forwarded)).await;
         let landed = self.clock.now();
         let waited = Some(landed.since(now));
         match outcome {
@@ -117,14 +114,30 @@ impl Cached {
         }
     }
 
+    /// What the cache knows and may say.
+    fn held(&self, digest: &TokenDigest, now: Now, oldest: Duration) -> Option<Known> {
+        match self.store.active(digest, now) {
+            Some(entry) => {
+                let usable = entry.life.is_fresh(now) && entry.life.age(now) < micros(oldest);
+                usable.then_some(Known::Active(entry))
+            }
+            None => self.store.inactive(digest, now).map(|refused| refused.map_or(Known::Inactive, Known::Refused)),
+        }
+    }
+
     /// Asks, or waits for somebody who is asking already. A request that only waited and heard of a
     /// failure has not had its own try yet: it gets one, again shared with all others.
-    async fn ask(self: &Arc<Self>, digest: TokenDigest, token: AccessToken<'_>, forwarded: &Forwarded) -> (Outcome, Cache) {
+    async fn ask(self: &Arc<Self>, digest: TokenDigest, oldest: Duration, inquiry: impl Fn() -> Inquiry) -> (Outcome, Cache) {
         let mut first = true;
         loop {
             match self.store.flights.board(digest) {
                 Boarding::Lead(lead, passenger) => {
-                    self.depart(digest, inquiry(token, forwarded), lead);
+                    // another one may have landed since this request looked
+                    if let Some(known) = self.held(&digest, self.clock.now(), oldest) {
+                        lead.land(Ok(known.clone()));
+                        return (Ok(known), Cache::Coalesced);
+                    }
+                    self.depart(digest, inquiry(), lead);
                     return (passenger.outcome().await, Cache::Miss);
                 }
                 Boarding::Join(passenger) => {

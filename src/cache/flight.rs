@@ -61,13 +61,19 @@ impl Lead {
     /// Tells everybody. What is to be cached must be in the cache by now, or a request could come
     /// between and ask again.
     pub fn land(self, outcome: Outcome) {
+        // first of all: whoever hears of a failure and asks again must not board this one again
+        self.leave();
         self.outcome.send_replace(Some(outcome));
+    }
+
+    fn leave(&self) {
+        self.flights.0.remove_if(&self.digest, |_, landing| landing.same_channel(&self.landing));
     }
 }
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        self.flights.0.remove_if(&self.digest, |_, landing| landing.same_channel(&self.landing));
+        self.leave();
     }
 }
 

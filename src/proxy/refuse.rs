@@ -22,7 +22,9 @@ pub async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: Deni
     let request = session.req_header();
     let shape = Shape::of(&request.method, &request.headers);
     let expects_continue = request.headers.contains_key(header::EXPECT);
-    let close = denial.reason == Reason::BadRequest || expects_continue || !small_body(request);
+    // after an upstream was tried the proxy closes the connection in any case
+    let tried = exchange.upstream.attempts > 0;
+    let close = denial.reason == Reason::BadRequest || tried || expects_continue || !small_body(request);
     let challenge = exchange.route.as_ref().map_or(&exchange.runtime.challenge, |route| &route.challenge);
     let refusal = denial.respond(challenge, shape, &exchange.request_id);
 

@@ -206,9 +206,18 @@ impl Gateway {
         answer.unwrap_or_else(|error| panic!("{method} {path} (admin): {error}\n{}", self.output()))
     }
 
-    /// The text of `/metrics`.
-    #[track_caller]
+    /// Prometheus text, once nothing is in flight or a second has passed.
     pub fn metrics(&self) -> String {
+        // a request is counted when it is over, which may be a moment after its response was read
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while self.admin_get("/api/status").json()["requests_in_flight"] != 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.metrics_now()
+    }
+
+    /// Prometheus text as it is at this moment.
+    pub fn metrics_now(&self) -> String {
         let response = self.admin_get("/metrics");
         assert_eq!(response.status, 200, "/metrics");
         response.text()
