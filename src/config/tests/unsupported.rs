@@ -1,6 +1,6 @@
 //! What this version refuses, by name.
 
-use super::{told, with, with_server};
+use super::{with, with_server};
 
 #[test]
 fn at_the_top() {
