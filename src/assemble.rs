@@ -7,11 +7,13 @@ use crate::deny::Challenge;
 use crate::gate::{Asked, Gate, Route, Servers};
 use crate::identity::Identity;
 use crate::introspect::jwt::Then;
-use crate::introspect::{Amazon, Fingerprint, Google, Guarded, Introspector, Jwt, Kind, Rfc7662, ServerSettings, Unusable};
+use crate::introspect::{
+    Amazon, Custom, Fingerprint, Github, Google, Guarded, Introspector, Jwt, Kind, Rfc7662, ServerSettings, Soap, Unusable,
+};
 use crate::policy::{Policy, ServerDemands};
 use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
-use crate::telemetry::{AccessLogger, Metrics};
+use crate::telemetry::{AccessLogger, Metrics, RouteMetrics};
 use crate::token::DigestKey;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
@@ -50,6 +52,7 @@ pub struct Runtime {
     pub log: LogSettings,
     /// For requests without a route.
     pub challenge: Challenge,
+    pub unrouted: RouteMetrics,
     pub servers: Vec<Arc<AuthorizationServer>>,
     pub upstreams: Vec<Arc<Upstream>>,
     pub settings: Settings,
@@ -102,11 +105,12 @@ impl Parts {
         let table = RouteTable::build(&reaches)
             .map_err(|ties| AssembleError::Tie(ties.into_iter().map(|tie| tie.at).collect::<Vec<_>>().join("; ")))?;
         Ok(Runtime {
-            gate: Gate { table, routes, token: settings.token.clone(), clock: self.clock.clone() },
+            gate: Gate { table, routes, token: settings.token.clone() },
             identity: Identity::new(settings.identity.clone()),
             trusted_proxies: settings.trusted_proxies.clone(),
             log: settings.log.clone(),
             challenge: Challenge::new(&settings.realm, []),
+            unrouted: RouteMetrics::of_none(&self.metrics),
             servers: settings.servers.iter().filter_map(|server| servers.get(&server.name).cloned()).collect(),
             upstreams: settings.upstreams.iter().filter_map(|upstream| upstreams.get(&upstream.name).cloned()).collect(),
             loaded_at: self.clock.now().unix_seconds(),
@@ -155,6 +159,9 @@ impl Parts {
             }
             Kind::Google { endpoint, .. } => Box::new(Google::new(server, endpoint.clone(), clock)?),
             Kind::Amazon { endpoint, .. } => Box::new(Amazon::new(server, endpoint.clone(), clock)?),
+            Kind::Github(github) => Box::new(Github::new(server, github, clock)?),
+            Kind::Custom(custom) => Box::new(Custom::new(server, custom, clock)?),
+            Kind::Soap(soap) => Box::new(Soap::new(server, soap, clock)?),
         })
     }
 
@@ -184,7 +191,7 @@ impl Parts {
                 strip_prefix: route.strip_prefix.clone(),
                 add_prefix: route.add_prefix.clone(),
                 timeout: route.timeout,
-                request_duration: self.metrics.request_duration_of(&route.name),
+                metrics: RouteMetrics::new(&self.metrics, &route.name, &route.upstream),
             },
         }))
     }
@@ -204,12 +211,13 @@ impl Process {
 
 /// What is demanded of a server's answers wherever it is asked.
 fn demands(server: &ServerSettings) -> ServerDemands {
-    let audience = match &server.kind {
-        Kind::Google { audience, .. } | Kind::Amazon { audience, .. } => audience.clone(),
+    let (audience, client_id) = match &server.kind {
+        Kind::Google { audience, .. } | Kind::Amazon { audience, .. } => (audience.clone(), None),
+        Kind::Github(github) => (Vec::new(), Some(github.client_id.clone())),
         // the audience of a JWT was checked together with its signature
-        Kind::Rfc7662 | Kind::Jwt(_) => Vec::new(),
+        Kind::Rfc7662 | Kind::Jwt(_) | Kind::Custom(_) | Kind::Soap(_) => (Vec::new(), None),
     };
-    ServerDemands { issuer: server.issuer.clone(), require_issuer: server.require_issuer, audience, client_id: None }
+    ServerDemands { issuer: server.issuer.clone(), require_issuer: server.require_issuer, audience, client_id }
 }
 
 fn reach(route: &RouteSettings) -> Reach {

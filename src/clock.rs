@@ -21,6 +21,12 @@ impl Now {
         self.wall.div_euclid(1000)
     }
 
+    /// The reading that this one becomes when so much time passes.
+    pub fn later(self, passed: Duration) -> Self {
+        let millis = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+        Self { wall: self.wall.saturating_add(millis), mono: self.mono.saturating_add(micros(passed)) }
+    }
+
     /// Time between two readings; none when they are in the other order.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.mono.saturating_sub(earlier.mono))
@@ -52,6 +58,16 @@ impl Clock {
             }
             Self::Manual(clock) => Now { wall: clock.wall.load(Ordering::SeqCst), mono: clock.mono.load(Ordering::SeqCst) },
         }
+    }
+
+    /// A reading that follows `earlier` closely: half the price, since the wall clock is taken to
+    /// have gone on from there.
+    pub fn after(&self, earlier: Now) -> Now {
+        let mono = match self {
+            Self::System { origin } => micros(origin.elapsed()),
+            Self::Manual(clock) => clock.mono.load(Ordering::SeqCst),
+        };
+        earlier.later(Duration::from_micros(mono.saturating_sub(earlier.mono)))
     }
 }
 

@@ -17,12 +17,21 @@ pub struct RequestView<'r> {
 }
 
 /// The client's request as it was made, from the connection and from trusted proxies.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded {
     /// `X-Forwarded-For`: the trusted chain, then the peer.
-    pub chain: String,
-    pub host: String,
-    pub proto: String,
+    pub chain: HeaderValue,
+    /// Empty when the client sent none.
+    pub host: HeaderValue,
+    /// `http` or `https`.
+    pub proto: HeaderValue,
+}
+
+impl Default for Forwarded {
+    fn default() -> Self {
+        let nothing = HeaderValue::from_static("");
+        Self { chain: nothing.clone(), host: nothing.clone(), proto: nothing }
+    }
 }
 
 impl RequestView<'_> {

@@ -28,6 +28,8 @@ pub struct Found {
     pub digest: TokenDigest,
     /// How long the request waited for an introspection.
     pub waited: Option<Duration>,
+    /// When it was known.
+    pub at: Now,
 }
 
 /// One authorization server behind the cache.
@@ -82,7 +84,10 @@ impl Cached {
     pub async fn find(self: &Arc<Self>, token: AccessToken<'_>, forwarded: &Forwarded, max_age: Option<Duration>) -> Found {
         let digest = self.digest(token, forwarded);
         let now = self.clock.now();
-        let found = |outcome, cache, waited| Found { outcome, cache, digest, waited };
+        let found = |outcome, cache, waited: Option<Duration>| {
+            let at = now.later(waited.unwrap_or_default());
+            Found { outcome, cache, digest, waited, at }
+        };
         // an entry from before a reload may have been given a longer life than the ttl is now
         let oldest = max_age.map_or(self.settings.ttl, |max_age| max_age.min(self.settings.ttl));
 
@@ -159,7 +164,7 @@ impl Cached {
 
     fn digest(&self, token: AccessToken<'_>, forwarded: &Forwarded) -> TokenDigest {
         if self.source.keyed_by_host {
-            self.source.key.derive([forwarded.host.as_str(), forwarded.proto.as_str()]).digest(token.expose())
+            self.source.key.derive([&forwarded.host, &forwarded.proto]).digest(token.expose())
         } else {
             self.source.key.digest(token.expose())
         }

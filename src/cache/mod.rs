@@ -14,3 +14,4 @@ pub use cached::{Cached, Found, Known, Source};
 pub use entry::Entry;
 pub use settings::CacheSettings;
 pub use store::{Purge, Store};
+pub use ttl::Lifetime;

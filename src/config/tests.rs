@@ -6,6 +6,7 @@ mod files;
 mod generated;
 mod hidden;
 mod jwt;
+mod kinds;
 mod robust;
 mod route;
 mod server;

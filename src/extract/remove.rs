@@ -24,7 +24,8 @@ impl TokenSettings {
             let name = form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name).unwrap_or_default();
             self.from.iter().any(|place| matches!(place, Place::Query(carrier) if *carrier == name))
         };
-        without(query, '&', carries, self.forward)
+        let none = !self.from.iter().any(|place| matches!(place, Place::Query(_)));
+        without(query, '&', carries, self.forward || none)
     }
 
     /// A `Cookie` header's value without the cookies that carry tokens. `None` when nothing is left.

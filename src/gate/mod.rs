@@ -6,7 +6,6 @@ mod servers;
 pub use servers::{Asked, Servers};
 
 use crate::cache::{Entry, Found, Known};
-use crate::clock::Clock;
 use crate::deny::{Challenge, Denial, Reason};
 use crate::extract::{self, TokenSettings};
 use crate::policy::{Permit, Policy};
@@ -23,7 +22,6 @@ pub struct Gate<R> {
     /// In the order of the table.
     pub routes: Vec<Arc<Route<R>>>,
     pub token: TokenSettings,
-    pub clock: Clock,
 }
 
 pub struct Route<R> {
@@ -84,14 +82,14 @@ impl<R> Gate<R> {
         let Some(server) = route.servers.meant_for(token) else {
             return Err(Denial::because(Reason::Inactive));
         };
-        let Found { outcome, cache, digest, waited } = server.cached.find(token, request.forwarded, route.max_age).await;
+        let Found { outcome, cache, digest, waited, at } = server.cached.find(token, request.forwarded, route.max_age).await;
         *trail = Trail { cache, server: Some(server.cached.name().clone()), digest: Some(digest), waited, entry: None };
         match outcome? {
             Known::Inactive => Err(Denial::because(Reason::Inactive)),
             Known::Refused(refused) => Err(Denial::because(refused.into())),
             Known::Active(entry) => {
                 let entry = trail.entry.insert(entry);
-                route.policy.evaluate(&entry.facts, &server.demands, self.clock.now())
+                route.policy.evaluate(&entry.facts, &server.demands, at)
             }
         }
     }

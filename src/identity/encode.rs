@@ -1,7 +1,6 @@
 //! A claim's value as a header's value.
 
 use super::TooLarge;
-use http::HeaderValue;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use serde_json::Value;
 
@@ -11,20 +10,17 @@ pub const LIMIT: usize = 4096;
 /// Everything but visible ASCII and space; and `%`, so that it can be undone.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// The text of a scalar, compact JSON of anything else. `None` for null and for nothing: a header
-/// that is there says something.
-pub fn value(value: &Value) -> Result<Option<HeaderValue>, TooLarge> {
+/// Appends the text of a scalar, compact JSON of anything else. Nothing for null and for nothing: a
+/// header that is there says something.
+pub fn append(to: &mut String, value: &Value) -> Result<(), TooLarge> {
     match value {
-        Value::Null => Ok(None),
-        Value::String(text) => text_value(text),
-        value => text_value(&value.to_string()),
+        Value::Null => Ok(()),
+        Value::String(text) => append_text(to, text),
+        value => append_text(to, &value.to_string()),
     }
 }
 
-pub fn text_value(text: &str) -> Result<Option<HeaderValue>, TooLarge> {
-    if text.is_empty() {
-        return Ok(None);
-    }
+pub fn append_text(to: &mut String, text: &str) -> Result<(), TooLarge> {
     if text.len() > LIMIT {
         return Err(TooLarge);
     }
@@ -34,11 +30,9 @@ pub fn text_value(text: &str) -> Result<Option<HeaderValue>, TooLarge> {
         Some(at) if !inner.is_empty() => (at, text.len() - at - inner.len()),
         _ => (text.len(), 0),
     };
-    let encoded = format!("{}{}{}", "%20".repeat(start), percent_encode(inner.as_bytes(), ENCODED), "%20".repeat(end));
-    if encoded.len() > LIMIT {
-        return Err(TooLarge);
-    }
-    HeaderValue::try_from(encoded).map(Some).map_err(|_| TooLarge)
+    let before = to.len();
+    to.extend(std::iter::repeat_n("%20", start).chain(percent_encode(inner.as_bytes(), ENCODED)).chain(std::iter::repeat_n("%20", end)));
+    if to.len() - before > LIMIT { Err(TooLarge) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -47,7 +41,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn encoded(text: &str) -> Option<String> {
-        text_value(text).ok()?.and_then(|value| value.to_str().ok().map(str::to_owned))
+        let mut value = String::new();
+        append_text(&mut value, text).ok()?;
+        http::HeaderValue::try_from(value).ok()?.to_str().ok().map(str::to_owned)
     }
 
     #[test]
@@ -65,14 +61,14 @@ mod tests {
         ] {
             assert_eq!(encoded(text).as_deref(), Some(value), "{text:?}");
         }
-        assert_eq!(text_value(""), Ok(None));
+        assert_eq!(encoded("").as_deref(), Some(""));
     }
 
     #[test]
     fn values_over_the_limit_are_refused() {
-        assert!(text_value(&"x".repeat(LIMIT)).is_ok());
-        assert_eq!(text_value(&"x".repeat(LIMIT + 1)), Err(TooLarge));
-        assert_eq!(text_value(&"é".repeat(LIMIT / 4)), Err(TooLarge));
+        assert!(append_text(&mut "before".to_owned(), &"x".repeat(LIMIT)).is_ok());
+        assert_eq!(append_text(&mut String::new(), &"x".repeat(LIMIT + 1)), Err(TooLarge));
+        assert_eq!(append_text(&mut String::new(), &"é".repeat(LIMIT / 4)), Err(TooLarge));
     }
 
     proptest! {

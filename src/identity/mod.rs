@@ -2,6 +2,7 @@
 //! their names is removed, then they are set from the facts. Pure.
 
 mod encode;
+mod names;
 mod render;
 mod settings;
 mod strip;
@@ -18,6 +19,8 @@ pub struct Identity {
     settings: IdentitySettings,
     /// The prefix in lower case with `_` and `.` read as `-`.
     folded_prefix: Box<[u8]>,
+    /// Of the headers that it can render, in their order.
+    names: Box<[Option<HeaderName>]>,
     /// Tells what one `Identity` rendered from what another did.
     generation: u64,
 }
@@ -27,7 +30,7 @@ static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 impl Identity {
     pub fn new(settings: IdentitySettings) -> Self {
         let folded_prefix = settings.prefix.bytes().map(strip::fold).collect();
-        Self { settings, folded_prefix, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed) }
+        Self { names: Self::names(&settings), settings, folded_prefix, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// The header that carries a claim: the prefix, then the names on the claim's path, each part

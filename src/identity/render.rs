@@ -1,11 +1,11 @@
 //! From facts to headers, once for each answer; a cached request only copies them.
 
-use super::{Identity, encode};
+use super::{Identity, IdentitySettings, encode, names};
 use crate::token::ActiveFacts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -13,8 +13,8 @@ use thiserror::Error;
 #[derive(Debug)]
 pub struct Rendered {
     generation: u64,
-    /// Names as they are usually written: some readers mind.
-    pub headers: Box<[(Bytes, HeaderValue)]>,
+    /// Each with the place of its name among the `Identity`'s. All share one text.
+    values: Box<[(u16, HeaderValue)]>,
 }
 
 /// A value of more than 4 KiB as it would be sent.
@@ -32,44 +32,64 @@ impl Identity {
     /// A missing member gives no header.
     pub fn render(&self, facts: &ActiveFacts, server: &str) -> Result<Rendered, TooLarge> {
         let members = facts.claims.read();
-        let mut headers = Vec::with_capacity(12);
-        let mut set = |member: &[String], value: Result<Option<HeaderValue>, TooLarge>| {
-            let name = Self::header_name(&self.settings.prefix, member);
-            if let (Some(value), Some(name)) = (value?, name) {
-                headers.push((Bytes::from(name), value));
-            }
-            Ok(())
-        };
+        let mut text = String::with_capacity(facts.claims.text().len());
+        let mut ends = Vec::with_capacity(self.names.len());
         for member in REGISTERED {
-            set(&[member.to_owned()], registered(member, facts, &members))?;
+            registered(&mut text, member, facts, &members)?;
+            ends.push(text.len());
         }
         for claim in &self.settings.claims {
-            set(claim.steps(), claim.find(&members).map_or(Ok(None), encode::value))?;
+            claim.find(&members).map_or(Ok(()), |value| encode::append(&mut text, value))?;
+            ends.push(text.len());
         }
-        set(&["server".to_owned()], encode::text_value(server))?;
+        encode::append_text(&mut text, server)?;
+        ends.push(text.len());
         if self.settings.all_claims {
-            set(&["claims".to_owned()], encode::text_value(&URL_SAFE_NO_PAD.encode(facts.claims.text())))?;
+            encode::append_text(&mut text, &URL_SAFE_NO_PAD.encode(facts.claims.text()))?;
+            ends.push(text.len());
         }
-        Ok(Rendered { generation: self.generation, headers: headers.into() })
+        text.shrink_to_fit();
+        let text = Bytes::from(text);
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let parts = (0..).zip(starts.zip(&ends)).filter(|(_, (start, end))| start < end);
+        let value = |(name, (start, &end))| Some((name, HeaderValue::from_maybe_shared(text.slice(start..end)).ok()?));
+        Ok(Rendered { generation: self.generation, values: parts.filter_map(value).collect() })
+    }
+
+    /// What this `Identity` rendered.
+    pub fn headers<'r>(&'r self, rendered: &'r Rendered) -> impl Iterator<Item = (&'r HeaderName, &'r HeaderValue)> {
+        rendered.values.iter().filter_map(|(name, value)| Some((self.names.get(usize::from(*name))?.as_ref()?, value)))
+    }
+
+    /// The names of all headers that there can be, in the order in which they are rendered; `None`
+    /// where a claim's path makes no name.
+    pub(super) fn names(settings: &IdentitySettings) -> Box<[Option<HeaderName>]> {
+        let of = |member: &str| Self::header_name(&settings.prefix, &[member.to_owned()]);
+        let claims = settings.claims.iter().map(|claim| Self::header_name(&settings.prefix, claim.steps()));
+        let names = REGISTERED.into_iter().map(of).chain(claims).chain(["server", "claims"].map(of));
+        names.map(|name| name.map(|name| names::kept(&name))).collect()
     }
 }
 
 /// The members that RFC 7662 §2.2 defines, `active` aside.
 pub const REGISTERED: [&str; 11] = ["sub", "username", "client_id", "scope", "aud", "iss", "exp", "iat", "nbf", "jti", "token_type"];
 
-fn registered(member: &str, facts: &ActiveFacts, members: &Map<String, Value>) -> Result<Option<HeaderValue>, TooLarge> {
+fn registered(to: &mut String, member: &str, facts: &ActiveFacts, members: &Map<String, Value>) -> Result<(), TooLarge> {
     match member {
-        "scope" => encode::text_value(&facts.scopes.to_string()),
-        "exp" => Ok(facts.expires_at.map(HeaderValue::from)),
-        "iat" => Ok(facts.issued_at.map(HeaderValue::from)),
-        "nbf" => Ok(facts.not_before.map(HeaderValue::from)),
-        member => members.get(member).map_or(Ok(None), encode::value),
+        "scope" => encode::append_text(to, &facts.scopes.to_string()),
+        "exp" => append_time(to, facts.expires_at),
+        "iat" => append_time(to, facts.issued_at),
+        "nbf" => append_time(to, facts.not_before),
+        member => members.get(member).map_or(Ok(()), |value| encode::append(to, value)),
     }
+}
+
+fn append_time(to: &mut String, seconds: Option<i64>) -> Result<(), TooLarge> {
+    seconds.map_or(Ok(()), |seconds| encode::append_text(to, &seconds.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::IdentitySettings;
     use super::*;
     use crate::introspect::read_answer;
     use crate::token::{ClaimPath, Facts};
@@ -80,9 +100,8 @@ mod tests {
         let identity = Identity::new(IdentitySettings { prefix: "X-Introspected-".into(), claims, all_claims });
         let Ok(Facts::Active(facts)) = read_answer(answer.to_string().as_bytes()) else { return Ok(Vec::new()) };
         let rendered = identity.render(&facts, "main")?;
-        let line =
-            |(name, value): &(Bytes, HeaderValue)| format!("{}: {}", String::from_utf8_lossy(name), value.to_str().unwrap_or_default());
-        Ok(rendered.headers.iter().map(line).collect())
+        let line = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap_or_default());
+        Ok(identity.headers(&rendered).map(line).collect())
     }
 
     #[test]
@@ -92,16 +111,16 @@ mod tests {
         assert_eq!(
             rendered(answer, &["extension_field"], false).unwrap_or_default(),
             [
-                "X-Introspected-Sub: Z5O3upPC88QrAjx00dis",
-                "X-Introspected-Username: jdoe",
-                "X-Introspected-Client-Id: l238j323ds-23ij4",
-                "X-Introspected-Scope: read write dolphin",
-                "X-Introspected-Aud: https://protected.example.net/resource",
-                "X-Introspected-Iss: https://server.example.com/",
-                "X-Introspected-Exp: 1419356238",
-                "X-Introspected-Iat: 1419350238",
-                "X-Introspected-Extension-Field: twenty-seven",
-                "X-Introspected-Server: main",
+                "x-introspected-sub: Z5O3upPC88QrAjx00dis",
+                "x-introspected-username: jdoe",
+                "x-introspected-client-id: l238j323ds-23ij4",
+                "x-introspected-scope: read write dolphin",
+                "x-introspected-aud: https://protected.example.net/resource",
+                "x-introspected-iss: https://server.example.com/",
+                "x-introspected-exp: 1419356238",
+                "x-introspected-iat: 1419350238",
+                "x-introspected-extension-field: twenty-seven",
+                "x-introspected-server: main",
             ]
         );
     }
@@ -109,7 +128,7 @@ mod tests {
     #[test]
     fn a_missing_empty_or_null_member_gives_no_header() {
         let answer = json!({"active": true, "sub": null, "username": "", "scope": ""});
-        assert_eq!(rendered(answer, &["missing"], false).unwrap_or_default(), ["X-Introspected-Server: main"]);
+        assert_eq!(rendered(answer, &["missing"], false).unwrap_or_default(), ["x-introspected-server: main"]);
     }
 
     #[test]
@@ -118,12 +137,12 @@ mod tests {
         assert_eq!(
             rendered(answer, &["realm", "realm.roles", "admin"], false).unwrap_or_default(),
             [
-                "X-Introspected-Scope: r w",
-                r#"X-Introspected-Aud: ["a","b"]"#,
-                r#"X-Introspected-Realm: {"roles":["x","%C3%BC"]}"#,
-                r#"X-Introspected-Realm-Roles: ["x","%C3%BC"]"#,
-                "X-Introspected-Admin: true",
-                "X-Introspected-Server: main",
+                "x-introspected-scope: r w",
+                r#"x-introspected-aud: ["a","b"]"#,
+                r#"x-introspected-realm: {"roles":["x","%C3%BC"]}"#,
+                r#"x-introspected-realm-roles: ["x","%C3%BC"]"#,
+                "x-introspected-admin: true",
+                "x-introspected-server: main",
             ]
         );
     }
@@ -132,7 +151,7 @@ mod tests {
     fn all_claims_can_be_read_back() {
         let answer = json!({"active": true, "sub": "é"});
         let lines = rendered(answer.clone(), &[], true).unwrap_or_default();
-        let carried = lines.last().and_then(|line| line.strip_prefix("X-Introspected-Claims: ")).unwrap_or_default();
+        let carried = lines.last().and_then(|line| line.strip_prefix("x-introspected-claims: ")).unwrap_or_default();
         let decoded = URL_SAFE_NO_PAD.decode(carried).unwrap_or_default();
         assert_eq!(serde_json::from_slice::<Value>(&decoded).unwrap_or_default(), answer);
     }

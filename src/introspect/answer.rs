@@ -20,6 +20,20 @@ pub enum BadAnswer {
     NotTexts(&'static str),
     #[error("`{0}` is not a text")]
     NotAText(&'static str),
+    #[error("the answer is not JSON without duplicate members")]
+    NotJson,
+    #[error("there is nothing where `answer.{0}` points")]
+    NothingAt(&'static str),
+    #[error("what `answer.{0}` points at is neither true nor false")]
+    NotATruth(&'static str),
+    #[error("the answer is not XML in UTF-8 without document type")]
+    NotXml,
+    #[error("the answer is not a SOAP envelope with a body")]
+    NotAnEnvelope,
+    #[error("a path of `answer` leads to more than one place")]
+    Ambiguous,
+    #[error("`{0}` is not an object")]
+    NotAnObjectIn(&'static str),
     #[error("the answer has no member `{0}`")]
     Missing(&'static str),
 }

@@ -50,7 +50,7 @@ impl Rfc7662 {
             for (name, value) in forwarded.into_iter().flat_map(|forwarded| {
                 [("x-forwarded-host", &forwarded.host), ("x-forwarded-proto", &forwarded.proto), ("x-forwarded-for", &forwarded.chain)]
             }) {
-                request = request.header(name, value.as_str());
+                request = request.header(name, value);
             }
             request
         });

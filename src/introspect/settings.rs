@@ -1,6 +1,6 @@
 //! What the configuration says about one authorization server.
 
-use super::{JwtSettings, TokenSelector};
+use super::{CustomSettings, GithubSettings, JwtSettings, SoapSettings, TokenSelector};
 use crate::secret::Secret;
 use http::{HeaderName, HeaderValue};
 use std::path::PathBuf;
@@ -54,6 +54,9 @@ pub enum Kind {
         /// Client ids of whose tokens one must be; at least one.
         audience: Vec<String>,
     },
+    Github(GithubSettings),
+    Custom(Box<CustomSettings>),
+    Soap(Box<SoapSettings>),
 }
 
 /// How the gateway authenticates to the introspection endpoint. Exactly one on a call.
@@ -118,6 +121,13 @@ impl ServerSettings {
             Kind::Rfc7662 => self.rfc7662_fingerprint(),
             Kind::Google { endpoint, .. } => Fingerprint::of("google").with("endpoint", endpoint.as_str()),
             Kind::Amazon { endpoint, .. } => Fingerprint::of("amazon").with("endpoint", endpoint.as_str()),
+            Kind::Custom(custom) => custom.fingerprint(),
+            Kind::Soap(soap) => soap.fingerprint(),
+            Kind::Github(github) => Fingerprint::of("github")
+                .with("endpoint", github.endpoint.as_str())
+                .with("client_id", &github.client_id)
+                .with("client_secret", github.client_secret.expose())
+                .with("api", format!("{:?}", github.api)),
             Kind::Jwt(jwt) => jwt.fingerprint(),
         }
     }

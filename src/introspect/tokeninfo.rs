@@ -48,10 +48,14 @@ impl Translation {
         json::object(body).map(|members| Self { members }).map_err(|_| BadAnswer::NotAnObject)
     }
 
+    pub fn of(members: Map<String, Value>) -> Self {
+        Self { members }
+    }
+
     /// Gives the value of the first of `theirs` that is there the name `ours`. A member that is
     /// named so already keeps its value.
     pub fn name(&mut self, ours: &str, theirs: &[&str]) {
-        if present(&self.members, ours).is_some() {
+        if self.has(ours) {
             return;
         }
         if let Some(value) = theirs.iter().find_map(|name| present(&self.members, name)).cloned() {
@@ -69,13 +73,27 @@ impl Translation {
         Ok(())
     }
 
+    /// A member's value; `null` counts as none.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        present(&self.members, name)
+    }
+
+    /// The members of a member that is an object.
+    pub fn member(&self, name: &'static str) -> Result<Option<&Map<String, Value>>, BadAnswer> {
+        self.get(name).map(|value| value.as_object().ok_or(BadAnswer::NotAnObjectIn(name))).transpose()
+    }
+
+    pub fn set(&mut self, name: &str, value: Value) {
+        self.members.insert(name.to_owned(), value);
+    }
+
     /// Takes a member out.
     pub fn leave(&mut self, name: &str) {
         self.members.remove(name);
     }
 
     pub fn has(&self, name: &str) -> bool {
-        present(&self.members, name).is_some()
+        self.get(name).is_some()
     }
 
     /// Members without which the answer decides nothing.

@@ -1,7 +1,7 @@
 //! Where a route leads: an upstream, and under which path.
 
+use crate::telemetry::RouteMetrics;
 use crate::upstream::Upstream;
-use prometheus::Histogram;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub struct Destination {
     pub add_prefix: Option<String>,
     /// How long the upstream may take until its response header is here, attempts included.
     pub timeout: Duration,
-    pub request_duration: Histogram,
+    pub metrics: RouteMetrics,
 }
 
 impl Destination {

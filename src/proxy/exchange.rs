@@ -9,7 +9,7 @@ use crate::gate::{Route, Trail};
 use crate::identity::Rendered;
 use crate::policy::Permit;
 use crate::request::Forwarded;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ pub struct Exchange {
     /// The configuration that this request began with; a reload changes nothing for it.
     pub runtime: Arc<Runtime>,
     pub began: Now,
-    pub request_id: String,
+    pub request_id: HeaderValue,
     pub trace: TraceContext,
     pub client_ip: Option<IpAddr>,
     pub trusted_peer: bool,
@@ -53,7 +53,7 @@ impl Exchange {
         Self {
             runtime: process.runtime.load_full(),
             began: process.parts.clock.now(),
-            request_id: String::new(),
+            request_id: HeaderValue::from_static(""),
             trace: TraceContext::default(),
             client_ip: None,
             trusted_peer: false,
@@ -72,9 +72,17 @@ impl Exchange {
         }
     }
 
+    pub fn now(&self) -> Now {
+        self.process.parts.clock.after(self.began)
+    }
+
+    pub fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
     pub fn upstream_answered(&mut self, status: StatusCode) {
         if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
-            self.upstream.answered = Some((self.process.parts.clock.now(), status));
+            self.upstream.answered = Some((self.now(), status));
         }
     }
 

@@ -1,7 +1,9 @@
 //! Carrying out a permit: to which server, and as what request.
 
 use super::exchange::Exchange;
-use http::{HeaderName, HeaderValue, header};
+use super::trace::{REQUEST_ID, TRACEPARENT};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use pingora_core::Result;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType};
@@ -15,7 +17,7 @@ const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", 
 
 /// The next server to try.
 pub fn next_peer(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
-    let now = exchange.process.parts.clock.now();
+    let now = exchange.now();
     let (Some(route), Some(_)) = (&exchange.route, &exchange.permit) else {
         // unreachable by construction, and closed if it is ever reached
         return Err(Error::explain(ErrorType::InternalError, "no permit"));
@@ -56,17 +58,32 @@ pub fn connection_failed(exchange: &mut Exchange, mut error: Box<Error>) -> Box<
 pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
     let runtime = &exchange.runtime;
     let token = &runtime.gate.token;
-    strip(request, |name, value| runtime.identity.owns(name) || METHOD_OVERRIDES.contains(&name.as_str()) || token.removes(name, value));
-    remove_cookies(request, exchange)?;
-    set_target(request, exchange)?;
-    set_proxy_headers(request, exchange)?;
+    let target = target(request, exchange);
+
+    // names are sent in lower case, as in HTTP/2: pingora's second map, which remembers how each was
+    // written, would cost more than everything else here
+    let mut parts = Parts::from(std::mem::replace(request, RequestHeader::from(Request::new(()).into_parts().0)));
+    let headers = &mut parts.headers;
+    headers.reserve(SET_AT_MOST);
+    strip(headers, |name, value| {
+        runtime.identity.owns(name)
+            || token.removes(name, value)
+            || METHOD_OVERRIDES.contains(&name.as_str())
+            || !exchange.trusted_peer && says_who_came_before(name)
+    });
+    remove_cookies(headers, exchange)?;
+    set_proxy_headers(headers, exchange)?;
     if let Some(identity) = &exchange.identity {
-        for (name, value) in &identity.headers {
-            request.insert_header(name.clone(), value.clone())?;
+        for (name, value) in runtime.identity.headers(identity) {
+            headers.insert(name.clone(), value.clone());
         }
     }
-    Ok(())
+    *request = RequestHeader::from(parts);
+    target.map_or(Ok(()), |target| request.set_raw_path(target.as_bytes()))
 }
+
+/// Room for the headers that are set, so that the map grows once.
+const SET_AT_MOST: usize = 20;
 
 /// Removes what the upstream's `Connection` names (RFC 9110 §7.6.1); the rest of the hop-by-hop
 /// headers is pingora's business.
@@ -84,59 +101,79 @@ pub fn strip_response(response: &mut ResponseHeader) {
 }
 
 /// Removes headers, all lines of each.
-fn strip(request: &mut RequestHeader, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) {
-    let names: Vec<HeaderName> =
-        request.headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
+fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) {
+    let names: Vec<HeaderName> = headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
     for name in names {
-        request.remove_header(&name);
+        headers.remove(name);
     }
 }
 
-fn set_target(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
+fn says_who_came_before(name: &HeaderName) -> bool {
+    *name == header::FORWARDED || name.as_str().starts_with("x-forwarded-")
+}
+
+/// The upstream's request target; `None` where it is the client's, as it mostly is.
+fn target(request: &RequestHeader, exchange: &Exchange) -> Option<String> {
     let path = match &exchange.route {
         Some(route) => route.leads_to.rewrite(&exchange.path),
         None => Cow::Borrowed(exchange.path.as_str()),
     };
     let query = exchange.query.as_deref().and_then(|query| exchange.runtime.gate.token.forwarded_query(query));
     match query {
-        Some(query) => request.set_raw_path(format!("{path}?{query}").as_bytes()),
-        None => request.set_raw_path(path.as_bytes()),
+        _ if is_target(request.raw_path(), &path, query.as_deref()) => None,
+        Some(query) => Some(format!("{path}?{query}")),
+        None => Some(path.into_owned()),
     }
 }
 
-fn remove_cookies(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
-    let cookies = request.headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+fn is_target(raw: &[u8], path: &str, query: Option<&str>) -> bool {
+    match (raw.strip_prefix(path.as_bytes()), query) {
+        (Some(rest), Some(query)) => rest.strip_prefix(b"?") == Some(query.as_bytes()),
+        (Some(rest), None) => rest.is_empty(),
+        (None, _) => false,
+    }
+}
+
+fn remove_cookies(headers: &mut HeaderMap, exchange: &Exchange) -> Result<()> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let kept: Vec<Option<Cow<'_, str>>> = cookies.map(|line| exchange.runtime.gate.token.forwarded_cookies(line)).collect();
     if kept.iter().all(|line| matches!(line, Some(Cow::Borrowed(_)))) {
         return Ok(());
     }
     let kept: Vec<String> = kept.into_iter().flatten().map(Cow::into_owned).collect();
-    request.remove_header(&header::COOKIE);
-    if kept.is_empty() { Ok(()) } else { request.insert_header(header::COOKIE, kept.join("; ")) }
+    headers.remove(header::COOKIE);
+    if !kept.is_empty() {
+        headers.insert(header::COOKIE, value(&kept.join("; "))?);
+    }
+    Ok(())
 }
 
-fn set_proxy_headers(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
+fn set_proxy_headers(headers: &mut HeaderMap, exchange: &Exchange) -> Result<()> {
     let forwarded = &exchange.forwarded;
-    if !exchange.trusted_peer {
-        request.remove_header("forwarded");
-        strip(request, |name, _| name.as_str().starts_with("x-forwarded-"));
-    }
-    for (name, text) in [
-        ("X-Forwarded-For", &forwarded.chain),
-        ("X-Forwarded-Host", &forwarded.host),
-        ("X-Forwarded-Proto", &forwarded.proto),
-        ("X-Request-Id", &exchange.request_id),
-        ("traceparent", &exchange.trace.traceparent),
+    for (name, value) in [
+        (FORWARDED_FOR, &forwarded.chain),
+        (FORWARDED_HOST, &forwarded.host),
+        (FORWARDED_PROTO, &forwarded.proto),
+        (REQUEST_ID, &exchange.request_id),
+        (TRACEPARENT, &exchange.trace.traceparent),
     ] {
-        if text.is_empty() {
-            request.remove_header(name);
+        if value.is_empty() {
+            headers.remove(name);
         } else {
-            request.insert_header(name, text.as_str())?;
+            headers.insert(name, value.clone());
         }
     }
     let settings = exchange.route.as_ref().map(|route| &route.leads_to.upstream.settings);
     if let (Some(false), Some(host)) = (settings.map(|settings| settings.preserve_host), &exchange.upstream.host) {
-        request.insert_header(header::HOST, HeaderValue::try_from(&**host).map_err(|_| Error::new(ErrorType::InternalError))?)?;
+        headers.insert(header::HOST, value(host)?);
     }
     Ok(())
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+fn value(text: &str) -> Result<HeaderValue> {
+    HeaderValue::try_from(text).map_err(|_| Error::new(ErrorType::InternalError))
 }

@@ -4,6 +4,7 @@
 use crate::request::Forwarded;
 use http::{HeaderMap, HeaderValue, header};
 use ipnet::IpNet;
+use std::io::Write;
 use std::net::IpAddr;
 
 /// What the connection and the headers together say of the client.
@@ -21,15 +22,14 @@ impl Origin {
     pub fn of(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address.to_canonical()));
         let trusted_peer = is_trusted(peer.unwrap_or(IpAddr::from([127, 0, 0, 1])));
-        let shown = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_canonical().to_string());
-        let host = text(headers.get(header::HOST)).unwrap_or_default();
+        let host = text(headers.get(header::HOST)).unwrap_or(HeaderValue::from_static(""));
         if !trusted_peer {
-            let forwarded = Forwarded { chain: shown, host, proto: "http".to_owned() };
+            let forwarded = Forwarded { chain: peer.map_or(UNKNOWN, shown), host, proto: HTTP };
             return Self { client_ip: peer.map(|peer| peer.to_canonical()), trusted_peer, forwarded };
         }
         let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
-        let chain: Vec<String> =
-            lines.flat_map(|line| line.split(',')).map(|address| address.trim().to_owned()).filter(|address| !address.is_empty()).collect();
+        let shown = peer.map_or(UNKNOWN, shown);
+        let mut chain: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).filter(|address| !address.is_empty()).collect();
         let mut client_ip = peer.map(|peer| peer.to_canonical());
         for address in chain.iter().rev() {
             let Some(address) = address_of(address) else { break };
@@ -38,12 +38,11 @@ impl Origin {
                 break;
             }
         }
+        chain.push(shown.to_str().unwrap_or_default());
         let forwarded = Forwarded {
-            chain: chain.into_iter().chain([shown]).collect::<Vec<_>>().join(", "),
+            chain: HeaderValue::try_from(chain.join(", ")).unwrap_or(shown),
             host: text(headers.get("x-forwarded-host")).unwrap_or(host),
-            proto: text(headers.get("x-forwarded-proto"))
-                .filter(|proto| proto == "https" || proto == "http")
-                .unwrap_or_else(|| "http".to_owned()),
+            proto: text(headers.get("x-forwarded-proto")).filter(|proto| proto == "https" || proto == "http").unwrap_or(HTTP),
         };
         Self { client_ip, trusted_peer, forwarded }
     }
@@ -56,8 +55,20 @@ fn address_of(text: &str) -> Option<IpAddr> {
     parsed.map(|address: IpAddr| address.to_canonical())
 }
 
-fn text(value: Option<&HeaderValue>) -> Option<String> {
-    value.and_then(|value| value.to_str().ok()).map(str::to_owned).filter(|text| !text.is_empty())
+const HTTP: HeaderValue = HeaderValue::from_static("http");
+const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
+
+/// An address as `X-Forwarded-For` shows it.
+fn shown(address: IpAddr) -> HeaderValue {
+    let mut text = [0; 48];
+    let mut rest = text.as_mut_slice();
+    let _ = write!(rest, "{}", address.to_canonical()); // the longest has 39 digits and colons
+    let free = rest.len();
+    HeaderValue::from_bytes(&text[..text.len() - free]).unwrap_or(UNKNOWN)
+}
+
+fn text(value: Option<&HeaderValue>) -> Option<HeaderValue> {
+    value.filter(|value| !value.is_empty() && value.to_str().is_ok()).cloned()
 }
 
 #[cfg(test)]
@@ -72,6 +83,10 @@ mod tests {
         Origin::of(peer.parse().ok(), &headers, &trusted)
     }
 
+    fn value(text: &'static str) -> HeaderValue {
+        HeaderValue::from_static(text)
+    }
+
     const CLAIMS: &[(&str, &str)] = &[
         ("host", "gateway"),
         ("x-forwarded-for", "6.6.6.6, 9.9.9.9, 10.0.0.2"),
@@ -83,7 +98,7 @@ mod tests {
     fn an_untrusted_peer_is_not_believed() {
         let origin = origin("1.2.3.4", CLAIMS, &["10.0.0.0/8"]);
         assert_eq!(origin.client_ip, "1.2.3.4".parse().ok());
-        assert_eq!(origin.forwarded, Forwarded { chain: "1.2.3.4".into(), host: "gateway".into(), proto: "http".into() });
+        assert_eq!(origin.forwarded, Forwarded { chain: value("1.2.3.4"), host: value("gateway"), proto: HTTP });
     }
 
     #[test]
@@ -92,7 +107,7 @@ mod tests {
         assert_eq!(origin.client_ip, "9.9.9.9".parse().ok());
         assert_eq!(
             origin.forwarded,
-            Forwarded { chain: "6.6.6.6, 9.9.9.9, 10.0.0.2, 10.0.0.1".into(), host: "api.example.com".into(), proto: "https".into() }
+            Forwarded { chain: value("6.6.6.6, 9.9.9.9, 10.0.0.2, 10.0.0.1"), host: value("api.example.com"), proto: value("https") }
         );
     }
 

@@ -106,6 +106,6 @@ impl ProxyHttp for Proxy {
     }
 
     fn request_summary(&self, _: &Session, exchange: &Exchange) -> String {
-        format!("request {}", exchange.request_id)
+        format!("request {}", exchange.request_id())
     }
 }

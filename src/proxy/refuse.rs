@@ -26,7 +26,7 @@ pub async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: Deni
     let tried = exchange.upstream.attempts > 0;
     let close = denial.reason == Reason::BadRequest || tried || expects_continue || !small_body(request);
     let challenge = exchange.route.as_ref().map_or(&exchange.runtime.challenge, |route| &route.challenge);
-    let refusal = denial.respond(challenge, shape, &exchange.request_id);
+    let refusal = denial.respond(challenge, shape, exchange.request_id());
 
     let mut response = ResponseHeader::build(refusal.status, Some(refusal.headers.len() + 2))?;
     for (name, value) in refusal.headers {
@@ -101,7 +101,7 @@ fn tell(error: &Error, exchange: &Exchange) {
             upstream = &*upstream.settings.name,
             server = exchange.upstream.server.as_deref(),
             error = error.etype().as_str(),
-            request_id = exchange.request_id,
+            request_id = exchange.request_id(),
             not_logged_since = also,
             "an upstream failed"
         );

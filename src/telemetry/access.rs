@@ -1,11 +1,12 @@
 //! The access log: one line a request on standard output, written by a thread of its own. When
 //! its reader is too slow lines are dropped and counted; a request never waits for them.
 
+use super::queue::Queue;
 use crate::config::{AccessLog, LogFormat, LogSettings};
-use parking_lot::Mutex;
+use crate::deny::Reason;
+use crate::token::Fingerprint;
 use serde::Serialize;
-use std::io::Write;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use std::sync::Arc;
 
 /// One request, as it is logged. No query string, no token, no header.
 #[derive(Debug, Serialize)]
@@ -30,7 +31,7 @@ pub struct AccessLine<'a> {
     pub server: Option<&'a str>,
     pub cache: Cache,
     pub introspection_ms: Option<f64>,
-    pub token_fp: Option<String>,
+    pub token_fp: Option<Fingerprint>,
 }
 
 /// How the cache took part.
@@ -64,49 +65,42 @@ impl Serialize for Timestamp {
     }
 }
 
-pub struct AccessLogger {
-    lines: NonBlocking,
-    dropped: ErrorCounter,
-    /// Writes out what is left when it is dropped.
-    guard: Mutex<Option<WorkerGuard>>,
-}
+pub struct AccessLogger(Arc<Queue>);
 
 impl AccessLogger {
     pub fn to_stdout() -> Self {
-        let (lines, guard) = NonBlockingBuilder::default().lossy(true).finish(std::io::stdout());
-        let dropped = lines.error_counter();
-        Self { lines, dropped, guard: Mutex::new(Some(guard)) }
+        Self(Queue::start(std::io::stdout()))
     }
 
-    pub fn write(&self, line: &AccessLine<'_>, settings: &LogSettings) {
-        let wanted = match settings.access {
+    /// Whether a request that was refused for `reason`, or was not, is logged.
+    pub fn wants(&self, reason: Option<Reason>, settings: &LogSettings) -> bool {
+        match settings.access {
             AccessLog::All => true,
-            AccessLog::Denied => line.reason.is_some(),
+            AccessLog::Denied => reason.is_some(),
             AccessLog::Off => false,
-        };
-        if !wanted {
-            return;
         }
-        let mut text = Vec::with_capacity(512);
-        let written = match settings.format {
+    }
+
+    pub fn write(&self, line: &AccessLine<'_>, format: LogFormat) {
+        let mut text = Vec::with_capacity(1024);
+        let written = match format {
             LogFormat::Json => serde_json::to_writer(&mut text, line),
             LogFormat::Text => plain(line, &mut text),
         };
         if written.is_ok() {
             text.push(b'\n');
-            // a full queue drops the line and counts it
-            let _ = self.lines.clone().write_all(&text);
+            self.0.push(&text);
         }
     }
 
     /// Writes out what is left; lines from now on are lost.
     pub fn finish(&self) {
-        drop(self.guard.lock().take());
+        self.0.finish();
     }
 
     /// Lines lost so far.
     pub fn dropped(&self) -> usize {
-        self.dropped.dropped_lines()
+        self.0.dropped()
     }
 }
 

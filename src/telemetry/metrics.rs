@@ -1,9 +1,7 @@
 //! Every metric, in one table. Labels are bounded: names from the configuration, closed sets, and
 //! never a token, a subject, a client id or a raw path.
 
-use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 pub struct Metrics {
     registry: Registry,
@@ -95,10 +93,6 @@ impl Metrics {
         // writing to memory does not fail; an unencodable family would be left out
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         String::from_utf8_lossy(&text).into_owned()
-    }
-
-    pub fn request_duration_of(&self, route: &str) -> Histogram {
-        self.request_duration.with_label_values(&[route])
     }
 
     fn registry_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {

@@ -2,13 +2,17 @@
 //! its log line and its metric cannot drift apart.
 
 mod access;
+mod counters;
 mod events;
 mod logging;
 mod metrics;
 mod occasionally;
+mod queue;
+mod route;
 
 pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
 pub use events::{Introspected, Reloaded};
 pub use logging::{Logging, start};
 pub use metrics::{Metrics, method_label};
 pub use occasionally::Occasionally;
+pub use route::RouteMetrics;

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 /// at extension members: most never do.
 pub struct Claims {
     text: Box<str>,
-    parsed: OnceLock<Map<String, Value>>,
+    parsed: OnceLock<Box<Map<String, Value>>>,
 }
 
 impl Claims {
@@ -33,7 +33,7 @@ impl Claims {
 
     /// The answer's members, kept: for demands that look at them on every request.
     pub fn members(&self) -> &Map<String, Value> {
-        self.parsed.get_or_init(|| serde_json::from_str(&self.text).unwrap_or_default())
+        self.parsed.get_or_init(|| Box::new(serde_json::from_str(&self.text).unwrap_or_default()))
     }
 }
 

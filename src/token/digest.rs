@@ -1,5 +1,6 @@
 //! The only form in which a token is kept, compared and logged.
 
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -16,11 +17,11 @@ impl DigestKey {
 
     /// The key for everything that has to do with `settings`, a list of texts whose order and
     /// number count. Texts are length-prefixed, so that no two lists run together.
-    pub fn derive<'a>(&self, settings: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn derive<'a, T: AsRef<[u8]> + ?Sized + 'a>(&self, settings: impl IntoIterator<Item = &'a T>) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         for text in settings {
-            hasher.update(&(text.len() as u64).to_le_bytes());
-            hasher.update(text.as_bytes());
+            hasher.update(&(text.as_ref().len() as u64).to_le_bytes());
+            hasher.update(text.as_ref());
         }
         Self(*hasher.finalize().as_bytes())
     }
@@ -68,6 +69,12 @@ pub struct Fingerprint(u32);
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}", self.0)
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

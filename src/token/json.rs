@@ -7,10 +7,15 @@ use std::fmt;
 
 /// Reads one JSON object without duplicate names; anything behind it but white space is an error.
 pub fn object(text: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
-    match serde_json::from_slice::<Unambiguous>(text)?.0 {
+    match value(text)? {
         Value::Object(members) => Ok(members),
         _ => Err(Error::custom("not an object")),
     }
+}
+
+/// The same, of any value.
+pub fn value(text: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice::<Unambiguous>(text).map(|read| read.0)
 }
 
 struct Unambiguous(Value);

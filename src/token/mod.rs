@@ -10,6 +10,6 @@ mod scope;
 
 pub use access_token::{AccessToken, Malformed};
 pub use claims::{ClaimPath, Claims};
-pub use digest::{DigestHasher, DigestKey, TokenDigest};
+pub use digest::{DigestHasher, DigestKey, Fingerprint, TokenDigest};
 pub use facts::{ActiveFacts, Confirmation, Facts, Refused};
 pub use scope::ScopeSet;

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-/// A set of scope tokens, compared whole and with regard to case, kept in the order given.
+/// A set of scope tokens, compared whole and with regard to case, kept in the order given: one text,
+/// separated by single spaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScopeSet(Vec<Box<str>>);
+pub struct ScopeSet(Box<str>);
 
 impl ScopeSet {
     /// Reads a list separated by any white space; repeated ones count once.
@@ -13,7 +14,7 @@ impl ScopeSet {
     }
 
     pub fn contains(&self, scope: &str) -> bool {
-        self.0.iter().any(|held| **held == *scope)
+        self.iter().any(|held| held == scope)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -21,32 +22,29 @@ impl ScopeSet {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|scope| &**scope)
+        self.0.split(' ').filter(|scope| !scope.is_empty())
     }
 }
 
 impl<'a> FromIterator<&'a str> for ScopeSet {
     fn from_iter<I: IntoIterator<Item = &'a str>>(scopes: I) -> Self {
-        let mut set = Self::default();
+        let mut list = String::new();
         for scope in scopes {
-            if !set.contains(scope) {
-                set.0.push(scope.into());
+            if !list.split(' ').any(|held| held == scope) {
+                if !list.is_empty() {
+                    list.push(' ');
+                }
+                list.push_str(scope);
             }
         }
-        set
+        Self(list.into())
     }
 }
 
 /// Separated by single spaces.
 impl fmt::Display for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, scope) in self.iter().enumerate() {
-            if i > 0 {
-                f.write_str(" ")?;
-            }
-            f.write_str(scope)?;
-        }
-        Ok(())
+        f.write_str(&self.0)
     }
 }
 

@@ -28,14 +28,11 @@ impl Turns {
     /// The servers from that place on, each once: the first one, then those for further attempts.
     pub fn from(&self, place: usize) -> impl Iterator<Item = usize> {
         let length = self.order.len();
-        let mut seen = Vec::new();
-        (0..length).filter_map(move |step| {
-            let server = *self.order.get((place + step) % length)?;
-            (!seen.contains(&server)).then(|| {
-                seen.push(server);
-                server
-            })
-        })
+        let at = move |step: usize| self.order[place.wrapping_add(step) % length];
+        (0..length)
+            .map(move |step| (step, at(step)))
+            .filter(move |&(step, server)| (0..step).all(|earlier| at(earlier) != server))
+            .map(|(_, server)| server)
     }
 }
 

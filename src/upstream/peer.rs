@@ -53,12 +53,11 @@ impl Upstream {
     /// The server for the given attempt (0 is the first) of the request with that turn. `None`
     /// when it has no address at the moment. `budget` bounds connecting and each wait for data.
     pub fn attempt(&self, turn: usize, attempt: usize, budget: Duration) -> Option<Attempt> {
-        let order: Vec<usize> = self.turns.from(turn).collect();
-        let server = self.servers.get(*order.get(attempt % order.len().max(1))?)?;
+        let server = self.servers.get(self.turns.from(turn).nth(attempt % self.servers.len().max(1))?)?;
         let sni = match (&self.settings.server_name, &server.address.at) {
+            (_, Endpoint::Tcp { tls: false, .. } | Endpoint::Unix(_)) => String::new(),
             (Some(name), _) => name.clone(),
             (None, Endpoint::Tcp { host, .. }) => host.clone(),
-            (None, Endpoint::Unix(_)) => String::new(),
         };
         let mut peer = match &server.address.at {
             Endpoint::Tcp { tls, .. } => HttpPeer::new(server.addresses.pick(attempt)?, *tls, sni),

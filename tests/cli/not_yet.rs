@@ -34,10 +34,7 @@ fn what_is_not_supported_is_refused_by_name() {
         (auth("method: tls_client_auth, client_id: x, certificate: /x, private_key: /y"), "method"),
         (auth("method: client_credentials, client_id: x, client_secret: y, token_endpoint: \"https://as.example.com/t\""), "method"),
         (server("response: jwt"), "response"),
-        (kind("type: github, client_id: x, client_secret: y"), "type"),
         (kind("type: jwt, issuer: \"https://as.example.com\", audience: [x], decryption_keys: [x.pem]"), "decryption_keys"),
-        (kind("type: soap, endpoint: \"https://as.example.com\", action: x, body: y"), "type"),
-        (kind("type: custom, request: { method: GET, url: \"https://as.example.com\" }"), "type"),
     ];
     for (yaml, key) in cases {
         let (code, output) = check(&yaml);

@@ -2,8 +2,11 @@
 //! every way in which an answer can be none.
 
 mod amazon;
+mod custom;
+mod github;
 mod google;
 mod several;
+mod soap;
 
 use crate::support::{Behaviour, Request, Setup, active, one_route};
 use serde_json::json;

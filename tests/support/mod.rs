@@ -35,7 +35,7 @@ pub fn wait_within(limit: Duration, what: &str, mut done: impl FnMut() -> bool) 
 }
 
 /// Seconds since the epoch, for `exp`, `nbf` and `iat`.
-#[allow(clippy::disallowed_methods)] // the tests live in real time
+#[allow(clippy::disallowed_methods)] // the tests' own clock
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(since.expect("a clock after 1970").as_secs()).expect("a date in range")

@@ -112,7 +112,6 @@ fn entries() -> Vec<Entry> {
     add(
         "authorization_servers.*.",
         &[
-            ("type", but(json!(["rfc7662", "google", "amazon", "jwt"]))),
             ("response", but(json!(["json"]))),
             ("decryption_keys", but(json!([[]]))),
             ("tls.server_name", empty()),
@@ -125,7 +124,6 @@ fn entries() -> Vec<Entry> {
             ("client_auth.certificate", empty()),
         ],
     );
-    add("authorization_servers.*.", &OTHER_KINDS.map(|key| (key, Except::Nothing)));
     for section in ["defaults.", "routes.*."] {
         add(
             section,
@@ -141,22 +139,6 @@ fn entries() -> Vec<Entry> {
     }
     entries
 }
-
-/// Keys of kinds of server that are not supported.
-const OTHER_KINDS: [&str; 12] = [
-    "client_id",
-    "client_secret",
-    "client_secret_file",
-    "api",
-    "action",
-    "version",
-    "body",
-    "namespaces",
-    "answer",
-    "fault_inactive",
-    "request",
-    "inactive_status",
-];
 
 fn empty() -> Except {
     but(json!([""]))

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Its kind. This version supports `rfc7662`, `google`, `amazon` and `jwt`.
+    /// Its kind.
     #[serde(rename = "type")]
     pub kind: ServerKind,
     /// Where an answer carries `iss`, it must be this. Endpoints and keys that are not written are found by it.
@@ -57,19 +57,19 @@ pub struct Server {
     /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one; for `jwt`: what this service is called in `aud`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
-    /// For `google` and `amazon`: the URL that is asked, unless the usual one.
+    /// For `google`, `amazon`, `github` and `soap`: the URL that is asked; only `soap` has no usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// For `github`: the app's client id. Not supported in this version.
+    /// For `github`: the app's client id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// For `github`: the app's client secret. Not supported in this version.
+    /// For `github`: the app's client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretText>,
-    /// For `github`: file with the app's client secret. Not supported in this version.
+    /// For `github`: file with the app's client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_file: Option<String>,
-    /// For `github`: which of its two interfaces is called. Not supported in this version.
+    /// For `github`: which of its two interfaces is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<GithubApi>,
     /// For `jwt`: where the public keys are; found by `issuer` unless written.
@@ -96,28 +96,30 @@ pub struct Server {
     /// For `jwt`: the server that is asked as well when the signature is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub then: Option<String>,
-    /// For `soap`: the SOAP action. Not supported in this version.
+    /// For `soap`: `SOAPAction` (1.1), or the action parameter of the content type (1.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// For `soap`: `1.1` or `1.2`. Not supported in this version.
+    /// For `soap`: `1.1` unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<SoapVersion>,
-    /// For `soap`: the envelope's body; `{token}` is replaced. Not supported in this version.
+    /// For `soap`: what stands in the envelope's body; `{token}` is replaced, XML-escaped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// For `soap`: prefixes of XML namespaces. Not supported in this version.
+    /// For `soap`: prefixes of XML namespaces in `answer` and `fault_inactive`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<BTreeMap<String, String>>,
-    /// For `soap` (XPath) and `custom` (JSON pointers): where the answer says what. Not supported in this version.
+    /// For `custom` (JSON pointers) and `soap` (XPath): where the answer says what. `active`, the members of RFC 7662,
+    /// `expires_in`, or a name of your own. Only `true`, 1 and the text `true` are true; without `active` any 200 of a
+    /// `custom` server is active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<BTreeMap<String, String>>,
-    /// For `soap`: fault codes that mean an inactive token. Not supported in this version.
+    /// For `soap`: fault codes that mean an inactive token; any other fault is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault_inactive: Option<Vec<String>>,
-    /// For `custom`: the request. Not supported in this version.
+    /// For `custom`: how the server is asked. `{token}` is replaced in URL, headers and body, encoded for where it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<CustomRequest>,
-    /// For `custom`: statuses that mean an inactive token. Not supported in this version.
+    /// For `custom`: statuses that mean an inactive token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inactive_status: Option<Vec<u16>>,
 }

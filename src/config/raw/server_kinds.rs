@@ -25,12 +25,12 @@ pub enum SoapVersion {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["url"]))]
 pub struct CustomRequest {
-    /// `GET` or `POST`, say.
+    /// `GET`, or `POST` where there is a body, unless written.
     pub method: String,
-    /// `{token}` is replaced, encoded for where it stands.
+    /// `{token}` may stand in its path and its query.
     pub url: String,
-    /// Request headers.
+    /// Request headers; `{token}` is replaced here too.
     pub headers: BTreeMap<String, SecretText>,
-    /// `{token}` is replaced here too.
+    /// JSON, XML, a form or plain text, by the `Content-Type` among the headers, else by how it begins.
     pub body: String,
 }

@@ -1,6 +1,6 @@
 //! What this version refuses, by name.
 
-use super::{told, with, with_server};
+use super::{with, with_server};
 
 #[test]
 fn at_the_top() {
@@ -68,27 +68,6 @@ fn of_servers() {
          \x20   tls: {server_name: a}\n\
          \x20   client_auth: {method: private_key_jwt, private_key: /a, key_id: k, algorithm: RS256, certificate: /c, token_endpoint: https://t, scope: s}\n\
          \x20   decryption_keys: [a]\n"
-        ),
-        expected
-    );
-}
-
-#[test]
-fn other_kinds_of_server() {
-    let expected: &[&str] = &[
-        "2:13: error: authorization_servers.a.type: `soap` is not supported in this version; write `rfc7662`, `google`, `amazon` or `jwt`, or remove the key",
-        "2:19: error: authorization_servers.a.action: is not supported in this version; remove it",
-        "3:13: error: authorization_servers.b.type: `github` is not supported in this version; write `rfc7662`, `google`, `amazon` or `jwt`, or remove the key",
-        "3:21: error: authorization_servers.b.client_id: is not supported in this version; remove it",
-        "3:35: error: authorization_servers.b.client_secret: is not supported in this version; remove it",
-    ];
-    assert_eq!(
-        told(
-            "\
-         authorization_servers:\n\
-         \x20 a: {type: soap, action: x}\n\
-         \x20 b: {type: github, client_id: c, client_secret: s3cr3t}\n\
-         routes: [{path: /*, upstream: http://b, authorization_server: a}]\n"
         ),
         expected
     );

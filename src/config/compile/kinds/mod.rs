@@ -1,6 +1,10 @@
 //! What only one kind of authorization server has, and what of it another kind cannot have.
 
+mod answer;
+mod custom;
+mod github;
 mod jwt;
+mod soap;
 mod tokeninfo;
 
 pub use jwt::audiences;
@@ -16,14 +20,15 @@ pub fn kind(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Kin
         ServerKind::Rfc7662 => Some(Kind::Rfc7662),
         ServerKind::Google => tokeninfo::google(cx, path, raw),
         ServerKind::Amazon => tokeninfo::amazon(cx, path, raw),
+        ServerKind::Github => github::github(cx, path, raw),
+        ServerKind::Custom => custom::custom(cx, path, raw),
+        ServerKind::Soap => soap::soap(cx, path, raw),
         ServerKind::Jwt => jwt::jwt(cx, path, name, raw).map(Kind::Jwt),
-        // refused as not supported
-        ServerKind::Github | ServerKind::Soap | ServerKind::Custom => None,
     }
 }
 
 /// Keys that some kinds have and the others do not; what no kind or every kind has is not here.
-const KEYS: [(&str, &[&str]); 19] = [
+const KEYS: [(&str, &[&str]); 28] = [
     ("introspection_endpoint", &["rfc7662"]),
     ("client_auth", &["rfc7662"]),
     ("token_type_hint", &["rfc7662"]),
@@ -43,6 +48,15 @@ const KEYS: [(&str, &[&str]); 19] = [
     ("client_id", &["github"]),
     ("client_secret", &["github"]),
     ("client_secret_file", &["github"]),
+    ("api", &["github"]),
+    ("answer", &["custom", "soap"]),
+    ("request", &["custom"]),
+    ("inactive_status", &["custom"]),
+    ("action", &["soap"]),
+    ("version", &["soap"]),
+    ("body", &["soap"]),
+    ("namespaces", &["soap"]),
+    ("fault_inactive", &["soap"]),
 ];
 
 /// A key of another kind would look as if it did something.

@@ -1,0 +1,83 @@
+//! The hot path piece by piece, without sockets: time and heap allocations of each.
+//!
+//! `cargo bench --bench gate`; a part of a name behind `--` picks some.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a benchmark that cannot start has to stop
+
+mod support;
+
+use divan::{AllocProfiler, Bencher, black_box};
+use futures::FutureExt;
+use http::{HeaderMap, Method};
+use introgate::identity::{Identity, IdentitySettings};
+use introgate::introspect::read_answer;
+use introgate::policy::{AuthMode, Policy, PolicySettings, ServerDemands};
+use introgate::request::{Forwarded, RequestView};
+use introgate::route::{PathPattern, Reach, RouteTable};
+use introgate::token::{AccessToken, DigestKey, Facts};
+use support::{ANSWER, TOKEN, gate, headers, view};
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler<mimalloc::MiMalloc> = AllocProfiler::new(mimalloc::MiMalloc);
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = [1, 100, 10_000])]
+fn route(bencher: Bencher, routes: usize) {
+    let reach =
+        |n| Reach { hosts: Vec::new(), paths: vec![PathPattern::parse(&format!("/service{n}/items/*")).unwrap()], methods: Vec::new() };
+    let reaches: Vec<Reach> = (0..routes).map(reach).collect();
+    let table = RouteTable::build(&reaches).unwrap();
+    let path = format!("/service{}/items/17", routes / 2);
+    bencher.bench_local(|| table.find(black_box("api.example.com"), black_box(&path), &Method::GET));
+}
+
+#[divan::bench]
+fn digest(bencher: Bencher) {
+    let key = DigestKey::random();
+    bencher.bench_local(|| key.digest(black_box(TOKEN)));
+}
+
+#[divan::bench(threads = [1, 2])]
+fn cache_hit(bencher: Bencher) {
+    let gate = gate();
+    let cached = &gate.routes[0].servers.meant_for(AccessToken::parse(TOKEN.as_bytes(), 8192).unwrap()).unwrap().cached;
+    let forwarded = Forwarded::default();
+    bencher.bench(|| {
+        let token = AccessToken::parse(black_box(TOKEN).as_bytes(), 8192).unwrap();
+        cached.find(token, &forwarded, None).now_or_never().unwrap()
+    });
+}
+
+#[divan::bench]
+fn policy(bencher: Bencher) {
+    let Ok(Facts::Active(facts)) = read_answer(ANSWER) else { return };
+    let demands = PolicySettings { scopes: vec!["read".into()], ..PolicySettings::default() };
+    let policy = Policy::new(AuthMode::Required, demands);
+    let now = introgate::clock::Clock::system().now();
+    bencher.bench_local(|| policy.evaluate(black_box(&facts), &ServerDemands::default(), now));
+}
+
+#[divan::bench]
+fn header_rendering(bencher: Bencher) {
+    let Ok(Facts::Active(facts)) = read_answer(ANSWER) else { return };
+    let identity = Identity::new(IdentitySettings { prefix: "X-Introspected-".into(), claims: Vec::new(), all_claims: false });
+    bencher.bench_local(|| identity.render(black_box(&facts), "main"));
+}
+
+#[divan::bench]
+fn answer_parsing(bencher: Bencher) {
+    bencher.bench_local(|| read_answer(black_box(ANSWER)));
+}
+
+/// The whole decision about a request whose token is cached.
+#[divan::bench]
+fn check_of_a_cached_token(bencher: Bencher) {
+    let gate = gate();
+    let headers: HeaderMap = headers();
+    let forwarded = Forwarded::default();
+    let view: RequestView<'_> = view(&headers, &forwarded);
+    bencher.bench_local(|| gate.check(black_box(&view)).now_or_never().unwrap().outcome.is_ok());
+}

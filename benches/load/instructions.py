@@ -1,0 +1,85 @@
+"""Instructions in user space for one cached request, counted by callgrind: the same on a busy machine as on a quiet one.
+The kernel's part is not in them. usage: instructions.py INTROGATE BARE_PINGORA [--keep FOLDER]"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+from lab import Lab
+
+WARM, COUNTED, CONNECTIONS = 200, 2000, 8
+
+
+class Client:
+    """A few connections that are kept, asked in turn, each with a token of its own."""
+
+    def __init__(self, port):
+        self.connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+        for connection in self.connections:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, requests):
+        for n in range(requests):
+            at = n % CONNECTIONS
+            token = f"Bearer tok{at:032x}"
+            request = f"GET /api/items?page=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\nUser-Agent: bench/1\r\nAuthorization: {token}\r\n\r\n"
+            self.connections[at].sendall(request.encode())
+            answer = self.connections[at].recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200"), answer[:300]
+
+
+def total(file):
+    return int(re.search(r"^(?:summary|totals): (\d+)", file.read_text(errors="replace"), re.M).group(1))
+
+
+def control(pid, flag):
+    subprocess.run(["callgrind_control", flag, str(pid)], check=True, stdout=subprocess.DEVNULL)
+
+
+def measure(lab, name, keep):
+    folder = pathlib.Path(keep or lab.directory)
+    file = folder / f"callgrind.{name.replace(' ', '-').replace(',', '')}"
+    for old in folder.glob(f"{file.name}*"):
+        old.unlink()
+    wrapped = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={file}"]
+    lab.wrapper = wrapped
+    gateway = lab.bare_pingora() if name == "bare pingora" else lab.introgate(name, **VARIANTS[name])
+    lab.wrapper = []
+    client = Client(gateway.port)
+    client.ask(WARM)
+    time.sleep(0.2)
+    control(gateway.pid, "-z")
+    client.ask(COUNTED)
+    control(gateway.pid, "-d")
+    lab.stop(gateway)
+    return total(pathlib.Path(f"{file}.1")) / COUNTED
+
+
+VARIANTS = {"introgate": {}, "introgate, JSON access log": {"access": "all"}, "introgate, 10,000 routes": {"routes": 10_000}}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("introgate")
+    parser.add_argument("bare")
+    parser.add_argument("--keep", help="where the profiles go, for callgrind_annotate")
+    parser.add_argument("--only", nargs="*", default=["bare pingora", *VARIANTS])
+    options = parser.parse_args()
+    if not shutil.which("valgrind"):
+        raise SystemExit("valgrind is missing: apt-get install valgrind")
+    everywhere = f"0-{max(1, (os.cpu_count() or 2) - 1)}"
+    print("| gateway | instructions a request | ÷ bare pingora |\n|---|--:|--:|")
+    bare = None
+    with Lab(options.introgate, options.bare, everywhere, everywhere) as lab:
+        for name in options.only:
+            count = measure(lab, name, options.keep)
+            bare = bare or count
+            print(f"| {name} | {count:.0f} | {count / bare:.2f} |", flush=True)
+
+
+main()

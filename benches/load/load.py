@@ -1,0 +1,153 @@
+"""Gateways side by side, on loopback: CPU time per request, latency, errors, memory; rounds interleaved, so that a noisy
+machine treats all alike. Compare rows of one run only. usage: load.py INTROGATE BARE_PINGORA [--quick]"""
+
+import argparse
+import asyncio
+import collections
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+
+from lab import HERE, Lab, cpu_seconds, resident_mib
+
+CONNECTIONS = 64
+
+
+def wrk(port, seconds, tokens, prefix, load_cores, connections=CONNECTIONS, delay=0):
+    """Requests, seconds, median and 99th percentile in ms, errors."""
+    environment = dict(os.environ, TOKENS=str(tokens), PREFIX=prefix, DELAY=str(delay))
+    command = ["taskset", "-c", load_cores, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", f"{HERE}/tokens.lua", f"http://127.0.0.1:{port}"]
+    out = subprocess.run(command, env=environment, capture_output=True, text=True).stdout
+    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)", out)
+    if not found:
+        return None
+    requests, micros, median, p99, broken, refused = map(int, found.groups())
+    return requests, micros / 1e6, median / 1e3, p99 / 1e3, broken + refused
+
+
+class Rounds:
+    """Rounds of load over several gateways, and their table."""
+
+    def __init__(self, title, gateways, options, tokens=1000, delays=None):
+        self.title, self.rows, self.failed = title, {gateway.name: [] for gateway in gateways}, []
+        for number in range(-1, options.rounds):
+            for gateway in gateways:
+                prefix = "tok" if tokens else f"new{number}{os.getpid()}"
+                before = cpu_seconds(gateway.pid)
+                seconds = options.seconds if number >= 0 else 1
+                result = wrk(gateway.port, seconds, tokens, prefix, options.load, delay=(delays or {}).get(gateway.name, 0))
+                if not result or result[4] or not result[0]:
+                    self.failed.append(gateway.name)
+                if number < 0 or not result or not result[0]:
+                    continue
+                requests, took, median, p99, errors = result
+                used = cpu_seconds(gateway.pid) - before
+                self.rows[gateway.name].append((requests / took, used / requests * 1e6, median, p99, errors, resident_mib(gateway.pid)))
+
+    def figure(self, name, column):
+        rows = self.rows.get(name)
+        return statistics.median(row[column] for row in rows) if rows else float("nan")
+
+    def print(self):
+        print(f"\n{self.title}\n")
+        print("| gateway | CPU µs a request | ÷ nginx | ÷ bare pingora | requests/s | p50 ms | p99 ms | errors | RSS MiB |")
+        print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+        nginx, bare = self.figure("nginx", 1), self.figure("bare pingora", 1)
+        for name, rows in self.rows.items():
+            cpu = self.figure(name, 1)
+            errors = sum(row[4] for row in rows)
+            print(
+                f"| {name} | {cpu:.1f} | {cpu / nginx:.2f} | {cpu / bare:.2f} | {self.figure(name, 0):.0f} "
+                f"| {self.figure(name, 2):.2f} | {self.figure(name, 3):.2f} | {errors} | {self.figure(name, 5):.1f} |"
+            )
+        sys.stdout.flush()
+
+
+async def crowd(port, token, size=100):
+    """The status of each of `size` simultaneous requests with one token."""
+
+    async def one():
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n".encode())
+        answer = await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+        return answer[9:12].decode()
+
+    return collections.Counter(map(str, await asyncio.gather(*[one() for _ in range(size)], return_exceptions=True)))
+
+
+def stampede(lab):
+    """How many introspections 100 simultaneous requests with one new token cause."""
+    slow = lab.slow_server(0.2)
+    count = lambda: int(urllib.request.urlopen(f"http://127.0.0.1:{slow}/count").read())
+    print("\n100 simultaneous requests with one new token, an answer takes 0.2 s\n\n| gateway | introspections | statuses |\n|---|--:|---|")
+    failed = []
+    for gateway in [lab.introgate("introgate, slow server", server=slow)] + lab.introspecting_peers(slow):
+        count()
+        statuses = asyncio.run(crowd(gateway.port, f"crowd{time.time()}"))
+        asked = count()
+        if gateway.name.startswith("introgate") and (asked != 1 or statuses["200"] != 100):
+            failed.append(f"stampede of {gateway.name}")
+        print(f"| {gateway.name.split(',')[0]} | {asked} | {dict(statuses)} |")
+    return failed
+
+
+def starts(lab, options):
+    """Milliseconds from start to the first answered request, and memory before it, with 1,000 routes."""
+    took, idle = [], []
+    for _ in range(options.starts):
+        began = time.monotonic()
+        gateway = lab.introgate("introgate, 1,000 routes", routes=1000)
+        took.append((time.monotonic() - began) * 1000)
+        idle.append(resident_mib(gateway.pid))
+        lab.stop(gateway)
+    size = os.path.getsize(lab.binary) / 2**20
+    print(f"\nstart to first answered request with 1,000 routes: {min(took):.0f} ms at best, {statistics.median(took):.0f} ms in the middle")
+    print(f"memory then: {statistics.median(idle):.1f} MiB; the binary: {size:.1f} MiB")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("introgate")
+    parser.add_argument("bare")
+    parser.add_argument("--quick", action="store_true", help="a smoke run of a minute: fails on errors, says nothing about speed")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=int)
+    parser.add_argument("--pin", default="0", help="the core of the gateways")
+    parser.add_argument("--load", default=f"1-{max(1, (os.cpu_count() or 2) - 1)}", help="the cores of everything else")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 5)
+    options.seconds = options.seconds or (1 if options.quick else 4)
+    options.starts = 1 if options.quick else 10
+
+    print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} before the run")
+    print(f"{options.rounds} rounds of {options.seconds} s, {CONNECTIONS} connections, gateways on core {options.pin}, everything else on {options.load}")
+    failed = []
+    with Lab(options.introgate, options.bare, options.pin, options.load) as lab:
+        nginx, bare = lab.nginx_bare(), lab.bare_pingora()
+        plain = lab.introgate("introgate")
+        others = lab.introspecting_peers(lab.ports["AS"])
+        variants = [lab.introgate("introgate, JSON access log", access="all"), lab.introgate("introgate, 10,000 routes", routes=10_000)]
+
+        cached = Rounds("cached: 1,000 tokens take turns", [nginx, bare, plain] + variants + others, options)
+        cached.print()
+        miss = Rounds("miss: a new token every request", [nginx, bare, plain] + others, options, tokens=0)
+        miss.print()
+        half = cached.figure("bare pingora", 0) / 2
+        delay = max(1, round(CONNECTIONS / half * 1000)) if half > 0 else 1
+        slow = Rounds(f"half load: each connection waits {delay} ms between requests", [bare, plain], options, delays=dict.fromkeys(["bare pingora", "introgate"], delay))
+        slow.print()
+        failed += cached.failed + miss.failed + slow.failed
+        failed += stampede(lab)
+        starts(lab, options)
+    ours = sorted({name for name in failed if "introgate" in name or "pingora" in name})
+    if ours:
+        sys.exit(f"errors with: {', '.join(ours)}")
+
+
+main()

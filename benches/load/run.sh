@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Gateways side by side (see load.py). `--quick`: a smoke run of a minute on a debug build, which fails on errors only.
+# INTROGATE and BARE_PINGORA name binaries that are built already.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/../.."
+
+profile=release
+for argument in "$@"; do [ "$argument" = --quick ] && profile=dev; done
+folder=${CARGO_TARGET_DIR:-target}/$([ $profile = dev ] && echo debug || echo release)
+if [ -z "${INTROGATE:-}" ] || [ -z "${BARE_PINGORA:-}" ]; then
+  cargo build --locked --profile $profile --bin introgate --example bare_pingora
+fi
+exec python3 "$here/load.py" "${INTROGATE:-$folder/introgate}" "${BARE_PINGORA:-$folder/examples/bare_pingora}" "$@"

@@ -1,0 +1,82 @@
+//! A gate over an authorization server that answers at once, with one token in its cache.
+
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderValue, Method, header};
+use introgate::cache::{CacheSettings, Cached, Source, Store};
+use introgate::clock::Clock;
+use introgate::deny::Challenge;
+use introgate::extract::{Place, TokenSettings};
+use introgate::gate::{Asked, Gate, Route, Servers};
+use introgate::introspect::{BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer};
+use introgate::policy::{AuthMode, Policy, PolicySettings, ServerDemands};
+use introgate::request::{Forwarded, RequestView};
+use introgate::route::{PathPattern, Reach, RouteTable};
+use introgate::telemetry::Metrics;
+use introgate::token::{DigestKey, Facts};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const TOKEN: &str = "tok000000000000000000000000000001ab";
+
+/// RFC 7662 §2.2's example, with times that hold.
+pub const ANSWER: &[u8] = br#"{"active":true,"client_id":"l238j323ds-23ij4","username":"jdoe","scope":"read write dolphin","sub":"Z5O3upPC88QrAjx00dis","aud":"https://protected.example.net/resource","iss":"https://server.example.com/","exp":4102444800,"iat":1419350238}"#;
+
+pub const SETTINGS: CacheSettings = CacheSettings {
+    max_entries: 100_000,
+    ttl: Duration::from_secs(3600),
+    inactive_ttl: Duration::from_secs(10),
+    inactive_max_entries: 10_000,
+    refresh_ahead: 0.8,
+    stale_if_error: Duration::ZERO,
+};
+
+struct AtOnce;
+
+#[async_trait]
+impl Introspector for AtOnce {
+    async fn introspect(&self, _: &Inquiry) -> Result<Facts, Failure> {
+        read_answer(ANSWER).map_err(|error: BadAnswer| Failure::new(FailureKind::BadResponse, error.to_string()))
+    }
+}
+
+/// One route with a scope.
+pub fn gate() -> Gate<()> {
+    let metrics = Arc::new(Metrics::new().expect("metrics"));
+    let store = Arc::new(Store::new(&SETTINGS, metrics.clone()));
+    let source = Source { server: "main".into(), key: DigestKey::random(), keyed_by_host: false, introspector: Arc::new(AtOnce) };
+    let clock = Clock::system();
+    let cached = Arc::new(Cached::new(source, SETTINGS, store, clock, &metrics));
+    let demands = PolicySettings { scopes: vec!["read".into()], ..PolicySettings::default() };
+    let reach = Reach { hosts: Vec::new(), paths: vec![PathPattern::parse("/*").expect("a path")], methods: Vec::new() };
+    let route = Route {
+        name: "all".into(),
+        policy: Policy::new(AuthMode::Required, demands),
+        servers: Servers::new(vec![Asked { cached, tokens: TokenSelector::default(), demands: ServerDemands::default() }]),
+        max_age: None,
+        preflight_pass: false,
+        challenge: Challenge::new("introgate", ["read"]),
+        leads_to: (),
+    };
+    let gate = Gate {
+        table: RouteTable::build(&[reach]).expect("a table"),
+        routes: vec![Arc::new(route)],
+        token: TokenSettings { from: vec![Place::Authorization], max_length: 8192, forward: false },
+    };
+    let (headers, forwarded) = (headers(), Forwarded::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    assert!(runtime.block_on(gate.check(&view(&headers, &forwarded))).outcome.is_ok());
+    gate
+}
+
+pub fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static("bench/1"));
+    headers.insert(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {TOKEN}")).expect("a header"));
+    headers
+}
+
+pub fn view<'r>(headers: &'r HeaderMap, forwarded: &'r Forwarded) -> RequestView<'r> {
+    RequestView { method: &Method::GET, host: "127.0.0.1", path: "/api/items", query: Some("page=1"), headers, forwarded }
+}

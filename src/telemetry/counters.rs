@@ -1,0 +1,43 @@
+//! Counters that a request finds without a lock and without spelling out their labels.
+
+use arc_swap::ArcSwap;
+use prometheus::{IntCounter, IntCounterVec};
+
+/// One metric of one route or upstream: its counters by the labels that are left. Few are in use,
+/// whatever there could be, so they are looked through in order.
+pub struct Counters<K> {
+    all: IntCounterVec,
+    used: ArcSwap<Vec<(K, IntCounter)>>,
+}
+
+impl<K: Copy + PartialEq> Counters<K> {
+    pub fn of(all: &IntCounterVec) -> Self {
+        Self { all: all.clone(), used: ArcSwap::default() }
+    }
+
+    /// Counts one. `labels` spells them out, the first time that `key` comes.
+    pub fn count(&self, key: K, labels: impl FnOnce(&IntCounterVec) -> IntCounter) {
+        if let Some((_, counter)) = self.used.load().iter().find(|(used, _)| *used == key) {
+            return counter.inc();
+        }
+        let counter = labels(&self.all);
+        counter.inc();
+        self.used.rcu(|used| used.iter().cloned().chain([(key, counter.clone())]).collect::<Vec<_>>());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus::Opts;
+
+    #[test]
+    fn every_key_has_its_counter() {
+        let Ok(all) = IntCounterVec::new(Opts::new("n", "n"), &["code"]) else { return };
+        let counters = Counters::of(&all);
+        for code in [200, 404, 200, 200, 500] {
+            counters.count(code, |all| all.with_label_values(&[&code.to_string()]));
+        }
+        assert_eq!(["200", "404", "500"].map(|code| all.with_label_values(&[code]).get()), [3, 1, 1]);
+    }
+}

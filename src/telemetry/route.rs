@@ -1,0 +1,59 @@
+//! What is counted of every request that took one route, or none.
+
+use super::Metrics;
+use super::counters::Counters;
+use prometheus::Histogram;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// In place of a route's name where no route was found.
+const NO_ROUTE: &str = "-";
+
+pub struct RouteMetrics {
+    route: Arc<str>,
+    upstream: Arc<str>,
+    requests: Counters<(&'static str, u16)>,
+    decisions: Counters<(&'static str, &'static str)>,
+    answers: Counters<u16>,
+    duration: Histogram,
+    stale: Counters<()>,
+}
+
+impl RouteMetrics {
+    pub fn new(metrics: &Metrics, route: &Arc<str>, upstream: &Arc<str>) -> Self {
+        Self {
+            requests: Counters::of(&metrics.requests),
+            decisions: Counters::of(&metrics.decisions),
+            answers: Counters::of(&metrics.upstream_requests),
+            duration: metrics.request_duration.with_label_values(&[route]),
+            stale: Counters::of(&metrics.stale_served),
+            route: route.clone(),
+            upstream: upstream.clone(),
+        }
+    }
+
+    /// For requests that no route matches.
+    pub fn of_none(metrics: &Metrics) -> Self {
+        Self::new(metrics, &NO_ROUTE.into(), &NO_ROUTE.into())
+    }
+
+    /// A request has ended; `method` as a label, see [`super::method_label`].
+    pub fn ended(&self, method: &'static str, status: u16, took: Duration) {
+        self.requests.count((method, status), |all| all.with_label_values(&[&*self.route, method, &status.to_string()]));
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    pub fn decided(&self, decision: &'static str, reason: &'static str) {
+        self.decisions.count((decision, reason), |all| all.with_label_values(&[&*self.route, decision, reason]));
+    }
+
+    /// It was decided by an answer past its ttl.
+    pub fn served_stale(&self) {
+        self.stale.count((), |all| all.with_label_values(&[&*self.route]));
+    }
+
+    /// The route's upstream has answered.
+    pub fn answered(&self, status: u16) {
+        self.answers.count(status, |all| all.with_label_values(&[&*self.upstream, &status.to_string()]));
+    }
+}
