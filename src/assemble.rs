@@ -215,7 +215,7 @@ fn demands(server: &ServerSettings) -> ServerDemands {
         Kind::Google { audience, .. } | Kind::Amazon { audience, .. } => (audience.clone(), None),
         Kind::Github(github) => (Vec::new(), Some(github.client_id.clone())),
         // the audience of a JWT was checked together with its signature
-        Kind::Rfc7662 | Kind::Custom(_) | Kind::Soap(_) | Kind::Jwt(_) => (Vec::new(), None),
+        Kind::Rfc7662 | Kind::Jwt(_) | Kind::Custom(_) | Kind::Soap(_) => (Vec::new(), None),
     };
     ServerDemands { issuer: server.issuer.clone(), require_issuer: server.require_issuer, audience, client_id }
 }

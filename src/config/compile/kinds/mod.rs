@@ -20,10 +20,10 @@ pub fn kind(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Kin
         ServerKind::Rfc7662 => Some(Kind::Rfc7662),
         ServerKind::Google => tokeninfo::google(cx, path, raw),
         ServerKind::Amazon => tokeninfo::amazon(cx, path, raw),
-        ServerKind::Jwt => jwt::jwt(cx, path, name, raw).map(Kind::Jwt),
         ServerKind::Github => github::github(cx, path, raw),
         ServerKind::Custom => custom::custom(cx, path, raw),
         ServerKind::Soap => soap::soap(cx, path, raw),
+        ServerKind::Jwt => jwt::jwt(cx, path, name, raw).map(Kind::Jwt),
     }
 }
 
