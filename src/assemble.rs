@@ -8,7 +8,7 @@ use crate::gate::{Asked, Gate, Route, Servers};
 use crate::identity::Identity;
 use crate::introspect::jwt::Then;
 use crate::introspect::{
-    Amazon, Custom, Fingerprint, Github, Google, Guarded, Introspector, Jwt, Kind, Rfc7662, ServerSettings, Soap, Unusable,
+    Amazon, Custom, Documents, Fingerprint, Github, Google, Guarded, Introspector, Jwt, Kind, Rfc7662, ServerSettings, Soap, Unusable,
 };
 use crate::policy::{Policy, ServerDemands};
 use crate::proxy::Destination;
@@ -40,6 +40,7 @@ pub struct Parts {
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub store: Arc<Store>,
+    pub documents: Arc<Documents>,
     /// Random: digests mean nothing outside this process.
     pub digest_key: DigestKey,
 }
@@ -86,7 +87,9 @@ impl Parts {
     pub fn new(settings: &Settings) -> Result<Self, AssembleError> {
         let metrics = Arc::new(Metrics::new()?);
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
-        Ok(Self { clock: Clock::system(), metrics, store, digest_key: DigestKey::random() })
+        let clock = Clock::system();
+        let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
+        Ok(Self { clock, metrics, store, documents, digest_key: DigestKey::random() })
     }
 
     /// Makes a runtime. Answers that earlier runtimes cached are found again by it wherever the
@@ -148,14 +151,14 @@ impl Parts {
     ) -> Result<Box<dyn Introspector>, Unusable> {
         let clock = self.clock.clone();
         Ok(match &server.kind {
-            Kind::Rfc7662 => Box::new(Rfc7662::new(server.clone(), clock, &self.metrics)?),
+            Kind::Rfc7662 => Box::new(Rfc7662::new(server.clone(), &self.documents)?),
             Kind::Jwt(jwt) => {
                 let then = then.map(|(made, asked)| Then {
                     server: made.guarded.clone(),
                     issuer: asked.issuer.clone(),
                     require_issuer: asked.require_issuer,
                 });
-                Box::new(Jwt::new(server, jwt, then, clock, &self.metrics)?)
+                Box::new(Jwt::new(server, jwt, then, clock, &self.documents)?)
             }
             Kind::Google { endpoint, .. } => Box::new(Google::new(server, endpoint.clone(), clock)?),
             Kind::Amazon { endpoint, .. } => Box::new(Amazon::new(server, endpoint.clone(), clock)?),

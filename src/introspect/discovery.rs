@@ -2,13 +2,12 @@
 //! Discovery as RFC 8414 §5 has it.
 
 use super::document::json_object;
+use super::documents::Documents;
 use super::endpoint::is_safe;
 use super::fetched::{Fetch, FetchSettings, Fetched};
 use super::http_client::HttpClient;
 use super::status::shown;
 use super::{Failure, FailureKind, ServerSettings};
-use crate::clock::Clock;
-use crate::telemetry::Metrics;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -31,16 +30,15 @@ const REFRESH: Duration = Duration::from_secs(60 * 60);
 
 impl Discovery {
     /// `at` is the issuer as a URL: the same text, save for a multi-tenant issuer's placeholder.
-    pub fn new(
+    pub fn of(
+        documents: &Documents,
         wanted: &'static str,
         (issuer, at): (&str, &Url),
-        client: Arc<HttpClient>,
-        settings: &ServerSettings,
-        clock: Clock,
-        metrics: &Metrics,
+        client: &Arc<HttpClient>,
+        server: &ServerSettings,
     ) -> Arc<Fetched<Self>> {
-        let source = Self { client, issuer: issuer.to_owned(), places: places(at), wanted };
-        Fetched::new(source, settings.fetch("discovery", REFRESH), clock, metrics)
+        let source = || Self { client: client.clone(), issuer: issuer.to_owned(), places: places(at), wanted };
+        documents.of(server, "discovery", REFRESH, &format!("{wanted} of {issuer} at {at}"), source)
     }
 
     fn read(&self, members: &Map<String, Value>) -> Result<Url, String> {

@@ -4,9 +4,7 @@ use super::discovery::Discovery;
 use super::fetched::Fetched;
 use super::http_client::{Answer, HttpClient};
 use super::status::{self, shown};
-use super::{BadAnswer, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable, read_answer};
-use crate::clock::Clock;
-use crate::telemetry::Metrics;
+use super::{BadAnswer, Documents, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable, read_answer};
 use crate::token::Facts;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -23,12 +21,11 @@ pub struct Rfc7662 {
 }
 
 impl Rfc7662 {
-    pub fn new(settings: ServerSettings, clock: Clock, metrics: &Metrics) -> Result<Self, Unusable> {
+    pub fn new(settings: ServerSettings, documents: &Documents) -> Result<Self, Unusable> {
         let client = Arc::new(HttpClient::new(&settings)?);
         let issuer = settings.issuer.as_deref().filter(|_| settings.endpoints.is_empty());
         let issuer = issuer.and_then(|issuer| Some((issuer, Url::parse(issuer).ok()?)));
-        let discovery =
-            issuer.map(|(issuer, at)| Discovery::new("introspection_endpoint", (issuer, &at), client.clone(), &settings, clock, metrics));
+        let discovery = issuer.map(|(issuer, at)| Discovery::of(documents, "introspection_endpoint", (issuer, &at), &client, &settings));
         let mut headers: HeaderMap = settings.headers.iter().cloned().collect();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(credentials) = settings.client_auth.header() {

@@ -143,3 +143,26 @@ fn unusable_keys_are_passed_over() {
     setup.server.publish(JWKS, Behaviour::Json(json!({ "keys": others })));
     assert_eq!(setup.outcome(&signer.sign(&claims())), passed());
 }
+
+/// A reload is no reason to forget what is known.
+#[test]
+fn known_keys_outlive_a_reload() {
+    for keys in [format!("issuer: \"{}\", jwks_uri: \"@AS@/jwks\"", super::ISSUER), "issuer: \"@AS@\"".to_owned()] {
+        let yaml = super::config(&format!("audience: [api], {keys}"));
+        let (mut setup, signer) = (crate::support::Setup::start(&yaml), Signer::p256("k"));
+        publish(&setup, &[&signer]);
+        let issuer = if keys.contains("jwks_uri") { super::ISSUER.to_owned() } else { setup.server.url() };
+        let metadata = json!({ "issuer": issuer, "jwks_uri": format!("{}{JWKS}", setup.server.origin()) });
+        setup.server.publish("/.well-known/oauth-authorization-server/introspect", Behaviour::Json(metadata));
+        let token = || signer.sign(&super::claims_with(json!({ "iss": issuer })));
+        assert_eq!(setup.outcome(&token()), passed());
+        setup.server.stop();
+        for realm in ["one", "two"] {
+            setup.reload(&format!("realm: {realm}\n{yaml}"));
+            assert_eq!(setup.outcome(&token()), passed(), "{keys}");
+        }
+        // other settings are other documents
+        setup.reload(&yaml.replace("retries: 0", "retries: 1"));
+        assert_eq!(setup.outcome(&token()), unavailable(), "{keys}");
+    }
+}

@@ -21,9 +21,9 @@ pub use then::Then;
 use super::discovery::Discovery;
 use super::fetched::Fetched;
 use super::http_client::HttpClient;
-use super::{Failure, Inquiry, Introspector, ServerSettings, Unusable};
+use super::{Documents, Failure, Inquiry, Introspector, ServerSettings, Unusable};
 use crate::clock::Clock;
-use crate::telemetry::{Metrics, Occasionally};
+use crate::telemetry::Occasionally;
 use crate::token::Facts;
 use async_trait::async_trait;
 use jws::{Header, Jws};
@@ -50,20 +50,24 @@ enum Keys {
 const ORDINARY: [&str; 2] = ["jwt", "at+jwt"];
 
 impl Jwt {
-    pub fn new(server: &ServerSettings, jwt: &JwtSettings, then: Option<Then>, clock: Clock, metrics: &Metrics) -> Result<Self, Unusable> {
+    pub fn new(
+        server: &ServerSettings,
+        jwt: &JwtSettings,
+        then: Option<Then>,
+        clock: Clock,
+        documents: &Documents,
+    ) -> Result<Self, Unusable> {
         provider::install();
-        let client = || HttpClient::new(server).map(Arc::new);
-        let published = |at, client| {
-            let settings = server.fetch("jwks", published::REFRESH);
-            Keys::Published(Fetched::new(Published { client, at }, settings, clock.clone(), metrics))
+        let published = |place: &str, client: Arc<HttpClient>, at: Place| {
+            Keys::Published(documents.of(server, "jwks", published::REFRESH, place, || Published { client, at }))
         };
         let keys = match &jwt.keys {
             KeySource::Files { keys, .. } => Keys::Held(keys.clone()),
-            KeySource::At(url) => published(Place::Url(url.clone()), client()?),
+            KeySource::At(url) => published(url.as_str(), Arc::new(HttpClient::new(server)?), Place::Url(url.clone())),
             KeySource::Issuer(issuer, at) => {
-                let client = client()?;
-                let discovery = Discovery::new("jwks_uri", (issuer, at), client.clone(), server, clock.clone(), metrics);
-                published(Place::Found(discovery), client)
+                let client = Arc::new(HttpClient::new(server)?);
+                let discovery = Discovery::of(documents, "jwks_uri", (issuer, at), &client, server);
+                published(&format!("of {issuer} at {at}"), client, Place::Found(discovery))
             }
         };
         Ok(Self { name: server.name.clone(), settings: jwt.clone(), keys, then, clock, log: Occasionally::default() })

@@ -1,0 +1,48 @@
+//! The documents that are known: one for the process. A reload finds them again, so that keys which
+//! were fetched keep working when the authorization server cannot be reached just then.
+
+use super::ServerSettings;
+use super::fetched::{Fetch, Fetched};
+use crate::clock::Clock;
+use crate::telemetry::Metrics;
+use dashmap::DashMap;
+use std::any::Any;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+pub struct Documents {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    /// By everything that leads to them. Whoever uses one holds it: the last runtime's are there
+    /// until the next one is made.
+    known: DashMap<String, Weak<dyn Any + Send + Sync>>,
+}
+
+impl Documents {
+    pub fn new(clock: Clock, metrics: Arc<Metrics>) -> Self {
+        Self { clock, metrics, known: DashMap::new() }
+    }
+
+    /// The document of `server` that is found at `place`; `source` is how it is fetched.
+    pub fn of<F: Fetch>(
+        &self,
+        server: &ServerSettings,
+        what: &'static str,
+        refresh: Duration,
+        place: &str,
+        source: impl FnOnce() -> F,
+    ) -> Arc<Fetched<F>> {
+        let settings = server.fetch(what, refresh);
+        let (connect_timeout, limit) = (server.connect_timeout, server.max_response_size);
+        let roots = server.extra_roots.as_ref().map(|(_, pem)| blake3::hash(pem));
+        let key = format!("{place:?} {settings:?} {connect_timeout:?} {limit} {roots:?}");
+        self.known.retain(|_, known| known.strong_count() > 0);
+        let known = self.known.get(&key).and_then(|known| known.upgrade()).and_then(|known| known.downcast().ok());
+        known.unwrap_or_else(|| {
+            let made = Fetched::new(source(), settings, self.clock.clone(), &self.metrics);
+            let any: Arc<dyn Any + Send + Sync> = made.clone();
+            self.known.insert(key, Arc::downgrade(&any));
+            made
+        })
+    }
+}
