@@ -4,12 +4,15 @@
 #   make test         everything that can be tested here, django-oauth-toolkit included
 #   make lint         formatting, clippy, licences
 #   make build        target/release/introgate
+#   make bench        the load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
+#   make bench-quick  the same for a moment and on a debug build: fails on errors, not on figures
+#   make micro        micro-benchmarks without sockets, and bytes for each cached token
 #   make schema       deploy/gateway.schema.json anew
 
 CARGO ?= cargo
 INTROGATE = target/release/introgate
 
-.PHONY: demo test lint build schema setup setup-test
+.PHONY: demo test lint build bench bench-quick micro schema setup setup-bench setup-test
 
 demo: build
 	$(INTROGATE) demo
@@ -26,12 +29,25 @@ lint: setup
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
 	else echo '!!! SKIPPED: cargo deny (cargo install cargo-deny)'; fi
 
+bench: setup setup-bench
+	benches/load/run.sh
+
+bench-quick: setup setup-bench
+	benches/load/run.sh --quick
+
+micro: setup
+	$(CARGO) bench --locked
+
 schema: setup
 	$(CARGO) run --quiet --locked -- schema > deploy/gateway.schema.json
 
 # cmake builds zlib-ng, which pingora links
 setup:
 	@./deploy/needs cc:build-essential cmake:cmake
+
+# load generator and peers; not started as services
+setup-bench:
+	@RUNLEVEL=1 ./deploy/needs wrk:wrk nginx:nginx dpkg:libnginx-mod-http-js apache2:apache2 dpkg:libapache2-mod-oauth2 python3:python3
 
 # the interop tests start a real authorization server from PyPI
 setup-test:

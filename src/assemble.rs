@@ -6,7 +6,10 @@ use crate::config::{LogSettings, Settings};
 use crate::deny::Challenge;
 use crate::gate::{Asked, Gate, Route, Servers};
 use crate::identity::Identity;
-use crate::introspect::{Amazon, Custom, Github, Google, Guarded, Introspector, Kind, Rfc7662, ServerSettings, Soap, Unusable};
+use crate::introspect::jwt::Then;
+use crate::introspect::{
+    Amazon, Custom, Fingerprint, Github, Google, Guarded, Introspector, Jwt, Kind, Rfc7662, ServerSettings, Soap, Unusable,
+};
 use crate::policy::{Policy, ServerDemands};
 use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
@@ -90,8 +93,10 @@ impl Parts {
     /// authorization server's settings are the same.
     pub fn assemble(&self, settings: Settings, shown: serde_json::Value) -> Result<Runtime, AssembleError> {
         let mut servers = HashMap::new();
-        for server in &settings.servers {
-            servers.insert(server.name.clone(), Arc::new(self.server(server, &settings)?));
+        // those that are asked by others come first
+        let (last, first): (Vec<_>, Vec<_>) = settings.servers.iter().partition(|server| server.then().is_some());
+        for server in first.into_iter().chain(last) {
+            servers.insert(server.name.clone(), Arc::new(self.server(server, &settings, &servers)?));
         }
         let upstreams: HashMap<_, _> =
             settings.upstreams.iter().map(|upstream| (upstream.name.clone(), Arc::new(Upstream::new(upstream.clone())))).collect();
@@ -114,20 +119,44 @@ impl Parts {
         })
     }
 
-    /// Cache around guards around the kind of server.
-    fn server(&self, server: &ServerSettings, settings: &Settings) -> Result<AuthorizationServer, AssembleError> {
-        let guarded = Arc::new(Guarded::new(self.introspector(server)?, server, self.clock.clone(), self.metrics.clone()));
-        let fingerprint = server.fingerprint();
-        let key = self.digest_key.derive(std::iter::once(&*server.name).chain(fingerprint.texts()));
-        let source = Source { server: server.name.clone(), key, keyed_by_host: server.forward_host, introspector: guarded.clone() };
+    /// Cache around guards around the kind of server. `servers` are those made so far.
+    fn server(
+        &self,
+        server: &ServerSettings,
+        settings: &Settings,
+        servers: &HashMap<Arc<str>, Arc<AuthorizationServer>>,
+    ) -> Result<AuthorizationServer, AssembleError> {
+        let then = server.then().and_then(|name| {
+            let asked = settings.servers.iter().find(|server| server.name == *name);
+            servers.get(name).zip(asked)
+        });
+        let guarded = Arc::new(Guarded::new(self.introspector(server, then)?, server, self.clock.clone(), self.metrics.clone()));
+        let fingerprints = [Some(server.fingerprint()), then.map(|(_, asked)| asked.fingerprint())];
+        let texts = fingerprints.iter().flatten().flat_map(Fingerprint::texts);
+        let key = self.digest_key.derive(std::iter::once(&*server.name).chain(texts));
+        let keyed_by_host = server.forward_host || then.is_some_and(|(_, asked)| asked.forward_host);
+        let source = Source { server: server.name.clone(), key, keyed_by_host, introspector: guarded.clone() };
         let cached = Cached::new(source, settings.cache, self.store.clone(), self.clock.clone(), &self.metrics);
         Ok(AuthorizationServer { name: server.name.clone(), cached: Arc::new(cached), guarded })
     }
 
-    fn introspector(&self, server: &ServerSettings) -> Result<Box<dyn Introspector>, Unusable> {
+    /// `then`: the server that is asked as well, and its settings.
+    fn introspector(
+        &self,
+        server: &ServerSettings,
+        then: Option<(&Arc<AuthorizationServer>, &ServerSettings)>,
+    ) -> Result<Box<dyn Introspector>, Unusable> {
         let clock = self.clock.clone();
         Ok(match &server.kind {
-            Kind::Rfc7662 => Box::new(Rfc7662::new(server.clone())?),
+            Kind::Rfc7662 => Box::new(Rfc7662::new(server.clone(), clock, &self.metrics)?),
+            Kind::Jwt(jwt) => {
+                let then = then.map(|(made, asked)| Then {
+                    server: made.guarded.clone(),
+                    issuer: asked.issuer.clone(),
+                    require_issuer: asked.require_issuer,
+                });
+                Box::new(Jwt::new(server, jwt, then, clock, &self.metrics)?)
+            }
             Kind::Google { endpoint, .. } => Box::new(Google::new(server, endpoint.clone(), clock)?),
             Kind::Amazon { endpoint, .. } => Box::new(Amazon::new(server, endpoint.clone(), clock)?),
             Kind::Github(github) => Box::new(Github::new(server, github, clock)?),
@@ -185,7 +214,8 @@ fn demands(server: &ServerSettings) -> ServerDemands {
     let (audience, client_id) = match &server.kind {
         Kind::Google { audience, .. } | Kind::Amazon { audience, .. } => (audience.clone(), None),
         Kind::Github(github) => (Vec::new(), Some(github.client_id.clone())),
-        Kind::Rfc7662 | Kind::Custom(_) | Kind::Soap(_) => (Vec::new(), None),
+        // the audience of a JWT was checked together with its signature
+        Kind::Rfc7662 | Kind::Jwt(_) | Kind::Custom(_) | Kind::Soap(_) => (Vec::new(), None),
     };
     ServerDemands { issuer: server.issuer.clone(), require_issuer: server.require_issuer, audience, client_id }
 }

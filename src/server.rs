@@ -45,8 +45,6 @@ pub fn run(
         grace_period_seconds: Some(seconds),
         graceful_shutdown_timeout_seconds: Some(0),
         upstream_keepalive_pool_size: 1024,
-        // one worker has nobody to share its tasks with, and does without what sharing costs
-        work_stealing: settings.threads > 1,
         ..ServerConf::default()
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);

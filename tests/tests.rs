@@ -10,6 +10,7 @@ mod harness;
 mod identity;
 mod interop;
 mod introspection;
+mod jwt;
 mod kinds;
 mod main_job;
 mod operations;

@@ -7,7 +7,7 @@ use crate::clock::{Clock, Now, micros};
 use crate::introspect::{Failure, Inquiry, Introspector};
 use crate::request::Forwarded;
 use crate::telemetry::{Cache, Metrics};
-use crate::token::{AccessToken, DigestKey, Facts, TokenDigest};
+use crate::token::{AccessToken, DigestKey, Facts, Refused, TokenDigest};
 use prometheus::IntCounter;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use std::time::Duration;
 pub enum Known {
     Active(Arc<Entry>),
     Inactive,
+    Refused(Refused),
 }
 
 /// The outcome for one request, and how it came about.
@@ -98,9 +99,9 @@ impl Cached {
                 }
                 return found(Ok(Known::Active(entry)), Cache::Hit, None);
             }
-            Some(Known::Inactive) => {
+            Some(known @ (Known::Inactive | Known::Refused(_))) => {
                 self.counters.inactive_hit.inc();
-                return found(Ok(Known::Inactive), Cache::Inactive, None);
+                return found(Ok(known), Cache::Inactive, None);
             }
             None if self.store.active(&digest, now).is_some() => self.counters.expired.inc(),
             None => self.counters.miss.inc(),
@@ -125,7 +126,7 @@ impl Cached {
                 let usable = entry.life.is_fresh(now) && entry.life.age(now) < micros(oldest);
                 usable.then_some(Known::Active(entry))
             }
-            None => self.store.is_inactive(digest, now).then_some(Known::Inactive),
+            None => self.store.inactive(digest, now).map(|refused| refused.map_or(Known::Inactive, Known::Refused)),
         }
     }
 
@@ -206,10 +207,21 @@ impl Cached {
                 Ok(Known::Active(entry))
             }
             Facts::Inactive => {
-                self.store.keep_inactive(digest, now.mono.saturating_add(micros(self.settings.inactive_ttl)), now);
+                self.keep_inactive(digest, None, now);
                 Ok(Known::Inactive)
             }
+            Facts::Refused(refused) => {
+                self.keep_inactive(digest, Some(refused), now);
+                Ok(Known::Refused(refused))
+            }
         }
+    }
+
+    /// What may heal by itself is not kept, but ends an active answer all the same.
+    fn keep_inactive(&self, digest: TokenDigest, refused: Option<Refused>, now: Now) {
+        let lasting = refused.is_none_or(Refused::is_lasting);
+        let until = if lasting { now.mono.saturating_add(micros(self.settings.inactive_ttl)) } else { 0 };
+        self.store.keep_inactive(digest, refused, until, now);
     }
 }
 

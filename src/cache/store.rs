@@ -5,7 +5,7 @@ use super::flight::Flights;
 use super::{CacheSettings, Entry};
 use crate::clock::Now;
 use crate::telemetry::Metrics;
-use crate::token::{DigestHasher, TokenDigest};
+use crate::token::{DigestHasher, Refused, TokenDigest};
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, UnitWeighter};
@@ -16,12 +16,20 @@ type Bounded<V> = Cache<TokenDigest, V, UnitWeighter, DigestHasher, Counted>;
 
 pub struct Store {
     active: Bounded<Arc<Entry>>,
-    /// Until when (monotonic microseconds) a token is known to be inactive.
-    inactive: Bounded<u64>,
+    inactive: Bounded<Inactive>,
     pub(super) flights: Flights,
     /// Goes up with every purge: an answer that was asked for before it is not kept.
     purges: AtomicU64,
     metrics: Arc<Metrics>,
+}
+
+/// A token that is known to be worth nothing.
+#[derive(Clone, Copy)]
+struct Inactive {
+    /// Monotonic microseconds.
+    until: u64,
+    /// What is wrong with it, where that was found out here.
+    refused: Option<Refused>,
 }
 
 /// Which answers a purge forgets.
@@ -61,16 +69,14 @@ impl Store {
         Some(entry)
     }
 
-    /// Whether the token is known to be inactive.
-    pub fn is_inactive(&self, digest: &TokenDigest, now: Now) -> bool {
-        match self.inactive.get(digest) {
-            Some(until) if now.mono < until => true,
-            Some(_) => {
-                self.inactive.remove_if(digest, |until| now.mono >= *until);
-                false
-            }
-            None => false,
+    /// Whether the token is known to be inactive, and where that was found out here, why.
+    pub fn inactive(&self, digest: &TokenDigest, now: Now) -> Option<Option<Refused>> {
+        let held = self.inactive.get(digest)?;
+        if now.mono < held.until {
+            return Some(held.refused);
         }
+        self.inactive.remove_if(digest, |held| now.mono >= held.until);
+        None
     }
 
     /// Keeps an active answer, unless a purge came after `asked` (see [`Store::purges`]).
@@ -90,10 +96,10 @@ impl Store {
     }
 
     /// An inactive answer ends an active one at once; it is itself kept until `until`.
-    pub fn keep_inactive(&self, digest: TokenDigest, until: u64, now: Now) {
+    pub fn keep_inactive(&self, digest: TokenDigest, refused: Option<Refused>, until: u64, now: Now) {
         self.active.remove(&digest);
         if until > now.mono {
-            self.inactive.insert(digest, until);
+            self.inactive.insert(digest, Inactive { until, refused });
         }
     }
 

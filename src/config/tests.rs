@@ -5,6 +5,7 @@ mod environment;
 mod files;
 mod generated;
 mod hidden;
+mod jwt;
 mod kinds;
 mod robust;
 mod route;

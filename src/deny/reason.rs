@@ -1,5 +1,6 @@
 //! The closed set of reasons: the same word in the response's body, the log and the metric label.
 
+use crate::token::Refused;
 use http::StatusCode;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +13,7 @@ pub enum Reason {
     Inactive,
     Expired,
     NotYetValid,
+    InvalidJwt,
     TokenType,
     Issuer,
     Audience,
@@ -45,7 +47,7 @@ pub enum Fault {
 }
 
 impl Reason {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::BadRequest,
         Self::NoRoute,
         Self::MissingToken,
@@ -54,6 +56,7 @@ impl Reason {
         Self::Inactive,
         Self::Expired,
         Self::NotYetValid,
+        Self::InvalidJwt,
         Self::TokenType,
         Self::Issuer,
         Self::Audience,
@@ -84,6 +87,7 @@ impl Reason {
             Self::Inactive => "inactive",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
+            Self::InvalidJwt => "invalid_jwt",
             Self::TokenType => "token_type",
             Self::Issuer => "issuer",
             Self::Audience => "audience",
@@ -112,6 +116,7 @@ impl Reason {
             | Self::Inactive
             | Self::Expired
             | Self::NotYetValid
+            | Self::InvalidJwt
             | Self::TokenType
             | Self::Issuer
             | Self::Audience
@@ -138,6 +143,7 @@ impl Reason {
             Self::Inactive
             | Self::Expired
             | Self::NotYetValid
+            | Self::InvalidJwt
             | Self::TokenType
             | Self::Issuer
             | Self::Audience
@@ -174,6 +180,7 @@ impl Reason {
             Self::Inactive => "The access token is expired, revoked or unknown.",
             Self::Expired => "The access token has expired.",
             Self::NotYetValid => "The access token is not valid yet.",
+            Self::InvalidJwt => "The access token is not a JWT that can be verified here.",
             Self::TokenType => "A refresh token is not an access token.",
             Self::Issuer => "The access token was issued by somebody else.",
             Self::Audience => "The access token was issued for another service.",
@@ -189,6 +196,18 @@ impl Reason {
             Self::AsRejectedUs => "The authorization server does not accept this gateway.",
             Self::UpstreamUnavailable => "The service cannot be reached at the moment.",
             Self::UpstreamTimeout => "The service did not answer in time.",
+        }
+    }
+}
+
+impl From<Refused> for Reason {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::InvalidJwt | Refused::UnknownKey => Self::InvalidJwt,
+            Refused::Expired => Self::Expired,
+            Refused::NotYetValid => Self::NotYetValid,
+            Refused::Issuer => Self::Issuer,
+            Refused::Audience => Self::Audience,
         }
     }
 }

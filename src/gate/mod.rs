@@ -86,6 +86,7 @@ impl<R> Gate<R> {
         *trail = Trail { cache, server: Some(server.cached.name().clone()), digest: Some(digest), waited, entry: None };
         match outcome? {
             Known::Inactive => Err(Denial::because(Reason::Inactive)),
+            Known::Refused(refused) => Err(Denial::because(refused.into())),
             Known::Active(entry) => {
                 let entry = trail.entry.insert(entry);
                 route.policy.evaluate(&entry.facts, &server.demands, at)

@@ -51,7 +51,11 @@ pub fn read_answer(body: &[u8]) -> Result<Facts, BadAnswer> {
 
 /// Reads the members of an answer that is known to call the token active.
 pub(super) fn active(members: &Map<String, Value>) -> Result<Facts, BadAnswer> {
-    Ok(Facts::Active(Box::new(ActiveFacts {
+    active_facts(members).map(|facts| Facts::Active(Box::new(facts)))
+}
+
+pub(super) fn active_facts(members: &Map<String, Value>) -> Result<ActiveFacts, BadAnswer> {
+    Ok(ActiveFacts {
         scopes: scopes(members)?,
         subject: text(members, "sub")?,
         client_id: text(members, "client_id")?,
@@ -61,10 +65,11 @@ pub(super) fn active(members: &Map<String, Value>) -> Result<Facts, BadAnswer> {
         expires_at: time(members, "exp")?,
         not_before: time(members, "nbf")?,
         issued_at: time(members, "iat")?,
+        leeway: 0,
         refresh_token: is_refresh_token(members),
         confirmation: confirmation(members.get("cnf")),
         claims: Claims::new(members),
-    })))
+    })
 }
 
 /// `scope`, or `scp` in its absence; a list in one text, separated by any white space, or an array.
@@ -140,7 +145,7 @@ mod tests {
     fn read(body: &str) -> Result<Option<ActiveFacts>, BadAnswer> {
         read_answer(body.as_bytes()).map(|facts| match facts {
             Facts::Active(facts) => Some(*facts),
-            Facts::Inactive => None,
+            Facts::Inactive | Facts::Refused(_) => None,
         })
     }
 

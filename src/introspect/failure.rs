@@ -11,6 +11,8 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Safe and sensible to try again at once: no connection, 502, 503, 504.
     pub transient: bool,
+    /// Says nothing about the next token: a failed look-up of one key, say, while others are known.
+    pub isolated: bool,
     /// For the operator: what was being done, what happened, what to do about it. Free of tokens
     /// and secrets.
     pub detail: Arc<str>,
@@ -34,7 +36,7 @@ pub enum FailureKind {
 
 impl Failure {
     pub fn new(kind: FailureKind, detail: impl Into<Arc<str>>) -> Self {
-        Self { kind, retry_after: None, transient: false, detail: detail.into() }
+        Self { kind, retry_after: None, transient: false, isolated: false, detail: detail.into() }
     }
 
     /// The same, with the endpoint where it happened.
@@ -51,7 +53,7 @@ impl Failure {
     /// Whether the server itself is in trouble. A client must not be able to open the circuit
     /// with garbage tokens, nor an operator with a wrong password.
     pub fn counts_for_breaker(&self) -> bool {
-        matches!(self.kind, FailureKind::Unavailable | FailureKind::Timeout | FailureKind::Throttled)
+        !self.isolated && matches!(self.kind, FailureKind::Unavailable | FailureKind::Timeout | FailureKind::Throttled)
     }
 }
 

@@ -1,29 +1,40 @@
 //! OAuth 2.0 Token Introspection (RFC 7662): `POST` a form, get JSON.
 
+use super::discovery::Discovery;
+use super::fetched::Fetched;
 use super::http_client::{Answer, HttpClient};
 use super::status::{self, shown};
 use super::{BadAnswer, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable, read_answer};
+use crate::clock::Clock;
+use crate::telemetry::Metrics;
 use crate::token::Facts;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use std::sync::Arc;
 use url::Url;
 
 pub struct Rfc7662 {
     settings: ServerSettings,
-    client: HttpClient,
+    client: Arc<HttpClient>,
+    /// Finds the endpoint where the settings name none.
+    discovery: Option<Arc<Fetched<Discovery>>>,
     /// What every call carries: `Accept`, the configured headers, our credentials.
     headers: HeaderMap,
 }
 
 impl Rfc7662 {
-    pub fn new(settings: ServerSettings) -> Result<Self, Unusable> {
-        let client = HttpClient::new(&settings)?;
+    pub fn new(settings: ServerSettings, clock: Clock, metrics: &Metrics) -> Result<Self, Unusable> {
+        let client = Arc::new(HttpClient::new(&settings)?);
+        let issuer = settings.issuer.as_deref().filter(|_| settings.endpoints.is_empty());
+        let issuer = issuer.and_then(|issuer| Some((issuer, Url::parse(issuer).ok()?)));
+        let discovery =
+            issuer.map(|(issuer, at)| Discovery::new("introspection_endpoint", (issuer, &at), client.clone(), &settings, clock, metrics));
         let mut headers: HeaderMap = settings.headers.iter().cloned().collect();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(credentials) = settings.client_auth.header() {
             headers.insert(header::AUTHORIZATION, credentials.ok_or_else(|| Unusable::Credentials(settings.name.to_string()))?);
         }
-        Ok(Self { settings, client, headers })
+        Ok(Self { settings, client, discovery, headers })
     }
 
     /// One question to one endpoint (RFC 7662 §2.1).
@@ -61,9 +72,17 @@ impl Rfc7662 {
 impl Introspector for Rfc7662 {
     /// Asks the endpoints in order, until one is not in trouble. Each gets an equal share of the time.
     async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
-        let share = self.settings.timeout / u32::try_from(self.settings.endpoints.len()).unwrap_or(u32::MAX).max(1);
+        let found;
+        let endpoints = match &self.discovery {
+            None => &*self.settings.endpoints,
+            Some(discovery) => {
+                found = discovery.get().await?;
+                std::slice::from_ref(&*found)
+            }
+        };
+        let share = self.settings.timeout / u32::try_from(endpoints.len()).unwrap_or(u32::MAX).max(1);
         let mut outcome = Err(Failure::new(FailureKind::Unavailable, "no introspection endpoint"));
-        for endpoint in &self.settings.endpoints {
+        for endpoint in endpoints {
             outcome = match tokio::time::timeout(share, self.ask(endpoint, inquiry)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(Failure::new(FailureKind::Timeout, format!("no answer within {share:?}"))),
@@ -101,6 +120,9 @@ impl ServerSettings {
     pub(super) fn rfc7662_fingerprint(&self) -> Fingerprint {
         let mut fingerprint = Fingerprint::of("rfc7662");
         let mut list = |name: &str, items: Vec<String>| fingerprint.list(name, items);
+        if self.endpoints.is_empty() {
+            list("issuer", self.issuer.iter().cloned().collect());
+        }
         list("endpoints", self.endpoints.iter().map(ToString::to_string).collect());
         list("client_auth", self.client_auth.fingerprint().into_iter().map(str::to_owned).collect());
         list("token_type_hint", self.token_type_hint.iter().cloned().collect());

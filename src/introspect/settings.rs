@@ -1,6 +1,6 @@
 //! What the configuration says about one authorization server.
 
-use super::{CustomSettings, GithubSettings, SoapSettings, TokenSelector};
+use super::{CustomSettings, GithubSettings, JwtSettings, SoapSettings, TokenSelector};
 use crate::secret::Secret;
 use http::{HeaderName, HeaderValue};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub struct ServerSettings {
     /// What `iss` must be wherever an answer carries it.
     pub issuer: Option<String>,
     pub require_issuer: bool,
-    /// Of `rfc7662`: at least one; tried in order when one fails.
+    /// Of `rfc7662`: tried in order when one fails; none: found by the issuer.
     pub endpoints: Vec<Url>,
     pub client_auth: ClientAuth,
     pub token_type_hint: Option<String>,
@@ -43,6 +43,7 @@ pub struct ServerSettings {
 #[derive(Clone, Debug)]
 pub enum Kind {
     Rfc7662,
+    Jwt(JwtSettings),
     Google {
         endpoint: Url,
         /// Client ids of whose tokens one must be; at least one.
@@ -127,6 +128,15 @@ impl ServerSettings {
                 .with("client_id", &github.client_id)
                 .with("client_secret", github.client_secret.expose())
                 .with("api", format!("{:?}", github.api)),
+            Kind::Jwt(jwt) => jwt.fingerprint(),
+        }
+    }
+
+    /// The authorization server that is asked as well, after this one.
+    pub fn then(&self) -> Option<&Arc<str>> {
+        match &self.kind {
+            Kind::Jwt(jwt) => jwt.then.as_ref(),
+            _ => None,
         }
     }
 }

@@ -162,7 +162,7 @@ pub mod tests {
         let answer = Answer { status: StatusCode::from_u16(status).unwrap_or_default(), headers: HeaderMap::new(), body: body.into() };
         match interpret(&answer, asked(), &inquiry()) {
             Ok(Facts::Active(facts)) => Ok(Some(*facts)),
-            Ok(Facts::Inactive) => Ok(None),
+            Ok(Facts::Inactive | Facts::Refused(_)) => Ok(None),
             Err(failure) => Err(failure.kind),
         }
     }

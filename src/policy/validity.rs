@@ -6,10 +6,10 @@ use crate::deny::{Denial, Reason};
 use crate::token::ActiveFacts;
 
 pub fn check(facts: &ActiveFacts, now: Now) -> Result<(), Denial> {
-    if facts.expires_at.is_some_and(|exp| exp <= now.unix_seconds()) {
+    if facts.expires_at.is_some_and(|exp| exp.saturating_add(facts.leeway) <= now.unix_seconds()) {
         return Err(Denial::because(Reason::Expired));
     }
-    if facts.not_before.is_some_and(|nbf| nbf > now.unix_seconds()) {
+    if facts.not_before.is_some_and(|nbf| nbf.saturating_sub(facts.leeway) > now.unix_seconds()) {
         return Err(Denial::because(Reason::NotYetValid));
     }
     Ok(())

@@ -18,7 +18,7 @@ impl Introspected<'_> {
     pub fn emit(self, metrics: &Metrics, log: &Occasionally) {
         let result = match self.outcome {
             Ok(Facts::Active(_)) => "active",
-            Ok(Facts::Inactive) => "inactive",
+            Ok(Facts::Inactive | Facts::Refused(_)) => "inactive",
             Err(failure) => failure.kind.label(),
         };
         metrics.introspections.with_label_values(&[self.server, result]).inc();

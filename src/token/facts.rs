@@ -8,6 +8,28 @@ pub enum Facts {
     Active(Box<ActiveFacts>),
     /// Expired, revoked, never issued: the server does not say (RFC 7662 §2.2).
     Inactive,
+    /// Found wanting here, without asking anybody.
+    Refused(Refused),
+}
+
+/// Why a token that is checked here is worth nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Not a JWT that can be verified.
+    InvalidJwt,
+    /// Signed, if at all, with a key that is not known: it may become known.
+    UnknownKey,
+    Expired,
+    NotYetValid,
+    Issuer,
+    Audience,
+}
+
+impl Refused {
+    /// Whether the same token will be refused for as long as the settings are the same.
+    pub fn is_lasting(self) -> bool {
+        !matches!(self, Self::UnknownKey | Self::NotYetValid)
+    }
 }
 
 /// The members that decisions need, read once (RFC 7662 §2.2), and the whole answer.
@@ -26,6 +48,8 @@ pub struct ActiveFacts {
     pub not_before: Option<i64>,
     /// `iat`, seconds since the Unix epoch.
     pub issued_at: Option<i64>,
+    /// Seconds by which the clock of whoever wrote `exp` and `nbf` may differ from ours.
+    pub leeway: i64,
     /// The answer says that this is a refresh token (`token_type` or `token_use`).
     pub refresh_token: bool,
     pub confirmation: Confirmation,

@@ -11,5 +11,5 @@ mod scope;
 pub use access_token::{AccessToken, Malformed};
 pub use claims::{ClaimPath, Claims};
 pub use digest::{DigestHasher, DigestKey, Fingerprint, TokenDigest};
-pub use facts::{ActiveFacts, Confirmation, Facts};
+pub use facts::{ActiveFacts, Confirmation, Facts, Refused};
 pub use scope::ScopeSet;

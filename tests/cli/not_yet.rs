@@ -34,8 +34,7 @@ fn what_is_not_supported_is_refused_by_name() {
         (auth("method: tls_client_auth, client_id: x, certificate: /x, private_key: /y"), "method"),
         (auth("method: client_credentials, client_id: x, client_secret: y, token_endpoint: \"https://as.example.com/t\""), "method"),
         (server("response: jwt"), "response"),
-        (kind("type: jwt, issuer: \"https://as.example.com\", audience: [x]"), "type"),
-        (kind("issuer: \"https://as.example.com\""), "second"),
+        (kind("type: jwt, issuer: \"https://as.example.com\", audience: [x], decryption_keys: [x.pem]"), "decryption_keys"),
     ];
     for (yaml, key) in cases {
         let (code, output) = check(&yaml);

@@ -1,6 +1,7 @@
 //! Asking the authorization server: the exact request, what its answer means, and every way in which it can fail.
 
 mod answer;
+mod discovery;
 mod failure;
 mod load;
 mod request;

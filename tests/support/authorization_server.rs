@@ -79,6 +79,8 @@ struct State {
     tokens: HashMap<String, VecDeque<Behaviour>>,
     /// What every request gets, whatever its token.
     all: Option<Behaviour>,
+    /// What requests for these paths get, whatever else was said.
+    documents: HashMap<String, Behaviour>,
     /// A second request on one connection finds it closed.
     one_answer_a_connection: bool,
     requests: Vec<Request>,
@@ -142,6 +144,16 @@ impl AuthorizationServer {
     /// This behaviour for every request, whatever its token.
     pub fn behave_for_all(&self, behaviour: Behaviour) {
         self.script.state().all = Some(behaviour);
+    }
+
+    /// This behaviour for every request for this path: metadata, keys.
+    pub fn publish(&self, path: &str, behaviour: Behaviour) {
+        self.script.state().documents.insert(path.to_owned(), behaviour);
+    }
+
+    /// How many requests there were for this path.
+    pub fn count_of_path(&self, path: &str) -> usize {
+        self.script.state().requests.iter().filter(|request| request.path() == path).count()
     }
 
     /// Back to what the tokens have; a token without a script is inactive.
@@ -217,7 +229,8 @@ impl Script {
         let mut state = self.state();
         let token = request.token().unwrap_or_default();
         state.requests.push(request);
-        let scripted = state.all.clone().or_else(|| {
+        let document = state.requests.last().and_then(|request| state.documents.get(request.path())).cloned();
+        let scripted = document.or_else(|| state.all.clone()).or_else(|| {
             let turns = state.tokens.get_mut(&token)?;
             if turns.len() > 1 { turns.pop_front() } else { turns.front().cloned() }
         });

@@ -49,6 +49,18 @@ impl Running {
     }
 }
 
+/// Another test looking for a free port may hold this one for a moment.
+fn bind(port: u16) -> TcpListener {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    loop {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return listener,
+            Err(error) if Instant::now() > deadline => panic!("bind a loopback port: {error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
 impl Server {
     /// Listens on a loopback port and runs `serve(stream, running)` in a thread of its own for each connection;
     /// `counter` counts them.
@@ -56,7 +68,7 @@ impl Server {
     where
         F: Fn(TcpStream, Running) + Send + Sync + 'static,
     {
-        let listener = TcpListener::bind(("127.0.0.1", port)).expect("bind a loopback port");
+        let listener = bind(port);
         let shared = Arc::new(Shared::default());
         let (inner, serve) = (shared.clone(), Arc::new(serve));
         let acceptor = std::thread::spawn(move || {

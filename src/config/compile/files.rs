@@ -80,6 +80,17 @@ impl Context<'_> {
         }
     }
 
+    /// The content of a file, where it can be read.
+    pub fn content(self, path: &KeyPath, name: &str) -> Option<Zeroizing<Vec<u8>>> {
+        match self.files.read(name) {
+            Ok((_, content)) => Some(content),
+            Err(message) => {
+                self.report.error(path, message);
+                None
+            }
+        }
+    }
+
     /// Trust roots: the file and its content. Empty: none.
     pub fn roots(self, path: &KeyPath, name: &str) -> Option<(PathBuf, Vec<u8>)> {
         if name.is_empty() {

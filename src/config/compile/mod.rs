@@ -52,6 +52,9 @@ pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings
     let identity = identity::identity(cx);
     let named = upstreams::upstreams(cx);
     let (routes, by_url) = routes::routes(cx);
+    if let (Some(servers), Some(routes)) = (&servers, &routes) {
+        kinds::audiences(cx, servers, routes);
+    }
     names::unused(cx, &routes);
     Some(Settings {
         threads: match raw.threads {

@@ -49,7 +49,8 @@ impl Context<'_> {
 /// Warns of what no route uses, unless there are errors: the routes may be among them.
 pub fn unused(cx: Context, routes: &Option<Vec<RouteSettings>>) {
     let Some(routes) = routes.as_ref().filter(|_| !cx.report.has_errors()) else { return };
-    let servers: BTreeSet<&str> = routes.iter().flat_map(|route| &route.authorization_servers).map(|name| &**name).collect();
+    let mut servers: BTreeSet<&str> = routes.iter().flat_map(|route| &route.authorization_servers).map(|name| &**name).collect();
+    servers.extend(cx.raw.authorization_servers.values().filter_map(|server| server.then.as_deref()));
     let upstreams: BTreeSet<&str> = routes.iter().map(|route| &*route.upstream).collect();
     for name in cx.raw.authorization_servers.keys().filter(|name| !servers.contains(name.as_str())) {
         let path = KeyPath::root().key("authorization_servers").key(name);

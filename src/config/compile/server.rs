@@ -7,8 +7,10 @@ use super::headers::is_of_the_connection;
 use super::kinds;
 use crate::config::path::{Key, KeyPath};
 use crate::config::raw::{Server, ServerKind};
-use crate::introspect::{BreakerSettings, ClientAuth, ServerSettings, TokenSelector};
+use crate::introspect::jwt::Issuer;
+use crate::introspect::{BreakerSettings, ClientAuth, Kind, ServerSettings, TokenSelector};
 use http::{HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
 use url::Url;
 
 pub fn servers(cx: Context) -> Option<Vec<ServerSettings>> {
@@ -24,7 +26,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
     }
     kinds::foreign_keys(cx, path, raw.kind);
     let issuer = issuer(cx, path, raw);
-    let kind = kinds::kind(cx, path, raw);
+    let kind = kinds::kind(cx, path, name, raw);
     let asked = match raw.kind {
         ServerKind::Rfc7662 => introspection(cx, path, raw),
         _ => Some(Introspection::default()),
@@ -43,9 +45,19 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
     let open_for = cx.positive(&path.key("circuit_breaker").key("open_for"), raw.circuit_breaker.open_for);
     let extra_roots = cx.roots(&path.key("tls").key("ca"), &raw.tls.ca);
     let Introspection { endpoints, client_auth, token_type_hint, parameters, headers } = asked?;
+    let kind = kind?;
+    let issuer = match &kind {
+        Kind::Jwt(jwt) if matches!(jwt.issuer, Issuer::OfTenants { .. }) => None,
+        _ => issuer,
+    };
+    let max_concurrent = match kind {
+        // nobody is asked about a token: good ones must not wait for those whose key is looked up
+        Kind::Jwt(_) => Semaphore::MAX_PERMITS,
+        _ => count(raw.max_concurrent),
+    };
     Some(ServerSettings {
         name: named.then(|| name.into())?,
-        kind: kind?,
+        kind,
         tokens,
         issuer,
         require_issuer: raw.require_issuer,
@@ -58,7 +70,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
         timeout: timeout?,
         connect_timeout: connect_timeout?,
         max_response_size: raw.max_response_size.0,
-        max_concurrent: count(raw.max_concurrent),
+        max_concurrent,
         retries: raw.retries,
         circuit_breaker: BreakerSettings { failures: raw.circuit_breaker.failures, open_for: open_for? },
         extra_roots,
@@ -142,16 +154,15 @@ fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<String> {
 fn endpoints(cx: Context, server: &KeyPath, raw: &Server) -> Option<Vec<Url>> {
     let path = server.key("introspection_endpoint");
     let Some(written) = &raw.introspection_endpoint else {
-        if !cx.report.is_broken(&path) {
-            cx.report.error_at_key(
-                &path,
-                match raw.issuer {
-                    Some(_) => "is missing; finding it from `issuer` is not supported in this version, so write the endpoint's URL",
-                    None => "is missing; write the URL of the server's introspection endpoint",
-                },
-            );
-        }
-        return None;
+        return match &raw.issuer {
+            _ if cx.report.is_broken(&path) => None,
+            // found when it is needed
+            Some(issuer) => cx.discoverable(&server.key("issuer"), issuer, "`introspection_endpoint`").map(|_| Vec::new()),
+            None => {
+                cx.report.error_at_key(&path, "is missing; write the URL of the server's introspection endpoint, or its `issuer`");
+                None
+            }
+        };
     };
     let mut endpoints: Vec<Url> = Vec::new();
     for (i, text) in written.as_slice().iter().enumerate() {

@@ -12,15 +12,15 @@ use std::time::Duration;
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Its kind. All but `jwt` are supported in this version.
+    /// Its kind.
     #[serde(rename = "type")]
     pub kind: ServerKind,
-    /// Where an answer carries `iss`, it must be this.
+    /// Where an answer carries `iss`, it must be this. Endpoints and keys that are not written are found by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// `true`: an answer without `iss` is refused.
     pub require_issuer: bool,
-    /// One URL, or a list tried in order when one fails.
+    /// One URL, or a list tried in order when one fails; found by `issuer` unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint: Option<OneOrMany<String>>,
     /// How the gateway authenticates to it.
@@ -54,7 +54,7 @@ pub struct Server {
     /// Which tokens it is asked about; a token that is meant for no server of its route is shown to none.
     pub tokens: TokenSelector,
 
-    /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one.
+    /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one; for `jwt`: what this service is called in `aud`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
     /// For `google`, `amazon`, `github` and `soap`: the URL that is asked; only `soap` has no usual one.
@@ -72,25 +72,28 @@ pub struct Server {
     /// For `github`: which of its two interfaces is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<GithubApi>,
-    /// For `jwt`: where the public keys are; found from the issuer unless written. Not supported in this version.
+    /// For `jwt`: where the public keys are; found by `issuer` unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// For `jwt`: files with public keys, certificates or a JWK set. Not supported in this version.
+    /// For `jwt`: files with public keys or certificates (PEM) or a JWK set, in place of published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
-    /// For `jwt`: allowed signature algorithms. Not supported in this version.
+    /// For `jwt` with `{tenantid}` in `issuer`: the ids of the tenants whose tokens are good here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenants: Option<Vec<String>>,
+    /// For `jwt`: allowed signature algorithms; RS256, ES256 and EdDSA unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<String>>,
-    /// For `jwt`: allowed values of the header's `typ`. Not supported in this version.
+    /// For `jwt`: allowed values of the header's `typ`; `at+jwt` alone demands the profile of RFC 9068.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typ: Option<Vec<String>>,
     /// For `jwt`: files with private keys for encrypted tokens. Not supported in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decryption_keys: Option<Vec<String>>,
-    /// For `jwt`: how far clocks may differ. Not supported in this version.
+    /// For `jwt`: how far clocks may differ; 10s unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leeway: Option<Period>,
-    /// For `jwt`: the server that is asked as well when the signature is good. Not supported in this version.
+    /// For `jwt`: the server that is asked as well when the signature is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub then: Option<String>,
     /// For `soap`: `SOAPAction` (1.1), or the action parameter of the content type (1.2).
@@ -150,6 +153,7 @@ impl Default for Server {
             api: None,
             jwks_uri: None,
             keys: None,
+            tenants: None,
             algorithms: None,
             typ: None,
             decryption_keys: None,

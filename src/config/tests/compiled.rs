@@ -42,10 +42,11 @@ fn the_smallest_file_gets_all_defaults() {
 fn the_example_is_whole() {
     assert_eq!(told(EXAMPLE), [""; 0]);
     let settings = settings(EXAMPLE);
-    assert_eq!(settings.routes.len(), 2);
+    assert_eq!(settings.routes.len(), 6);
     let upstream = settings.upstreams.iter().find(|upstream| &*upstream.name == "api");
     assert_eq!(upstream.map(|upstream| upstream.servers.iter().map(|server| server.weight).collect()), Some(vec![1, 2]));
-    assert!(matches!(&settings.servers[0].client_auth, ClientAuth::ClientSecretBasic { client_secret, form_encode: true, .. }
+    let main = settings.servers.iter().find(|server| &*server.name == "main");
+    assert!(matches!(main.map(|server| &server.client_auth), Some(ClientAuth::ClientSecretBasic { client_secret, form_encode: true, .. })
         if client_secret.expose() == "change-me"));
 }
 

@@ -4,8 +4,9 @@ use super::{told, with_server};
 
 #[test]
 fn no_endpoint() {
-    let expected: &[&str] =
-        &["1:25: error: authorization_servers.a.introspection_endpoint: is missing; write the URL of the server's introspection endpoint"];
+    let expected: &[&str] = &[
+        "1:25: error: authorization_servers.a.introspection_endpoint: is missing; write the URL of the server's introspection endpoint, or its `issuer`",
+    ];
     assert_eq!(
         told(
             "\
@@ -19,13 +20,20 @@ fn no_endpoint() {
 #[test]
 fn discovery() {
     let expected: &[&str] = &[
-        "1:25: error: authorization_servers.a.introspection_endpoint: is missing; finding it from `issuer` is not supported in this version, so write the endpoint's URL",
+        "3:15: error: authorization_servers.b.issuer: is plain http, and what is found there says whom to trust; write `introspection_endpoint` as well",
+        "4:15: error: authorization_servers.c.issuer: is not an https URL, and so nothing can be found by it; write `introspection_endpoint` as well",
     ];
     assert_eq!(
         told(
             "\
-         authorization_servers: {a: {issuer: https://as.example.com}}\n\
-         routes: [{path: /*, upstream: http://b}]\n"
+         authorization_servers:\n\
+         \x20 a: {issuer: https://as.example.com}\n\
+         \x20 b: {issuer: http://as.example.com}\n\
+         \x20 c: {issuer: as.example.com}\n\
+         \x20 d: {issuer: http://localhost:1/x}\n\
+         routes:\n\
+         - {path: /a, upstream: http://b, authorization_server: a}\n\
+         - {path: /d, upstream: http://b, authorization_server: d}\n"
         ),
         expected
     );

@@ -1,6 +1,6 @@
 //! What this version refuses, by name.
 
-use super::{told, with, with_server};
+use super::{with, with_server};
 
 #[test]
 fn at_the_top() {
@@ -59,7 +59,7 @@ fn of_servers() {
         "6:90: error: authorization_servers.main.client_auth.certificate: is not supported in this version; remove it",
         "6:107: error: authorization_servers.main.client_auth.token_endpoint: is not supported in this version; remove it",
         "6:134: error: authorization_servers.main.client_auth.scope: is not supported in this version; remove it",
-        "7:5: error: authorization_servers.main.then: is not supported in this version; remove it",
+        "7:5: error: authorization_servers.main.decryption_keys: is not supported in this version; remove it",
     ];
     assert_eq!(
         with_server(
@@ -67,24 +67,7 @@ fn of_servers() {
          \x20   response: jwt\n\
          \x20   tls: {server_name: a}\n\
          \x20   client_auth: {method: private_key_jwt, private_key: /a, key_id: k, algorithm: RS256, certificate: /c, token_endpoint: https://t, scope: s}\n\
-         \x20   then: main\n"
-        ),
-        expected
-    );
-}
-
-#[test]
-fn other_kinds_of_server() {
-    let expected: &[&str] = &[
-        "2:13: error: authorization_servers.a.type: `jwt` is not supported in this version; write `rfc7662`, `google`, `github`, `amazon`, `soap` or `custom`, or remove the key",
-        "2:18: error: authorization_servers.a.keys: is not supported in this version; remove it",
-    ];
-    assert_eq!(
-        told(
-            "\
-         authorization_servers:\n\
-         \x20 a: {type: jwt, keys: [x]}\n\
-         routes: [{path: /*, upstream: http://b, authorization_server: a}]\n"
+         \x20   decryption_keys: [a]\n"
         ),
         expected
     );

@@ -3,8 +3,11 @@
 mod answer;
 mod custom;
 mod github;
+mod jwt;
 mod soap;
 mod tokeninfo;
+
+pub use jwt::audiences;
 
 use super::Context;
 use crate::config::path::KeyPath;
@@ -12,7 +15,7 @@ use crate::config::raw::{Server, ServerKind};
 use crate::introspect::Kind;
 
 /// `None` when a part of it is wrong, or the kind is not supported.
-pub fn kind(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
+pub fn kind(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Kind> {
     match raw.kind {
         ServerKind::Rfc7662 => Some(Kind::Rfc7662),
         ServerKind::Google => tokeninfo::google(cx, path, raw),
@@ -20,13 +23,12 @@ pub fn kind(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
         ServerKind::Github => github::github(cx, path, raw),
         ServerKind::Custom => custom::custom(cx, path, raw),
         ServerKind::Soap => soap::soap(cx, path, raw),
-        // refused as not supported
-        ServerKind::Jwt => None,
+        ServerKind::Jwt => jwt::jwt(cx, path, name, raw).map(Kind::Jwt),
     }
 }
 
 /// Keys that some kinds have and the others do not; what no kind or every kind has is not here.
-const KEYS: [(&str, &[&str]); 21] = [
+const KEYS: [(&str, &[&str]); 28] = [
     ("introspection_endpoint", &["rfc7662"]),
     ("client_auth", &["rfc7662"]),
     ("token_type_hint", &["rfc7662"]),
@@ -35,6 +37,13 @@ const KEYS: [(&str, &[&str]); 21] = [
     ("forward_host", &["rfc7662"]),
     ("response", &["rfc7662"]),
     ("audience", &["google", "amazon", "jwt"]),
+    ("jwks_uri", &["jwt"]),
+    ("keys", &["jwt"]),
+    ("tenants", &["jwt"]),
+    ("algorithms", &["jwt"]),
+    ("typ", &["jwt"]),
+    ("leeway", &["jwt"]),
+    ("then", &["jwt"]),
     ("endpoint", &["google", "amazon", "github", "soap"]),
     ("client_id", &["github"]),
     ("client_secret", &["github"]),

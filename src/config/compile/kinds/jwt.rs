@@ -1,0 +1,222 @@
+//! `jwt`: tokens that are checked here.
+
+use super::Context;
+use crate::clock::Clock;
+use crate::config::path::KeyPath;
+use crate::config::raw::{Server, ServerKind};
+use crate::introspect::jwt::{Issuer, JwtSettings, Key, KeySet, KeySource, TENANT, keys_of_file, media_type};
+use crate::introspect::{Kind, ServerSettings, is_loopback, is_safe};
+use crate::route::RouteSettings;
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+pub fn jwt(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<JwtSettings> {
+    let issuer = issuer(cx, path, raw);
+    let keys = keys(cx, path, raw);
+    let algorithms = algorithms(cx, &path.key("algorithms"), raw);
+    let then = then(cx, &path.key("then"), name, raw);
+    let leeway = raw.leeway.map_or(Duration::from_secs(10), |leeway| leeway.0);
+    if leeway > Duration::from_secs(300) {
+        cx.report.warning(
+            &path.key("leeway"),
+            "is long: a token lives that much longer than it says; clocks that differ by minutes want mending",
+        );
+    }
+    Some(JwtSettings {
+        issuer: issuer?,
+        keys: keys?,
+        audience: texts(cx, &path.key("audience"), raw.audience.as_deref()),
+        algorithms: algorithms?,
+        typ: texts(cx, &path.key("typ"), raw.typ.as_deref()).iter().map(|typ| media_type(typ)).collect(),
+        leeway,
+        then: then?,
+    })
+}
+
+/// Without an audience, a token that was issued for any other service would be good here.
+pub fn audiences(cx: Context, servers: &[ServerSettings], routes: &[RouteSettings]) {
+    for server in servers {
+        let Kind::Jwt(jwt) = &server.kind else { continue };
+        let lax = routes.iter().find(|route| route.authorization_servers.contains(&server.name) && route.policy.audience.is_empty());
+        if let (true, Some(route)) = (jwt.audience.is_empty(), lax) {
+            let path = KeyPath::root().key("authorization_servers").key(&server.name).key("audience");
+            let why = format!(
+                "name what this service is called in `aud`, here or in every route (`{}` has no `audience`): else a token made for any other service would be good here",
+                route.name.chars().flat_map(char::escape_debug).collect::<String>()
+            );
+            cx.needed(&path, &why);
+        }
+    }
+}
+
+fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<Issuer> {
+    let (path, tenants_at) = (server.key("issuer"), server.key("tenants"));
+    let Some(issuer) = raw.issuer.as_ref().filter(|issuer| !issuer.is_empty()) else {
+        if !cx.report.has(&path) {
+            cx.needed(&path, "write what `iss` must be, to the letter");
+        }
+        return None;
+    };
+    let tenants = raw.tenants.as_deref().unwrap_or_default();
+    if !issuer.contains(TENANT) {
+        if issuer.contains(['{', '}']) {
+            cx.report.error(&path, format!("has a placeholder that is not known; for several tenants write `{TENANT}`"));
+        }
+        if !tenants.is_empty() {
+            cx.report
+                .error_at_key(&tenants_at, format!("needs `{TENANT}` in `issuer`, in the place of the tenant's id; remove one of the two"));
+        }
+        return Some(Issuer::Exactly(issuer.clone()));
+    }
+    if tenants.is_empty() {
+        cx.needed(&tenants_at, "name the tenants whose tokens are good here, by their ids: else everybody's would be");
+        return None;
+    }
+    for (i, tenant) in tenants.iter().enumerate() {
+        if tenant.is_empty() || !tenant.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.')) {
+            cx.report.error(&tenants_at.item(i), "is not the id of a tenant, as it stands in `tid` and `iss`");
+        }
+    }
+    Some(Issuer::OfTenants { template: issuer.clone(), tenants: tenants.to_vec() })
+}
+
+fn keys(cx: Context, server: &KeyPath, raw: &Server) -> Option<KeySource> {
+    let (files, at) = (server.key("keys"), server.key("jwks_uri"));
+    if cx.report.is_broken(&files) || cx.report.is_broken(&at) {
+        return None;
+    }
+    let names = raw.keys.as_deref().unwrap_or_default();
+    match raw.jwks_uri.as_deref().filter(|url| !url.is_empty()) {
+        Some(_) if !names.is_empty() => {
+            cx.report.error_at_key(&at, "`keys` is written as well; keep one of the two");
+            None
+        }
+        Some(text) => {
+            let url = cx.url(&at, text)?;
+            if url.scheme() == "http" && !is_loopback(&url) {
+                cx.report.warning(&at, "is plain http: who can change what is read there can make tokens; use https");
+            }
+            Some(KeySource::At(url))
+        }
+        None if !names.is_empty() => of_files(cx, &files, names),
+        None => discovered(cx, &server.key("issuer"), raw.issuer.as_deref()?),
+    }
+}
+
+fn of_files(cx: Context, section: &KeyPath, names: &[String]) -> Option<KeySource> {
+    let now = Clock::system().now().unix_seconds();
+    let mut keys: Vec<Key> = Vec::new();
+    let mut digest = blake3::Hasher::new();
+    let mut fine = true;
+    for (i, name) in names.iter().enumerate() {
+        let path = section.item(i);
+        let read = cx.content(&path, name).map(|content| {
+            digest.update(&(content.len() as u64).to_le_bytes()).update(&content);
+            keys_of_file(&content)
+        });
+        match read {
+            Some(Ok(of_file)) => {
+                if of_file.iter().all(|key| key.until.is_some_and(|until| until <= now)) {
+                    cx.report.warning(
+                        &path,
+                        "has expired: no token verifies with it; name the present one, or a bare public key, which has no end",
+                    );
+                }
+                keys.extend(of_file);
+            }
+            Some(Err(message)) => {
+                cx.report.error(&path, message);
+                fine = false;
+            }
+            None => fine = false,
+        }
+    }
+    if !fine {
+        return None;
+    }
+    match KeySet::new(keys) {
+        Ok(keys) => Some(KeySource::Files { keys: Arc::new(keys), digest: digest.finalize().to_string() }),
+        Err(error) => {
+            cx.report.error(section, error.to_string());
+            None
+        }
+    }
+}
+
+/// Microsoft publishes the keys of all tenants under the name `common`.
+fn discovered(cx: Context, path: &KeyPath, issuer: &str) -> Option<KeySource> {
+    let at = cx.discoverable(path, &issuer.replace(TENANT, "common"), "`jwks_uri` or `keys`")?;
+    Some(KeySource::Issuer(issuer.to_owned(), at))
+}
+
+impl Context<'_> {
+    /// The issuer as a place where a server's metadata can be read.
+    pub fn discoverable(self, path: &KeyPath, issuer: &str, instead: &str) -> Option<Url> {
+        if self.report.is_broken(path) {
+            return None;
+        }
+        let url = Url::parse(issuer).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let wrong = match &url {
+            Some(url) if is_safe(url) => return Some(url.clone()),
+            Some(_) => "is plain http, and what is found there says whom to trust",
+            None => "is not an https URL, and so nothing can be found by it",
+        };
+        self.report.error(path, format!("{wrong}; write {instead} as well"));
+        None
+    }
+}
+
+fn algorithms(cx: Context, section: &KeyPath, raw: &Server) -> Option<Vec<Algorithm>> {
+    let Some(written) = &raw.algorithms else {
+        return Some(vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA]);
+    };
+    if written.is_empty() {
+        cx.report.error(section, "is an empty list; name at least one, or remove the key");
+    }
+    let mut algorithms = Vec::new();
+    for (i, text) in written.iter().enumerate() {
+        let path = section.item(i);
+        match text.parse::<Algorithm>() {
+            Ok(algorithm) if algorithm.family() == AlgorithmFamily::Hmac => {
+                cx.report.error(&path, "is a secret-key algorithm: whoever can check a token by it can make one; use public keys");
+            }
+            Ok(algorithm) => algorithms.push(algorithm),
+            Err(_) if text.eq_ignore_ascii_case("none") => cx.report.error(&path, "is no signature at all; anybody can make such tokens"),
+            Err(_) => {
+                let shown = cx.report.shown(&path, text);
+                let known = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA";
+                cx.report.error(&path, format!("{shown} is not an algorithm that is known here; these are: {known}"));
+            }
+        }
+    }
+    (!algorithms.is_empty() && algorithms.len() == written.len()).then_some(algorithms)
+}
+
+fn then(cx: Context, path: &KeyPath, own: &str, raw: &Server) -> Option<Option<Arc<str>>> {
+    let Some(name) = raw.then.as_ref().filter(|name| !name.is_empty()) else { return Some(None) };
+    let known = cx.server_names()?;
+    let asked = cx.raw.authorization_servers.get(name).map(|server| server.kind);
+    let knows_them = matches!(asked, None | Some(ServerKind::Rfc7662 | ServerKind::Soap | ServerKind::Custom));
+    if !known.contains(name) {
+        cx.unknown_name(path, "authorization server", name, &known, "");
+    } else if name == own {
+        cx.report.error(path, "is this server itself; name one that is asked about tokens");
+    } else if !knows_them {
+        cx.report.error(path, "is of a type that is not asked about JWTs; name one of type `rfc7662`");
+    } else {
+        return Some(Some(name.as_str().into()));
+    }
+    None
+}
+
+fn texts(cx: Context, section: &KeyPath, written: Option<&[String]>) -> Vec<String> {
+    let written = written.unwrap_or_default();
+    for (i, text) in written.iter().enumerate() {
+        if text.is_empty() || text.trim() != text || text.chars().any(char::is_control) {
+            cx.report.error(&section.item(i), "is empty, or has white space around it or control characters, and can never match");
+        }
+    }
+    written.to_vec()
+}

@@ -1,0 +1,137 @@
+//! Finding an authorization server's endpoints by its issuer: RFC 8414, and OpenID Connect
+//! Discovery as RFC 8414 §5 has it.
+
+use super::document::json_object;
+use super::endpoint::is_safe;
+use super::fetched::{Fetch, FetchSettings, Fetched};
+use super::http_client::HttpClient;
+use super::status::shown;
+use super::{Failure, FailureKind, ServerSettings};
+use crate::clock::Clock;
+use crate::telemetry::Metrics;
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// One endpoint of an authorization server, found in the metadata that the server publishes.
+pub struct Discovery {
+    client: Arc<HttpClient>,
+    /// What the document must call its issuer, to the letter (RFC 8414 §3.3).
+    issuer: String,
+    /// Where the document may be, in the order of trying.
+    places: [Url; 2],
+    /// The member that is wanted.
+    wanted: &'static str,
+}
+
+/// How long a document is taken for true.
+const REFRESH: Duration = Duration::from_secs(60 * 60);
+
+impl Discovery {
+    /// `at` is the issuer as a URL: the same text, save for a multi-tenant issuer's placeholder.
+    pub fn new(
+        wanted: &'static str,
+        (issuer, at): (&str, &Url),
+        client: Arc<HttpClient>,
+        settings: &ServerSettings,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Arc<Fetched<Self>> {
+        let source = Self { client, issuer: issuer.to_owned(), places: places(at), wanted };
+        Fetched::new(source, settings.fetch("discovery", REFRESH), clock, metrics)
+    }
+
+    fn read(&self, members: &Map<String, Value>) -> Result<Url, String> {
+        let text = |name: &str| members.get(name).and_then(Value::as_str);
+        match text("issuer") {
+            None => return Err("the document has no `issuer`".into()),
+            Some(issuer) if issuer != self.issuer => {
+                return Err(
+                    "the document's `issuer` is not the configured one; both must be the same to the letter, final slash included".into()
+                );
+            }
+            Some(_) => {}
+        }
+        let wanted = text(self.wanted).ok_or_else(|| format!("the document has no `{}`", self.wanted))?;
+        let url = Url::parse(wanted).ok().filter(|url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
+        let url = url.ok_or_else(|| format!("the document's `{}` is not a URL that can be called", self.wanted))?;
+        if !is_safe(&url) {
+            return Err(format!("the document's `{}` is not an https URL", self.wanted));
+        }
+        Ok(url)
+    }
+}
+
+#[async_trait]
+impl Fetch for Discovery {
+    type Document = Url;
+
+    /// A place that has no proper document is passed over; trouble on the way ends the search.
+    async fn fetch(&self) -> Result<Url, Failure> {
+        let mut found = Vec::new();
+        for place in &self.places {
+            match json_object(&self.client, place).await {
+                Ok(members) => match self.read(&members) {
+                    Ok(url) => return Ok(url),
+                    Err(wrong) => found.push(format!("{}: {wrong}", shown(place))),
+                },
+                Err(failure) if matches!(failure.kind, FailureKind::BadResponse | FailureKind::RejectedUs) => {
+                    found.push(failure.detail.to_string())
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(Failure::new(FailureKind::BadResponse, found.join("; ")))
+    }
+}
+
+/// RFC 8414 §3: between host and path. OpenID Connect Discovery §4: behind the path. Both without
+/// the issuer's final slash.
+fn places(issuer: &Url) -> [Url; 2] {
+    let path = issuer.path().trim_end_matches('/').to_owned();
+    let at = |path: &str| {
+        let mut url = issuer.clone();
+        url.set_path(path);
+        url
+    };
+    [at(&format!("/.well-known/oauth-authorization-server{path}")), at(&format!("{path}/.well-known/openid-configuration"))]
+}
+
+impl ServerSettings {
+    /// How one of the server's documents is fetched. The pause is the one after which a server that
+    /// failed is asked again.
+    pub fn fetch(&self, what: &'static str, refresh: Duration) -> FetchSettings {
+        let (pause, timeout) = (self.circuit_breaker.open_for, self.timeout);
+        FetchSettings { server: self.name.clone(), what, refresh, pause, timeout, retries: self.retries }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc8414_section_3_well_known_goes_between_host_and_path() {
+        for (issuer, expected) in [
+            (
+                "https://as.example.com",
+                [
+                    "https://as.example.com/.well-known/oauth-authorization-server",
+                    "https://as.example.com/.well-known/openid-configuration",
+                ],
+            ),
+            (
+                "https://as.example.com:8443/realms/a/",
+                [
+                    "https://as.example.com:8443/.well-known/oauth-authorization-server/realms/a",
+                    "https://as.example.com:8443/realms/a/.well-known/openid-configuration",
+                ],
+            ),
+        ] {
+            let places = Url::parse(issuer).map(|issuer| places(&issuer).map(|place| place.to_string()));
+            assert_eq!(places, Ok(expected.map(str::to_owned)));
+        }
+    }
+}

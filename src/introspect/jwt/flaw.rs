@@ -1,0 +1,29 @@
+//! What is wrong with a token that is checked here.
+
+use crate::token::Refused;
+
+/// Two readers, two texts: the client gets the reason, the operator gets to know why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    pub refused: Refused,
+    /// From a fixed vocabulary: nothing of the token.
+    pub why: &'static str,
+}
+
+impl Flaw {
+    /// Not a JWT that can be verified.
+    pub const fn invalid(why: &'static str) -> Self {
+        Self { refused: Refused::InvalidJwt, why }
+    }
+
+    pub const UNKNOWN_KEY: Self = Self {
+        refused: Refused::UnknownKey,
+        why: "signed with a key that the authorization server does not publish: a forged token, one of another server, or a key that is newer than the last look at the key set",
+    };
+    pub const ENCRYPTED: Self = Self::invalid("an encrypted token (JWE); decryption is not supported in this version");
+    pub const SIGNATURE: Self = Self::invalid("the signature does not hold");
+    /// Microsoft signs these over another header than the one that it sends.
+    pub const GRAPH: Self = Self::invalid(
+        "a token for Microsoft Graph (its header has a `nonce`), which nobody but Graph can verify; the client must ask for a token for this API: `scope=api://…/.default` or a scope that this API exposes",
+    );
+}

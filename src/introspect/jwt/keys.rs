@@ -1,0 +1,163 @@
+//! Public keys, and which of them may have signed a token.
+
+use super::Flaw;
+use super::jws::Jws;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, crypto};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+/// The keys of one authorization server.
+#[derive(Clone, Debug, Default)]
+pub struct KeySet(Vec<Key>);
+
+/// A public key, and what may be made of it.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub kid: Option<String>,
+    /// Those that fit its type, its curve and its own `alg`.
+    pub algorithms: Vec<Algorithm>,
+    pub decoding: DecodingKey,
+    /// Seconds since the Unix epoch: a JWK's `nbf` and `exp`, a certificate's validity.
+    pub from: Option<i64>,
+    pub until: Option<i64>,
+    /// Microsoft's `issuer` beside a key: whose tokens it may sign.
+    pub issuer: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BadKeys {
+    #[error("this is not a JWK set: an object with a list `keys` (RFC 7517 §5)")]
+    NotASet,
+    #[error("there is no public key in it with which signatures can be verified: RSA of at least 2048 bits, EC (P-256, P-384) or Ed25519")]
+    NoKey,
+    #[error("there are more than 100 keys in it")]
+    TooMany,
+}
+
+/// More are tried for no token.
+const MOST_KEYS: usize = 100;
+/// Bytes of a modulus of 2048 bits.
+const SMALLEST_MODULUS: usize = 256;
+
+/// What a set of keys says of a token.
+#[derive(Debug)]
+pub enum Verdict<'k> {
+    /// The signature holds, by this key.
+    Holds(&'k Key),
+    /// No set of keys will change that.
+    Bad(Flaw),
+    /// The key is not among these.
+    Unknown,
+}
+
+impl KeySet {
+    pub fn new(keys: Vec<Key>) -> Result<Self, BadKeys> {
+        match keys.len() {
+            0 => Err(BadKeys::NoKey),
+            count if count > MOST_KEYS => Err(BadKeys::TooMany),
+            _ => Ok(Self(keys)),
+        }
+    }
+
+    /// Reads a JWK set. Keys of other types and for other uses are passed over (RFC 7517 §5).
+    pub fn read(members: &Map<String, Value>) -> Result<Self, BadKeys> {
+        let keys = members.get("keys").and_then(Value::as_array).ok_or(BadKeys::NotASet)?;
+        if keys.len() > MOST_KEYS {
+            return Err(BadKeys::TooMany);
+        }
+        Self::new(keys.iter().filter_map(|key| Key::read(key.as_object()?)).collect())
+    }
+
+    pub fn into_keys(self) -> Vec<Key> {
+        self.0
+    }
+
+    /// A key with the token's `kid` decides alone; where a token or a key has none, all that fit
+    /// are tried.
+    pub fn verify(&self, jws: &Jws, now: i64) -> Verdict<'_> {
+        let wanted = jws.header.kid.as_deref();
+        let mut flaw = None;
+        for key in self.0.iter().filter(|key| wanted.is_none() || key.kid.is_none() || key.kid.as_deref() == wanted) {
+            let outcome = key.verify(jws, now);
+            match outcome {
+                Ok(()) => return Verdict::Holds(key),
+                Err(found) if wanted.is_some() && key.kid.as_deref() == wanted => flaw = Some(found),
+                Err(_) => {}
+            }
+        }
+        flaw.map_or(Verdict::Unknown, Verdict::Bad)
+    }
+}
+
+impl Key {
+    /// `None` for what cannot verify signatures, or must not.
+    pub fn read(members: &Map<String, Value>) -> Option<Self> {
+        // certificates beside a key are not looked at: the key itself is what was published
+        let relevant = members.iter().filter(|(name, _)| !name.starts_with("x5")).map(|(name, value)| (name.clone(), value.clone()));
+        let jwk: Jwk = serde_json::from_value(Value::Object(relevant.collect())).ok()?;
+        let common = &jwk.common;
+        let for_signatures = matches!(common.public_key_use, None | Some(PublicKeyUse::Signature))
+            && common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+        if !for_signatures {
+            return None;
+        }
+        let time = |name| members.get(name).map(|value| value.as_i64().or(value.as_f64().map(|seconds| seconds.floor() as i64)));
+        let key = Self {
+            kid: common.key_id.clone(),
+            algorithms: fitting(&jwk)?,
+            decoding: DecodingKey::from_jwk(&jwk).ok()?,
+            // a time that is none ends the key: nobody knows until when it was meant to be used
+            from: time("nbf").map(|from| from.unwrap_or(i64::MAX)),
+            until: time("exp").map(|until| until.unwrap_or(i64::MIN)),
+            issuer: members.get("issuer").and_then(Value::as_str).map(str::to_owned),
+        };
+        key.is_strong().then_some(key)
+    }
+
+    /// Whether the key has a size that its type may have.
+    pub fn is_strong(&self) -> bool {
+        use jsonwebtoken::DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
+        match (self.decoding.family(), self.decoding.kind()) {
+            (AlgorithmFamily::Rsa, RsaModulusExponent { n, .. }) => {
+                let significant = n.iter().skip_while(|byte| **byte == 0).count();
+                significant >= SMALLEST_MODULUS
+            }
+            (AlgorithmFamily::Ec, SecretOrDer(point)) => matches!(point.len(), 65 | 97),
+            (AlgorithmFamily::Ed, SecretOrDer(key)) => key.len() == 32,
+            _ => false,
+        }
+    }
+
+    fn verify(&self, jws: &Jws, now: i64) -> Result<(), Flaw> {
+        let algorithm = jws.header.algorithm;
+        if !self.algorithms.contains(&algorithm) {
+            return Err(Flaw::invalid("the key that it names is not for its `alg`"));
+        }
+        if self.until.is_some_and(|until| until <= now) || self.from.is_some_and(|from| from > now) {
+            return Err(Flaw::invalid("the key that it names has expired, or its certificate has, or is not valid yet"));
+        }
+        match crypto::verify(jws.signature, jws.signed.as_bytes(), &self.decoding, algorithm) {
+            Ok(true) => Ok(()),
+            _ if jws.header.has_nonce => Err(Flaw::GRAPH),
+            _ => Err(Flaw::SIGNATURE),
+        }
+    }
+}
+
+fn fitting(jwk: &Jwk) -> Option<Vec<Algorithm>> {
+    use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
+    let of_type: &[Algorithm] = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => &[RS256, RS384, RS512, PS256, PS384, PS512],
+        AlgorithmParameters::EllipticCurve(parameters) => match parameters.curve {
+            EllipticCurve::P256 => &[ES256],
+            EllipticCurve::P384 => &[ES384],
+            _ => return None,
+        },
+        AlgorithmParameters::OctetKeyPair(parameters) if parameters.curve == EllipticCurve::Ed25519 => &[EdDSA],
+        _ => return None,
+    };
+    let own = |algorithm: &Algorithm| jwk.common.key_algorithm.is_none_or(|own| own == KeyAlgorithm::from(*algorithm));
+    let fitting: Vec<Algorithm> = of_type.iter().copied().filter(own).collect();
+    (!fitting.is_empty()).then_some(fitting)
+}

@@ -1,0 +1,142 @@
+//! Tokens that are checked here: JWTs (RFC 7519), signed with a key of the authorization server,
+//! by the rules of RFC 8725. The cryptography is `ring`'s.
+
+mod claims;
+mod flaw;
+mod jws;
+mod keys;
+mod pem;
+mod provider;
+mod published;
+mod settings;
+mod then;
+
+pub use flaw::Flaw;
+pub use jws::media_type;
+pub use keys::{Key, KeySet};
+pub use pem::keys_of_file;
+pub use settings::{Issuer, JwtSettings, KeySource, TENANT};
+pub use then::Then;
+
+use super::discovery::Discovery;
+use super::fetched::Fetched;
+use super::http_client::HttpClient;
+use super::{Failure, Inquiry, Introspector, ServerSettings, Unusable};
+use crate::clock::Clock;
+use crate::telemetry::{Metrics, Occasionally};
+use crate::token::Facts;
+use async_trait::async_trait;
+use jws::{Header, Jws};
+use keys::Verdict;
+use published::{Place, Published};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+pub struct Jwt {
+    name: Arc<str>,
+    settings: JwtSettings,
+    keys: Keys,
+    then: Option<Then>,
+    clock: Clock,
+    log: Occasionally,
+}
+
+enum Keys {
+    Held(Arc<KeySet>),
+    Published(Arc<Fetched<Published>>),
+}
+
+/// The `typ` of ordinary access tokens, for servers whose settings name none.
+const ORDINARY: [&str; 2] = ["jwt", "at+jwt"];
+
+impl Jwt {
+    pub fn new(server: &ServerSettings, jwt: &JwtSettings, then: Option<Then>, clock: Clock, metrics: &Metrics) -> Result<Self, Unusable> {
+        provider::install();
+        let client = || HttpClient::new(server).map(Arc::new);
+        let published = |at, client| {
+            let settings = server.fetch("jwks", published::REFRESH);
+            Keys::Published(Fetched::new(Published { client, at }, settings, clock.clone(), metrics))
+        };
+        let keys = match &jwt.keys {
+            KeySource::Files { keys, .. } => Keys::Held(keys.clone()),
+            KeySource::At(url) => published(Place::Url(url.clone()), client()?),
+            KeySource::Issuer(issuer, at) => {
+                let client = client()?;
+                let discovery = Discovery::new("jwks_uri", (issuer, at), client.clone(), server, clock.clone(), metrics);
+                published(Place::Found(discovery), client)
+            }
+        };
+        Ok(Self { name: server.name.clone(), settings: jwt.clone(), keys, then, clock, log: Occasionally::default() })
+    }
+
+    /// The claims of a token that is good, what is wrong with it, or that its key cannot be had.
+    async fn verify(&self, token: &str) -> Result<Result<Map<String, Value>, Flaw>, Failure> {
+        let jws = match Jws::parse(token).and_then(|jws| self.allows(&jws.header).map(|()| jws)) {
+            Ok(jws) => jws,
+            Err(flaw) => return Ok(Err(flaw)),
+        };
+        let now = self.clock.now().unix_seconds();
+        let keys = match &self.keys {
+            Keys::Held(keys) => keys.clone(),
+            Keys::Published(published) => {
+                let keys = published.get().await?;
+                match keys.verify(&jws, now) {
+                    Verdict::Unknown => published.after(&keys).await?.unwrap_or(keys),
+                    _ => keys,
+                }
+            }
+        };
+        Ok(match keys.verify(&jws, now) {
+            Verdict::Holds(key) => jws.claims().and_then(|members| {
+                claims::check(&members, &self.settings, key.issuer.as_deref(), now)?;
+                Ok(members)
+            }),
+            Verdict::Bad(flaw) => Err(flaw),
+            Verdict::Unknown if jws.header.has_nonce => Err(Flaw::GRAPH),
+            Verdict::Unknown => Err(Flaw::UNKNOWN_KEY),
+        })
+    }
+
+    fn allows(&self, header: &Header) -> Result<(), Flaw> {
+        if !self.settings.algorithms.contains(&header.algorithm) {
+            return Err(Flaw::invalid("its `alg` is not among `algorithms`"));
+        }
+        let allowed = match (&header.typ, &*self.settings.typ) {
+            (None, typ) => typ.is_empty(),
+            (Some(typ), []) => ORDINARY.contains(&typ.as_str()),
+            (Some(typ), allowed) => allowed.contains(typ),
+        };
+        if allowed { Ok(()) } else { Err(Flaw::invalid("its `typ` is not that of an access token; look at `typ` of this server")) }
+    }
+
+    /// The client learns the reason; the operator, once a minute, what is behind it.
+    fn explain(&self, flaw: Flaw) {
+        if let Some(untold) = self.log.now(flaw.why, self.clock.now().mono) {
+            let also = (untold > 0).then_some(untold);
+            tracing::info!(server = &*self.name, detail = flaw.why, not_logged_since = also, "a token was refused");
+        }
+    }
+}
+
+#[async_trait]
+impl Introspector for Jwt {
+    async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
+        let outcome = match self.verify(inquiry.token.expose()).await? {
+            Ok(members) => match &self.then {
+                Some(then) => return then.ask(inquiry, members, &self.settings).await,
+                None => {
+                    let mut members = members;
+                    claims::facts(&mut members, &self.settings)
+                }
+            },
+            Err(flaw) => Err(flaw),
+        };
+        Ok(match outcome {
+            Ok(facts) => Facts::Active(Box::new(facts)),
+            Err(flaw) => {
+                self.explain(flaw);
+                Facts::Refused(flaw.refused)
+            }
+        })
+    }
+}

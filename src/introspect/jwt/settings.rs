@@ -1,0 +1,100 @@
+//! What the configuration says about an authorization server whose tokens are checked here.
+
+use super::keys::KeySet;
+use crate::introspect::Fingerprint;
+use jsonwebtoken::Algorithm;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// `authorization_servers.NAME` with `type: jwt`.
+#[derive(Clone, Debug)]
+pub struct JwtSettings {
+    pub issuer: Issuer,
+    pub keys: KeySource,
+    /// One of these must be in `aud`; empty where every route demands one.
+    pub audience: Vec<String>,
+    /// At least one; none of a secret-key family.
+    pub algorithms: Vec<Algorithm>,
+    /// Allowed media types, in lower case and without `application/`; empty: those of ordinary
+    /// access tokens.
+    pub typ: Vec<String>,
+    pub leeway: Duration,
+    /// The authorization server that is asked as well when the signature holds.
+    pub then: Option<Arc<str>>,
+}
+
+/// What `iss` must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Issuer {
+    Exactly(String),
+    /// With [`TENANT`] in it, for which one of the tenants stands in a token.
+    OfTenants {
+        template: String,
+        tenants: Vec<String>,
+    },
+}
+
+/// The placeholder in a multi-tenant issuer, as Microsoft writes it.
+pub const TENANT: &str = "{tenantid}";
+
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// `jwks_uri`.
+    At(Url),
+    /// Found by the issuer: its text, and where it is.
+    Issuer(String, Url),
+    Files {
+        keys: Arc<KeySet>,
+        /// Of the files' content.
+        digest: String,
+    },
+}
+
+impl Issuer {
+    /// Whether a token of `iss` is one of these; with tenants, `tid` must not name another one.
+    pub fn is(&self, iss: &str, tid: Option<&str>) -> bool {
+        match self {
+            Self::Exactly(issuer) => issuer == iss,
+            Self::OfTenants { template, tenants } => {
+                tenants.iter().any(|tenant| template.replace(TENANT, tenant) == iss && tid.is_none_or(|tid| tid == tenant))
+            }
+        }
+    }
+
+    /// As it is written.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Exactly(issuer) => issuer,
+            Self::OfTenants { template, .. } => template,
+        }
+    }
+}
+
+impl JwtSettings {
+    /// RFC 9068: nothing but its media type is allowed.
+    pub fn is_rfc9068(&self) -> bool {
+        !self.typ.is_empty() && self.typ.iter().all(|typ| typ == "at+jwt")
+    }
+
+    /// Everything that can change what is found out about a token, for the key of cache entries;
+    /// but not what another server adds.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut fingerprint = Fingerprint::of("jwt").with("issuer", self.issuer.text()).with("leeway", format!("{:?}", self.leeway));
+        if let Issuer::OfTenants { tenants, .. } = &self.issuer {
+            fingerprint.list("tenants", tenants.clone());
+        }
+        fingerprint.list(
+            "keys",
+            match &self.keys {
+                KeySource::At(url) => vec!["at".into(), url.to_string()],
+                KeySource::Issuer(..) => vec!["discovered".into()],
+                KeySource::Files { digest, .. } => vec!["files".into(), digest.clone()],
+            },
+        );
+        fingerprint.list("audience", self.audience.clone());
+        fingerprint.list("algorithms", self.algorithms.iter().map(|algorithm| format!("{algorithm:?}")));
+        fingerprint.list("typ", self.typ.clone());
+        fingerprint
+    }
+}

@@ -1,0 +1,56 @@
+//! Asking another server as well, once the signature holds: revocation counts, and forged tokens
+//! never reach that server.
+
+use super::claims;
+use super::settings::JwtSettings;
+use crate::introspect::{Failure, Inquiry, Introspector};
+use crate::token::{ActiveFacts, Facts, Refused};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+pub struct Then {
+    pub server: Arc<dyn Introspector>,
+    /// What `iss` of its answers must be, where they have one.
+    pub issuer: Option<String>,
+    pub require_issuer: bool,
+}
+
+impl Then {
+    /// What the token and the server say together: where both speak of the same member, the server
+    /// knows better, but nothing lives longer than either allows.
+    pub async fn ask(&self, inquiry: &Inquiry, claims: Map<String, Value>, settings: &JwtSettings) -> Result<Facts, Failure> {
+        // whatever is wrong with that server was counted at its own guard
+        let isolated = |failure| Failure { isolated: true, transient: false, ..failure };
+        let theirs = match self.server.introspect(inquiry).await.map_err(isolated)? {
+            Facts::Active(theirs) => theirs,
+            other => return Ok(other),
+        };
+        let wrong_issuer = match (&theirs.issuer, &self.issuer) {
+            (Some(theirs), Some(ours)) => **theirs != **ours,
+            (None, _) => self.require_issuer,
+            (Some(_), None) => false,
+        };
+        if wrong_issuer {
+            return Ok(Facts::Refused(Refused::Issuer));
+        }
+        Ok(joined(claims, &theirs, settings).map_or_else(Facts::Refused, |facts| Facts::Active(Box::new(facts))))
+    }
+}
+
+fn joined(mut members: Map<String, Value>, theirs: &ActiveFacts, settings: &JwtSettings) -> Result<ActiveFacts, Refused> {
+    let ours = claims::facts(&mut members, settings).map_err(|flaw| flaw.refused)?;
+    let known = theirs.claims.read();
+    if known.contains_key("scope") || known.contains_key("scp") {
+        members.remove("scope");
+        members.remove("scp");
+    }
+    members.extend(known.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())));
+    let both = claims::facts(&mut members, settings).map_err(|flaw| flaw.refused)?;
+    let (ends, leeway) = match theirs.expires_at {
+        Some(ends) if ours.expires_at.is_none_or(|ours| ends < ours) => (Some(ends), theirs.leeway),
+        _ => (ours.expires_at, ours.leeway),
+    };
+    let starts = ours.not_before.max(theirs.not_before);
+    let refresh_token = ours.refresh_token || theirs.refresh_token;
+    Ok(ActiveFacts { expires_at: ends, not_before: starts, leeway, refresh_token, ..both })
+}

@@ -1,0 +1,174 @@
+//! A key pair of an authorization server.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaKeyPair,
+};
+use rsa::pkcs8::{EncodePrivateKey, EncodePublicKey};
+use rsa::traits::PublicKeyParts;
+use serde_json::{Value, json};
+use std::sync::OnceLock;
+
+#[derive(Clone)]
+pub struct Signer {
+    pub kid: Option<String>,
+    /// Its default.
+    pub alg: &'static str,
+    pkcs8: Vec<u8>,
+    public: Value,
+}
+
+impl Signer {
+    pub fn rsa(kid: &str) -> Signer {
+        // finding primes takes a while: two keys do for all tests
+        static KEYS: OnceLock<[rsa::RsaPrivateKey; 2]> = OnceLock::new();
+        let new = |bits| rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, bits).expect("an RSA key");
+        let keys = KEYS.get_or_init(|| [new(2048), new(2048)]);
+        Signer::of_rsa(kid, &keys[usize::from(kid.contains("other"))])
+    }
+
+    /// Too short to be believed.
+    pub fn short_rsa(kid: &str) -> Signer {
+        Signer::of_rsa(kid, &rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 1024).expect("an RSA key"))
+    }
+
+    fn of_rsa(kid: &str, key: &rsa::RsaPrivateKey) -> Signer {
+        let part = |number: &rsa::BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
+        let public = json!({ "kty": "RSA", "n": part(key.n()), "e": part(key.e()) });
+        let pkcs8 = key.to_pkcs8_der().expect("PKCS#8").as_bytes().to_vec();
+        Signer { kid: Some(kid.to_owned()), alg: "RS256", pkcs8, public }
+    }
+
+    pub fn p256(kid: &str) -> Signer {
+        Signer::ec(kid, "ES256", "P-256", &ECDSA_P256_SHA256_FIXED_SIGNING)
+    }
+
+    pub fn p384(kid: &str) -> Signer {
+        Signer::ec(kid, "ES384", "P-384", &ECDSA_P384_SHA384_FIXED_SIGNING)
+    }
+
+    fn ec(kid: &str, alg: &'static str, curve: &str, algorithm: &'static EcdsaSigningAlgorithm) -> Signer {
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).expect("an EC key").as_ref().to_vec();
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8, &SystemRandom::new()).expect("the same key");
+        let point = pair.public_key().as_ref()[1..].to_vec();
+        let (x, y) = point.split_at(point.len() / 2);
+        let public = json!({ "kty": "EC", "crv": curve, "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) });
+        Signer { kid: Some(kid.to_owned()), alg, pkcs8, public }
+    }
+
+    pub fn ed25519(kid: &str) -> Signer {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("an Ed25519 key").as_ref().to_vec();
+        let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).expect("the same key");
+        let public = json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key()) });
+        Signer { kid: Some(kid.to_owned()), alg: "EdDSA", pkcs8, public }
+    }
+
+    /// The same key under another name.
+    pub fn named(&self, kid: Option<&str>) -> Signer {
+        Signer { kid: kid.map(str::to_owned), ..self.clone() }
+    }
+
+    /// The same key with members of its JWK changed.
+    pub fn with(&self, changes: Value) -> Signer {
+        let mut public = self.public.clone();
+        for (name, value) in changes.as_object().expect("an object") {
+            public[name] = value.clone();
+        }
+        Signer { public, ..self.clone() }
+    }
+
+    pub fn jwk(&self) -> Value {
+        let mut jwk = self.public.clone();
+        if let Some(kid) = &self.kid {
+            jwk["kid"] = json!(kid);
+        }
+        jwk
+    }
+
+    pub fn public_pem(&self) -> String {
+        if self.alg == "RS256" {
+            let key = <rsa::RsaPrivateKey as rsa::pkcs8::DecodePrivateKey>::from_pkcs8_der(&self.pkcs8).expect("an RSA key");
+            return key.to_public_key().to_public_key_pem(rsa::pkcs8::LineEnding::LF).expect("PEM");
+        }
+        self.pair().public_key_pem()
+    }
+
+    /// A self-signed certificate that is valid from and until these years.
+    pub fn certificate(&self, from: i32, until: i32) -> String {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+        parameters.not_before = rcgen::date_time_ymd(from, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
+        parameters.self_signed(&self.pair()).expect("a certificate").pem()
+    }
+
+    pub fn private_pem(&self) -> String {
+        self.pair().serialize_pem()
+    }
+
+    fn pair(&self) -> rcgen::KeyPair {
+        rcgen::KeyPair::try_from(self.pkcs8.as_slice()).expect("a key pair")
+    }
+
+    /// A token of these claims, with `alg` and `kid` in its header.
+    pub fn sign(&self, claims: &Value) -> String {
+        self.sign_as(self.alg, claims)
+    }
+
+    pub fn sign_as(&self, alg: &str, claims: &Value) -> String {
+        self.sign_with(json!({ "alg": alg }), claims)
+    }
+
+    /// The same with further members in the header; `alg` among them decides.
+    pub fn sign_with(&self, members: Value, claims: &Value) -> String {
+        let mut header = json!({ "typ": "JWT", "alg": self.alg });
+        if let Some(kid) = &self.kid {
+            header["kid"] = json!(kid);
+        }
+        for (name, value) in members.as_object().expect("an object") {
+            header[name] = value.clone();
+        }
+        header.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+        self.sign_text(&header.to_string(), &claims.to_string())
+    }
+
+    /// A good signature over these texts, whatever they are.
+    pub fn sign_text(&self, header: &str, claims: &str) -> String {
+        let signed = format!("{}.{}", encode(header), encode(claims));
+        let alg = serde_json::from_str::<Value>(header).ok().and_then(|header| header["alg"].as_str().map(str::to_owned));
+        let signature = self.signature(alg.as_deref().unwrap_or(self.alg), signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn signature(&self, alg: &str, message: &[u8]) -> Vec<u8> {
+        let random = SystemRandom::new();
+        match self.alg {
+            "EdDSA" => Ed25519KeyPair::from_pkcs8(&self.pkcs8).expect("the key").sign(message).as_ref().to_vec(),
+            "RS256" => {
+                let pair = RsaKeyPair::from_pkcs8(&self.pkcs8).expect("the key");
+                let mut signature = vec![0; pair.public().modulus_len()];
+                let encoding: &dyn ring::signature::RsaEncoding = match alg {
+                    "RS384" => &RSA_PKCS1_SHA384,
+                    "RS512" => &RSA_PKCS1_SHA512,
+                    "PS256" => &RSA_PSS_SHA256,
+                    "PS384" => &RSA_PSS_SHA384,
+                    "PS512" => &RSA_PSS_SHA512,
+                    _ => &RSA_PKCS1_SHA256,
+                };
+                pair.sign(encoding, &random, message, &mut signature).expect("a signature");
+                signature
+            }
+            own => {
+                let algorithm = if own == "ES256" { &ECDSA_P256_SHA256_FIXED_SIGNING } else { &ECDSA_P384_SHA384_FIXED_SIGNING };
+                let pair = EcdsaKeyPair::from_pkcs8(algorithm, &self.pkcs8, &random).expect("the key");
+                pair.sign(&random, message).expect("a signature").as_ref().to_vec()
+            }
+        }
+    }
+}
+
+pub fn encode(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(text)
+}
