@@ -19,7 +19,8 @@ pub fn is_secret(path: &KeyPath) -> bool {
         let key = key.to_ascii_lowercase();
         match &*key {
             "token_type_hint" | "token_endpoint" | "tokens" => false,
-            "headers" | "parameters" => true,
+            // templates of requests, where credentials stand among the rest
+            "headers" | "parameters" | "body" => true,
             key => ["token", "secret", "key", "password"].iter().any(|word| key.contains(word)),
         }
     })

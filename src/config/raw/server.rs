@@ -104,7 +104,7 @@ pub struct Server {
     pub version: Option<SoapVersion>,
     /// For `soap`: what stands in the envelope's body; `{token}` is replaced, XML-escaped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
+    pub body: Option<SecretText>,
     /// For `soap`: prefixes of XML namespaces in `answer` and `fault_inactive`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<BTreeMap<String, String>>,

@@ -32,5 +32,5 @@ pub struct CustomRequest {
     /// Request headers; `{token}` is replaced here too.
     pub headers: BTreeMap<String, SecretText>,
     /// JSON, XML, a form or plain text, by the `Content-Type` among the headers, else by how it begins.
-    pub body: String,
+    pub body: SecretText,
 }

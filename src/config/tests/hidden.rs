@@ -69,6 +69,21 @@ fn no_message_holds_a_secret_of_the_file() {
 }
 
 #[test]
+fn what_is_sent_to_a_server_is_not_shown() {
+    let loaded = read(
+        "\
+         authorization_servers:\n\
+         \x20 a: {type: custom, request: {url: 'https://a/x', headers: {X: hunter2-from-outside}, body: 'key=hunter2-from-outside&t={token}'}, answer: {active: /a}}\n\
+         \x20 b: {type: soap, endpoint: https://b, body: '<P p=\"hunter2-from-outside\">{token}</P>', answer: {active: //a}}\n\
+         \x20 c: {type: github, client_id: c, client_secret: hunter2-from-outside}\n\
+         routes: [{path: /*, upstream: http://u, authorization_server: a}]\n",
+    );
+    assert_eq!(loaded.errors(), 0, "{:?}", loaded.problems);
+    assert!(!loaded.redacted.to_string().contains(CANARY), "{}", loaded.redacted);
+    assert!(!format!("{:?}", loaded.settings).contains(CANARY));
+}
+
+#[test]
 fn what_routes_match_may_come_from_outside() {
     let loaded = read(&format!(
         "{WHOLE}  - {{path: \"/${{SECRET}}\", upstream: http://a, rewrite: {{strip_prefix: /x}}}}\n  - {{path: \"/${{SECRET}}\", upstream: http://a}}\n"

@@ -20,7 +20,7 @@ pub fn custom(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
     let body = body(cx, &section.key("body"), request, &headers);
     let places: usize = url.iter().chain(headers.iter().map(|(_, value)| value)).map(Template::places).sum();
     let complete = url.is_some() && !cx.report.is_broken(&section.key("body")) && !cx.report.is_broken(&section.key("headers"));
-    if complete && places + Template::new(&request.body).places() == 0 {
+    if complete && places + Template::new(request.body.0.expose()).places() == 0 {
         cx.report.error(&section, "has no place for the token; write `{token}` into the URL, a header or the body");
     }
     let mut members = answer(cx, &path.key("answer"), raw);
@@ -45,7 +45,7 @@ pub fn custom(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
 
 fn method(cx: Context, path: &KeyPath, request: &CustomRequest) -> Option<Method> {
     if request.method.is_empty() {
-        return Some(if request.body.is_empty() { Method::GET } else { Method::POST });
+        return Some(if request.body.0.expose().is_empty() { Method::GET } else { Method::POST });
     }
     match Method::from_bytes(request.method.as_bytes()) {
         Ok(Method::CONNECT | Method::TRACE | Method::HEAD | Method::OPTIONS) => {
@@ -96,7 +96,7 @@ fn headers(cx: Context, section: &KeyPath, request: &CustomRequest) -> Vec<(Head
 
 /// What stands in the body, by its `Content-Type`, else by how it begins.
 fn body(cx: Context, path: &KeyPath, request: &CustomRequest, headers: &[(HeaderName, Template)]) -> Option<Option<Body>> {
-    let text = &request.body;
+    let text = request.body.0.expose();
     if cx.report.is_broken(path) || text.is_empty() {
         return Some(None);
     }

@@ -57,7 +57,7 @@ pub fn soap(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
 }
 
 fn body(cx: Context, path: &KeyPath, raw: &Server) -> Option<Template> {
-    let text = raw.body.as_deref().unwrap_or_default().trim();
+    let text = raw.body.as_ref().map_or("", |body| body.0.expose()).trim();
     if text.is_empty() {
         cx.needed(path, "write what stands in the envelope's body, with `{token}` in the place of the token");
         return None;
