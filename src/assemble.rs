@@ -2,7 +2,7 @@
 
 use crate::cache::{Cached, Source, Store};
 use crate::clock::Clock;
-use crate::config::{LogSettings, Settings};
+use crate::config::Settings;
 use crate::deny::Challenge;
 use crate::gate::{Asked, Gate, Route, Servers};
 use crate::identity::Identity;
@@ -13,7 +13,7 @@ use crate::introspect::{
 use crate::policy::{Policy, ServerDemands};
 use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
-use crate::telemetry::{AccessLogger, Metrics, RouteMetrics};
+use crate::telemetry::{AccessLogger, LogSettings, Metrics, RouteMetrics};
 use crate::token::DigestKey;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;

@@ -6,6 +6,7 @@ use crate::identity::IdentitySettings;
 use crate::introspect::ServerSettings;
 use crate::route::RouteSettings;
 use crate::secret::Secret;
+use crate::telemetry::LogSettings;
 use crate::upstream::UpstreamSettings;
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -43,26 +44,4 @@ pub struct AdminSettings {
     /// `None`: off.
     pub address: Option<SocketAddr>,
     pub token: Option<Secret>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// A `tracing` level: error, warn, info, debug, trace.
-    pub level: tracing::Level,
-    pub format: LogFormat,
-    pub access: AccessLog,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    Json,
-    Text,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessLog {
-    All,
-    /// Refusals and failures only.
-    Denied,
-    Off,
 }

@@ -1,9 +1,10 @@
 //! What stands around every introspector: a place in the queue, a time limit for everything
 //! together, a circuit breaker, retries; and the metrics and log lines of all of it.
 
+use super::event::Introspected;
 use super::{Breaker, CircuitState, Failure, FailureKind, Inquiry, Introspector, ServerSettings};
 use crate::clock::{Clock, micros};
-use crate::telemetry::{Introspected, Metrics, Occasionally};
+use crate::telemetry::{Metrics, Occasionally};
 use crate::token::Facts;
 use async_trait::async_trait;
 use parking_lot::Mutex;

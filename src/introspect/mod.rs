@@ -10,6 +10,7 @@ mod discovery;
 mod document;
 mod documents;
 mod endpoint;
+mod event;
 mod failure;
 mod fetched;
 mod github;

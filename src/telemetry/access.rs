@@ -2,7 +2,7 @@
 //! its reader is too slow lines are dropped and counted; a request never waits for them.
 
 use super::queue::Queue;
-use crate::config::{AccessLog, LogFormat, LogSettings};
+use super::{AccessLog, LogFormat, LogSettings};
 use crate::deny::Reason;
 use crate::token::Fingerprint;
 use serde::Serialize;

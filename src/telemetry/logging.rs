@@ -1,7 +1,7 @@
 //! The operational log, on standard error. Libraries are held to warnings at every level: their
 //! finer lines print headers, and headers hold tokens.
 
-use crate::config::{LogFormat, LogSettings};
+use super::{LogFormat, LogSettings};
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;

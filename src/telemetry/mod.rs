@@ -9,10 +9,12 @@ mod metrics;
 mod occasionally;
 mod queue;
 mod route;
+mod settings;
 
 pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
-pub use events::{Introspected, Reloaded};
+pub use events::Reloaded;
 pub use logging::{Logging, start};
 pub use metrics::{Metrics, method_label};
 pub use occasionally::Occasionally;
 pub use route::RouteMetrics;
+pub use settings::{AccessLog, LogFormat, LogSettings};

@@ -26,7 +26,8 @@ pub use unsupported::refuse_unsupported;
 use super::path::KeyPath;
 use super::raw::{Access, Format, Gateway, Level, Log, Period, Threads};
 use super::report::Report;
-use super::settings::{AccessLog, LogFormat, LogSettings, Settings};
+use super::settings::Settings;
+use crate::telemetry::{AccessLog, LogFormat, LogSettings};
 use std::time::Duration;
 
 /// What every part of the compilation needs.

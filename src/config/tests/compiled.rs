@@ -1,10 +1,11 @@
 //! What whole files become.
 
 use super::{EXAMPLE, WHOLE, read, told};
-use crate::config::{AccessLog, Listen, LogFormat, Settings};
+use crate::config::{Listen, Settings};
 use crate::extract::Place;
 use crate::introspect::ClientAuth;
 use crate::policy::AuthMode;
+use crate::telemetry::{AccessLog, LogFormat};
 use crate::upstream::{Balance, Endpoint};
 use std::time::Duration;
 
