@@ -84,6 +84,10 @@ impl<I: Introspector> Guarded<I> {
         let left = self.timeout.saturating_sub(Duration::from_micros(now - started));
         let outcome = match tokio::time::timeout(left, self.with_retries(inquiry)).await {
             Ok(outcome) => outcome,
+            // most of the time went into waiting for a turn: that says nothing about the server
+            Err(_) if left < self.timeout / 2 => {
+                return Err(Failure::new(FailureKind::Overloaded, "max_concurrent calls were under way, and the turn came too late"));
+            }
             Err(_) => Err(Failure::new(FailureKind::Timeout, format!("no answer within timeout ({:?})", self.timeout))),
         };
         drop(turn);
