@@ -6,6 +6,7 @@
 mod cache;
 mod cli;
 mod conformance;
+mod guard;
 mod harness;
 mod identity;
 mod interop;

@@ -4,14 +4,15 @@
 mod cached;
 mod entry;
 mod flight;
+mod guard;
 #[cfg(test)]
 mod model;
 mod settings;
 mod store;
 mod ttl;
 
-pub use cached::{Cached, Found, Known, Source};
+pub use cached::{Cached, Found, Known, Source, Unknown};
 pub use entry::Entry;
-pub use settings::CacheSettings;
+pub use settings::{CacheSettings, GuardSettings};
 pub use store::{Purge, Store};
 pub use ttl::Lifetime;

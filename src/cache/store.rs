@@ -2,6 +2,7 @@
 //! ones, and the introspections under way. One for the process: it survives every reload.
 
 use super::flight::Flights;
+use super::guard::Guard;
 use super::{CacheSettings, Entry};
 use crate::clock::Now;
 use crate::telemetry::Metrics;
@@ -18,6 +19,7 @@ pub struct Store {
     active: Bounded<Arc<Entry>>,
     inactive: Bounded<Inactive>,
     pub(super) flights: Flights,
+    pub(super) guard: Guard,
     /// Goes up with every purge: an answer that was asked for before it is not kept.
     purges: AtomicU64,
     metrics: Arc<Metrics>,
@@ -30,6 +32,14 @@ struct Inactive {
     until: u64,
     /// What is wrong with it, where that was found out here.
     refused: Option<Refused>,
+}
+
+/// What is held of a token that was active when it was last asked about.
+pub enum Active {
+    Alive(Arc<Entry>),
+    /// There was an answer until now, and it has come to its end.
+    Dead,
+    None,
 }
 
 /// Which answers a purge forgets.
@@ -48,6 +58,7 @@ impl Store {
             active: bounded("active", settings.max_entries, &metrics),
             inactive: bounded("inactive", settings.inactive_max_entries, &metrics),
             flights: Flights::default(),
+            guard: Guard::new(),
             purges: AtomicU64::new(0),
             metrics,
         }
@@ -59,14 +70,14 @@ impl Store {
         self.inactive.set_capacity(settings.inactive_max_entries as u64);
     }
 
-    /// An active answer that is not dead.
-    pub fn active(&self, digest: &TokenDigest, now: Now) -> Option<Arc<Entry>> {
-        let entry = self.active.get(digest)?;
+    /// An active answer, if it is not dead.
+    pub fn active(&self, digest: &TokenDigest, now: Now) -> Active {
+        let Some(entry) = self.active.get(digest) else { return Active::None };
         if entry.life.is_dead(now) {
             self.active.remove_if(digest, |held| held.life.is_dead(now));
-            return None;
+            return Active::Dead;
         }
-        Some(entry)
+        Active::Alive(entry)
     }
 
     /// Whether the token is known to be inactive, and where that was found out here, why.

@@ -10,7 +10,6 @@ use crate::identity::Rendered;
 use crate::policy::Permit;
 use crate::request::Forwarded;
 use http::{HeaderValue, StatusCode};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +20,6 @@ pub struct Exchange {
     pub began: Now,
     pub request_id: HeaderValue,
     pub trace: TraceContext,
-    pub client_ip: Option<IpAddr>,
     pub trusted_peer: bool,
     pub forwarded: Forwarded,
     pub host: String,
@@ -55,7 +53,6 @@ impl Exchange {
             began: process.parts.clock.now(),
             request_id: HeaderValue::from_static(""),
             trace: TraceContext::default(),
-            client_ip: None,
             trusted_peer: false,
             forwarded: Forwarded::default(),
             host: String::new(),

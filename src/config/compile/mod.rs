@@ -69,7 +69,7 @@ pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings
         trusted_proxies,
         realm: realm?,
         servers: servers?,
-        cache,
+        cache: cache?,
         token: token?,
         identity: identity?,
         upstreams: named?.into_iter().chain(by_url).collect(),
