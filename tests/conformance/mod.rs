@@ -1,6 +1,7 @@
 //! What the standards demand, named after the clause.
 
 mod rfc6750;
+mod rfc7516;
 mod rfc7662;
 mod rfc9110;
 mod rfc9112;

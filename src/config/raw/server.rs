@@ -87,7 +87,7 @@ pub struct Server {
     /// For `jwt`: allowed values of the header's `typ`; `at+jwt` alone demands the profile of RFC 9068.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typ: Option<Vec<String>>,
-    /// For `jwt`: files with private keys for encrypted tokens. Not supported in this version.
+    /// For `jwt`: files with the gateway's private keys for encrypted tokens (JWE): PEM, a JWK or a JWK set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decryption_keys: Option<Vec<String>>,
     /// For `jwt`: how far clocks may differ; 10s unless written.

@@ -59,15 +59,13 @@ fn of_servers() {
         "6:90: error: authorization_servers.main.client_auth.certificate: is not supported in this version; remove it",
         "6:107: error: authorization_servers.main.client_auth.token_endpoint: is not supported in this version; remove it",
         "6:134: error: authorization_servers.main.client_auth.scope: is not supported in this version; remove it",
-        "7:5: error: authorization_servers.main.decryption_keys: is not supported in this version; remove it",
     ];
     assert_eq!(
         with_server(
             "\
          \x20   response: jwt\n\
          \x20   tls: {server_name: a}\n\
-         \x20   client_auth: {method: private_key_jwt, private_key: /a, key_id: k, algorithm: RS256, certificate: /c, token_endpoint: https://t, scope: s}\n\
-         \x20   decryption_keys: [a]\n"
+         \x20   client_auth: {method: private_key_jwt, private_key: /a, key_id: k, algorithm: RS256, certificate: /c, token_endpoint: https://t, scope: s}\n"
         ),
         expected
     );

@@ -3,6 +3,7 @@
 
 mod claims;
 mod flaw;
+mod jwe;
 mod jws;
 mod keys;
 mod pem;
@@ -11,6 +12,7 @@ mod settings;
 mod then;
 
 pub use flaw::Flaw;
+pub use jwe::{DecryptionKey, DecryptionKeys, private_keys_of_file};
 pub use jws::media_type;
 pub use keys::{Key, KeySet};
 pub use pem::keys_of_file;
@@ -73,7 +75,18 @@ impl Jwt {
 
     /// The claims of a token that is good, what is wrong with it, or that its key cannot be had.
     async fn verify(&self, token: &str) -> Result<Result<Map<String, Value>, Flaw>, Failure> {
-        let jws = match Jws::parse(token).and_then(|jws| self.allows(&jws.header).map(|()| jws)) {
+        let opened;
+        let signed = match &self.settings.decryption_keys {
+            Some(keys) if jwe::is_encrypted(token) => match keys.open(token) {
+                Ok(content) => {
+                    opened = content;
+                    Jws::parse(&opened).map_err(|flaw| if flaw == Flaw::ENCRYPTED { Flaw::TWICE } else { flaw })
+                }
+                Err(flaw) => return Ok(Err(flaw)),
+            },
+            _ => Jws::parse(token),
+        };
+        let jws = match signed.and_then(|jws| self.allows(&jws.header).map(|()| jws)) {
             Ok(jws) => jws,
             Err(flaw) => return Ok(Err(flaw)),
         };

@@ -1,5 +1,6 @@
 //! What the configuration says about an authorization server whose tokens are checked here.
 
+use super::jwe::DecryptionKeys;
 use super::keys::KeySet;
 use crate::introspect::Fingerprint;
 use jsonwebtoken::Algorithm;
@@ -19,6 +20,8 @@ pub struct JwtSettings {
     /// Allowed media types, in lower case and without `application/`; empty: those of ordinary
     /// access tokens.
     pub typ: Vec<String>,
+    /// For encrypted tokens; with them as without, a token that is signed only is a token.
+    pub decryption_keys: Option<Arc<DecryptionKeys>>,
     pub leeway: Duration,
     /// The authorization server that is asked as well when the signature holds.
     pub then: Option<Arc<str>>,
@@ -95,6 +98,7 @@ impl JwtSettings {
         fingerprint.list("audience", self.audience.clone());
         fingerprint.list("algorithms", self.algorithms.iter().map(|algorithm| format!("{algorithm:?}")));
         fingerprint.list("typ", self.typ.clone());
+        fingerprint.list("decryption_keys", self.decryption_keys.iter().map(|keys| keys.digest().to_owned()));
         fingerprint
     }
 }

@@ -1,6 +1,7 @@
 //! `jwt`: tokens that are checked here.
 
 use super::Context;
+use super::decryption::decryption_keys;
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
 use crate::config::raw::{Server, ServerKind};
@@ -17,6 +18,7 @@ pub fn jwt(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<JwtS
     let keys = keys(cx, path, raw);
     let algorithms = algorithms(cx, &path.key("algorithms"), raw);
     let then = then(cx, &path.key("then"), name, raw);
+    let decryption_keys = decryption_keys(cx, &path.key("decryption_keys"), raw);
     let leeway = raw.leeway.map_or(Duration::from_secs(10), |leeway| leeway.0);
     if leeway > Duration::from_secs(300) {
         cx.report.warning(
@@ -30,6 +32,7 @@ pub fn jwt(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<JwtS
         audience: texts(cx, &path.key("audience"), raw.audience.as_deref()),
         algorithms: algorithms?,
         typ: texts(cx, &path.key("typ"), raw.typ.as_deref()).iter().map(|typ| media_type(typ)).collect(),
+        decryption_keys: decryption_keys?,
         leeway,
         then: then?,
     })

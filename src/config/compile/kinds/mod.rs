@@ -2,6 +2,7 @@
 
 mod answer;
 mod custom;
+mod decryption;
 mod github;
 mod jwt;
 mod soap;
@@ -28,7 +29,7 @@ pub fn kind(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Kin
 }
 
 /// Keys that some kinds have and the others do not; what no kind or every kind has is not here.
-const KEYS: [(&str, &[&str]); 28] = [
+const KEYS: [(&str, &[&str]); 29] = [
     ("introspection_endpoint", &["rfc7662"]),
     ("client_auth", &["rfc7662"]),
     ("token_type_hint", &["rfc7662"]),
@@ -42,6 +43,7 @@ const KEYS: [(&str, &[&str]); 28] = [
     ("tenants", &["jwt"]),
     ("algorithms", &["jwt"]),
     ("typ", &["jwt"]),
+    ("decryption_keys", &["jwt"]),
     ("leeway", &["jwt"]),
     ("then", &["jwt"]),
     ("endpoint", &["google", "amazon", "github", "soap"]),
