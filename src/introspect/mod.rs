@@ -40,7 +40,7 @@ pub use google::Google;
 pub use guarded::{Guarded, LastError};
 pub use jwt::{Jwt, JwtSettings};
 pub use placed::{Place, Template};
-pub use rfc7662::Rfc7662;
+pub use rfc7662::{Rfc7662, Rfc7662Settings};
 pub use selector::TokenSelector;
 pub use settings::{BreakerSettings, ClientAuth, Fingerprint, Kind, ServerSettings};
 pub use soap::{Soap, SoapSettings, SoapVersion};
