@@ -6,3 +6,4 @@ mod rfc7662;
 mod rfc9110;
 mod rfc9112;
 mod rfc9457;
+mod rfc9701;

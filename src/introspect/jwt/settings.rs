@@ -74,6 +74,26 @@ impl Issuer {
     }
 }
 
+impl KeySource {
+    /// Beside the issuer's text.
+    pub fn fingerprint(&self) -> Vec<String> {
+        match self {
+            Self::At(url) => vec!["at".into(), url.to_string()],
+            Self::Issuer(..) => vec!["discovered".into()],
+            Self::Files { digest, .. } => vec!["files".into(), digest.clone()],
+        }
+    }
+
+    /// Whether nothing but plain http is called for them; what is found by the issuer may well be https.
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Self::At(url) => url.scheme() == "http",
+            Self::Issuer(..) => false,
+            Self::Files { .. } => true,
+        }
+    }
+}
+
 impl JwtSettings {
     /// RFC 9068: nothing but its media type is allowed.
     pub fn is_rfc9068(&self) -> bool {
@@ -87,14 +107,7 @@ impl JwtSettings {
         if let Issuer::OfTenants { tenants, .. } = &self.issuer {
             fingerprint.list("tenants", tenants.clone());
         }
-        fingerprint.list(
-            "keys",
-            match &self.keys {
-                KeySource::At(url) => vec!["at".into(), url.to_string()],
-                KeySource::Issuer(..) => vec!["discovered".into()],
-                KeySource::Files { digest, .. } => vec!["files".into(), digest.clone()],
-            },
-        );
+        fingerprint.list("keys", self.keys.fingerprint());
         fingerprint.list("audience", self.audience.clone());
         fingerprint.list("algorithms", self.algorithms.iter().map(|algorithm| format!("{algorithm:?}")));
         fingerprint.list("typ", self.typ.clone());

@@ -6,6 +6,7 @@ mod decryption;
 mod github;
 mod jwt;
 mod rfc7662;
+mod signed;
 mod soap;
 mod tokeninfo;
 
@@ -38,14 +39,14 @@ const KEYS: [(&str, &[&str]); 29] = [
     ("headers", &["rfc7662"]),
     ("forward_host", &["rfc7662"]),
     ("response", &["rfc7662"]),
-    ("audience", &["google", "amazon", "jwt"]),
-    ("jwks_uri", &["jwt"]),
-    ("keys", &["jwt"]),
+    ("audience", &["google", "amazon", "jwt", "rfc7662"]),
+    ("jwks_uri", &["jwt", "rfc7662"]),
+    ("keys", &["jwt", "rfc7662"]),
     ("tenants", &["jwt"]),
-    ("algorithms", &["jwt"]),
+    ("algorithms", &["jwt", "rfc7662"]),
     ("typ", &["jwt"]),
-    ("decryption_keys", &["jwt"]),
-    ("leeway", &["jwt"]),
+    ("decryption_keys", &["jwt", "rfc7662"]),
+    ("leeway", &["jwt", "rfc7662"]),
     ("then", &["jwt"]),
     ("endpoint", &["google", "amazon", "github", "soap"]),
     ("client_id", &["github"]),

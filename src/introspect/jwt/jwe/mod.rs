@@ -13,7 +13,7 @@ mod tests;
 pub use keys::{DecryptionKey, private_keys_of_file};
 
 use super::Flaw;
-use super::jws::{MAX_HEADER, MAX_TOKEN, bytes, object};
+use super::jws::{Jws, MAX_HEADER, MAX_TOKEN, bytes, object};
 use header::Header;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -32,9 +32,27 @@ pub struct TooMany;
 
 const MOST_KEYS: usize = 10;
 
-/// Whether a text has the form of a JWE.
-pub fn is_encrypted(token: &str) -> bool {
-    token.split('.').count() == 5
+/// What is signed of a token: all of it, or what is in it where it is encrypted and there are keys.
+pub enum Opened<'t> {
+    AsItCame(&'t str),
+    Content(Zeroizing<String>),
+}
+
+impl<'t> Opened<'t> {
+    pub fn new(token: &'t str, keys: Option<&DecryptionKeys>) -> Result<Self, Flaw> {
+        match keys {
+            Some(keys) if token.split('.').count() == 5 => keys.open(token).map(Self::Content),
+            _ => Ok(Self::AsItCame(token)),
+        }
+    }
+
+    pub fn signed(&self) -> Result<Jws<'_>, Flaw> {
+        match self {
+            Self::AsItCame(token) => Jws::parse(token),
+            // encryption says nothing about who made it
+            Self::Content(content) => Jws::parse(content).map_err(|flaw| if flaw == Flaw::ENCRYPTED { Flaw::TWICE } else { flaw }),
+        }
+    }
 }
 
 impl DecryptionKeys {
