@@ -75,8 +75,8 @@ impl SignedAnswers {
             return Err(Flaw::invalid("its `alg` is not among `algorithms`").into());
         }
         let now = self.clock.now().unix_seconds();
-        let key = self.keys.verify(&jws, now).await?;
-        if key.issuer.is_some_and(|issuer| issuer != self.settings.issuer) {
+        let key_issuer = self.keys.verify(&jws, now).await?;
+        if key_issuer.is_some_and(|issuer| issuer != self.settings.issuer) {
             return Err(Flaw::invalid("the key that signed it is published for another issuer").into());
         }
         let mut claims = jws.claims()?;

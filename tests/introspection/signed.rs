@@ -187,8 +187,7 @@ fn a_plain_answer_is_none() {
     ] {
         assert_eq!(signed.outcome_as(headers, body), failed("as_bad_response"), "{headers:?}");
     }
-    let log = signed.setup.gateway.stderr();
-    assert!(log.contains("introspection_signed_response_alg"), "{log}");
+    wait_until("the log", || signed.setup.gateway.stderr().contains("introspection_signed_response_alg"));
     for content_type in ["application/Token-Introspection+JWT", "application/token-introspection+jwt; charset=utf-8"] {
         assert_eq!(signed.outcome_as(&[("Content-Type", content_type)], &answer), passed(), "{content_type}");
     }
@@ -292,6 +291,18 @@ fn encrypted_answers() {
     }
 }
 
+/// What was answered without a signature is asked again.
+#[test]
+fn plain_answers_are_not_kept_for_it() {
+    let plain = config("").replace("response: jwt, ", "");
+    let setup = Setup::start(&plain);
+    assert_eq!(setup.outcome("good"), passed());
+    setup.reload(&config("jwks_uri: \"@AS@/jwks\""));
+    wait_until("answers must be signed", || setup.outcome("good") == failed("as_bad_response"));
+    setup.reload(&plain);
+    wait_until("plain answers are good again", || setup.outcome("good") == passed());
+}
+
 /// Nothing of an answer is in any log.
 #[test]
 fn nothing_leaks() {
@@ -303,6 +314,8 @@ fn nothing_leaks() {
         setup.server.behave(token, Behaviour::respond(200, &[("Content-Type", MEDIA_TYPE)], answer));
         assert_eq!(setup.get(token).status, status);
     }
+    wait_until("the log", || setup.gateway.stderr().contains("the signature does not hold"));
+    setup.gateway.access_log(2);
     let log = format!("{}{}", setup.gateway.stderr(), setup.gateway.stdout());
     for part in answers.iter().flat_map(|answer| answer.split('.').skip(1)) {
         assert!(!log.contains(part), "{log}");

@@ -5,6 +5,12 @@ use super::{ISSUER, JWKS, Sealer, Signer, claims, claims_with, config, decryptin
 use crate::support::{Behaviour, Builder, Setup, active, now, one_route, run_cli_in, wait_until};
 use serde_json::{Value, json};
 
+/// The log comes through a pipe.
+#[track_caller]
+fn logged(setup: &Setup, text: &str) {
+    wait_until(text, || setup.gateway.stderr().contains(text));
+}
+
 #[test]
 fn every_algorithm_opens() {
     let fixtures = fixtures();
@@ -46,8 +52,8 @@ fn what_is_inside_is_checked_whole() {
         for content in [&*unsigned, &claims().to_string(), "", "a.b", "\u{0}", &sealer.seal(&signer.sign(&claims()))] {
             assert_eq!(setup.outcome(&sealer.seal(content)), invalid(), "{content}");
         }
-        let log = setup.gateway.stderr();
-        assert!(log.contains("is encrypted again") && log.contains("the signature does not hold"), "{log}");
+        logged(&setup, "is encrypted again");
+        logged(&setup, "the signature does not hold");
     }
 }
 
@@ -64,7 +70,7 @@ fn without_keys_the_operator_is_told() {
     let signer = Signer::p256("k");
     publish(&setup, &[&signer]);
     assert_eq!(setup.outcome(&Sealer::rsa().seal(&signer.sign(&claims()))), invalid());
-    assert!(setup.gateway.stderr().contains("there are no `decryption_keys`"), "{}", setup.gateway.stderr());
+    logged(&setup, "there are no `decryption_keys`");
 }
 
 /// Whatever of it is changed, it does not open; and the client is told the same each time.
@@ -105,8 +111,7 @@ fn a_change_of_any_part() {
         }
     }
     assert_eq!(bodies.len(), 1, "{bodies:?}");
-    let log = setup.gateway.stderr();
-    assert!(log.contains("cannot be opened"), "{log}");
+    logged(&setup, "cannot be opened");
 }
 
 #[test]
@@ -145,7 +150,7 @@ fn headers_that_are_refused() {
         (json!({ "alg": "ECDH-ES+A256KW" }), "cannot be opened"),
     ] {
         assert_eq!(outcome(members.clone()), invalid(), "{members}");
-        assert!(setup.gateway.stderr().contains(told), "{members}: {}", setup.gateway.stderr());
+        logged(&setup, told);
     }
 }
 
@@ -163,8 +168,8 @@ fn large_tokens() {
     assert!(large.len() > 65_536);
     assert_eq!(setup.outcome(&large), invalid());
     assert_eq!(setup.outcome(&sealer.seal_with(json!({ "x": "x".repeat(9_000) }), &signer.sign(&claims()))), invalid());
-    let log = setup.gateway.stderr();
-    assert!(log.contains("larger than 64 KiB") && log.contains("larger than 8 KiB"), "{log}");
+    logged(&setup, "larger than 64 KiB");
+    logged(&setup, "larger than 8 KiB");
     let huge = sealer.seal_with(json!({ "x": "x".repeat(1 << 20) }), &signer.sign(&claims()));
     let request = format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {huge}\r\nConnection: close\r\n\r\n");
     let answer = String::from_utf8_lossy(&setup.gateway.raw(request.as_bytes())).into_owned();
@@ -235,6 +240,23 @@ fn files_that_are_no_keys() {
     }
 }
 
+/// An issuer cannot be seen from outside.
+#[test]
+fn an_encrypted_token_shows_no_issuer() {
+    let directory = tempfile::tempdir().expect("a folder");
+    std::fs::write(directory.path().join("key"), Sealer::rsa().pem()).expect("write");
+    let yaml = config(&format!(
+        "issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"https://a/jwks\", decryption_keys: [key], tokens: {{ jwt_issuer: \"{ISSUER}\" }}"
+    ));
+    std::fs::write(directory.path().join("gateway.yaml"), yaml.replace("@UPSTREAM@", "http://127.0.0.1:1")).expect("write");
+    let (code, out, err) = run_cli_in(directory.path(), &["check"], &[]);
+    let told = format!("{out}{err}");
+    assert!(
+        code == 0 && told.contains("warning: authorization_servers.local.tokens.jwt_issuer: cannot be seen in encrypted tokens"),
+        "{told}"
+    );
+}
+
 /// Nothing of a token, and nothing of a key, is in any log, at any level.
 #[test]
 fn nothing_leaks() {
@@ -246,6 +268,8 @@ fn nothing_leaks() {
     let signed = signer.sign(&claims());
     let tokens = [sealer.seal(&signed), sealer.seal_with(json!({ "kid": "wrong" }), &signed)];
     assert_eq!((setup.outcome(&tokens[0]), setup.outcome(&tokens[1])), (passed(), invalid()));
+    logged(&setup, "not among `decryption_keys`");
+    setup.gateway.access_log(2);
     let log = format!("{}{}", setup.gateway.stderr(), setup.gateway.stdout());
     let key = sealer.jwk();
     let parts = tokens.iter().chain([&signed]).flat_map(|token| token.split('.')).filter(|part| !part.is_empty());

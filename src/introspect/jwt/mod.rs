@@ -62,9 +62,9 @@ impl Jwt {
             let jws = opened.signed()?;
             self.allows(&jws.header)?;
             let now = self.clock.now().unix_seconds();
-            let key = self.keys.verify(&jws, now).await?;
+            let key_issuer = self.keys.verify(&jws, now).await?;
             let members = jws.claims()?;
-            claims::check(&members, &self.settings, key.issuer.as_deref(), now)?;
+            claims::check(&members, &self.settings, key_issuer.as_deref(), now)?;
             Ok(members)
         };
         match checked.await {

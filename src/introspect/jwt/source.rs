@@ -1,7 +1,7 @@
 //! An authorization server's public keys, wherever they are from.
 
 use super::jws::Jws;
-use super::keys::{Key, KeySet, Verdict};
+use super::keys::{KeySet, Verdict};
 use super::published::{self, Place, Published};
 use super::{Flaw, KeySource};
 use crate::introspect::discovery::Discovery;
@@ -51,9 +51,9 @@ impl Keys {
         })
     }
 
-    /// The key by which the signature holds. For one that is not known, published keys are looked
-    /// at again, unless that was done just now.
-    pub async fn verify(&self, jws: &Jws<'_>, now: i64) -> Result<Key, Unverified> {
+    /// That the signature holds, by a key whose publisher perhaps says for which issuer's tokens it is. For a key that
+    /// is not known, published ones are looked at again, unless that was done just now.
+    pub async fn verify(&self, jws: &Jws<'_>, now: i64) -> Result<Option<String>, Unverified> {
         let keys = match self {
             Self::Held(keys) => keys.clone(),
             Self::Published(published) => {
@@ -65,7 +65,7 @@ impl Keys {
             }
         };
         match keys.verify(jws, now) {
-            Verdict::Holds(key) => Ok(key.clone()),
+            Verdict::Holds(key) => Ok(key.issuer.clone()),
             Verdict::Bad(flaw) => Err(flaw.into()),
             Verdict::Unknown if jws.header.has_nonce => Err(Flaw::GRAPH.into()),
             Verdict::Unknown => Err(Flaw::UNKNOWN_KEY.into()),

@@ -19,6 +19,11 @@ pub fn jwt(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<JwtS
     let algorithms = algorithms(cx, &path.key("algorithms"), raw);
     let then = then(cx, &path.key("then"), name, raw);
     let decryption_keys = decryption_keys(cx, &path.key("decryption_keys"), raw);
+    if matches!(decryption_keys, Some(Some(_))) && !raw.tokens.jwt_issuer.is_empty() {
+        let message =
+            "cannot be seen in encrypted tokens, and so only those that are not encrypted will match; use `prefix`, or routes of their own";
+        cx.report.warning(&path.key("tokens").key("jwt_issuer"), message);
+    }
     let leeway = leeway(cx, &path.key("leeway"), raw);
     Some(JwtSettings {
         issuer: issuer?,

@@ -103,7 +103,7 @@ fn of_pem(content: &[u8]) -> Result<Vec<DecryptionKey>, String> {
 }
 
 fn unusable() -> String {
-    "a private key in the file cannot be used; RSA of 2048 to 8192 bits, EC (P-256, P-384) and X25519 can".to_owned()
+    "a private key in the file cannot be used; RSA of 2048 to 8192 bits, EC (P-256, P-384) and X25519 can, and a JWK needs all its members (RFC 7518 §6)".to_owned()
 }
 
 fn oaep(key: PrivateDecryptingKey) -> Option<Private> {
