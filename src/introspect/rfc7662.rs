@@ -3,10 +3,12 @@
 use super::discovery::Discovery;
 use super::fetched::Fetched;
 use super::http_client::{Answer, HttpClient};
+use super::signed_answer::{MEDIA_TYPE, SignedAnswers, SignedSettings};
 use super::status::{self, shown};
 use super::{
     BadAnswer, ClientAuth, Documents, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable, read_answer,
 };
+use crate::clock::Clock;
 use crate::token::Facts;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -25,6 +27,8 @@ pub struct Rfc7662Settings {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Send the client's `X-Forwarded-*` to the server too.
     pub forward_host: bool,
+    /// Of `response: jwt`; none: plain JSON.
+    pub signed: Option<SignedSettings>,
 }
 
 pub struct Rfc7662 {
@@ -33,22 +37,26 @@ pub struct Rfc7662 {
     client: Arc<HttpClient>,
     /// Finds the endpoint where the settings name none.
     discovery: Option<Arc<Fetched<Discovery>>>,
+    /// Of `response: jwt`.
+    signed: Option<SignedAnswers>,
     /// What every call carries: `Accept`, the configured headers, our credentials.
     headers: HeaderMap,
 }
 
 impl Rfc7662 {
-    pub fn new(server: &ServerSettings, settings: &Rfc7662Settings, documents: &Documents) -> Result<Self, Unusable> {
+    pub fn new(server: &ServerSettings, settings: &Rfc7662Settings, clock: Clock, documents: &Documents) -> Result<Self, Unusable> {
         let client = Arc::new(HttpClient::new(server)?);
         let issuer = server.issuer.as_deref().filter(|_| settings.endpoints.is_empty());
         let issuer = issuer.and_then(|issuer| Some((issuer, Url::parse(issuer).ok()?)));
         let discovery = issuer.map(|(issuer, at)| Discovery::of(documents, "introspection_endpoint", (issuer, &at), &client, server));
         let mut headers: HeaderMap = settings.headers.iter().cloned().collect();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let signed = settings.signed.as_ref().map(|signed| SignedAnswers::new(server, signed, clock, documents)).transpose()?;
+        let accept = if signed.is_some() { MEDIA_TYPE } else { "application/json" };
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
         if let Some(credentials) = settings.client_auth.header() {
             headers.insert(header::AUTHORIZATION, credentials.ok_or_else(|| Unusable::Credentials(server.name.to_string()))?);
         }
-        Ok(Self { settings: settings.clone(), timeout: server.timeout, client, discovery, headers })
+        Ok(Self { settings: settings.clone(), timeout: server.timeout, client, discovery, signed, headers })
     }
 
     /// One question to one endpoint (RFC 7662 §2.1).
@@ -68,7 +76,12 @@ impl Rfc7662 {
             }
             request
         });
-        interpret(&answer.await?)
+        let answer = answer.await?;
+        match &self.signed {
+            Some(signed) if answer.status == StatusCode::OK => signed.read(&answer).await,
+            // RFC 9701 §5: errors are those of RFC 7662, and not signed
+            _ => interpret(&answer),
+        }
     }
 
     /// The token, encoded so that nothing in it can become a parameter.
@@ -145,7 +158,14 @@ impl Rfc7662Settings {
             self.headers.iter().flat_map(|(name, value)| [name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()]);
         list("headers", headers.collect());
         list("forward_host", vec![self.forward_host.to_string()]);
+        list("signed", self.signed.iter().flat_map(SignedSettings::fingerprint).collect());
         fingerprint
+    }
+
+    /// Whether nothing but plain http is ever called: what is found by the issuer may well be https.
+    pub(super) fn is_plain(&self) -> bool {
+        let plain = |endpoint: &Url| endpoint.scheme() == "http";
+        !self.endpoints.is_empty() && self.endpoints.iter().all(plain) && self.signed.as_ref().is_none_or(|signed| signed.keys.is_plain())
     }
 }
 

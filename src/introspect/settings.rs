@@ -1,6 +1,5 @@
 //! What the configuration says about one authorization server.
 
-use super::jwt::KeySource;
 use super::{CustomSettings, GithubSettings, JwtSettings, Rfc7662Settings, SoapSettings, TokenSelector};
 use crate::secret::Secret;
 use std::path::PathBuf;
@@ -135,16 +134,12 @@ impl ServerSettings {
     pub fn is_plain(&self) -> bool {
         let plain = |endpoint: &Url| endpoint.scheme() == "http";
         match &self.kind {
-            Kind::Rfc7662(rfc7662) => !rfc7662.endpoints.is_empty() && rfc7662.endpoints.iter().all(plain),
+            Kind::Rfc7662(rfc7662) => rfc7662.is_plain(),
             Kind::Google { endpoint, .. } | Kind::Amazon { endpoint, .. } => plain(endpoint),
             Kind::Github(github) => plain(&github.endpoint),
             Kind::Soap(soap) => plain(&soap.endpoint),
             Kind::Custom(custom) => custom.url.text().starts_with("http://"),
-            Kind::Jwt(jwt) => match &jwt.keys {
-                KeySource::At(url) => plain(url),
-                KeySource::Issuer(..) => false,
-                KeySource::Files { .. } => true,
-            },
+            Kind::Jwt(jwt) => jwt.keys.is_plain(),
         }
     }
 
