@@ -1,9 +1,10 @@
 //! From a configuration to what runs: the only place that picks implementations.
 
-use crate::cache::{Cached, Source, Store};
+use crate::cache::{Cached, Purge, Source, Store};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::Challenge;
+use crate::events::{Events, Taken};
 use crate::gate::{Asked, Gate, Route, Servers};
 use crate::identity::Identity;
 use crate::introspect::jwt::Then;
@@ -13,7 +14,7 @@ use crate::introspect::{
 use crate::policy::{Policy, ServerDemands};
 use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
-use crate::telemetry::{AccessLogger, LogSettings, Metrics, RouteMetrics};
+use crate::telemetry::{AccessLogger, LogSettings, Metrics, Occasionally, RouteMetrics};
 use crate::token::DigestKey;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
@@ -41,6 +42,9 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     pub store: Arc<Store>,
     pub documents: Arc<Documents>,
+    /// Events that came, so that none counts twice; and refused ones, for the log.
+    pub taken: Arc<Taken>,
+    pub event_log: Arc<Occasionally>,
     /// Random: digests mean nothing outside this process.
     pub digest_key: DigestKey,
 }
@@ -55,6 +59,7 @@ pub struct Runtime {
     pub challenge: Challenge,
     pub unrouted: RouteMetrics,
     pub servers: Vec<Arc<AuthorizationServer>>,
+    pub events: Events,
     pub upstreams: Vec<Arc<Upstream>>,
     pub settings: Settings,
     /// The effective configuration with its secrets blacked out.
@@ -89,7 +94,7 @@ impl Parts {
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
-        Ok(Self { clock, metrics, store, documents, digest_key: DigestKey::random() })
+        Ok(Self { clock, metrics, store, documents, taken: Arc::default(), event_log: Arc::default(), digest_key: DigestKey::random() })
     }
 
     /// Makes a runtime. Answers that earlier runtimes cached are found again by it wherever the
@@ -116,6 +121,7 @@ impl Parts {
             unrouted: RouteMetrics::of_none(&self.metrics),
             servers: settings.servers.iter().filter_map(|server| servers.get(&server.name).cloned()).collect(),
             upstreams: settings.upstreams.iter().filter_map(|upstream| upstreams.get(&upstream.name).cloned()).collect(),
+            events: Events::new(&settings.servers, &self.documents, self.clock.clone())?,
             loaded_at: self.clock.now().unix_seconds(),
             settings,
             shown,
@@ -210,6 +216,12 @@ impl Process {
             in_flight: Arc::default(),
             ready: AtomicBool::new(false),
         }
+    }
+
+    /// Forgets answers on somebody's word, and says how many. The one way, whoever it is: what
+    /// else holds answers hears of it here.
+    pub fn forget(&self, purge: &Purge) -> usize {
+        self.parts.store.purge(purge)
     }
 }
 

@@ -7,6 +7,7 @@ mod cache;
 mod chaos;
 mod cli;
 mod conformance;
+mod events;
 mod guard;
 mod harness;
 mod identity;

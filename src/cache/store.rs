@@ -3,6 +3,7 @@
 
 use super::flight::Flights;
 use super::guard::Guard;
+use super::named::{Named, has_session};
 use super::{CacheSettings, Entry};
 use crate::clock::Now;
 use crate::telemetry::Metrics;
@@ -46,9 +47,8 @@ pub enum Active {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purge {
     Tokens(Vec<TokenDigest>),
-    Subject(String),
-    ClientId(String),
-    TokenId(String),
+    /// The active ones that one of these means.
+    Named(Vec<Named>),
     All,
 }
 
@@ -92,17 +92,19 @@ impl Store {
 
     /// Keeps an active answer, unless a purge came after `asked` (see [`Store::purges`]).
     pub fn keep_active(&self, digest: TokenDigest, entry: Arc<Entry>, now: Now, asked: u64) {
+        if self.purges() != asked {
+            // it says nothing any more, neither of the token nor against what came since
+            return;
+        }
         self.inactive.remove(&digest);
         if entry.life.is_dead(now) {
             // `ttl: 0s`, or `exp` is there: an older answer must not outlive a newer one
             self.active.remove(&digest);
             return;
         }
-        if self.purges() == asked {
-            self.active.insert(digest, entry);
-            if self.purges() != asked {
-                self.active.remove(&digest);
-            }
+        self.active.insert(digest, entry);
+        if self.purges() != asked {
+            self.active.remove(&digest);
         }
     }
 
@@ -124,25 +126,21 @@ impl Store {
     pub fn purge(&self, purge: &Purge) -> usize {
         self.purges.fetch_add(1, Ordering::SeqCst);
         self.flights.forget();
-        let retained = AtomicUsize::new(0);
-        let forget = |named: &dyn Fn(&Entry) -> bool| {
-            self.active.retain(|_, entry| {
-                let named = named(entry);
-                retained.fetch_add(usize::from(named), Ordering::Relaxed);
-                !named
-            });
-            retained.load(Ordering::Relaxed)
-        };
-        let is = |held: &Option<Box<str>>, wanted: &str| held.as_deref() == Some(wanted);
         let purged = match purge {
             Purge::Tokens(digests) => {
                 let known =
                     |digest| usize::from(self.active.remove(digest).is_some()) + usize::from(self.inactive.remove(digest).is_some());
                 digests.iter().map(known).sum()
             }
-            Purge::Subject(subject) => forget(&|entry| is(&entry.facts.subject, subject)),
-            Purge::ClientId(client_id) => forget(&|entry| is(&entry.facts.client_id, client_id)),
-            Purge::TokenId(token_id) => forget(&|entry| is(&entry.facts.token_id, token_id)),
+            Purge::Named(named) => {
+                let forgotten = AtomicUsize::new(0);
+                self.active.retain(|_, entry| {
+                    let meant = named.iter().any(|named| named.means(&entry.server, &entry.facts));
+                    forgotten.fetch_add(usize::from(meant), Ordering::Relaxed);
+                    !meant
+                });
+                forgotten.into_inner()
+            }
             Purge::All => {
                 let held = self.active.len() + self.inactive.len();
                 self.active.clear();
@@ -152,6 +150,12 @@ impl Store {
         };
         self.metrics.cache_evictions.with_label_values(&["active", "purge"]).inc_by(purged as u64);
         purged
+    }
+
+    /// Whether answers of `server` can be told apart by session: some have a `sid`, or there is none.
+    pub fn knows_sessions(&self, server: &str) -> bool {
+        let mut of_server = self.active.iter().filter(|(_, entry)| *entry.server == *server).peekable();
+        of_server.peek().is_none() || of_server.any(|(_, entry)| has_session(&entry.facts))
     }
 
     /// Active and inactive answers held.

@@ -33,3 +33,31 @@ impl Reloaded<'_> {
         }
     }
 }
+
+/// An authorization server told of something, or somebody did in its name.
+pub struct Received<'a> {
+    /// `None`: it is not known whose event it was.
+    pub server: Option<&'a str>,
+    /// From a closed set.
+    pub result: &'static str,
+    /// What happened, and how many answers were forgotten; or what is wrong with it, and how often
+    /// that was not told since the last time. `None` when it is not told this time either.
+    pub outcome: Result<(&'a [&'a str], usize), Option<(&'a str, u64)>>,
+}
+
+impl Received<'_> {
+    pub fn emit(self, metrics: &Metrics) {
+        let server = self.server.unwrap_or("-");
+        metrics.events.with_label_values(&[server, self.result]).inc();
+        match self.outcome {
+            Ok((events, purged)) => {
+                tracing::info!(server, result = self.result, events = events.join(","), purged, "a security event came")
+            }
+            Err(Some((detail, untold))) => {
+                let also = (untold > 0).then_some(untold);
+                tracing::warn!(server, result = self.result, detail, not_logged_since = also, "a security event was refused");
+            }
+            Err(None) => {}
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod cache;
 mod claims;
 mod client_auth;
 mod demands;
+mod events;
 mod files;
 mod headers;
 mod identity;

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::cache::count;
+use super::events;
 use super::kinds;
 use crate::config::path::KeyPath;
 use crate::config::raw::Server;
@@ -38,6 +39,10 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
     let open_for = cx.positive(&path.key("circuit_breaker").key("open_for"), raw.circuit_breaker.open_for);
     let extra_roots = cx.roots(&path.key("tls").key("ca"), &raw.tls.ca);
     let kind = kind?;
+    let events = match &raw.events {
+        None => None,
+        Some(written) => Some(events::events(cx, path, raw, &kind, written)?),
+    };
     let issuer = match &kind {
         Kind::Jwt(jwt) if matches!(jwt.issuer, Issuer::OfTenants { .. }) => None,
         _ => issuer,
@@ -60,6 +65,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
         retries: raw.retries,
         circuit_breaker: BreakerSettings { failures: raw.circuit_breaker.failures, open_for: open_for? },
         extra_roots,
+        events,
     })
 }
 
