@@ -7,7 +7,7 @@ use super::{not_allowed, problem, response, text};
 use crate::assemble::Process;
 use crate::cache::{Named, Purge};
 use crate::events::{Code, Delivery, Kind, Refusal};
-use crate::telemetry::Received;
+use crate::telemetry::{CarriedOut, Received};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
 use serde_json::json;
@@ -73,7 +73,8 @@ async fn take(process: &Process, body: &[u8], delivery: Delivery) -> Result<(), 
     let result = if event.kinds.iter().any(|kind| kind.forgets()) { "accepted" } else { "ignored" };
     let kinds: Vec<&str> = event.kinds.iter().copied().map(Kind::as_str).collect();
     for server in &event.servers {
-        Received { server: Some(server), result, outcome: Ok((&kinds, purged)) }.emit(&parts.metrics);
+        let outcome = Ok(CarriedOut { events: &kinds, purged });
+        Received { server: Some(server), result, outcome, now: parts.clock.now().mono }.emit(&parts.metrics, &parts.event_log);
     }
     Ok(())
 }
@@ -94,10 +95,9 @@ fn token(body: &[u8], delivery: Delivery) -> Result<String, Refusal> {
 fn refuse(process: &Process, delivery: Delivery, status: StatusCode, refused: (Option<Arc<str>>, Refusal)) -> Response<Vec<u8>> {
     let (server, refusal) = refused;
     let parts = &process.parts;
+    let (result, outcome) = (refusal.code.label(), Err(refusal.detail.as_deref().unwrap_or(refusal.why)));
     let now = parts.clock.now().mono;
-    let detail = refusal.detail.as_deref().unwrap_or(refusal.why);
-    let told = parts.event_log.now(refusal.code.label(), now).map(|untold| (detail, untold));
-    Received { server: server.as_deref(), result: refusal.code.label(), outcome: Err(told) }.emit(&parts.metrics);
+    Received { server: server.as_deref(), result, outcome, now }.emit(&parts.metrics, &parts.event_log);
 
     let body = match delivery {
         Delivery::Push => json!({"err": refusal.code.as_str(), "description": refusal.why}),

@@ -1,6 +1,6 @@
 //! Events that are both counted and told.
 
-use super::Metrics;
+use super::{Metrics, Occasionally};
 
 /// The configuration was read again.
 pub struct Reloaded<'a> {
@@ -40,24 +40,31 @@ pub struct Received<'a> {
     pub server: Option<&'a str>,
     /// From a closed set.
     pub result: &'static str,
-    /// What happened, and how many answers were forgotten; or what is wrong with it, and how often
-    /// that was not told since the last time. `None` when it is not told this time either.
-    pub outcome: Result<(&'a [&'a str], usize), Option<(&'a str, u64)>>,
+    /// What came of it, or what is wrong with it.
+    pub outcome: Result<CarriedOut<'a>, &'a str>,
+    /// Monotonic microseconds.
+    pub now: u64,
+}
+
+pub struct CarriedOut<'a> {
+    /// What happened, in words of a closed set.
+    pub events: &'a [&'a str],
+    /// Answers that were forgotten.
+    pub purged: usize,
 }
 
 impl Received<'_> {
-    pub fn emit(self, metrics: &Metrics) {
-        let server = self.server.unwrap_or("-");
-        metrics.events.with_label_values(&[server, self.result]).inc();
+    pub fn emit(self, metrics: &Metrics, log: &Occasionally) {
+        let (server, result) = (self.server.unwrap_or("-"), self.result);
+        metrics.events.with_label_values(&[server, result]).inc();
         match self.outcome {
-            Ok((events, purged)) => {
-                tracing::info!(server, result = self.result, events = events.join(","), purged, "a security event came")
+            Ok(CarriedOut { events, purged }) => tracing::info!(server, result, events = events.join(","), purged, "a security event came"),
+            Err(detail) => {
+                if let Some(untold) = log.now(result, self.now) {
+                    let also = (untold > 0).then_some(untold);
+                    tracing::warn!(server, result, detail, not_logged_since = also, "a security event was refused");
+                }
             }
-            Err(Some((detail, untold))) => {
-                let also = (untold > 0).then_some(untold);
-                tracing::warn!(server, result = self.result, detail, not_logged_since = also, "a security event was refused");
-            }
-            Err(None) => {}
         }
     }
 }

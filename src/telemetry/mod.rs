@@ -12,7 +12,7 @@ mod route;
 mod settings;
 
 pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
-pub use events::{Received, Reloaded};
+pub use events::{CarriedOut, Received, Reloaded};
 pub use logging::{Logging, start};
 pub use metrics::{Metrics, method_label};
 pub use occasionally::Occasionally;
