@@ -3,6 +3,7 @@
 #   make demo         a complete setup on loopback: authorization server, service, gateway
 #   make test         everything that can be tested here, against django-oauth-toolkit and oidc-provider too
 #   make interop      against Keycloak and Ory Hydra as well, and a table of what happened; takes minutes
+#   make chaos        a minute of load while the authorization server dies, hangs, lies and comes back; prints what was answered
 #   make lint         formatting, clippy, licences
 #   make build        target/release/introgate
 #   make bench        the load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
@@ -15,7 +16,7 @@ INTROGATE = target/release/introgate
 
 INTEROP_TABLE = target/interop/table
 
-.PHONY: demo test interop lint build bench bench-quick micro schema setup setup-bench setup-test
+.PHONY: demo test interop chaos lint build bench bench-quick micro schema setup setup-bench setup-test
 
 demo: build
 	$(INTROGATE) demo
@@ -32,6 +33,10 @@ interop: setup setup-test
 	@rm -rf $(INTEROP_TABLE)
 	INTEROP=required $(CARGO) test --locked --test tests interop:: -- --include-ignored --test-threads=1; status=$$?; \
 	grep -A1 '^| server | asked by' README.md; cat $(INTEROP_TABLE)/*; exit $$status
+
+# CHAOS_SECONDS and CHAOS_SEED may be set
+chaos: setup
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --locked --test tests -- chaos --nocapture
 
 lint: setup
 	$(CARGO) fmt --check

@@ -2,7 +2,7 @@
 
 use super::parts::{cache, unless_missing};
 use super::server::{BRIEF, Server};
-use crate::support::{Builder, Gateway, Response, Upstream, wait_within};
+use crate::support::{Builder, Gateway, Response, Upstream, run_cli, wait_within};
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -171,6 +171,7 @@ impl Row {
     fn online(&mut self, peer: &Running, upstream: &Upstream) {
         let token = self.issue(peer, "app", "read");
         let active = self.ask(&self.gateway, &token);
+        doctor_says(&self.gateway, 0, "no problem found");
         if active == "200" {
             let seen = upstream.last();
             assert_eq!(seen.header("x-introspected-scope"), Some("read"));
@@ -183,6 +184,7 @@ impl Row {
         } else {
             let rejected = gateway(self.way, peer, upstream, false);
             self.note(OurCredentialsWrong, self.ask(&rejected, &token));
+            doctor_says(&rejected, 1, "as_rejected_us");
             let said = rejected.stderr() + &rejected.stdout();
             assert!(!said.contains(WRONG) && !said.contains(&token), "{said}");
         }
@@ -206,6 +208,7 @@ impl Row {
         let started = gateway(self.way, peer, upstream, true);
         self.note(Stopped, self.ask(&self.gateway, token));
         self.note(StoppedBeforeUs, self.ask(&started, token));
+        doctor_says(&started, 1, "as_unavailable");
         self.started_without = Some(started);
     }
 
@@ -274,6 +277,14 @@ routes:
 ",
         upstream.url()
     ))
+}
+
+/// `introgate doctor` with the same configuration agrees.
+#[track_caller]
+fn doctor_says(gateway: &Gateway, code: i32, said: &str) {
+    let file = gateway.config_file().display().to_string();
+    let (ended, out, err) = run_cli(&["doctor", "-c", &file], &[]);
+    assert!(ended == code && out.contains(said), "exit code {ended}\n{out}\n{err}");
 }
 
 /// Status and reason. What every refusal of its status must have is asserted on the way.

@@ -1,12 +1,11 @@
 //! Tokens that are checked here: JWTs (RFC 7519), signed with a key of the authorization server,
-//! by the rules of RFC 8725. The cryptography is `ring`'s.
+//! by the rules of RFC 8725. The cryptography is `aws-lc-rs`'s.
 
 mod claims;
 mod flaw;
 mod jws;
 mod keys;
 mod pem;
-mod provider;
 mod published;
 mod settings;
 mod then;
@@ -57,7 +56,6 @@ impl Jwt {
         clock: Clock,
         documents: &Documents,
     ) -> Result<Self, Unusable> {
-        provider::install();
         let published = |place: &str, client: Arc<HttpClient>, at: Place| {
             Keys::Published(documents.of(server, "jwks", published::REFRESH, place, || Published { client, at }))
         };

@@ -4,6 +4,7 @@ mod answer;
 mod custom;
 mod github;
 mod jwt;
+mod rfc7662;
 mod soap;
 mod tokeninfo;
 
@@ -17,7 +18,7 @@ use crate::introspect::Kind;
 /// `None` when a part of it is wrong, or the kind is not supported.
 pub fn kind(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Kind> {
     match raw.kind {
-        ServerKind::Rfc7662 => Some(Kind::Rfc7662),
+        ServerKind::Rfc7662 => rfc7662::rfc7662(cx, path, raw),
         ServerKind::Google => tokeninfo::google(cx, path, raw),
         ServerKind::Amazon => tokeninfo::amazon(cx, path, raw),
         ServerKind::Github => github::github(cx, path, raw),
