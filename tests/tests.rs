@@ -5,6 +5,7 @@
 
 mod cache;
 mod cli;
+mod client_auth;
 mod conformance;
 mod harness;
 mod identity;
