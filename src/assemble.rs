@@ -143,8 +143,9 @@ impl Parts {
         Ok(AuthorizationServer { name: server.name.clone(), cached: Arc::new(cached), guarded })
     }
 
-    /// `then`: the server that is asked as well, and its settings.
-    fn introspector(
+    /// The kind of server itself, without guards and cache. `then`: the server that is asked as
+    /// well, and its settings.
+    pub fn introspector(
         &self,
         server: &ServerSettings,
         then: Option<(&Arc<AuthorizationServer>, &ServerSettings)>,
@@ -213,7 +214,7 @@ impl Process {
 }
 
 /// What is demanded of a server's answers wherever it is asked.
-fn demands(server: &ServerSettings) -> ServerDemands {
+pub fn demands(server: &ServerSettings) -> ServerDemands {
     let (audience, client_id) = match &server.kind {
         Kind::Google { audience, .. } | Kind::Amazon { audience, .. } => (audience.clone(), None),
         Kind::Github(github) => (Vec::new(), Some(github.client_id.clone())),
