@@ -152,7 +152,7 @@ impl Parts {
     ) -> Result<Box<dyn Introspector>, Unusable> {
         let clock = self.clock.clone();
         Ok(match &server.kind {
-            Kind::Rfc7662(rfc7662) => Box::new(Rfc7662::new(server, rfc7662, &self.documents)?),
+            Kind::Rfc7662(rfc7662) => Box::new(Rfc7662::new(server, rfc7662, clock, &self.documents)?),
             Kind::Jwt(jwt) => {
                 let then = then.map(|(made, asked)| Then {
                     server: made.guarded.clone(),

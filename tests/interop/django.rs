@@ -25,6 +25,10 @@ pub const PEER: Peer = Peer {
             "`client_secret_post`",
             "{ introspection_endpoint: @ORIGIN@/o/introspect/, client_auth: { method: client_secret_post, client_id: gateway, client_secret: \"@SECRET@\" } }",
         ),
+        Way::new(
+            "`client_credentials`",
+            "{ introspection_endpoint: @ORIGIN@/o/introspect/, client_auth: { method: client_credentials, token_endpoint: @ORIGIN@/o/token/, scope: introspection, client_id: gateway, client_secret: \"@SECRET@\" } }",
+        ),
     ],
 };
 

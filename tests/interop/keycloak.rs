@@ -32,6 +32,14 @@ pub const PEER: Peer = Peer {
             "{ issuer: @ORIGIN@/realms/demo, client_auth: { method: client_secret_post, client_id: gateway, client_secret: \"@SECRET@\" } }",
         ),
         Way::new(
+            "`client_secret_jwt`, discovery",
+            "{ issuer: @ORIGIN@/realms/demo, client_auth: { method: client_secret_jwt, client_id: gateway-secret-jwt, client_secret: \"@SECRET@\" } }",
+        ),
+        Way::new(
+            "`private_key_jwt`, discovery",
+            "{ issuer: @ORIGIN@/realms/demo, client_auth: { method: private_key_jwt, client_id: gateway-key-jwt, key_id: gateway, private_key: \"@KEY@\" } }",
+        ),
+        Way::new(
             "`client_secret_basic`; tokens from a foreign host name",
             "{ introspection_endpoint: @ORIGIN@/realms/demo/protocol/openid-connect/token/introspect, client_auth: { method: client_secret_basic, client_id: gateway, client_secret: \"@SECRET@\" } }",
         )

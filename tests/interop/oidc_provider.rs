@@ -22,6 +22,14 @@ pub const PEER: Peer = Peer {
             "`client_secret_post`, discovery",
             "{ issuer: @ORIGIN@, require_issuer: true, client_auth: { method: client_secret_post, client_id: post, client_secret: \"@SECRET@\" } }",
         ),
+        Way::new(
+            "`client_secret_jwt`, discovery",
+            "{ issuer: @ORIGIN@, client_auth: { method: client_secret_jwt, client_id: secret-jwt, client_secret: \"@SECRET@\" } }",
+        ),
+        Way::new(
+            "`private_key_jwt`",
+            "{ introspection_endpoint: @ORIGIN@/token/introspection, client_auth: { method: private_key_jwt, client_id: key-jwt, private_key: \"@KEY@\" } }",
+        ),
     ],
 };
 

@@ -17,7 +17,7 @@ pub use pem::keys_of_file;
 pub use settings::{Issuer, JwtSettings, KeySource, TENANT};
 pub use then::Then;
 
-use super::discovery::Discovery;
+use super::discovery::{Discovery, Wanted};
 use super::fetched::Fetched;
 use super::http_client::HttpClient;
 use super::{Documents, Failure, Inquiry, Introspector, ServerSettings, Unusable};
@@ -64,7 +64,7 @@ impl Jwt {
             KeySource::At(url) => published(url.as_str(), Arc::new(HttpClient::new(server)?), Place::Url(url.clone())),
             KeySource::Issuer(issuer, at) => {
                 let client = Arc::new(HttpClient::new(server)?);
-                let discovery = Discovery::of(documents, "jwks_uri", (issuer, at), &client, server);
+                let discovery = Discovery::of(documents, Wanted::Member("jwks_uri"), (issuer, at), &client, server);
                 published(&format!("of {issuer} at {at}"), client, Place::Found(discovery))
             }
         };
