@@ -138,6 +138,9 @@ fn realm(jwk: &Value) -> Value {
             "clientAuthenticatorType": authenticator, "attributes": attributes,
         })
     };
+    // a key that does not say what it is for is not looked at
+    let mut jwk = jwk.clone();
+    jwk["use"] = json!("sig");
     let keys = json!({ "keys": [jwk] }).to_string();
     json!({
         "realm": "demo", "enabled": true, "sslRequired": "none",

@@ -104,6 +104,18 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    /// What it said last, when the test fails.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read(self.directory.path().join("log")).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log).into_owned();
+            let last: Vec<&str> = log.lines().rev().take(20).collect();
+            eprintln!("--- the server's log, last line first\n{}", last.join("\n"));
+        }
+    }
+}
+
 /// One request, by the server's own name unless `headers` have another.
 pub fn call(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> std::io::Result<Response> {
     let own = format!("127.0.0.1:{port}");

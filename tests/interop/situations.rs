@@ -192,9 +192,9 @@ impl Row {
         let issued = Instant::now();
         self.brief = self.issue(peer, "brief", "read");
         let fresh = self.ask(&self.gateway, &self.brief);
-        assert!(fresh == active || issued.elapsed() > BRIEF, "a fresh token: {fresh}");
+        assert!(fresh == active || issued.elapsed() > BRIEF, "{}: a fresh token: {fresh}", self.way.name);
         self.revoked = self.issue(peer, "app", "read");
-        assert_eq!(self.ask(&self.gateway, &self.revoked), active, "a token that is yet to be revoked");
+        assert_eq!(self.ask(&self.gateway, &self.revoked), active, "{}: a token that is yet to be revoked", self.way.name);
         peer.server.revoke(&self.revoked, self.way.host);
         self.note(Active, active);
     }
@@ -226,7 +226,7 @@ impl Row {
             outcome
         };
         let outcomes = [Some(&self.gateway), self.started_without.as_ref()].map(|gateway| gateway.map(ask_until_answered));
-        assert_eq!(outcomes[0], outcomes[1], "the gateway that started meanwhile is like the other");
+        assert_eq!(outcomes[0], outcomes[1], "{}: the gateway that started meanwhile is like the other", self.way.name);
         self.note(Back, outcomes.into_iter().flatten().next().unwrap_or_default());
     }
 
@@ -284,7 +284,8 @@ routes:
 fn doctor_says(gateway: &Gateway, code: i32, said: &str) {
     let file = gateway.config_file().display().to_string();
     let (ended, out, err) = run_cli(&["doctor", "-c", &file], &[]);
-    assert!(ended == code && out.contains(said), "exit code {ended}\n{out}\n{err}");
+    let configured = fs::read_to_string(&file).unwrap_or_default();
+    assert!(ended == code && out.contains(said), "exit code {ended}\n{out}\n{err}\nof {configured}");
 }
 
 /// Status and reason. What every refusal of its status must have is asserted on the way.
