@@ -6,12 +6,14 @@ mod gateway;
 mod http;
 mod server;
 mod setup;
+mod tls;
 mod upstream;
 
 pub use authorization_server::{AuthorizationServer, Behaviour};
 pub use gateway::{Builder, Gateway, run_cli, run_cli_in};
 pub use http::{Connection, PATIENCE, Request, Response, percent_decode, request_bytes};
 pub use setup::{Setup, active, one_route};
+pub use tls::{Authority, Hello, Identity, Tls};
 pub use upstream::{Upstream, UpstreamBehaviour};
 
 use std::net::TcpListener;
