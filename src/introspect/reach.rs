@@ -41,7 +41,13 @@ impl ServerSettings {
         let issuer = self.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
         let urls = match &self.kind {
             Kind::Rfc7662(rfc7662) if rfc7662.endpoints.is_empty() => issuer.into_iter().collect(),
-            Kind::Rfc7662(rfc7662) => rfc7662.endpoints.clone(),
+            Kind::Rfc7662(rfc7662) => {
+                let of_token = match &rfc7662.client_auth {
+                    ClientAuth::ClientCredentials(own) => own.token_endpoint.as_ref(),
+                    _ => None,
+                };
+                rfc7662.endpoints.iter().chain(of_token).cloned().collect()
+            }
             Kind::Jwt(jwt) => match &jwt.keys {
                 KeySource::At(url) | KeySource::Issuer(_, url) => vec![url.clone()],
                 KeySource::Files { .. } => Vec::new(),
