@@ -41,8 +41,12 @@ impl ServerSettings {
         let urls = match &self.kind {
             Kind::Rfc7662(rfc7662) => {
                 let found = issuer.filter(|_| rfc7662.endpoints.is_empty());
+                let of_token = match &rfc7662.client_auth {
+                    ClientAuth::ClientCredentials(own) => own.token_endpoint.clone(),
+                    _ => None,
+                };
                 let keys = rfc7662.signed.as_ref().and_then(|signed| signed.keys.place());
-                rfc7662.endpoints.iter().cloned().chain(found).chain(keys.cloned()).collect()
+                rfc7662.endpoints.iter().cloned().chain(found).chain(of_token).chain(keys.cloned()).collect()
             }
             Kind::Jwt(jwt) => jwt.keys.place().into_iter().cloned().collect(),
             Kind::Google { endpoint, .. } | Kind::Amazon { endpoint, .. } => vec![endpoint.clone()],

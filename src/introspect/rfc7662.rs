@@ -39,10 +39,10 @@ pub struct Rfc7662 {
     clock: Clock,
     /// Finds the endpoint where the settings name none.
     discovery: Option<Arc<Fetched<Discovery>>>,
-    /// Of `response: jwt`.
-    signed: Option<SignedAnswers>,
     /// Of `client_credentials`.
     own_token: Option<Arc<OwnToken>>,
+    /// Of `response: jwt`.
+    signed: Option<SignedAnswers>,
     /// What every call carries: `Accept`, the configured headers, credentials that stay the same.
     headers: HeaderMap,
 }
@@ -69,7 +69,7 @@ impl Rfc7662 {
         if let Some(credentials) = auth.header() {
             headers.insert(header::AUTHORIZATION, credentials.ok_or_else(|| Unusable::Credentials(server.name.to_string()))?);
         }
-        Ok(Self { settings: settings.clone(), timeout: server.timeout, client, clock, discovery, signed, own_token, headers })
+        Ok(Self { settings: settings.clone(), timeout: server.timeout, client, clock, discovery, own_token, signed, headers })
     }
 
     /// One question to one endpoint; a second one where the server does not take the gateway's own
