@@ -4,6 +4,7 @@ use super::client_auth::{ASSERTION_TYPE, OwnToken, Token};
 use super::discovery::{Discovery, Wanted};
 use super::fetched::Fetched;
 use super::http_client::{Answer, HttpClient};
+use super::signed_answer::{MEDIA_TYPE, SignedAnswers, SignedSettings};
 use super::status::{self, shown};
 use super::{
     BadAnswer, ClientAuth, Documents, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable, read_answer,
@@ -27,6 +28,8 @@ pub struct Rfc7662Settings {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Send the client's `X-Forwarded-*` to the server too.
     pub forward_host: bool,
+    /// Of `response: jwt`; none: plain JSON.
+    pub signed: Option<SignedSettings>,
 }
 
 pub struct Rfc7662 {
@@ -38,6 +41,8 @@ pub struct Rfc7662 {
     discovery: Option<Arc<Fetched<Discovery>>>,
     /// Of `client_credentials`.
     own_token: Option<Arc<OwnToken>>,
+    /// Of `response: jwt`.
+    signed: Option<SignedAnswers>,
     /// What every call carries: `Accept`, the configured headers, credentials that stay the same.
     headers: HeaderMap,
 }
@@ -58,11 +63,13 @@ impl Rfc7662 {
             _ => None,
         };
         let mut headers: HeaderMap = settings.headers.iter().cloned().collect();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let signed = settings.signed.as_ref().map(|signed| SignedAnswers::new(server, signed, clock.clone(), documents)).transpose()?;
+        let accept = if signed.is_some() { MEDIA_TYPE } else { "application/json" };
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
         if let Some(credentials) = auth.header() {
             headers.insert(header::AUTHORIZATION, credentials.ok_or_else(|| Unusable::Credentials(server.name.to_string()))?);
         }
-        Ok(Self { settings: settings.clone(), timeout: server.timeout, client, clock, discovery, own_token, headers })
+        Ok(Self { settings: settings.clone(), timeout: server.timeout, client, clock, discovery, own_token, signed, headers })
     }
 
     /// One question to one endpoint; a second one where the server does not take the gateway's own
@@ -75,7 +82,11 @@ impl Rfc7662 {
         {
             answer = self.call(endpoint, inquiry, Some(&newer)).await?;
         }
-        interpret(&answer)
+        match &self.signed {
+            Some(signed) if answer.status == StatusCode::OK => signed.read(&answer).await,
+            // RFC 9701 §5: errors are those of RFC 7662, and not signed
+            _ => interpret(&answer),
+        }
     }
 
     /// One request (RFC 7662 §2.1).
@@ -175,16 +186,6 @@ fn explained(error: BadAnswer) -> String {
 }
 
 impl Rfc7662Settings {
-    pub(super) fn is_plain(&self) -> bool {
-        let of_token = match &self.client_auth {
-            ClientAuth::ClientCredentials(own) => Some(own.token_endpoint.as_ref()),
-            _ => None,
-        };
-        // what is found by the issuer may be https
-        let mut called = self.endpoints.iter().map(Some).chain(of_token);
-        !self.endpoints.is_empty() && called.all(|endpoint| endpoint.is_some_and(|endpoint| endpoint.scheme() == "http"))
-    }
-
     /// Everything that can change what the server answers (RFC 7662 §2.2: it may answer differently
     /// to each caller).
     pub(super) fn fingerprint(&self, issuer: Option<&str>) -> Fingerprint {
@@ -201,7 +202,20 @@ impl Rfc7662Settings {
             self.headers.iter().flat_map(|(name, value)| [name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()]);
         list("headers", headers.collect());
         list("forward_host", vec![self.forward_host.to_string()]);
+        list("signed", self.signed.iter().flat_map(SignedSettings::fingerprint).collect());
         fingerprint
+    }
+
+    /// Whether nothing but plain http is ever called: what is found by the issuer may well be https.
+    pub(super) fn is_plain(&self) -> bool {
+        let of_token = match &self.client_auth {
+            ClientAuth::ClientCredentials(own) => Some(own.token_endpoint.as_ref()),
+            _ => None,
+        };
+        let mut called = self.endpoints.iter().map(Some).chain(of_token);
+        !self.endpoints.is_empty()
+            && called.all(|endpoint| endpoint.is_some_and(|endpoint| endpoint.scheme() == "http"))
+            && self.signed.as_ref().is_none_or(|signed| signed.keys.is_plain())
     }
 }
 

@@ -1,6 +1,5 @@
 //! What the configuration says about one authorization server.
 
-use super::jwt::KeySource;
 use super::{ClientCertificate, CustomSettings, GithubSettings, JwtSettings, Rfc7662Settings, SoapSettings, TokenSelector};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -128,11 +127,7 @@ impl ServerSettings {
             Kind::Github(github) => plain(&github.endpoint),
             Kind::Soap(soap) => plain(&soap.endpoint),
             Kind::Custom(custom) => custom.url.text().starts_with("http://"),
-            Kind::Jwt(jwt) => match &jwt.keys {
-                KeySource::At(url) => plain(url),
-                KeySource::Issuer(..) => false,
-                KeySource::Files { .. } => true,
-            },
+            Kind::Jwt(jwt) => jwt.keys.is_plain(),
         }
     }
 

@@ -6,10 +6,6 @@ use super::{SMALLEST, check, problems};
 fn what_is_not_supported_is_refused_by_name() {
     let top = |keys: &str| format!("{SMALLEST}{keys}\n");
     let route = |keys: &str| format!("{SMALLEST}  - {{ path: /other, upstream: \"http://127.0.0.1:9000\", {keys} }}\n");
-    let server = |keys: &str| SMALLEST.replace("routes:", &format!("    {keys}\nroutes:"));
-    let kind = |keys: &str| {
-        format!("{}{}", SMALLEST.replace("routes:", &format!("  second: {{ {keys} }}\nroutes:")), "    authorization_server: main\n")
-    };
     let upstream = |keys: &str| top(&format!("upstreams: {{ api: {{ servers: [\"http://127.0.0.1:1\"], {keys} }} }}"));
     let cases = [
         (top("listeners: [{ address: \"127.0.0.1:1\", tls: { certificate: /x.crt, private_key: /x.key } }]"), "tls"),
@@ -28,8 +24,6 @@ fn what_is_not_supported_is_refused_by_name() {
         (route("step_up: { acr_values: [gold] }"), "step_up"),
         (route("binding: { dpop: required }"), "binding"),
         (route("binding: { mtls: required }"), "binding"),
-        (server("response: jwt"), "response"),
-        (kind("type: jwt, issuer: \"https://as.example.com\", audience: [x], decryption_keys: [x.pem]"), "decryption_keys"),
     ];
     for (yaml, key) in cases {
         let (code, output) = check(&yaml);

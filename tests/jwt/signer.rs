@@ -221,3 +221,7 @@ impl Signer {
 pub fn encode(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
+
+pub fn decode(text: &str) -> String {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(text).expect("base64url")).expect("UTF-8")
+}

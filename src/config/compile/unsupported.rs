@@ -109,7 +109,6 @@ fn entries() -> Vec<Entry> {
             ("health_check", Except::Nothing),
         ],
     );
-    add("authorization_servers.*.", &[("response", but(json!(["json"]))), ("decryption_keys", but(json!([[]])))]);
     for section in ["defaults.", "routes.*."] {
         add(
             section,

@@ -48,22 +48,6 @@ fn of_upstreams() {
 }
 
 #[test]
-fn of_servers() {
-    let expected: &[&str] = &[
-        "4:15: error: authorization_servers.main.response: `jwt` is not supported in this version; write `json`, or remove the key",
-        "5:5: error: authorization_servers.main.decryption_keys: is not supported in this version; remove it",
-    ];
-    assert_eq!(
-        with_server(
-            "\
-         \x20   response: jwt\n\
-         \x20   decryption_keys: [a]\n"
-        ),
-        expected
-    );
-}
-
-#[test]
 fn of_routes() {
     let expected: &[&str] = &[
         "7:34: error: routes[0].authorization_server[1]: there is no authorization server `other`; known here: `main`",

@@ -268,3 +268,130 @@ fn lost() -> Failure {
     let detail = "the call for a token ended without an outcome; this is a defect of the gateway";
     Failure { isolated: true, ..Failure::new(FailureKind::Unavailable, detail) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::introspect::{BreakerSettings, Kind, TokenSelector};
+    use crate::secret::Secret;
+    use crate::telemetry::Metrics;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Setup {
+        own: Arc<OwnToken>,
+        clock: Arc<ManualClock>,
+        calls: Arc<AtomicUsize>,
+    }
+
+    impl Setup {
+        /// A token endpoint that answers so, the last answer for ever.
+        fn new(answers: &'static [(u16, &'static str)]) -> Option<Self> {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let listener = TcpListener::bind("127.0.0.1:0").ok()?;
+            let url = Url::parse(&format!("http://{}/token", listener.local_addr().ok()?)).ok()?;
+            let calls = Arc::new(AtomicUsize::new(0));
+            let counted = calls.clone();
+            std::thread::spawn(move || {
+                for mut stream in listener.incoming().flatten() {
+                    let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
+                    while !request.ends_with(b"grant_type=client_credentials") {
+                        match stream.read(&mut buffer) {
+                            Ok(read @ 1..) => request.extend_from_slice(&buffer[..read]),
+                            _ => return,
+                        }
+                    }
+                    let (status, body) = answers[counted.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)];
+                    let length = body.len();
+                    let _ = write!(stream, "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+                }
+            });
+            let credentials = ClientCredentials {
+                client_id: "a".into(),
+                client_secret: Secret::new("b"),
+                form_encode: true,
+                token_endpoint: Some(url.clone()),
+                scope: None,
+            };
+            let settings = ServerSettings {
+                name: "main".into(),
+                kind: Kind::Google { endpoint: url, audience: Vec::new() },
+                tokens: TokenSelector::default(),
+                issuer: None,
+                require_issuer: false,
+                timeout: Duration::from_secs(5),
+                connect_timeout: Duration::from_secs(1),
+                max_response_size: 1000,
+                max_concurrent: 1,
+                retries: 0,
+                circuit_breaker: BreakerSettings { failures: 2, open_for: Duration::from_secs(5) },
+                extra_roots: None,
+                server_name: None,
+            };
+            let manual = ManualClock::at(1_000_000);
+            let clock = Clock::Manual(manual.clone());
+            let documents = Documents::new(clock.clone(), Arc::new(Metrics::new().ok()?));
+            let client = Arc::new(HttpClient::new(&settings).ok()?);
+            let own = OwnToken::of(&settings, &credentials, &client, clock, &documents).ok()?;
+            Some(Self { own, clock: manual, calls })
+        }
+
+        async fn get(&self) -> Result<String, FailureKind> {
+            let token = self.own.get().await.map_err(|failure| failure.kind)?;
+            Ok(token.header.to_str().unwrap_or_default().to_owned())
+        }
+
+        /// What a renewal in the background leads to.
+        async fn settled(&self, calls: usize) {
+            while self.calls.load(Ordering::SeqCst) < calls || self.own.turn.try_lock().is_err() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_old_one_serves_while_a_new_one_cannot_be_had_and_not_beyond_its_end() {
+        let answers = &[
+            (200, r#"{"access_token":"t1","expires_in":100}"#),
+            (500, ""),
+            (500, ""),
+            (200, r#"{"access_token":"t2","token_type":"bearer"}"#),
+        ];
+        let Some(setup) = Setup::new(answers) else { panic!("no setup") };
+        let t1 = Ok("Bearer t1".to_owned());
+        assert_eq!(setup.get().await, t1);
+        setup.clock.advance(Duration::from_secs(89));
+        assert_eq!((setup.get().await, setup.calls.load(Ordering::SeqCst)), (t1.clone(), 1), "not due");
+        setup.clock.advance(Duration::from_secs(2));
+        assert_eq!(setup.get().await, t1);
+        setup.settled(2).await;
+        for _ in 0..5 {
+            assert_eq!(setup.get().await, t1, "the failure is no reason to throw it away");
+            setup.settled(2).await;
+        }
+        assert_eq!(setup.calls.load(Ordering::SeqCst), 2, "not again before the pause is over");
+        setup.clock.advance(Duration::from_secs(9));
+        assert_eq!(setup.get().await, Err(FailureKind::Unavailable), "it has ended");
+        assert_eq!((setup.get().await, setup.calls.load(Ordering::SeqCst)), (Err(FailureKind::Unavailable), 3));
+        setup.clock.advance(Duration::from_secs(5));
+        assert_eq!(setup.get().await, Ok("Bearer t2".into()));
+        setup.clock.advance(DEFAULT_LIFETIME - Duration::from_secs(31));
+        assert_eq!((setup.get().await, setup.calls.load(Ordering::SeqCst)), (Ok("Bearer t2".into()), 4));
+    }
+
+    #[tokio::test]
+    async fn a_refused_one_is_renewed_once_a_pause() {
+        let answers = &[(200, r#"{"access_token":"t1"}"#), (200, r#"{"access_token":"t2"}"#), (200, r#"{"access_token":"t3"}"#)];
+        let Some(setup) = Setup::new(answers) else { panic!("no setup") };
+        let Ok(first) = setup.own.get().await else { panic!("no token") };
+        let all = futures::future::join_all((0..20).map(|_| setup.own.after(&first))).await;
+        assert!(all.iter().all(|newer| matches!(newer, Ok(Some(newer)) if newer.header == "Bearer t2")));
+        assert_eq!(setup.calls.load(Ordering::SeqCst), 2);
+        let Ok(second) = setup.own.get().await else { panic!("no token") };
+        assert!(matches!(setup.own.after(&second).await, Ok(None)), "too soon");
+        setup.clock.advance(Duration::from_secs(5));
+        assert!(matches!(setup.own.after(&second).await, Ok(Some(newer)) if newer.header == "Bearer t3"));
+    }
+}

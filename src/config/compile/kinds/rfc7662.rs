@@ -1,6 +1,7 @@
 //! `rfc7662`.
 
 use super::Context;
+use super::signed::signed;
 use crate::config::compile::client_auth::client_auth;
 use crate::config::compile::headers::is_of_the_connection;
 use crate::config::path::{Key, KeyPath};
@@ -19,6 +20,7 @@ pub fn rfc7662(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
     }
     let parameters = parameters(cx, &path.key("parameters"), raw);
     let headers = headers(cx, &path.key("headers"), raw);
+    let signed = signed(cx, path, raw);
     Some(Kind::Rfc7662(Box::new(Rfc7662Settings {
         endpoints: endpoints?,
         client_auth: client_auth?,
@@ -26,6 +28,7 @@ pub fn rfc7662(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
         parameters,
         headers,
         forward_host: raw.forward_host,
+        signed: signed?,
     })))
 }
 
