@@ -30,6 +30,14 @@ pub const PEER: Peer = Peer {
             "`private_key_jwt`",
             "{ introspection_endpoint: @ORIGIN@/token/introspection, client_auth: { method: private_key_jwt, client_id: key-jwt, private_key: \"@KEY@\" } }",
         ),
+        Way::new(
+            "`client_secret_basic`, `response: jwt`, discovery",
+            "{ issuer: @ORIGIN@, response: jwt, client_auth: { method: client_secret_basic, client_id: signed, client_secret: \"@SECRET@\" } }",
+        ),
+        Way::new(
+            "the same, encrypted: `decryption_keys`",
+            "{ issuer: @ORIGIN@, response: jwt, decryption_keys: [\"@KEY@\"], client_auth: { method: client_secret_basic, client_id: encrypted, client_secret: \"@SECRET@\" } }",
+        ),
     ],
 };
 
