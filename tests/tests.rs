@@ -6,6 +6,7 @@
 mod cache;
 mod cli;
 mod conformance;
+mod fleet;
 mod harness;
 mod identity;
 mod interop;
