@@ -132,9 +132,9 @@ fn the_readers_rules_count() {
     wait_for_answers(&redis, 1);
     sleep(MS(350));
     assert_eq!((fleet.get(3, "good"), fleet.server.count()), (200, 1));
-    assert_eq!((fleet.get(1, "good"), fleet.server.count()), (200, 2));
+    assert_eq!((fleet.get(2, "good"), fleet.server.count()), (200, 2));
     sleep(MS(350));
-    assert_eq!((fleet.get(2, "good"), fleet.server.count()), (200, 3));
+    assert_eq!((fleet.get(1, "good"), fleet.server.count()), (200, 3));
     assert_eq!((fleet.looks(1, "expired"), fleet.looks(2, "expired")), (1.0, 1.0));
 }
 

@@ -87,7 +87,7 @@ fn is_up(gateway: &Gateway) -> bool {
 fn cache(url: &str, keys: &str, redis: &str) -> String {
     // a busy machine is slower than any Redis should be
     let timeout = if redis.contains("timeout") { "" } else { "timeout: 500ms," };
-    let key = if redis.contains("key") { String::new() } else { format!("key: \"{REDIS_KEY}\",") };
+    let key = if redis.starts_with("key") { String::new() } else { format!("key: \"{REDIS_KEY}\",") };
     format!("cache: {{ redis: {{ url: \"{url}\", {timeout} {key} {redis} }}, {keys} }}\n")
 }
 

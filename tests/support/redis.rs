@@ -104,7 +104,7 @@ impl Redis {
     }
 
     pub fn try_connection(&self) -> Option<Connection> {
-        let mut connection = Client::open(self.url()).ok()?.get_connection_with_timeout(Duration::from_millis(500)).ok()?;
+        let mut connection = Client::open(self.url()).ok()?.get_connection_with_timeout(Duration::from_secs(5)).ok()?;
         match redis::cmd("PING").query::<String>(&mut connection) {
             Ok(_) => Some(connection),
             // it answers, whatever it says

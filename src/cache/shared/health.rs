@@ -72,10 +72,10 @@ impl Health {
     }
 
     pub fn up(&self) {
-        if self.log.over() {
-            tracing::info!("Redis is in use again");
-        } else {
-            tracing::info!("Redis is in use");
+        let (kind, message) = if self.last().is_some() { ("again", "Redis is in use again") } else { ("up", "Redis is in use") };
+        // one that comes and goes does not fill the log
+        if self.log.now(kind, self.clock.now().mono).is_some() {
+            tracing::info!("{message}");
         }
     }
 

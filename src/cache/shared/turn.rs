@@ -63,7 +63,7 @@ enum Look {
     Nothing,
     /// Purged, or from before something that we know better.
     Dead,
-    Unreadable,
+    Unreadable(Trouble),
     Answer(Answer),
 }
 
@@ -75,7 +75,10 @@ impl Shared {
         let Some(look) = self.look(digest, &asking.names).await else { return Turn::Ask(asking) };
         let count = match look {
             Look::Nothing => Some(&self.health.miss),
-            Look::Unreadable => None,
+            Look::Unreadable(trouble) => {
+                self.health.trouble(&trouble);
+                None
+            }
             Look::Dead => Some(&self.health.expired),
             Look::Answer(answer) => match usable(answer) {
                 Some(known) => {
@@ -136,15 +139,9 @@ impl Shared {
         if value.is_empty() {
             return Look::Nothing;
         }
-        let forged = || {
-            self.health.trouble(&Trouble::Forged("an answer"));
-            Look::Unreadable
-        };
+        let forged = || Look::Unreadable(Trouble::Forged("an answer"));
         let Some(record) = self.keys.open(&names.answer, value).and_then(|bytes| Record::read(&bytes)) else { return forged() };
-        let Some(age) = record.age(left, self.clock.now().wall) else {
-            self.health.trouble(&Trouble::Clock);
-            return Look::Unreadable;
-        };
+        let Some(age) = record.age(left, self.clock.now().wall) else { return Look::Unreadable(Trouble::Clock) };
         let (asked, known_at) = (record.seen, record.known_at);
         let facts = match record.facts.map(Written::facts) {
             Some(None) => return forged(),
