@@ -2,6 +2,7 @@
 #
 #   make demo         a complete setup on loopback: authorization server, service, gateway
 #   make test         everything that can be tested here, django-oauth-toolkit included
+#   make chaos        a minute of load while the authorization server dies, hangs, lies and comes back; prints what was answered
 #   make lint         formatting, clippy, licences
 #   make build        target/release/introgate
 #   make bench        the load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
@@ -12,7 +13,7 @@
 CARGO ?= cargo
 INTROGATE = target/release/introgate
 
-.PHONY: demo test lint build bench bench-quick micro schema setup setup-bench setup-test
+.PHONY: demo test chaos lint build bench bench-quick micro schema setup setup-bench setup-test
 
 demo: build
 	$(INTROGATE) demo
@@ -22,6 +23,10 @@ build: setup
 
 test: setup setup-test
 	$(CARGO) test --locked
+
+# CHAOS_SECONDS and CHAOS_SEED may be set
+chaos: setup
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --locked --test tests -- chaos --nocapture
 
 lint: setup
 	$(CARGO) fmt --check

@@ -158,7 +158,7 @@ impl Parts {
         let fingerprints = [Some(server.fingerprint()), then.map(|(_, asked)| asked.fingerprint())];
         let texts = fingerprints.iter().flatten().flat_map(Fingerprint::texts);
         let key = shared.map_or(&self.digest_key, |shared| shared.digest_key()).derive(std::iter::once(&*server.name).chain(texts));
-        let keyed_by_host = server.forward_host || then.is_some_and(|(_, asked)| asked.forward_host);
+        let keyed_by_host = server.forward_host() || then.is_some_and(|(_, asked)| asked.forward_host());
         let source = Source { server: server.name.clone(), key, keyed_by_host, introspector: guarded.clone() };
         // what is found out here without asking anybody is found out sooner than looked up
         let local = matches!(server.kind, Kind::Jwt(_)) && then.is_none();
@@ -167,15 +167,16 @@ impl Parts {
         Ok(AuthorizationServer { name: server.name.clone(), cached: Arc::new(cached), guarded })
     }
 
-    /// `then`: the server that is asked as well, and its settings.
-    fn introspector(
+    /// The kind of server itself, without guards and cache. `then`: the server that is asked as
+    /// well, and its settings.
+    pub fn introspector(
         &self,
         server: &ServerSettings,
         then: Option<(&Arc<AuthorizationServer>, &ServerSettings)>,
     ) -> Result<Box<dyn Introspector>, Unusable> {
         let clock = self.clock.clone();
         Ok(match &server.kind {
-            Kind::Rfc7662 => Box::new(Rfc7662::new(server.clone(), &self.documents)?),
+            Kind::Rfc7662(rfc7662) => Box::new(Rfc7662::new(server, rfc7662, clock, &self.documents)?),
             Kind::Jwt(jwt) => {
                 let then = then.map(|(made, asked)| Then {
                     server: made.guarded.clone(),
@@ -250,12 +251,12 @@ impl Process {
 }
 
 /// What is demanded of a server's answers wherever it is asked.
-fn demands(server: &ServerSettings) -> ServerDemands {
+pub fn demands(server: &ServerSettings) -> ServerDemands {
     let (audience, client_id) = match &server.kind {
         Kind::Google { audience, .. } | Kind::Amazon { audience, .. } => (audience.clone(), None),
         Kind::Github(github) => (Vec::new(), Some(github.client_id.clone())),
         // the audience of a JWT was checked together with its signature
-        Kind::Rfc7662 | Kind::Jwt(_) | Kind::Custom(_) | Kind::Soap(_) => (Vec::new(), None),
+        Kind::Rfc7662(_) | Kind::Jwt(_) | Kind::Custom(_) | Kind::Soap(_) => (Vec::new(), None),
     };
     ServerDemands { issuer: server.issuer.clone(), require_issuer: server.require_issuer, audience, client_id }
 }

@@ -51,6 +51,7 @@
 //! | [`config`] | `gateway.yaml`: read, check, compile |
 //! | [`assemble`] | configuration → runtime: the only place that picks implementations |
 //! | [`reload`] | a changed configuration takes the old one's place |
+//! | [`doctor`] | reaches everything once and says what is wrong |
 //! | [`server`] | listeners, services, shutdown |
 //! | [`cli`] | the commands |
 
@@ -61,6 +62,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod deny;
+pub mod doctor;
 pub mod extract;
 pub mod gate;
 pub mod identity;

@@ -77,7 +77,7 @@ pub fn run(
 }
 
 /// The TLS client for upstreams is made with the server, and would bring it down.
-fn try_trust_roots() -> Result<(), StartError> {
+pub fn try_trust_roots() -> Result<(), StartError> {
     match std::env::var_os("SSL_CERT_FILE") {
         Some(path) => {
             std::fs::File::open(&path).map(drop).map_err(|source| StartError::Roots { path: path.to_string_lossy().into_owned(), source })

@@ -4,6 +4,7 @@
 //! expected stands in the README; a test names the promise, the pitfall or the clause that it shows.
 
 mod cache;
+mod chaos;
 mod cli;
 mod conformance;
 mod fleet;

@@ -2,11 +2,14 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod purge;
 mod run;
 mod schema;
 
+use crate::secret::Secret;
 use clap::{CommandFactory, Parser, Subcommand};
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,6 +30,8 @@ enum Command {
     Run(File),
     /// Read the configuration as `run` would and print every problem; touches no network
     Check(File),
+    /// Reach every authorization server and upstream once, credentials included, and say what is right and what is wrong
+    Doctor(doctor::Doctor),
     /// Run a complete setup on loopback: authorization server, upstream, gateway; prints curl lines to try
     Demo,
     /// Print the JSON Schema of gateway.yaml
@@ -60,6 +65,17 @@ fn locate(named: Option<PathBuf>) -> PathBuf {
     named.or_else(from_environment).unwrap_or_else(default)
 }
 
+/// A token as it was named, or for `-` from standard input: one on the command line stays in the
+/// shell's history and in the list of processes.
+fn named_or_read(token: String) -> io::Result<Secret> {
+    if token != "-" {
+        return Ok(Secret::new(token));
+    }
+    let mut text = String::new();
+    io::stdin().lock().take(1 << 20).read_to_string(&mut text)?;
+    Ok(Secret::new(text.trim()))
+}
+
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -74,6 +90,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Run(file) => run::run(&file.path()),
         Command::Check(file) => check::check(&file.path()),
+        Command::Doctor(arguments) => doctor::doctor(arguments),
         Command::Demo => demo::demo(),
         Command::Schema => schema::schema(),
         Command::Purge(arguments) => purge::purge(arguments),

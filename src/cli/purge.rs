@@ -1,10 +1,9 @@
 //! `introgate purge`: asks a running gateway's admin listener to forget tokens.
 
-use super::{USAGE, locate};
+use super::{USAGE, locate, named_or_read};
 use crate::config::{self, AdminSettings};
 use clap::Args;
 use serde_json::{Value, json};
-use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,12 +68,7 @@ pub fn purge(arguments: Purge) -> ExitCode {
 impl Which {
     fn body(self) -> std::io::Result<Value> {
         Ok(match self {
-            Self { token: Some(token), .. } if token == "-" => {
-                let mut token = String::new();
-                std::io::stdin().lock().read_to_string(&mut token)?;
-                json!({"token": token.trim()})
-            }
-            Self { token: Some(token), .. } => json!({"token": token}),
+            Self { token: Some(token), .. } => json!({"token": named_or_read(token)?.expose()}),
             Self { sub: Some(sub), .. } => json!({"sub": sub}),
             Self { client_id: Some(client_id), .. } => json!({"client_id": client_id}),
             Self { jti: Some(jti), .. } => json!({"jti": jti}),

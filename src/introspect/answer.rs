@@ -40,9 +40,13 @@ pub enum BadAnswer {
 
 /// Reads the body of a 200 answer.
 pub fn read_answer(body: &[u8]) -> Result<Facts, BadAnswer> {
-    let members = json::object(body).map_err(|_| BadAnswer::NotAnObject)?;
+    read_members(&json::object(body).map_err(|_| BadAnswer::NotAnObject)?)
+}
+
+/// Reads the members of an answer.
+pub(super) fn read_members(members: &Map<String, Value>) -> Result<Facts, BadAnswer> {
     match members.get("active") {
-        Some(Value::Bool(true)) => active(&members),
+        Some(Value::Bool(true)) => active(members),
         Some(Value::Bool(false)) => Ok(Facts::Inactive),
         Some(_) => Err(BadAnswer::ActiveNotBoolean),
         None => Err(BadAnswer::NoActive),

@@ -165,7 +165,7 @@ impl<I: Introspector> Introspector for Guarded<I> {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::introspect::{BreakerSettings, ClientAuth, Kind, TokenSelector};
+    use crate::introspect::{BreakerSettings, Kind, TokenSelector};
     use crate::secret::Secret;
 
     /// Answers as its script says, the last entry for ever.
@@ -182,18 +182,13 @@ mod tests {
     }
 
     fn guarded(script: Vec<Result<(), Failure>>, retries: u32) -> Option<(Guarded<Scripted>, Arc<ManualClock>)> {
+        let endpoint = url::Url::parse("http://localhost/").ok()?;
         let settings = ServerSettings {
             name: "main".into(),
-            kind: Kind::Rfc7662,
+            kind: Kind::Google { endpoint, audience: Vec::new() },
             tokens: TokenSelector::default(),
             issuer: None,
             require_issuer: false,
-            endpoints: Vec::new(),
-            client_auth: ClientAuth::None,
-            token_type_hint: None,
-            parameters: Vec::new(),
-            headers: Vec::new(),
-            forward_host: false,
             timeout: Duration::from_millis(200),
             connect_timeout: Duration::from_millis(100),
             max_response_size: 1000,

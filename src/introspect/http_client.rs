@@ -37,7 +37,7 @@ impl HttpClient {
             if let Some((_, pem)) = &settings.extra_roots {
                 builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
             }
-            if settings.endpoints.iter().all(|endpoint| endpoint.scheme() == "http") {
+            if settings.is_plain() {
                 // nothing is verified, so that no trust roots need to be installed
                 builder = builder.tls_certs_only([]);
             }

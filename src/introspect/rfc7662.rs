@@ -3,35 +3,60 @@
 use super::discovery::Discovery;
 use super::fetched::Fetched;
 use super::http_client::{Answer, HttpClient};
+use super::signed_answer::{MEDIA_TYPE, SignedAnswers, SignedSettings};
 use super::status::{self, shown};
-use super::{BadAnswer, Documents, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable, read_answer};
+use super::{
+    BadAnswer, ClientAuth, Documents, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable, read_answer,
+};
+use crate::clock::Clock;
 use crate::token::Facts;
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::sync::Arc;
+use std::time::Duration;
 use url::Url;
 
+#[derive(Clone, Debug)]
+pub struct Rfc7662Settings {
+    /// Tried in order when one fails; none: found by the issuer.
+    pub endpoints: Vec<Url>,
+    pub client_auth: ClientAuth,
+    pub token_type_hint: Option<String>,
+    /// Extra form parameters; none is named `token`, `token_type_hint` or as our credentials are.
+    pub parameters: Vec<(String, String)>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Send the client's `X-Forwarded-*` to the server too.
+    pub forward_host: bool,
+    /// Of `response: jwt`; none: plain JSON.
+    pub signed: Option<SignedSettings>,
+}
+
 pub struct Rfc7662 {
-    settings: ServerSettings,
+    settings: Rfc7662Settings,
+    timeout: Duration,
     client: Arc<HttpClient>,
     /// Finds the endpoint where the settings name none.
     discovery: Option<Arc<Fetched<Discovery>>>,
+    /// Of `response: jwt`.
+    signed: Option<SignedAnswers>,
     /// What every call carries: `Accept`, the configured headers, our credentials.
     headers: HeaderMap,
 }
 
 impl Rfc7662 {
-    pub fn new(settings: ServerSettings, documents: &Documents) -> Result<Self, Unusable> {
-        let client = Arc::new(HttpClient::new(&settings)?);
-        let issuer = settings.issuer.as_deref().filter(|_| settings.endpoints.is_empty());
+    pub fn new(server: &ServerSettings, settings: &Rfc7662Settings, clock: Clock, documents: &Documents) -> Result<Self, Unusable> {
+        let client = Arc::new(HttpClient::new(server)?);
+        let issuer = server.issuer.as_deref().filter(|_| settings.endpoints.is_empty());
         let issuer = issuer.and_then(|issuer| Some((issuer, Url::parse(issuer).ok()?)));
-        let discovery = issuer.map(|(issuer, at)| Discovery::of(documents, "introspection_endpoint", (issuer, &at), &client, &settings));
+        let discovery = issuer.map(|(issuer, at)| Discovery::of(documents, "introspection_endpoint", (issuer, &at), &client, server));
         let mut headers: HeaderMap = settings.headers.iter().cloned().collect();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let signed = settings.signed.as_ref().map(|signed| SignedAnswers::new(server, signed, clock, documents)).transpose()?;
+        let accept = if signed.is_some() { MEDIA_TYPE } else { "application/json" };
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
         if let Some(credentials) = settings.client_auth.header() {
-            headers.insert(header::AUTHORIZATION, credentials.ok_or_else(|| Unusable::Credentials(settings.name.to_string()))?);
+            headers.insert(header::AUTHORIZATION, credentials.ok_or_else(|| Unusable::Credentials(server.name.to_string()))?);
         }
-        Ok(Self { settings, client, discovery, headers })
+        Ok(Self { settings: settings.clone(), timeout: server.timeout, client, discovery, signed, headers })
     }
 
     /// One question to one endpoint (RFC 7662 §2.1).
@@ -51,7 +76,12 @@ impl Rfc7662 {
             }
             request
         });
-        interpret(&answer.await?)
+        let answer = answer.await?;
+        match &self.signed {
+            Some(signed) if answer.status == StatusCode::OK => signed.read(&answer).await,
+            // RFC 9701 §5: errors are those of RFC 7662, and not signed
+            _ => interpret(&answer),
+        }
     }
 
     /// The token, encoded so that nothing in it can become a parameter.
@@ -77,7 +107,7 @@ impl Introspector for Rfc7662 {
                 std::slice::from_ref(&*found)
             }
         };
-        let share = self.settings.timeout / u32::try_from(endpoints.len()).unwrap_or(u32::MAX).max(1);
+        let share = self.timeout / u32::try_from(endpoints.len()).unwrap_or(u32::MAX).max(1);
         let mut outcome = Err(Failure::new(FailureKind::Unavailable, "no introspection endpoint"));
         for endpoint in endpoints {
             outcome = match tokio::time::timeout(share, self.ask(endpoint, inquiry)).await {
@@ -111,14 +141,14 @@ fn explained(error: BadAnswer) -> String {
     format!("status 200, but {error}; is this the introspection endpoint?")
 }
 
-impl ServerSettings {
-    /// Of `rfc7662`: everything that can change what the server answers (RFC 7662 §2.2: it may
-    /// answer differently to each caller).
-    pub(super) fn rfc7662_fingerprint(&self) -> Fingerprint {
+impl Rfc7662Settings {
+    /// Everything that can change what the server answers (RFC 7662 §2.2: it may answer differently
+    /// to each caller).
+    pub(super) fn fingerprint(&self, issuer: Option<&str>) -> Fingerprint {
         let mut fingerprint = Fingerprint::of("rfc7662");
         let mut list = |name: &str, items: Vec<String>| fingerprint.list(name, items);
         if self.endpoints.is_empty() {
-            list("issuer", self.issuer.iter().cloned().collect());
+            list("issuer", issuer.map(str::to_owned).into_iter().collect());
         }
         list("endpoints", self.endpoints.iter().map(ToString::to_string).collect());
         list("client_auth", self.client_auth.fingerprint().into_iter().map(str::to_owned).collect());
@@ -128,7 +158,14 @@ impl ServerSettings {
             self.headers.iter().flat_map(|(name, value)| [name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()]);
         list("headers", headers.collect());
         list("forward_host", vec![self.forward_host.to_string()]);
+        list("signed", self.signed.iter().flat_map(SignedSettings::fingerprint).collect());
         fingerprint
+    }
+
+    /// Whether nothing but plain http is ever called: what is found by the issuer may well be https.
+    pub(super) fn is_plain(&self) -> bool {
+        let plain = |endpoint: &Url| endpoint.scheme() == "http";
+        !self.endpoints.is_empty() && self.endpoints.iter().all(plain) && self.signed.as_ref().is_none_or(|signed| signed.keys.is_plain())
     }
 }
 

@@ -1,8 +1,7 @@
 //! What the configuration says about one authorization server.
 
-use super::{CustomSettings, GithubSettings, JwtSettings, SoapSettings, TokenSelector};
+use super::{CustomSettings, GithubSettings, JwtSettings, Rfc7662Settings, SoapSettings, TokenSelector};
 use crate::secret::Secret;
-use http::{HeaderName, HeaderValue};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,15 +17,6 @@ pub struct ServerSettings {
     /// What `iss` must be wherever an answer carries it.
     pub issuer: Option<String>,
     pub require_issuer: bool,
-    /// Of `rfc7662`: tried in order when one fails; none: found by the issuer.
-    pub endpoints: Vec<Url>,
-    pub client_auth: ClientAuth,
-    pub token_type_hint: Option<String>,
-    /// Extra form parameters; none is named `token`, `token_type_hint` or as our credentials are.
-    pub parameters: Vec<(String, String)>,
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Send the client's `X-Forwarded-*` to the server too.
-    pub forward_host: bool,
     /// The whole call: waiting for its turn, all attempts, bodies included.
     pub timeout: Duration,
     pub connect_timeout: Duration,
@@ -42,7 +32,7 @@ pub struct ServerSettings {
 /// What kind of server it is, and what only that kind needs.
 #[derive(Clone, Debug)]
 pub enum Kind {
-    Rfc7662,
+    Rfc7662(Box<Rfc7662Settings>),
     Jwt(JwtSettings),
     Google {
         endpoint: Url,
@@ -118,7 +108,7 @@ impl Fingerprint {
 impl ServerSettings {
     pub fn fingerprint(&self) -> Fingerprint {
         match &self.kind {
-            Kind::Rfc7662 => self.rfc7662_fingerprint(),
+            Kind::Rfc7662(rfc7662) => rfc7662.fingerprint(self.issuer.as_deref()),
             Kind::Google { endpoint, .. } => Fingerprint::of("google").with("endpoint", endpoint.as_str()),
             Kind::Amazon { endpoint, .. } => Fingerprint::of("amazon").with("endpoint", endpoint.as_str()),
             Kind::Custom(custom) => custom.fingerprint(),
@@ -138,5 +128,23 @@ impl ServerSettings {
             Kind::Jwt(jwt) => jwt.then.as_ref(),
             _ => None,
         }
+    }
+
+    /// Whether nothing but plain http is ever called: what is found by an issuer may well be https.
+    pub fn is_plain(&self) -> bool {
+        let plain = |endpoint: &Url| endpoint.scheme() == "http";
+        match &self.kind {
+            Kind::Rfc7662(rfc7662) => rfc7662.is_plain(),
+            Kind::Google { endpoint, .. } | Kind::Amazon { endpoint, .. } => plain(endpoint),
+            Kind::Github(github) => plain(&github.endpoint),
+            Kind::Soap(soap) => plain(&soap.endpoint),
+            Kind::Custom(custom) => custom.url.text().starts_with("http://"),
+            Kind::Jwt(jwt) => jwt.keys.is_plain(),
+        }
+    }
+
+    /// Whether the client's `X-Forwarded-*` go to the server too.
+    pub fn forward_host(&self) -> bool {
+        matches!(&self.kind, Kind::Rfc7662(rfc7662) if rfc7662.forward_host)
     }
 }

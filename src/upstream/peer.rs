@@ -53,7 +53,12 @@ impl Upstream {
     /// The server for the given attempt (0 is the first) of the request with that turn. `None`
     /// when it has no address at the moment. `budget` bounds connecting and each wait for data.
     pub fn attempt(&self, turn: usize, attempt: usize, budget: Duration) -> Option<Attempt> {
-        let server = self.servers.get(self.turns.from(turn).nth(attempt % self.servers.len().max(1))?)?;
+        self.connection(self.turns.from(turn).nth(attempt % self.servers.len().max(1))?, attempt, budget)
+    }
+
+    /// The way to the server at that place of the list.
+    pub fn connection(&self, place: usize, attempt: usize, budget: Duration) -> Option<Attempt> {
+        let server = self.servers.get(place)?;
         let sni = match (&self.settings.server_name, &server.address.at) {
             (_, Endpoint::Tcp { tls: false, .. } | Endpoint::Unix(_)) => String::new(),
             (Some(name), _) => name.clone(),

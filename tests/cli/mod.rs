@@ -1,8 +1,9 @@
-//! The command line: `check`, `schema`, exit codes, where the configuration is found, the demo.
+//! The command line: `check`, `doctor`, `schema`, exit codes, where the configuration is found, the demo.
 
 mod check;
 mod demo;
 mod deploy;
+mod doctor;
 mod not_yet;
 mod usage;
 

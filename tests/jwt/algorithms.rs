@@ -75,7 +75,7 @@ fn short_rsa_keys_verify_nothing() {
     let setup = start("");
     let (short, rsa) = (Signer::short_rsa("s"), Signer::rsa("r"));
     publish(&setup, &[&short.with(json!({})), &rsa]);
-    // ring does not even sign with it, so the signature is another key's; that the key is not taken is what is seen
+    // no library here signs with it, so the signature is another key's; that the key is not taken is what is seen
     assert_eq!(setup.outcome(&rsa.named(Some("s")).sign(&claims())), invalid());
     assert_eq!(setup.outcome(&rsa.sign(&claims())), passed());
 }

@@ -1,12 +1,12 @@
 //! A key pair of an authorization server.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::SystemRandom;
-use ring::signature::{
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
     RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaKeyPair,
 };
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rsa::pkcs8::{EncodePrivateKey, EncodePublicKey};
 use rsa::traits::PublicKeyParts;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ impl Signer {
 
     fn ec(kid: &str, alg: &'static str, curve: &str, algorithm: &'static EcdsaSigningAlgorithm) -> Signer {
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).expect("an EC key").as_ref().to_vec();
-        let pair = EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8, &SystemRandom::new()).expect("the same key");
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8).expect("the same key");
         let point = pair.public_key().as_ref()[1..].to_vec();
         let (x, y) = point.split_at(point.len() / 2);
         let public = json!({ "kty": "EC", "crv": curve, "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) });
@@ -148,8 +148,8 @@ impl Signer {
             "EdDSA" => Ed25519KeyPair::from_pkcs8(&self.pkcs8).expect("the key").sign(message).as_ref().to_vec(),
             "RS256" => {
                 let pair = RsaKeyPair::from_pkcs8(&self.pkcs8).expect("the key");
-                let mut signature = vec![0; pair.public().modulus_len()];
-                let encoding: &dyn ring::signature::RsaEncoding = match alg {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                let encoding: &dyn aws_lc_rs::signature::RsaEncoding = match alg {
                     "RS384" => &RSA_PKCS1_SHA384,
                     "RS512" => &RSA_PKCS1_SHA512,
                     "PS256" => &RSA_PSS_SHA256,
@@ -162,7 +162,7 @@ impl Signer {
             }
             own => {
                 let algorithm = if own == "ES256" { &ECDSA_P256_SHA256_FIXED_SIGNING } else { &ECDSA_P384_SHA384_FIXED_SIGNING };
-                let pair = EcdsaKeyPair::from_pkcs8(algorithm, &self.pkcs8, &random).expect("the key");
+                let pair = EcdsaKeyPair::from_pkcs8(algorithm, &self.pkcs8).expect("the key");
                 pair.sign(&random, message).expect("a signature").as_ref().to_vec()
             }
         }
@@ -171,4 +171,8 @@ impl Signer {
 
 pub fn encode(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
+}
+
+pub fn decode(text: &str) -> String {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(text).expect("base64url")).expect("UTF-8")
 }

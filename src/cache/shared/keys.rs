@@ -9,7 +9,7 @@
 
 use super::settings::SharedKey;
 use crate::token::{DigestKey, TokenDigest};
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 /// The form of values. Another form is another number, and not readable by this version.
 const VERSION: u8 = 1;

@@ -111,8 +111,6 @@ fn entries() -> Vec<Entry> {
     add(
         "authorization_servers.*.",
         &[
-            ("response", but(json!(["json"]))),
-            ("decryption_keys", but(json!([[]]))),
             ("tls.server_name", empty()),
             ("client_auth.method", but(json!(["none", "bearer", "client_secret_basic", "client_secret_post"]))),
             ("client_auth.token_endpoint", empty()),

@@ -33,7 +33,7 @@ pub struct Server {
     pub headers: BTreeMap<String, SecretText>,
     /// `true`: `X-Forwarded-Host`, `-Proto` and `-For` of the client's request go to the server too.
     pub forward_host: bool,
-    /// The form of its answers. This version supports `json`.
+    /// The form of its answers: `json`, or `jwt`, signed by RFC 9701.
     pub response: ResponseKind,
     /// How long the whole call may take, all attempts and bodies included.
     pub timeout: Period,
@@ -54,7 +54,8 @@ pub struct Server {
     /// Which tokens it is asked about; a token that is meant for no server of its route is shown to none.
     pub tokens: TokenSelector,
 
-    /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one; for `jwt`: what this service is called in `aud`.
+    /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one; for `jwt`: what this service is called in `aud`;
+    /// for `rfc7662` with `response: jwt`: what the gateway is called in `aud` of answers, its client id unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
     /// For `google`, `amazon`, `github` and `soap`: the URL that is asked; only `soap` has no usual one.
@@ -72,25 +73,26 @@ pub struct Server {
     /// For `github`: which of its two interfaces is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<GithubApi>,
-    /// For `jwt`: where the public keys are; found by `issuer` unless written.
+    /// For `jwt`, and `rfc7662` with `response: jwt`: where the public keys are; found by `issuer` unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// For `jwt`: files with public keys or certificates (PEM) or a JWK set, in place of published keys.
+    /// For the same: files with public keys or certificates (PEM) or a JWK set, in place of published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
     /// For `jwt` with `{tenantid}` in `issuer`: the ids of the tenants whose tokens are good here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenants: Option<Vec<String>>,
-    /// For `jwt`: allowed signature algorithms; RS256, ES256 and EdDSA unless written.
+    /// For the same: allowed signature algorithms; RS256, ES256 and EdDSA unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<String>>,
     /// For `jwt`: allowed values of the header's `typ`; `at+jwt` alone demands the profile of RFC 9068.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typ: Option<Vec<String>>,
-    /// For `jwt`: files with private keys for encrypted tokens. Not supported in this version.
+    /// For `jwt`, and `rfc7662` with `response: jwt`: files with the gateway's private keys for encrypted tokens and answers
+    /// (JWE): PEM, a JWK or a JWK set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decryption_keys: Option<Vec<String>>,
-    /// For `jwt`: how far clocks may differ; 10s unless written.
+    /// For the same: how far clocks may differ; 10s unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leeway: Option<Period>,
     /// For `jwt`: the server that is asked as well when the signature is good.

@@ -3,7 +3,7 @@
 use super::{EXAMPLE, WHOLE, read, told};
 use crate::config::{Listen, Settings};
 use crate::extract::Place;
-use crate::introspect::ClientAuth;
+use crate::introspect::{ClientAuth, Kind, ServerSettings};
 use crate::policy::AuthMode;
 use crate::telemetry::{AccessLog, LogFormat};
 use crate::upstream::{Balance, Endpoint};
@@ -12,6 +12,13 @@ use std::time::Duration;
 fn settings(text: &str) -> Settings {
     let loaded = read(text);
     loaded.settings.unwrap_or_else(|| panic!("{:?}", loaded.problems))
+}
+
+fn client_auth(server: &ServerSettings) -> Option<&ClientAuth> {
+    match &server.kind {
+        Kind::Rfc7662(rfc7662) => Some(&rfc7662.client_auth),
+        _ => None,
+    }
 }
 
 #[test]
@@ -24,7 +31,7 @@ fn the_smallest_file_gets_all_defaults() {
     let server = &settings.servers[0];
     assert_eq!((&*server.name, server.timeout, server.connect_timeout), ("main", Duration::from_secs(5), Duration::from_millis(500)));
     assert_eq!((server.max_response_size, server.max_concurrent, server.retries), (65_536, 256, 1));
-    assert!(matches!(server.client_auth, ClientAuth::None));
+    assert!(matches!(client_auth(server), Some(ClientAuth::None)));
     assert_eq!((settings.cache.ttl, settings.cache.inactive_ttl), (Duration::from_secs(60), Duration::from_secs(10)));
     assert_eq!((settings.cache.max_entries, settings.cache.inactive_max_entries), (100_000, 10_000));
     assert_eq!(settings.token.from, [Place::Authorization]);
@@ -47,7 +54,7 @@ fn the_example_is_whole() {
     let upstream = settings.upstreams.iter().find(|upstream| &*upstream.name == "api");
     assert_eq!(upstream.map(|upstream| upstream.servers.iter().map(|server| server.weight).collect()), Some(vec![1, 2]));
     let main = settings.servers.iter().find(|server| &*server.name == "main");
-    assert!(matches!(main.map(|server| &server.client_auth), Some(ClientAuth::ClientSecretBasic { client_secret, form_encode: true, .. })
+    assert!(matches!(main.and_then(client_auth), Some(ClientAuth::ClientSecretBasic { client_secret, form_encode: true, .. })
         if client_secret.expose() == "change-me"));
 }
 

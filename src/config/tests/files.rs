@@ -2,7 +2,7 @@
 
 use super::{WHOLE, env};
 use crate::config::{Loaded, load};
-use crate::introspect::ClientAuth;
+use crate::introspect::{ClientAuth, Kind};
 use std::fs;
 use std::path::Path;
 
@@ -29,7 +29,8 @@ fn secrets_are_read_from_files_beside_the_configuration() {
     let _ = fs::write(folder.path().join("ca.pem"), CERTIFICATE);
     let loaded = loaded(folder.path(), server("    client_auth: {method: bearer, token_file: token}\n    tls: {ca: ca.pem}\n").as_bytes());
     let settings = loaded.settings.unwrap_or_else(|| panic!("{:?}", loaded.problems));
-    assert!(matches!(&settings.servers[0].client_auth, ClientAuth::Bearer { token } if token.expose() == "s3cret"));
+    assert!(matches!(&settings.servers[0].kind, Kind::Rfc7662(rfc7662)
+        if matches!(&rfc7662.client_auth, ClientAuth::Bearer { token } if token.expose() == "s3cret")));
     assert_eq!(settings.servers[0].extra_roots.as_ref().map(|(path, _)| path), Some(&folder.path().join("ca.pem")));
     assert_eq!(loaded.files, ["gateway.yaml", "token", "ca.pem"].map(|name| folder.path().join(name)));
 }

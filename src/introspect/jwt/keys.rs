@@ -3,7 +3,7 @@
 use super::Flaw;
 use super::jws::Jws;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, crypto};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, crypto};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -103,10 +103,14 @@ impl Key {
             return None;
         }
         let time = |name| members.get(name).map(|value| value.as_i64().or(value.as_f64().map(|seconds| seconds.floor() as i64)));
+        let mut decoding = DecodingKey::from_jwk(&jwk).ok()?;
+        if let DecodingKeyKind::RsaModulusExponent { n, e } = decoding.kind() {
+            decoding = rsa_key(n, e);
+        }
         let key = Self {
             kid: common.key_id.clone(),
             algorithms: fitting(&jwk)?,
-            decoding: DecodingKey::from_jwk(&jwk).ok()?,
+            decoding,
             // a time that is none ends the key: nobody knows until when it was meant to be used
             from: time("nbf").map(|from| from.unwrap_or(i64::MAX)),
             until: time("exp").map(|until| until.unwrap_or(i64::MIN)),
@@ -117,12 +121,9 @@ impl Key {
 
     /// Whether the key has a size that its type may have.
     pub fn is_strong(&self) -> bool {
-        use jsonwebtoken::DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
+        use DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
         match (self.decoding.family(), self.decoding.kind()) {
-            (AlgorithmFamily::Rsa, RsaModulusExponent { n, .. }) => {
-                let significant = n.iter().skip_while(|byte| **byte == 0).count();
-                significant >= SMALLEST_MODULUS
-            }
+            (AlgorithmFamily::Rsa, RsaModulusExponent { n, .. }) => n.len() >= SMALLEST_MODULUS,
             (AlgorithmFamily::Ec, SecretOrDer(point)) => matches!(point.len(), 65 | 97),
             (AlgorithmFamily::Ed, SecretOrDer(key)) => key.len() == 32,
             _ => false,
@@ -143,6 +144,13 @@ impl Key {
             _ => Err(Flaw::SIGNATURE),
         }
     }
+}
+
+/// DER puts a zero for the sign before a modulus, some servers publish it in JWKs, and it does not
+/// belong to the number.
+pub fn rsa_key(modulus: &[u8], exponent: &[u8]) -> DecodingKey {
+    let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+    DecodingKey::from_rsa_raw_components(modulus.get(zeros..).unwrap_or_default(), exponent)
 }
 
 fn fitting(jwk: &Jwk) -> Option<Vec<Algorithm>> {

@@ -1,6 +1,6 @@
 //! Keys from files: PEM public keys, certificates, JWK sets.
 
-use super::keys::{Key, KeySet};
+use super::keys::{Key, KeySet, rsa_key};
 use crate::token::json;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use rustls::pki_types::pem::{PemObject, SectionKind};
@@ -67,9 +67,7 @@ fn key(info: &SubjectPublicKeyInfo) -> Result<Key, String> {
         || "a key in the file is of a type that is not supported; RSA of at least 2048 bits, EC (P-256, P-384) and Ed25519 are".to_owned();
     let curve = info.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
     let (algorithms, decoding) = match info.parsed() {
-        Ok(PublicKey::RSA(rsa)) => {
-            (vec![RS256, RS384, RS512, PS256, PS384, PS512], DecodingKey::from_rsa_raw_components(rsa.modulus, rsa.exponent))
-        }
+        Ok(PublicKey::RSA(rsa)) => (vec![RS256, RS384, RS512, PS256, PS384, PS512], rsa_key(rsa.modulus, rsa.exponent)),
         Ok(PublicKey::EC(point)) if curve == Some(OID_EC_P256) => (vec![ES256], DecodingKey::from_ec_der(point.data())),
         Ok(PublicKey::EC(point)) if curve == Some(OID_NIST_EC_P384) => (vec![ES384], DecodingKey::from_ec_der(point.data())),
         _ if info.algorithm.algorithm == OID_SIG_ED25519 => (vec![EdDSA], DecodingKey::from_ed_der(&info.subject_public_key.data)),

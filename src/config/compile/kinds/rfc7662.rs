@@ -1,0 +1,113 @@
+//! `rfc7662`.
+
+use super::Context;
+use super::signed::signed;
+use crate::config::compile::client_auth::client_auth;
+use crate::config::compile::headers::is_of_the_connection;
+use crate::config::path::{Key, KeyPath};
+use crate::config::raw::Server;
+use crate::introspect::{Kind, Rfc7662Settings};
+use http::{HeaderName, HeaderValue};
+use url::Url;
+
+pub fn rfc7662(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
+    let endpoints = endpoints(cx, path, raw);
+    let client_auth = client_auth(cx, &path.key("client_auth"), &raw.client_auth);
+    let hint = &raw.token_type_hint;
+    if !matches!(&**hint, "" | "access_token" | "refresh_token") {
+        let message = "is not a registered hint (RFC 7009 §2.1); servers may take a token for inactive because of it; write `access_token`";
+        cx.report.warning(&path.key("token_type_hint"), message);
+    }
+    let parameters = parameters(cx, &path.key("parameters"), raw);
+    let headers = headers(cx, &path.key("headers"), raw);
+    let signed = signed(cx, path, raw);
+    Some(Kind::Rfc7662(Box::new(Rfc7662Settings {
+        endpoints: endpoints?,
+        client_auth: client_auth?,
+        token_type_hint: (!hint.is_empty()).then(|| hint.clone()),
+        parameters,
+        headers,
+        forward_host: raw.forward_host,
+        signed: signed?,
+    })))
+}
+
+fn endpoints(cx: Context, server: &KeyPath, raw: &Server) -> Option<Vec<Url>> {
+    let path = server.key("introspection_endpoint");
+    let Some(written) = &raw.introspection_endpoint else {
+        return match &raw.issuer {
+            _ if cx.report.is_broken(&path) => None,
+            // found when it is needed
+            Some(issuer) => cx.discoverable(&server.key("issuer"), issuer, "`introspection_endpoint`").map(|_| Vec::new()),
+            None => {
+                cx.report.error_at_key(&path, "is missing; write the URL of the server's introspection endpoint, or its `issuer`");
+                None
+            }
+        };
+    };
+    let mut endpoints: Vec<Url> = Vec::new();
+    for (i, text) in written.as_slice().iter().enumerate() {
+        let path = if written.is_list() { path.item(i) } else { path.clone() };
+        let Some(url) = cx.asked_url(&path, text) else { continue };
+        if endpoints.contains(&url) {
+            cx.report.error(&path, "stands twice; remove one of the two");
+        }
+        endpoints.push(url);
+    }
+    (endpoints.len() == written.as_slice().len()).then_some(endpoints)
+}
+
+/// Parameters that the gateway itself sends, or by which a client authenticates.
+const OWN_PARAMETERS: [&str; 6] = ["token", "token_type_hint", "client_id", "client_secret", "client_assertion", "client_assertion_type"];
+
+fn parameters(cx: Context, section: &KeyPath, raw: &Server) -> Vec<(String, String)> {
+    for name in raw.parameters.keys() {
+        let path = section.key(name);
+        match &**name {
+            "" => cx.report.error_at_key(&path, "a parameter has a name; write one"),
+            "token" => cx.report.error_at_key(&path, "is sent by the gateway itself; remove it"),
+            "token_type_hint" => cx.report.error_at_key(&path, "has a key of its own beside `parameters`: `token_type_hint`"),
+            name if OWN_PARAMETERS.contains(&name) => {
+                cx.report.error_at_key(&path, "is a matter of `client_auth`; remove it here");
+            }
+            _ => {}
+        }
+    }
+    raw.parameters.iter().map(|(name, value)| (name.clone(), value.0.expose().to_owned())).collect()
+}
+
+fn headers(cx: Context, section: &KeyPath, raw: &Server) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+    for (text, value) in &raw.headers {
+        let path = section.key(text);
+        let Ok(name) = HeaderName::try_from(text) else {
+            cx.report.error_at_key(&path, format!("`{}` is not the name of a header", Key(text)));
+            continue;
+        };
+        if let Some(why) = reserved(&name, raw.forward_host) {
+            cx.report.error_at_key(&path, why);
+        } else if headers.iter().any(|(other, _)| *other == name) {
+            cx.report.error_at_key(&path, "stands twice, since case does not count in names of headers; remove one of the two");
+        }
+        match HeaderValue::from_str(value.0.expose()) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                headers.push((name, value));
+            }
+            Err(_) => cx.report.error(&path, "cannot be a header's value: it must be visible ASCII and spaces"),
+        }
+    }
+    headers
+}
+
+fn reserved(name: &HeaderName, forward_host: bool) -> Option<&'static str> {
+    match name.as_str() {
+        "authorization" => Some("is a matter of `client_auth`; remove it here"),
+        "content-type" | "accept" | "accept-encoding" => Some("is set by the gateway itself; remove it"),
+        _ if is_of_the_connection(name) => Some("is set by the gateway itself; remove it"),
+        "x-forwarded-host" | "x-forwarded-proto" | "x-forwarded-for" if forward_host => {
+            Some("is sent because of `forward_host`; remove one of the two")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,28 @@
+//! Tokens that nobody issued: a server that works says so, and only to callers it knows.
+
+use crate::introspect::{JwtSettings, Kind, ServerSettings};
+use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+
+/// A token of the shape that the server is asked about. Another one each time: no server is asked
+/// twice about the same.
+pub fn token(server: &ServerSettings) -> Secret {
+    let random = format!("{:032x}", rand::random::<u128>());
+    Secret::new(match &server.kind {
+        Kind::Jwt(jwt) => jws(jwt, &random),
+        _ => format!("{}introgate-doctor-{random}", server.tokens.prefix.as_deref().unwrap_or_default()),
+    })
+}
+
+/// Signed by nobody, with a key that has to be looked for.
+fn jws(jwt: &JwtSettings, random: &str) -> String {
+    let mut header = json!({ "alg": jwt.algorithms.first(), "kid": format!("introgate-doctor-{random}") });
+    if let Some(typ) = jwt.typ.first() {
+        header["typ"] = json!(typ);
+    }
+    let payload = json!({ "iss": jwt.issuer.text() });
+    let [header, payload] = [header, payload].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+    format!("{header}.{payload}.{}", URL_SAFE_NO_PAD.encode(random))
+}

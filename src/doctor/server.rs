@@ -1,0 +1,137 @@
+//! Authorization servers: whether they can be reached, know us, agree with our clock, and call a
+//! made-up token what it is.
+
+use super::upstream::rounded;
+use super::{Report, made_up};
+use crate::assemble::{Parts, demands};
+use crate::introspect::{Failure, FailureKind, Inquiry, Kind, ServerSettings, reach};
+use crate::policy::{AuthMode, Policy, PolicySettings};
+use crate::secret::Secret;
+use crate::token::{AccessToken, ActiveFacts, Facts};
+use std::time::Instant;
+use url::Url;
+
+/// The word for it in `type`.
+pub fn kind(server: &ServerSettings) -> &'static str {
+    match &server.kind {
+        Kind::Rfc7662(_) => "rfc7662",
+        Kind::Jwt(_) => "jwt",
+        Kind::Google { .. } => "google",
+        Kind::Amazon { .. } => "amazon",
+        Kind::Github(_) => "github",
+        Kind::Custom(_) => "custom",
+        Kind::Soap(_) => "soap",
+    }
+}
+
+/// Every endpoint is examined for itself, also those that are only asked when others fail.
+pub async fn examine(server: &ServerSettings, parts: &Parts, token: Option<AccessToken<'_>>, report: &mut Report<'_>) {
+    let mut reached = true;
+    for origin in server.origins() {
+        reached &= examine_origin(server, &origin, parts, report).await;
+    }
+    if !reached {
+        return report.note("its credentials were not tried, because it cannot be reached");
+    }
+    for one in server.one_by_one() {
+        examine_answers(&one, parts, report).await;
+    }
+    if let Some(token) = token.filter(|token| server.tokens.takes(*token)) {
+        examine_token(server, parts, token, report).await;
+    }
+}
+
+/// Whether somebody speaks HTTP there, and what time it is for them.
+async fn examine_origin(server: &ServerSettings, origin: &Url, parts: &Parts, report: &mut Report<'_>) -> bool {
+    let started = Instant::now();
+    match reach(server, origin, &parts.clock).await {
+        Ok(reached) => {
+            report.good(format_args!("{origin}: reached in {:?}", rounded(started.elapsed())));
+            match reached.ahead {
+                None => report.note("clock: the server does not say what time it has"),
+                Some(-2..=2) => report.good("clock: the server's and ours agree"),
+                Some(ahead) => {
+                    let (by, which) = (ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
+                    report.wrong(format_args!(
+                        "clock: the server's is {by} s {which} ours; tokens end too early or too late by as much; let both machines keep time by NTP"
+                    ));
+                }
+            }
+            true
+        }
+        Err(failure) => {
+            report.wrong(format_args!("{}", told(&failure)));
+            false
+        }
+    }
+}
+
+async fn examine_answers(server: &ServerSettings, parts: &Parts, report: &mut Report<'_>) {
+    let keys = matches!(server.kind, Kind::Jwt(_));
+    match ask(server, parts, made_up::token(server)).await {
+        Ok(Facts::Inactive) if server.asks_without_credentials() => report.note(
+            "credentials: none are configured, and it answers all the same: whoever reaches it can try tokens out (RFC 7662 §2.1 wants a client_auth)",
+        ),
+        Ok(Facts::Inactive) => report.good("credentials: accepted; a made-up token is inactive"),
+        Ok(Facts::Refused(_)) if keys => report.good("keys: there; a made-up token is refused"),
+        Ok(Facts::Refused(refused)) => report.note(format_args!("a made-up token is refused without asking: {refused:?}")),
+        Ok(Facts::Active(_)) => {
+            report.wrong("it calls a made-up token active: it checks nothing, and every request would pass; is this the introspection endpoint?");
+        }
+        Err(failure) => report.wrong(told(&failure)),
+    }
+}
+
+async fn examine_token(server: &ServerSettings, parts: &Parts, token: AccessToken<'_>, report: &mut Report<'_>) {
+    match ask(server, parts, token.to_secret()).await {
+        Ok(Facts::Active(facts)) => {
+            let policy = Policy::new(AuthMode::Required, PolicySettings { allow_unbound_use: true, ..PolicySettings::default() });
+            match policy.evaluate(&facts, &demands(server), parts.clock.now()) {
+                Ok(_) => report.good(format_args!("your token: active; {}", shown(&facts, parts))),
+                Err(denial) => {
+                    let reason = denial.reason.as_str();
+                    report.wrong(format_args!("your token: active, and yet refused on every route: {reason}; {}", shown(&facts, parts)));
+                }
+            }
+        }
+        Ok(Facts::Inactive) => {
+            report.wrong("your token: inactive: expired, revoked, of another server, or the server does not let us see it")
+        }
+        Ok(Facts::Refused(refused)) => report.wrong(format_args!("your token: refused: {refused:?}")),
+        Err(failure) => report.wrong(format_args!("your token: {}", told(&failure))),
+    }
+}
+
+async fn ask(server: &ServerSettings, parts: &Parts, token: Secret) -> Result<Facts, Failure> {
+    let unusable = |error: crate::introspect::Unusable| Failure::new(FailureKind::Unavailable, error.to_string());
+    let introspector = parts.introspector(server, None).map_err(unusable)?;
+    let inquiry = Inquiry { token, forwarded: None };
+    let late = || Failure::new(FailureKind::Timeout, format!("no answer within timeout ({:?})", server.timeout));
+    tokio::time::timeout(server.timeout, introspector.introspect(&inquiry)).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn told(failure: &Failure) -> String {
+    format!("{}: {}", failure.kind.reason().as_str(), failure.detail)
+}
+
+/// What the facts say that routes may demand.
+fn shown(facts: &ActiveFacts, parts: &Parts) -> String {
+    let text = |name: &str, value: Option<&str>| value.map(|value| format!("{name} {value:?}"));
+    let ends = facts.expires_at.map_or("without exp".to_owned(), |at| match at - parts.clock.now().unix_seconds() {
+        left if left > 0 => format!("ends in {left} s"),
+        past => format!("ended {} s ago", -past),
+    });
+    let list = |name: &str, items: Vec<&str>| (!items.is_empty()).then(|| format!("{name} {:?}", items.join(" ")));
+    [
+        text("sub", facts.subject.as_deref()),
+        text("client_id", facts.client_id.as_deref()),
+        text("iss", facts.issuer.as_deref()),
+        list("aud", facts.audience.iter().map(|audience| &**audience).collect()),
+        list("scope", facts.scopes.iter().collect()),
+        Some(ends),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join(", ")
+}

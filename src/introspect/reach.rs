@@ -1,0 +1,93 @@
+//! For the doctor: whether an authorization server is there at all, apart from what it says of tokens.
+
+use super::http_client::HttpClient;
+use super::jwt::KeySource;
+use super::{ClientAuth, Failure, FailureKind, Kind, ServerSettings};
+use crate::clock::Clock;
+use http::header;
+use std::time::UNIX_EPOCH;
+use url::Url;
+
+/// Somebody who speaks HTTP.
+pub struct Reached {
+    /// Seconds by which the server's clock is ahead of ours, as far as its `Date` tells.
+    pub ahead: Option<i64>,
+}
+
+/// Asks for the root page, without token and credentials, over the connection that introspection
+/// takes too: the same trust roots, the same time limits. The status does not matter.
+pub async fn reach(server: &ServerSettings, origin: &Url, clock: &Clock) -> Result<Reached, Failure> {
+    let client = HttpClient::new(server).map_err(|error| Failure::new(FailureKind::Unavailable, error.to_string()))?;
+    let sent = clock.now();
+    let late = || Failure::new(FailureKind::Timeout, format!("no answer within timeout ({:?})", server.timeout));
+    let answer = tokio::time::timeout(server.timeout, client.send(|client| client.get(origin.clone())));
+    let answer = answer.await.unwrap_or_else(|_| Err(late())).map_err(|failure| failure.at(origin.as_str()))?;
+    // in the middle between question and answer
+    let ours = sent.later(clock.now().since(sent) / 2).wall;
+    let theirs = answer.headers.get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let theirs = theirs.and_then(|theirs| theirs.duration_since(UNIX_EPOCH).ok()?.as_secs().try_into().ok());
+    Ok(Reached { ahead: theirs.map(|theirs: i64| ahead(theirs, ours)) })
+}
+
+/// `theirs` in whole seconds, which is half a second too early on the average, `ours` in milliseconds.
+fn ahead(theirs: i64, ours: i64) -> i64 {
+    (theirs.saturating_mul(1000).saturating_add(500) - ours) / 1000
+}
+
+impl ServerSettings {
+    /// Scheme, host and port of every URL that is named for it, each once.
+    pub fn origins(&self) -> Vec<Url> {
+        let mut origins = Vec::new();
+        let issuer = self.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
+        let urls = match &self.kind {
+            Kind::Rfc7662(rfc7662) if rfc7662.endpoints.is_empty() => issuer.into_iter().collect(),
+            Kind::Rfc7662(rfc7662) => rfc7662.endpoints.clone(),
+            Kind::Jwt(jwt) => match &jwt.keys {
+                KeySource::At(url) | KeySource::Issuer(_, url) => vec![url.clone()],
+                KeySource::Files { .. } => Vec::new(),
+            },
+            Kind::Google { endpoint, .. } | Kind::Amazon { endpoint, .. } => vec![endpoint.clone()],
+            Kind::Github(github) => vec![github.endpoint.clone()],
+            Kind::Custom(custom) => Url::parse(&custom.url.text()).into_iter().collect(),
+            Kind::Soap(soap) => vec![soap.endpoint.clone()],
+        };
+        for mut url in urls {
+            url.set_path("/");
+            url.set_query(None);
+            if !origins.contains(&url) {
+                origins.push(url);
+            }
+        }
+        origins
+    }
+
+    /// The same for each of several endpoints, as if it were the only one.
+    pub fn one_by_one(&self) -> Vec<Self> {
+        match &self.kind {
+            Kind::Rfc7662(rfc7662) if rfc7662.endpoints.len() > 1 => {
+                let only = |endpoint: &Url| {
+                    let mut rfc7662 = rfc7662.clone();
+                    rfc7662.endpoints = vec![endpoint.clone()];
+                    Self { kind: Kind::Rfc7662(rfc7662), ..self.clone() }
+                };
+                rfc7662.endpoints.iter().map(only).collect()
+            }
+            _ => vec![self.clone()],
+        }
+    }
+
+    /// Whether it is asked without saying who we are.
+    pub fn asks_without_credentials(&self) -> bool {
+        matches!(&self.kind, Kind::Rfc7662(rfc7662) if matches!(rfc7662.client_auth, ClientAuth::None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_without_fractions_is_not_taken_for_a_clock_that_is_behind() {
+        assert_eq!([ahead(10, 10_900), ahead(10, 10_000), ahead(100, 10_000), ahead(10, 100_000)], [0, 0, 90, -89]);
+    }
+}

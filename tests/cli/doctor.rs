@@ -1,0 +1,178 @@
+//! `introgate doctor`: what it says of servers that are well and of servers that are not.
+
+use crate::support::{AuthorizationServer, Behaviour, Upstream, active, free_port, now, run_cli_in};
+use serde_json::json;
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const TOKEN: &str = "a-real-token-of-somebody";
+
+struct Practice {
+    server: AuthorizationServer,
+    upstream: Upstream,
+}
+
+impl Practice {
+    fn open() -> Self {
+        Self { server: AuthorizationServer::start(), upstream: Upstream::start() }
+    }
+
+    /// Exit code and report for a server with these keys.
+    fn examine(&self, keys: &str) -> (i32, String) {
+        self.examine_with(keys, &["doctor", "-c", "gateway.yaml"])
+    }
+
+    fn examine_with(&self, keys: &str, arguments: &[&str]) -> (i32, String) {
+        let yaml = format!(
+            "authorization_servers: {{ main: {{ {keys} }} }}\nroutes: [{{ path: /*, upstream: \"{}\", scopes: [read] }}]\n",
+            self.upstream.url()
+        );
+        let directory = tempfile::tempdir().expect("a folder");
+        fs::write(directory.path().join("gateway.yaml"), yaml.replace("AS/", &format!("{}/", self.server.origin()))).expect("write");
+        let (code, out, err) = run_cli_in(directory.path(), arguments, &[]);
+        let all = out + &err;
+        assert!(!all.contains("s3cret") && !all.contains(TOKEN), "{all}");
+        (code, all)
+    }
+}
+
+const BASIC: &str =
+    "introspection_endpoint: AS/introspect, client_auth: { method: client_secret_basic, client_id: gate, client_secret: s3cret }";
+
+/// The report says this, and the exit code fits.
+#[track_caller]
+fn finds((code, report): (i32, String), expected_code: i32, lines: &[&str]) {
+    assert_eq!(code, expected_code, "{report}");
+    for line in lines {
+        assert!(report.contains(line), "{line:?} in {report}");
+    }
+}
+
+#[test]
+fn all_is_well() {
+    let practice = Practice::open();
+    let reached = format!("  ok       {}/: reached in ", practice.server.origin());
+    let connected = format!("  ok       {}: connected in ", practice.upstream.url());
+    finds(
+        practice.examine(BASIC),
+        0,
+        &["gateway.yaml: ok", "authorization server `main` (rfc7662)", &reached, "credentials: accepted", &connected, "no problem found"],
+    );
+    let asked = practice.server.last();
+    assert_eq!(asked.header("authorization"), Some("Basic Z2F0ZTpzM2NyZXQ="), "as the gateway itself would");
+    assert!(asked.token().is_some_and(|token| token.starts_with("introgate-doctor-")));
+}
+
+#[test]
+fn refused_credentials() {
+    let practice = Practice::open();
+    practice.server.publish("/introspect", Behaviour::status(401));
+    finds(practice.examine(BASIC), 1, &["problem  as_rejected_us:", "check client_auth", "1 problem"]);
+}
+
+#[test]
+fn no_credentials() {
+    finds(Practice::open().examine("introspection_endpoint: AS/introspect"), 0, &["note     credentials: none are configured"]);
+}
+
+#[test]
+fn a_server_that_checks_nothing() {
+    let practice = Practice::open();
+    practice.server.behave_for_all(Behaviour::Json(active(json!({ "scope": "read" }))));
+    finds(practice.examine(BASIC), 1, &["problem  it calls a made-up token active"]);
+}
+
+#[test]
+fn a_wrong_path() {
+    let practice = Practice::open();
+    practice.server.publish("/introspect", Behaviour::respond(301, &[("Location", "/introspect/")], ""));
+    finds(practice.examine(BASIC), 1, &["problem  as_bad_response:", "final slash"]);
+}
+
+#[test]
+fn nobody_is_there() {
+    let mut practice = Practice::open();
+    practice.server.stop();
+    practice.upstream.stop();
+    let upstream = format!("problem  {}: cannot connect: ", practice.upstream.url());
+    let server = format!("problem  as_unavailable: {}/: cannot connect", practice.server.origin());
+    finds(practice.examine(BASIC), 1, &[&server, "its credentials were not tried", &upstream, "onnection refused", "2 problems"]);
+}
+
+/// Also those that are only asked when others fail.
+#[test]
+fn every_endpoint_is_examined() {
+    let practice = Practice::open();
+    let keys = format!("introspection_endpoint: [AS/introspect, \"http://127.0.0.1:{}/introspect\"]", free_port());
+    finds(practice.examine(&keys), 1, &["reached in", "problem  as_unavailable", "1 problem"]);
+    practice.server.publish("/b", Behaviour::status(500));
+    finds(practice.examine("introspection_endpoint: [AS/introspect, AS/b]"), 1, &["note     credentials", "/b: status 500"]);
+}
+
+#[test]
+fn clocks() {
+    let practice = Practice::open();
+    let at = |seconds: i64| {
+        let time = UNIX_EPOCH + Duration::from_secs((now() + seconds).try_into().expect("a time after 1970"));
+        Behaviour::respond(404, &[("Date", &http_date(time))], "")
+    };
+    practice.server.publish("/", at(0));
+    finds(practice.examine(BASIC), 0, &["ok       clock: the server's and ours agree"]);
+    practice.server.publish("/", at(90));
+    finds(practice.examine(BASIC), 1, &["problem  clock: the server's is", "s ahead of ours", "NTP"]);
+    practice.server.publish("/", at(-90));
+    finds(practice.examine(BASIC), 1, &["s behind ours"]);
+    practice.server.publish("/", Behaviour::respond(404, &[("Date", "yesterday")], ""));
+    finds(practice.examine(BASIC), 0, &["note     clock: the server does not say"]);
+}
+
+fn http_date(time: SystemTime) -> String {
+    httpdate::fmt_http_date(time)
+}
+
+#[test]
+fn issuers() {
+    let practice = Practice::open();
+    let document = |issuer: &str| {
+        Behaviour::Json(json!({ "issuer": issuer, "introspection_endpoint": format!("{}/introspect", practice.server.origin()) }))
+    };
+    let origin = practice.server.origin();
+    practice.server.publish("/.well-known/oauth-authorization-server", document(&origin));
+    let keys = format!("issuer: \"{origin}\", client_auth: {{ method: client_secret_basic, client_id: gate, client_secret: s3cret }}");
+    finds(practice.examine(&keys), 0, &["credentials: accepted"]);
+    practice.server.publish("/.well-known/oauth-authorization-server", document("https://elsewhere.example"));
+    practice.server.publish("/.well-known/openid-configuration", document("https://elsewhere.example"));
+    finds(practice.examine(&keys), 1, &["problem  as_bad_response:", "`issuer` is not the configured one"]);
+}
+
+#[test]
+fn keys_of_signed_tokens() {
+    let practice = Practice::open();
+    let keys = "type: jwt, issuer: \"https://as.example.com\", jwks_uri: AS/jwks, audience: [me]";
+    practice.server.publish("/jwks", Behaviour::Json(json!({ "keys": [] })));
+    finds(practice.examine(keys), 1, &["authorization server `main` (jwt)", "problem  as_bad_response:", "no public key"]);
+    let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+    practice.server.publish("/jwks", Behaviour::Json(json!({ "keys": [key] })));
+    finds(practice.examine(keys), 0, &["ok       keys: there; a made-up token is refused"]);
+}
+
+#[test]
+fn a_real_token() {
+    let practice = Practice::open();
+    let with_token = ["doctor", "-c", "gateway.yaml", "--token", TOKEN];
+    let keys = format!("{BASIC}, issuer: \"https://as.example.com\"");
+    practice.server.answer(TOKEN, active(json!({ "sub": "alice", "scope": "read", "iss": "https://as.example.com", "exp": now() + 600 })));
+    finds(practice.examine_with(&keys, &with_token), 0, &["ok       your token: active; sub \"alice\"", "scope \"read\"", "ends in "]);
+    practice.server.answer(TOKEN, active(json!({ "iss": "https://as.example.com/" })));
+    finds(practice.examine_with(&keys, &with_token), 1, &["your token: active, and yet refused on every route: issuer;", "without exp"]);
+    practice.server.behave(TOKEN, Behaviour::inactive());
+    finds(practice.examine_with(&keys, &with_token), 1, &["problem  your token: inactive"]);
+    finds(practice.examine_with(&keys, &["doctor", "-c", "gateway.yaml", "--token", "a b"]), 1, &["is not an access token"]);
+}
+
+#[test]
+fn a_bad_configuration_is_not_tried() {
+    let practice = Practice::open();
+    finds(practice.examine("introspection_endpoint: AS/introspect, nonsense: 1"), 64, &["unknown key `nonsense`"]);
+    assert_eq!(practice.server.count(), 0);
+}
