@@ -54,6 +54,6 @@ setup:
 setup-bench:
 	@RUNLEVEL=1 ./deploy/needs wrk:wrk nginx:nginx dpkg:libnginx-mod-http-js apache2:apache2 dpkg:libapache2-mod-oauth2 python3:python3
 
-# the interop tests start a real authorization server from PyPI
+# the interop tests start a real authorization server from PyPI, those of the fleet a real Redis of their own
 setup-test:
-	@./deploy/needs python3:python3 python3-venv:python3-venv
+	@RUNLEVEL=1 ./deploy/needs python3:python3 python3-venv:python3-venv redis-server:redis-server redis-sentinel:redis-sentinel
