@@ -64,6 +64,6 @@ setup:
 setup-bench:
 	@RUNLEVEL=1 ./deploy/needs wrk:wrk nginx:nginx dpkg:libnginx-mod-http-js apache2:apache2 dpkg:libapache2-mod-oauth2 python3:python3
 
-# the interop tests start real authorization servers from PyPI and npm
+# the interop tests start real authorization servers from PyPI and npm, those of the fleet a real Redis of their own
 setup-test:
-	@./deploy/needs python3:python3 python3-venv:python3-venv node:nodejs npm:npm
+	@RUNLEVEL=1 ./deploy/needs python3:python3 python3-venv:python3-venv node:nodejs npm:npm redis-server:redis-server redis-sentinel:redis-sentinel
