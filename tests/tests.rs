@@ -6,6 +6,7 @@
 mod cache;
 mod chaos;
 mod cli;
+mod client_auth;
 mod conformance;
 mod fleet;
 mod harness;

@@ -7,6 +7,7 @@ mod http;
 mod redis;
 mod server;
 mod setup;
+mod tls;
 mod upstream;
 
 pub use authorization_server::{AuthorizationServer, Behaviour};
@@ -14,6 +15,7 @@ pub use gateway::{Builder, Gateway, run_cli, run_cli_in};
 pub use http::{Connection, PATIENCE, Request, Response, percent_decode, request_bytes};
 pub use redis::{REDIS_KEY, Redis};
 pub use setup::{Setup, active, known_tokens, one_route};
+pub use tls::{Authority, Hello, Identity, Tls};
 pub use upstream::{Upstream, UpstreamBehaviour};
 
 use std::net::TcpListener;

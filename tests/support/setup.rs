@@ -19,7 +19,13 @@ impl Setup {
 
     #[track_caller]
     pub fn build(builder: Builder, yaml: &str) -> Setup {
-        let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
+        Setup::around(AuthorizationServer::start(), builder, yaml)
+    }
+
+    /// The same with an authorization server that is there already.
+    #[track_caller]
+    pub fn around(server: AuthorizationServer, builder: Builder, yaml: &str) -> Setup {
+        let upstream = Upstream::start();
         known_tokens(&server);
         let gateway = builder.start(&fill_in(yaml, &server, &upstream));
         Setup { gateway, server, upstream }

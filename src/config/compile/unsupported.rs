@@ -108,19 +108,6 @@ fn entries() -> Vec<Entry> {
             ("health_check", Except::Nothing),
         ],
     );
-    add(
-        "authorization_servers.*.",
-        &[
-            ("tls.server_name", empty()),
-            ("client_auth.method", but(json!(["none", "bearer", "client_secret_basic", "client_secret_post"]))),
-            ("client_auth.token_endpoint", empty()),
-            ("client_auth.scope", empty()),
-            ("client_auth.private_key", empty()),
-            ("client_auth.key_id", empty()),
-            ("client_auth.algorithm", empty()),
-            ("client_auth.certificate", empty()),
-        ],
-    );
     for section in ["defaults.", "routes.*."] {
         add(
             section,

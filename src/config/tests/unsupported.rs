@@ -47,29 +47,6 @@ fn of_upstreams() {
 }
 
 #[test]
-fn of_servers() {
-    let expected: &[&str] = &[
-        "5:11: error: authorization_servers.main.tls.server_name: is not supported in this version; remove it",
-        "6:27: error: authorization_servers.main.client_auth.method: `private_key_jwt` is not supported in this version; write `none`, `bearer`, `client_secret_basic` or `client_secret_post`, or remove the key",
-        "6:44: error: authorization_servers.main.client_auth.private_key: is not supported in this version; remove it",
-        "6:61: error: authorization_servers.main.client_auth.key_id: is not supported in this version; remove it",
-        "6:72: error: authorization_servers.main.client_auth.algorithm: is not supported in this version; remove it",
-        "6:90: error: authorization_servers.main.client_auth.certificate: is not supported in this version; remove it",
-        "6:107: error: authorization_servers.main.client_auth.token_endpoint: is not supported in this version; remove it",
-        "6:134: error: authorization_servers.main.client_auth.scope: is not supported in this version; remove it",
-    ];
-    assert_eq!(
-        with_server(
-            "\
-         \x20   response: json\n\
-         \x20   tls: {server_name: a}\n\
-         \x20   client_auth: {method: private_key_jwt, private_key: /a, key_id: k, algorithm: RS256, certificate: /c, token_endpoint: https://t, scope: s}\n"
-        ),
-        expected
-    );
-}
-
-#[test]
 fn of_routes() {
     let expected: &[&str] = &[
         "7:34: error: routes[0].authorization_server[1]: there is no authorization server `other`; known here: `main`",
