@@ -101,6 +101,29 @@ fn a_full_redis_is_passed_by() {
     assert_eq!(fleet.get(1, "bare"), 401);
 }
 
+/// An inactive answer that Redis does not take still counts for the gateway that heard it: the active one from before, which is
+/// still in Redis, does not come back when the inactive one has had its time.
+#[test]
+fn an_active_answer_never_comes_back_after_an_inactive_one() {
+    let Some(redis) = Redis::start() else { return };
+    let _: () = redis.command("ACL SETUSER second on >secret ~* &* +@all");
+    let mut fleet = Fleet::with(0, "");
+    let routes = "routes:\n  - { name: lax, path: /, upstream: \"@UPSTREAM@\" }\n  - { name: strict, path: /strict, upstream: \"@UPSTREAM@\", max_age: 50ms }\n";
+    let url = redis.url().replace("//", "//second:secret@");
+    fleet.add(&format!("{}{routes}", cache(&url, "inactive_ttl: 300ms, refresh_ahead: 0", "")));
+    fleet.wait_until_up();
+    assert_eq!(fleet.get(0, "good"), 200);
+    wait_for_answers(&redis, 1);
+    let _: () = redis.command("ACL SETUSER second -set -del");
+    fleet.server.behave("good", Behaviour::inactive());
+    std::thread::sleep(MS(60));
+    assert_eq!(fleet.gateways[0].get_with("/strict", "good").status, 401);
+    std::thread::sleep(MS(400));
+    assert_eq!(fleet.get(0, "good"), 401);
+    assert_eq!(redis.answers().len(), 1, "the old answer is still there");
+    assert!(is_up(&fleet.gateways[0]));
+}
+
 /// A purge that does not fit into a full Redis still reaches everybody.
 #[test]
 fn a_full_redis_loses_no_purge() {
@@ -220,7 +243,7 @@ fn mistakes_are_told_by_check() {
     let key = format!("key: \"{}\"", crate::support::REDIS_KEY);
     for (redis, told) in [
         ("url: \"redis://cache\"".to_owned(), "needs `key` or `key_file`"),
-        (format!("{key}"), "url"),
+        (key.clone(), "url"),
         ("url: \"redis://cache\", key: tooshort".to_owned(), "is not 32 bytes in base64"),
         (format!("url: \"http://user:hunter2@cache\", {key}"), "scheme that is not Redis's"),
         (format!("url: \"redis://:hunter2@cache\", password: hunter2, {key}"), "keep one of the two"),

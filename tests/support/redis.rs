@@ -143,7 +143,13 @@ impl Redis {
 
     #[track_caller]
     pub fn set(&self, name: &str, value: &[u8]) {
-        let _: () = self.connection().pset_ex(name, value, 30_000).expect("set");
+        self.set_for(30_000, name, value);
+    }
+
+    /// For that many milliseconds.
+    #[track_caller]
+    pub fn set_for(&self, millis: u64, name: &str, value: &[u8]) {
+        let _: () = self.connection().pset_ex(name, value, millis).expect("set");
     }
 
     /// All names and values there are, whatever their kind.

@@ -199,7 +199,7 @@ mod tests {
         let purge = Purge::Subject("alice".into());
         ledger.expect(purge.clone());
         assert!(ledger.is_dead(&digest, Place(99, 0), ALICE));
-        assert_eq!(ledger.unsent(), [purge.clone()]);
+        assert_eq!(ledger.unsent(), std::slice::from_ref(&purge));
         ledger.sent(&purge);
         assert!(ledger.unsent().is_empty() && ledger.is_dead(&digest, Place(99, 0), ALICE));
         ledger.read(Place(50, 0), Some(&purge), false);
