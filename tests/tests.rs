@@ -8,6 +8,7 @@ mod chaos;
 mod cli;
 mod client_auth;
 mod conformance;
+mod fleet;
 mod harness;
 mod identity;
 mod interop;

@@ -69,7 +69,7 @@ impl Setup {
 
 /// `good` is active with the scopes `read write` and the usual members, `narrow` has no scope but `other`, `bare` is
 /// active without any member; `expired` was active a minute ago. All others are inactive.
-fn known_tokens(server: &AuthorizationServer) {
+pub fn known_tokens(server: &AuthorizationServer) {
     let good = json!({
         "sub": "alice", "username": "alice@example.com", "client_id": "app",
         "scope": "read write", "exp": super::now() + 3600,

@@ -91,7 +91,6 @@ fn entries() -> Vec<Entry> {
             ("protected_resource", Except::Nothing),
             ("listeners.*.tls", Except::Nothing),
             ("listeners.*.protocols", but(json!([["h1"]]))),
-            ("cache.redis", Except::Nothing),
             ("identity.assertion", Except::Nothing),
             ("dpop.algorithms", but(json!([["ES256", "ES384", "EdDSA", "PS256", "RS256"]]))),
             ("dpop.window", but(json!(["60s"]))),

@@ -15,7 +15,7 @@ mod server_kinds;
 mod token;
 mod upstream;
 
-pub use cache::Cache;
+pub use cache::{Cache, Redis};
 pub use identity::Identity;
 pub use listener::{Admin, Listener};
 pub use log::{Access, Format, Level, Log};

@@ -9,7 +9,6 @@ fn at_the_top() {
         "8:1: error: protected_resource: is not supported in this version; remove it",
         "9:49: error: listeners[0].protocols: is not supported in this version; write `[h1]`, or remove the key",
         "9:59: error: listeners[0].tls: is not supported in this version; remove it",
-        "10:9: error: cache.redis: is not supported in this version; remove it",
         "11:12: error: identity.assertion: is not supported in this version; remove it",
         "12:20: error: dpop.algorithms: is not supported in this version; write `[ES256, ES384, EdDSA, PS256, RS256]`, or remove the key",
         "12:37: error: dpop.window: `5s` is not supported in this version; write `60s`, or remove the key",
@@ -21,7 +20,7 @@ fn at_the_top() {
          public_url: https://a\n\
          protected_resource: {resource: https://a}\n\
          listeners: [{address: '127.0.0.1:1', protocols: [h1, h2], tls: {certificate: a, private_key: b}}]\n\
-         cache: {redis: {url: redis://a}}\n\
+         cache: {ttl: 1s}\n\
          identity: {assertion: {private_key: /a}}\n\
          dpop: {algorithms: [ES256], window: 5s, nonce: true}\n"
         ),
