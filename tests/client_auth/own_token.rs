@@ -169,7 +169,7 @@ fn a_token_endpoint_that_gives_none() {
         (status(503), "as_unavailable"),
         (Behaviour::Close, "as_unavailable"),
         (Behaviour::Hang, "as_timeout"),
-        (Behaviour::Drip(json!({ "access_token": "own" }), Duration::from_millis(100)), "as_timeout"),
+        (Behaviour::Drip(json!({ "access_token": "own" }), Duration::from_millis(500)), "as_timeout"),
         (status(401), "as_rejected_us"),
         (status(403), "as_rejected_us"),
         (error("invalid_client"), "as_rejected_us"),
@@ -195,7 +195,7 @@ fn a_token_endpoint_that_gives_none() {
         (with(json!({ "expires_in": [] })), "as_bad_response"),
         (Behaviour::body(r#"{"access_token":"a","access_token":"b"}"#), "as_bad_response"),
     ];
-    let setup = Setup::start(&configuration("timeout: 500ms, max_response_size: 4KiB").replace("open_for: 1s", "open_for: 100ms"));
+    let setup = Setup::start(&configuration("timeout: 2s, max_response_size: 4KiB").replace("open_for: 1s", "open_for: 100ms"));
     for (number, (behaviour, reason)) in cases.into_iter().enumerate() {
         let shown = format!("{behaviour:?}");
         setup.server.publish(TOKEN, behaviour);

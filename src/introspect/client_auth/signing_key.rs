@@ -1,15 +1,16 @@
 //! The private key that signs assertions, from a PEM file or a JWK.
 
 use super::certificate::private_key_of;
+use crate::introspect::jwt::rsa_of_jwk;
 use crate::token::json;
+use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
-use pkcs1::UintRef;
-use pkcs1::der::{Decode, Encode};
+use pkcs8::der::Decode;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -44,11 +45,12 @@ impl SigningKey {
         Self { encoding, algorithms: algorithms.to_vec(), kid: None, digest: String::new() }
     }
 
-    /// Of an `RSAPrivateKey` (RFC 8017 A.1.2).
-    fn rsa(der: &[u8]) -> Option<Self> {
+    fn rsa(pair: &RsaKeyPair) -> Option<Self> {
         use Algorithm::{PS256, PS384, PS512, RS256, RS384, RS512};
-        RsaKeyPair::from_der(der).ok()?;
-        Some(Self::new(EncodingKey::from_rsa_der(der), &[RS256, RS384, RS512, PS256, PS384, PS512]))
+        let pkcs8 = pair.as_der().ok()?;
+        // what is signed with is the `RSAPrivateKey` (RFC 8017 A.1.2) inside
+        let inside = pkcs8::PrivateKeyInfo::from_der(pkcs8.as_ref()).ok()?.private_key;
+        Some(Self::new(EncodingKey::from_rsa_der(inside), &[RS256, RS384, RS512, PS256, PS384, PS512]))
     }
 
     fn ec(pair: &EcdsaKeyPair, algorithm: Algorithm) -> Option<Self> {
@@ -62,7 +64,7 @@ impl SigningKey {
 
 fn of_pem(content: &[u8]) -> Result<SigningKey, String> {
     let key = match private_key_of(content)? {
-        PrivateKeyDer::Pkcs1(der) => SigningKey::rsa(der.secret_pkcs1_der()),
+        PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok().and_then(|pair| SigningKey::rsa(&pair)),
         PrivateKeyDer::Sec1(der) => of_ec(der.secret_sec1_der()),
         PrivateKeyDer::Pkcs8(der) => of_pkcs8(der.secret_pkcs8_der()),
         _ => None,
@@ -71,11 +73,9 @@ fn of_pem(content: &[u8]) -> Result<SigningKey, String> {
 }
 
 fn of_pkcs8(der: &[u8]) -> Option<SigningKey> {
-    let info = pkcs8::PrivateKeyInfo::from_der(der).ok()?;
-    match info.algorithm.oid {
-        pkcs1::ALGORITHM_OID => SigningKey::rsa(info.private_key),
-        _ => of_ec(der).or_else(|| SigningKey::ed25519(&Ed25519KeyPair::from_pkcs8(der).ok()?)),
-    }
+    let rsa = || SigningKey::rsa(&RsaKeyPair::from_pkcs8(der).ok()?);
+    let ed25519 = || SigningKey::ed25519(&Ed25519KeyPair::from_pkcs8(der).ok()?);
+    rsa().or_else(|| of_ec(der)).or_else(ed25519)
 }
 
 /// PKCS#8 or SEC1.
@@ -114,7 +114,7 @@ fn of_jwk(members: &Map<String, Value>) -> Result<SigningKey, String> {
     }
     let bytes = |name: &str| Some(Zeroizing::new(URL_SAFE_NO_PAD.decode(text(name)?).ok()?));
     let key = match (text("kty"), text("crv")) {
-        (Some("RSA"), _) => rsa_of_jwk(&bytes),
+        (Some("RSA"), _) => rsa_of_jwk(members).and_then(|pair| SigningKey::rsa(&pair)),
         (Some("EC"), Some(name)) => CURVES.iter().find(|(curve, ..)| *curve == name).and_then(|(_, curve, algorithm, size)| {
             let [d, x, y] = ["d", "x", "y"].map(|name| padded(&bytes(name)?, *size));
             let point = [&[4], x?.as_slice(), y?.as_slice()].concat();
@@ -134,24 +134,6 @@ fn of_jwk(members: &Map<String, Value>) -> Result<SigningKey, String> {
         }
     }
     Ok(SigningKey { kid: text("kid").map(str::to_owned), ..key })
-}
-
-/// RFC 7518 §6.3: with the primes, which every library writes along.
-fn rsa_of_jwk(bytes: &dyn Fn(&str) -> Option<Zeroizing<Vec<u8>>>) -> Option<SigningKey> {
-    let numbers = ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(bytes);
-    let number = |i: usize| UintRef::new(numbers.get(i)?.as_deref()?).ok();
-    let key = pkcs1::RsaPrivateKey {
-        modulus: number(0)?,
-        public_exponent: number(1)?,
-        private_exponent: number(2)?,
-        prime1: number(3)?,
-        prime2: number(4)?,
-        exponent1: number(5)?,
-        exponent2: number(6)?,
-        coefficient: number(7)?,
-        other_prime_infos: None,
-    };
-    SigningKey::rsa(&Zeroizing::new(key.to_der().ok()?))
 }
 
 /// Some libraries leave leading zeros out.
