@@ -1,6 +1,6 @@
 //! From a configuration to what runs: the only place that picks implementations.
 
-use crate::cache::{Cached, Purge, Source, Store};
+use crate::cache::{Cached, Purge, RedisSettings, Shared, Source, Store};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::Challenge;
@@ -19,6 +19,7 @@ use crate::token::DigestKey;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -45,7 +46,9 @@ pub struct Parts {
     /// Events that came, so that none counts twice; and refused ones, for the log.
     pub taken: Arc<Taken>,
     pub event_log: Arc<Occasionally>,
-    /// Random: digests mean nothing outside this process.
+    /// The Redis of the last runtime that had one.
+    pub shared: Arc<Mutex<Option<Arc<Shared>>>>,
+    /// Random: digests mean nothing outside this process. With Redis, the fleet's takes its place.
     pub digest_key: DigestKey,
 }
 
@@ -60,6 +63,8 @@ pub struct Runtime {
     pub unrouted: RouteMetrics,
     pub servers: Vec<Arc<AuthorizationServer>>,
     pub events: Events,
+    /// The second level of the cache.
+    pub shared: Option<Arc<Shared>>,
     pub upstreams: Vec<Arc<Upstream>>,
     pub settings: Settings,
     /// The effective configuration with its secrets blacked out.
@@ -94,17 +99,19 @@ impl Parts {
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
-        Ok(Self { clock, metrics, store, documents, taken: Arc::default(), event_log: Arc::default(), digest_key: DigestKey::random() })
+        let (taken, event_log, shared) = Default::default();
+        Ok(Self { clock, metrics, store, documents, taken, event_log, shared, digest_key: DigestKey::random() })
     }
 
     /// Makes a runtime. Answers that earlier runtimes cached are found again by it wherever the
     /// authorization server's settings are the same.
     pub fn assemble(&self, settings: Settings, shown: serde_json::Value) -> Result<Runtime, AssembleError> {
+        let shared = settings.redis.as_ref().map(|redis| self.shared(redis));
         let mut servers = HashMap::new();
         // those that are asked by others come first
         let (last, first): (Vec<_>, Vec<_>) = settings.servers.iter().partition(|server| server.then().is_some());
         for server in first.into_iter().chain(last) {
-            servers.insert(server.name.clone(), Arc::new(self.server(server, &settings, &servers)?));
+            servers.insert(server.name.clone(), Arc::new(self.server(server, &settings, &servers, shared.as_ref())?));
         }
         let upstreams: HashMap<_, _> =
             settings.upstreams.iter().map(|upstream| (upstream.name.clone(), Arc::new(Upstream::new(upstream.clone())))).collect();
@@ -122,10 +129,24 @@ impl Parts {
             servers: settings.servers.iter().filter_map(|server| servers.get(&server.name).cloned()).collect(),
             upstreams: settings.upstreams.iter().filter_map(|upstream| upstreams.get(&upstream.name).cloned()).collect(),
             events: Events::new(&settings.servers, &self.documents, self.clock.clone())?,
+            shared,
             loaded_at: self.clock.now().unix_seconds(),
             settings,
             shown,
         })
+    }
+
+    /// The Redis with these settings: the one there is, or a new one.
+    fn shared(&self, redis: &RedisSettings) -> Arc<Shared> {
+        let mut held = self.shared.lock();
+        match &*held {
+            Some(shared) if shared.settings() == redis => shared.clone(),
+            _ => {
+                let shared = Arc::new(Shared::new(redis.clone(), self.store.clone(), self.clock.clone(), &self.metrics));
+                *held = Some(shared.clone());
+                shared
+            }
+        }
     }
 
     /// Cache around guards around the kind of server. `servers` are those made so far.
@@ -134,6 +155,7 @@ impl Parts {
         server: &ServerSettings,
         settings: &Settings,
         servers: &HashMap<Arc<str>, Arc<AuthorizationServer>>,
+        shared: Option<&Arc<Shared>>,
     ) -> Result<AuthorizationServer, AssembleError> {
         let then = server.then().and_then(|name| {
             let asked = settings.servers.iter().find(|server| server.name == *name);
@@ -142,10 +164,13 @@ impl Parts {
         let guarded = Arc::new(Guarded::new(self.introspector(server, then)?, server, self.clock.clone(), self.metrics.clone()));
         let fingerprints = [Some(server.fingerprint()), then.map(|(_, asked)| asked.fingerprint())];
         let texts = fingerprints.iter().flatten().flat_map(Fingerprint::texts);
-        let key = self.digest_key.derive(std::iter::once(&*server.name).chain(texts));
+        let key = shared.map_or(&self.digest_key, |shared| shared.digest_key()).derive(std::iter::once(&*server.name).chain(texts));
         let keyed_by_host = server.forward_host() || then.is_some_and(|(_, asked)| asked.forward_host());
         let source = Source { server: server.name.clone(), key, keyed_by_host, introspector: guarded.clone() };
-        let cached = Cached::new(source, settings.cache, self.store.clone(), self.clock.clone(), &self.metrics);
+        // what is found out here without asking anybody is found out sooner than looked up
+        let local = matches!(server.kind, Kind::Jwt(_)) && then.is_none();
+        let cached = Cached::new(source, settings.cache, self.store.clone(), self.clock.clone(), &self.metrics)
+            .sharing(shared.filter(|_| !local).cloned());
         Ok(AuthorizationServer { name: server.name.clone(), cached: Arc::new(cached), guarded })
     }
 
@@ -218,10 +243,17 @@ impl Process {
         }
     }
 
-    /// Forgets answers on somebody's word, and says how many. The one way, whoever it is: what
-    /// else holds answers hears of it here.
-    pub fn forget(&self, purge: &Purge) -> usize {
-        self.parts.store.purge(purge)
+    /// Forgets answers, here and in the whole fleet. How many were held here; with Redis, also
+    /// whether the others have been told already.
+    pub async fn purge(&self, purge: &Purge) -> (usize, Option<bool>) {
+        let shared = self.runtime.load().shared.clone();
+        match shared {
+            None => (self.parts.store.purge(purge), None),
+            Some(shared) => {
+                let (purged, told) = shared.purge(purge).await;
+                (purged, Some(told))
+            }
+        }
     }
 }
 

@@ -6,8 +6,10 @@
 mod cache;
 mod chaos;
 mod cli;
+mod client_auth;
 mod conformance;
 mod events;
+mod fleet;
 mod guard;
 mod harness;
 mod identity;

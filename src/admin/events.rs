@@ -69,7 +69,7 @@ async fn take(process: &Process, body: &[u8], delivery: Delivery) -> Result<(), 
     if !parts.taken.first(event.id, event.until, parts.clock.now().mono) {
         return Err((server, Refusal::new(Code::Replayed, "its `jti` was taken before")));
     }
-    let purged = if event.named.is_empty() { 0 } else { process.forget(&Purge::Named(event.named)) };
+    let purged = if event.named.is_empty() { 0 } else { process.purge(&Purge::Named(event.named)).await.0 };
     let result = if event.kinds.iter().any(|kind| kind.forgets()) { "accepted" } else { "ignored" };
     let kinds: Vec<&str> = event.kinds.iter().copied().map(Kind::as_str).collect();
     for server in &event.servers {

@@ -24,7 +24,14 @@ struct Body {
 
 pub async fn purge(process: &Process, session: &mut ServerSession) -> Response<Vec<u8>> {
     match asked(process, session).await {
-        Ok(purge) => super::json(StatusCode::OK, &json!({"purged": process.forget(&purge)})),
+        Ok(purge) => {
+            let (purged, told) = process.purge(&purge).await;
+            let mut answer = json!({"purged": purged});
+            if let Some(told) = told {
+                answer["fleet_told"] = told.into();
+            }
+            super::json(StatusCode::OK, &answer)
+        }
         Err(Refused(status, detail)) => {
             let mut refusal = problem(status, detail);
             if status == StatusCode::UNAUTHORIZED {

@@ -1,12 +1,13 @@
 //! Answers that are named by what they say.
 
 use crate::token::ActiveFacts;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Whose active answers are meant. Whatever is given here, an answer that says something else is
 /// not meant; one that says nothing of it may be, if another thing speaks for it. With no member
 /// given, all of the server's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
     /// The authorization server's configured name; `None`: whichever.
     pub server: Option<Arc<str>>,
@@ -68,6 +69,12 @@ impl Named {
             Some(_) => false,
         }
     }
+}
+
+/// The `sid` of an answer.
+pub fn session_of(facts: &ActiveFacts) -> Option<String> {
+    let text = |facts: &ActiveFacts| facts.claims.read().get("sid").and_then(|said| said.as_str().map(str::to_owned));
+    has_session(facts).then(|| text(facts)).flatten()
 }
 
 /// Whether an answer has a `sid`, by a look at its text.

@@ -81,7 +81,7 @@ mod tests {
         ) else {
             panic!("not active")
         };
-        assert_eq!(facts.audience, ["8819981768.apps.googleusercontent.com".into()]);
+        assert_eq!(facts.audience, ["8819981768.apps.googleusercontent.com"].map(Box::<str>::from));
         assert_eq!(facts.subject.as_deref(), Some("123456789"));
         assert_eq!(facts.client_id.as_deref(), Some("8819981768.apps.googleusercontent.com"));
         assert_eq!(facts.expires_at, Some(asked() + 436));
@@ -98,7 +98,7 @@ mod tests {
             panic!("not active")
         };
         assert_eq!((facts.client_id.as_deref(), facts.expires_at), (Some("app"), Some(1_700_000_000)));
-        assert_eq!(facts.audience, ["web".into()]);
+        assert_eq!(facts.audience, ["web"].map(Box::<str>::from));
         assert!(facts.claims.text().contains("email_verified"));
     }
 

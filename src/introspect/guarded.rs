@@ -197,6 +197,7 @@ mod tests {
             circuit_breaker: BreakerSettings { failures: 2, open_for: Duration::from_secs(5) },
             extra_roots: None,
             events: None,
+            server_name: None,
         };
         let clock = ManualClock::at(1_000_000);
         let scripted = Scripted(Mutex::new(script), AtomicU64::new(0));

@@ -1,8 +1,7 @@
 //! What the configuration says about one authorization server.
 
 use super::jwt::KeySource;
-use super::{CustomSettings, GithubSettings, JwtSettings, Rfc7662Settings, SoapSettings, TokenSelector};
-use crate::secret::Secret;
+use super::{ClientCertificate, CustomSettings, GithubSettings, JwtSettings, Rfc7662Settings, SoapSettings, TokenSelector};
 use jsonwebtoken::Algorithm;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +28,8 @@ pub struct ServerSettings {
     pub circuit_breaker: BreakerSettings,
     /// PEM file with further trust roots, and its content as read at load.
     pub extra_roots: Option<(PathBuf, Vec<u8>)>,
+    /// The name that is asked for and verified in TLS, in place of the URL's host.
+    pub server_name: Option<String>,
     /// Whose events about its tokens are believed; `None`: nobody's.
     pub events: Option<EventSettings>,
 }
@@ -65,27 +66,6 @@ pub enum Kind {
     Github(GithubSettings),
     Custom(Box<CustomSettings>),
     Soap(Box<SoapSettings>),
-}
-
-/// How the gateway authenticates to the introspection endpoint. Exactly one on a call.
-#[derive(Clone, Debug)]
-pub enum ClientAuth {
-    None,
-    /// RFC 6750, as RFC 7662 §2.1 suggests.
-    Bearer {
-        token: Secret,
-    },
-    /// RFC 6749 §2.3.1; `form_encode: false` for servers that do not decode.
-    ClientSecretBasic {
-        client_id: String,
-        client_secret: Secret,
-        form_encode: bool,
-    },
-    /// RFC 6749 §2.3.1, in the body.
-    ClientSecretPost {
-        client_id: String,
-        client_secret: Secret,
-    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +124,14 @@ impl ServerSettings {
     pub fn then(&self) -> Option<&Arc<str>> {
         match &self.kind {
             Kind::Jwt(jwt) => jwt.then.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The certificate that TLS connections to the server show.
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        match &self.kind {
+            Kind::Rfc7662(rfc7662) => rfc7662.client_auth.certificate(),
             _ => None,
         }
     }

@@ -16,7 +16,7 @@ mod server_kinds;
 mod token;
 mod upstream;
 
-pub use cache::Cache;
+pub use cache::{Cache, Redis};
 pub use events::Events;
 pub use identity::Identity;
 pub use listener::{Admin, Listener};

@@ -75,6 +75,14 @@ impl Issuer {
 }
 
 impl KeySource {
+    /// Who is asked for them: themselves, or where they are.
+    pub fn place(&self) -> Option<&Url> {
+        match self {
+            Self::At(url) | Self::Issuer(_, url) => Some(url),
+            Self::Files { .. } => None,
+        }
+    }
+
     /// Beside the issuer's text.
     pub fn fingerprint(&self) -> Vec<String> {
         match self {

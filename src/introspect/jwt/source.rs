@@ -4,7 +4,7 @@ use super::jws::Jws;
 use super::keys::{KeySet, Verdict};
 use super::published::{self, Place, Published};
 use super::{Flaw, KeySource};
-use crate::introspect::discovery::Discovery;
+use crate::introspect::discovery::{Discovery, Wanted};
 use crate::introspect::fetched::Fetched;
 use crate::introspect::http_client::HttpClient;
 use crate::introspect::{Documents, Failure, ServerSettings, Unusable};
@@ -45,7 +45,7 @@ impl Keys {
             KeySource::At(url) => published(url.as_str(), Arc::new(HttpClient::new(server)?), Place::Url(url.clone())),
             KeySource::Issuer(issuer, at) => {
                 let client = Arc::new(HttpClient::new(server)?);
-                let discovery = Discovery::of(documents, "jwks_uri", (issuer, at), &client, server);
+                let discovery = Discovery::of(documents, Wanted::Member("jwks_uri"), (issuer, at), &client, server);
                 published(&format!("of {issuer} at {at}"), client, Place::Found(discovery))
             }
         })

@@ -12,7 +12,7 @@ use url::Url;
 
 pub fn rfc7662(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
     let endpoints = endpoints(cx, path, raw);
-    let client_auth = client_auth(cx, &path.key("client_auth"), &raw.client_auth);
+    let client_auth = client_auth(cx, path, raw, endpoints.as_deref());
     let hint = &raw.token_type_hint;
     if !matches!(&**hint, "" | "access_token" | "refresh_token") {
         let message = "is not a registered hint (RFC 7009 §2.1); servers may take a token for inactive because of it; write `access_token`";

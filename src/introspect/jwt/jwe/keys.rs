@@ -155,24 +155,21 @@ fn of_jwk(jwk: &Map<String, Value>) -> Option<DecryptionKey> {
     let part = |name| URL_SAFE_NO_PAD.decode(text(name)?).ok().map(Zeroizing::new);
     let private = match CURVES.into_iter().find(|(kty, crv, ..)| text("kty") == Some(kty) && text("crv") == Some(crv)) {
         Some((.., algorithm, _)) => of_curve(jwk, algorithm, &part("d")?)?,
-        None if text("kty") == Some("RSA") => {
-            // the library takes no leading zeros in public numbers
-            let public = |name| part(name).map(|bytes| bytes.iter().copied().skip_while(|byte| *byte == 0).collect::<Vec<u8>>());
-            let public_key = PublicKeyComponents { n: public("n")?, e: public("e")? };
-            let parts = KeyPairComponents {
-                public_key,
-                d: part("d")?,
-                p: part("p")?,
-                q: part("q")?,
-                dP: part("dp")?,
-                dQ: part("dq")?,
-                qInv: part("qi")?,
-            };
-            rsa(RsaKeyPair::from_components(&parts).ok())?
-        }
+        None if text("kty") == Some("RSA") => rsa(rsa_of_jwk(jwk))?,
         None => return None,
     };
     Some(DecryptionKey { kid: text("kid").map(str::to_owned), only: text("alg").and_then(Management::of), private })
+}
+
+/// The pair of an RSA JWK with its primes (RFC 7518 §6.3.2).
+pub fn rsa_of_jwk(jwk: &Map<String, Value>) -> Option<RsaKeyPair> {
+    let part = |name| URL_SAFE_NO_PAD.decode(jwk.get(name)?.as_str()?).ok().map(Zeroizing::new);
+    // the library takes no leading zeros in public numbers
+    let public = |name| part(name).map(|bytes| bytes.iter().copied().skip_while(|byte| *byte == 0).collect::<Vec<u8>>());
+    let public_key = PublicKeyComponents { n: public("n")?, e: public("e")? };
+    let parts =
+        KeyPairComponents { public_key, d: part("d")?, p: part("p")?, q: part("q")?, dP: part("dp")?, dQ: part("dq")?, qInv: part("qi")? };
+    RsaKeyPair::from_components(&parts).ok()
 }
 
 fn of_curve(jwk: &Map<String, Value>, algorithm: &'static agreement::Algorithm, d: &[u8]) -> Option<Private> {

@@ -10,7 +10,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
-pub use keys::{DecryptionKey, private_keys_of_file};
+pub use keys::{DecryptionKey, private_keys_of_file, rsa_of_jwk};
 
 use super::Flaw;
 use super::jws::{Jws, MAX_HEADER, MAX_TOKEN, bytes, object};
