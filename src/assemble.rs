@@ -137,7 +137,7 @@ impl Parts {
     }
 
     /// The Redis with these settings: the one there is, or a new one.
-    fn shared(&self, redis: &RedisSettings) -> Arc<Shared> {
+    pub fn shared(&self, redis: &RedisSettings) -> Arc<Shared> {
         let mut held = self.shared.lock();
         match &*held {
             Some(shared) if shared.settings() == redis => shared.clone(),
