@@ -122,16 +122,15 @@ impl Store {
             });
             retained.load(Ordering::Relaxed)
         };
-        let is = |held: &Option<Box<str>>, wanted: &str| held.as_deref() == Some(wanted);
         let purged = match purge {
             Purge::Tokens(digests) => {
                 let known =
                     |digest| usize::from(self.active.remove(digest).is_some()) + usize::from(self.inactive.remove(digest).is_some());
                 digests.iter().map(known).sum()
             }
-            Purge::Subject(subject) => forget(&|entry| is(&entry.facts.subject, subject)),
-            Purge::ClientId(client_id) => forget(&|entry| is(&entry.facts.client_id, client_id)),
-            Purge::TokenId(token_id) => forget(&|entry| is(&entry.facts.token_id, token_id)),
+            Purge::Subject(subject) => forget(&|entry| entry.facts.subject() == Some(subject)),
+            Purge::ClientId(client_id) => forget(&|entry| entry.facts.client_id() == Some(client_id)),
+            Purge::TokenId(token_id) => forget(&|entry| entry.facts.token_id() == Some(token_id)),
             Purge::All => {
                 let held = self.active.len() + self.inactive.len();
                 self.active.clear();

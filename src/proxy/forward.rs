@@ -73,9 +73,9 @@ pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
     });
     remove_cookies(headers, exchange)?;
     set_proxy_headers(headers, exchange)?;
-    if let Some(identity) = &exchange.identity {
-        for (name, value) in runtime.identity.headers(identity) {
-            headers.insert(name.clone(), value.clone());
+    if let Some((entry, rendered)) = &exchange.identity {
+        for (name, value) in runtime.identity.headers(rendered, &entry.facts) {
+            headers.insert(name.clone(), value);
         }
     }
     *request = RequestHeader::from(parts);

@@ -50,7 +50,7 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
     if permit.admission() == Admission::Identified {
         let entry = exchange.trail.entry.as_ref().ok_or(Denial::because(Reason::AsUnavailable))?;
         let headers = entry.headers(&exchange.runtime.identity).map_err(|_| Denial::because(Reason::IdentityTooLarge))?;
-        exchange.identity = Some(headers);
+        exchange.identity = Some((entry.clone(), headers));
     }
     exchange.permit = Some(permit);
     Ok(())

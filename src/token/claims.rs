@@ -1,5 +1,7 @@
 //! The members of an authorization server's answer.
 
+use super::shared_text::Draft;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
@@ -8,32 +10,45 @@ use std::sync::OnceLock;
 /// All members of an answer, kept as compact text and parsed again only for the routes that look
 /// at extension members: most never do.
 pub struct Claims {
-    text: Box<str>,
+    /// The answer, and behind it what was read from it and does not stand in it.
+    shared: Bytes,
+    /// Where the answer ends.
+    length: u32,
     parsed: OnceLock<Box<Map<String, Value>>>,
 }
 
 impl Claims {
-    pub fn new(members: &Map<String, Value>) -> Self {
+    /// `members`, and the places of what `read` keeps besides them.
+    pub(super) fn new<R>(members: &Map<String, Value>, read: impl FnOnce(&mut Draft) -> R) -> (Self, R) {
         let text = serde_json::to_string(members).unwrap_or_else(|_| "{}".into());
-        Self { text: text.into(), parsed: OnceLock::new() }
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let mut draft = Draft::of(text);
+        let read = read(&mut draft);
+        (Self { shared: draft.finish(), length, parsed: OnceLock::new() }, read)
     }
 
     /// The answer as compact JSON.
     pub fn text(&self) -> &str {
-        &self.text
+        let text = self.shared.get(..self.length as usize);
+        text.and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("{}")
+    }
+
+    /// The text that everything read from the answer stands in.
+    pub fn shared(&self) -> &Bytes {
+        &self.shared
     }
 
     /// The answer's members, for one look: what is parsed here is not kept.
     pub fn read(&self) -> Cow<'_, Map<String, Value>> {
         match self.parsed.get() {
             Some(members) => Cow::Borrowed(members),
-            None => Cow::Owned(serde_json::from_str(&self.text).unwrap_or_default()),
+            None => Cow::Owned(serde_json::from_str(self.text()).unwrap_or_default()),
         }
     }
 
     /// The answer's members, kept: for demands that look at them on every request.
     pub fn members(&self) -> &Map<String, Value> {
-        self.parsed.get_or_init(|| Box::new(serde_json::from_str(&self.text).unwrap_or_default()))
+        self.parsed.get_or_init(|| Box::new(serde_json::from_str(self.text()).unwrap_or_default()))
     }
 }
 
