@@ -44,14 +44,17 @@ impl Identity {
     /// The headers for an answer of the authorization server named `server` (RFC 7662 §2.2).
     /// A missing member gives no header.
     pub fn render(&self, facts: &ActiveFacts, server: &str) -> Result<Rendered, TooLarge> {
-        let members = facts.claims.read();
+        let claims = &self.settings.claims;
+        let members = facts
+            .claims
+            .read_some(|name| READ.contains(&name) || claims.iter().any(|claim| claim.steps().first().is_some_and(|first| first == name)));
         let mut text = String::with_capacity(facts.claims.text().len());
         let mut ends = Vec::with_capacity(self.names.len());
         for member in REGISTERED {
             registered(&mut text, member, facts, &members)?;
             ends.push(text.len());
         }
-        for claim in &self.settings.claims {
+        for claim in claims {
             claim.find(&members).map_or(Ok(()), |value| encode::append(&mut text, value))?;
             ends.push(text.len());
         }
@@ -72,20 +75,20 @@ impl Identity {
         let mut own = String::new();
         let starts = std::iter::once(0).chain(ends.iter().copied());
         let parts = (0..).zip(starts.zip(ends)).filter_map(|(name, (start, &end))| Some((name, text.get(start..end)?)));
-        let values = parts.filter(|(_, part)| !part.is_empty()).filter_map(|(name, part)| {
+        let parts = parts.filter(|(_, part)| !part.is_empty());
+        // room for as many as there are: it is kept for as long as the answer
+        let mut values = Vec::with_capacity(parts.clone().count());
+        values.extend(parts.filter_map(|(name, part)| {
             let start = memmem::find(answer, part.as_bytes()).unwrap_or_else(|| {
                 own.push_str(part);
                 answer.len() + own.len() - part.len()
             });
             Some(Value { name, length: part.len().try_into().ok()?, start: start.try_into().ok()? })
-        });
-        let values = values.collect();
+        }));
         // mostly nothing but the server's name, which all its answers share
-        let own = if own == server {
-            Bytes::from_static(names::kept_text(server).as_bytes())
-        } else {
-            own.into_bytes().into_boxed_slice().into()
-        };
+        let own =
+            if own == server { Bytes::from_static(names::kept_text(server).as_bytes()) } else { Bytes::copy_from_slice(own.as_bytes()) };
+        let values = values.into_boxed_slice();
         Rendered { generation: self.generation, values, own }
     }
 
@@ -113,9 +116,16 @@ impl Identity {
 /// The members that RFC 7662 §2.2 defines, `active` aside.
 pub const REGISTERED: [&str; 11] = ["sub", "username", "client_id", "scope", "aud", "iss", "exp", "iat", "nbf", "jti", "token_type"];
 
+/// Those of them that are shown as they are written in the answer.
+const READ: [&str; 3] = ["username", "aud", "token_type"];
+
 fn registered(to: &mut String, member: &str, facts: &ActiveFacts, members: &Map<String, serde_json::Value>) -> Result<(), TooLarge> {
     match member {
-        "scope" => encode::append_text(to, &facts.scopes().to_string()),
+        "scope" => encode::append_text(to, facts.scopes().text()),
+        "sub" => encode::append_text(to, facts.subject().unwrap_or_default()),
+        "client_id" => encode::append_text(to, facts.client_id().unwrap_or_default()),
+        "iss" => encode::append_text(to, facts.issuer().unwrap_or_default()),
+        "jti" => encode::append_text(to, facts.token_id().unwrap_or_default()),
         "exp" => append_time(to, facts.expires_at),
         "iat" => append_time(to, facts.issued_at),
         "nbf" => append_time(to, facts.not_before),

@@ -27,6 +27,11 @@ impl<'t> ScopeSet<'t> {
         list
     }
 
+    /// Separated by single spaces.
+    pub fn text(self) -> &'t str {
+        self.0
+    }
+
     pub fn contains(self, scope: &str) -> bool {
         self.iter().any(|held| held == scope)
     }

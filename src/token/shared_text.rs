@@ -32,9 +32,10 @@ impl Draft {
         Some(Span { start: u32::try_from(start).ok()?, end })
     }
 
-    /// The text, in as many bytes as it has.
+    /// The text, copied into as many bytes as it has: an allocator that is asked to make room
+    /// smaller may leave it as it is.
     pub fn finish(self) -> Bytes {
-        Bytes::from(self.0.into_bytes().into_boxed_slice())
+        Bytes::copy_from_slice(self.0.as_bytes())
     }
 }
 
