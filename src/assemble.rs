@@ -56,9 +56,11 @@ pub struct Runtime {
     pub unrouted: RouteMetrics,
     pub servers: Vec<Arc<AuthorizationServer>>,
     pub upstreams: Vec<Arc<Upstream>>,
-    pub settings: Settings,
-    /// The effective configuration with its secrets blacked out.
-    pub shown: serde_json::Value,
+    /// Shared with whoever needs it for as long as the process runs.
+    pub settings: Arc<Settings>,
+    /// The effective configuration with its secrets blacked out, as compact JSON: a tree of it
+    /// would take more memory than everything else of a large configuration.
+    pub shown: Box<str>,
     /// Seconds since the Unix epoch.
     pub loaded_at: i64,
 }
@@ -94,7 +96,7 @@ impl Parts {
 
     /// Makes a runtime. Answers that earlier runtimes cached are found again by it wherever the
     /// authorization server's settings are the same.
-    pub fn assemble(&self, settings: Settings, shown: serde_json::Value) -> Result<Runtime, AssembleError> {
+    pub fn assemble(&self, settings: Settings, shown: &serde_json::Value) -> Result<Runtime, AssembleError> {
         let mut servers = HashMap::new();
         // those that are asked by others come first
         let (last, first): (Vec<_>, Vec<_>) = settings.servers.iter().partition(|server| server.then().is_some());
@@ -117,8 +119,8 @@ impl Parts {
             servers: settings.servers.iter().filter_map(|server| servers.get(&server.name).cloned()).collect(),
             upstreams: settings.upstreams.iter().filter_map(|upstream| upstreams.get(&upstream.name).cloned()).collect(),
             loaded_at: self.clock.now().unix_seconds(),
-            settings,
-            shown,
+            settings: Arc::new(settings),
+            shown: shown.to_string().into(),
         })
     }
 
@@ -133,7 +135,7 @@ impl Parts {
             let asked = settings.servers.iter().find(|server| server.name == *name);
             servers.get(name).zip(asked)
         });
-        let guarded = Arc::new(Guarded::new(self.introspector(server, then)?, server, self.clock.clone(), self.metrics.clone()));
+        let guarded = Arc::new(Guarded::new(self.introspector(server, then)?, server, self.clock.clone(), &self.metrics));
         let fingerprints = [Some(server.fingerprint()), then.map(|(_, asked)| asked.fingerprint())];
         let texts = fingerprints.iter().flatten().flat_map(Fingerprint::texts);
         let key = self.digest_key.derive(std::iter::once(&*server.name).chain(texts));
