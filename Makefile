@@ -1,7 +1,9 @@
 # The one entry point; CI calls the same targets.
 #
 #   make demo         a complete setup on loopback: authorization server, service, gateway
-#   make test         everything that can be tested here, django-oauth-toolkit included
+#   make test         everything that can be tested here, against django-oauth-toolkit and oidc-provider too
+#   make interop      against Keycloak and Ory Hydra as well, and a table of what happened; takes minutes
+#   make chaos        a minute of load while the authorization server dies, hangs, lies and comes back; prints what was answered
 #   make lint         formatting, clippy, licences
 #   make build        target/release/introgate
 #   make bench        the load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
@@ -12,7 +14,9 @@
 CARGO ?= cargo
 INTROGATE = target/release/introgate
 
-.PHONY: demo test lint build bench bench-quick micro schema setup setup-bench setup-test
+INTEROP_TABLE = target/interop/table
+
+.PHONY: demo test interop chaos lint build bench bench-quick micro schema setup setup-bench setup-test
 
 demo: build
 	$(INTROGATE) demo
@@ -22,6 +26,17 @@ build: setup
 
 test: setup setup-test
 	$(CARGO) test --locked
+
+# The table is printed whatever came of the tests. One at a time: starting Keycloak takes both cores.
+interop: setup setup-test
+	@./deploy/needs java:openjdk-17-jre-headless mvn:maven go:golang-go
+	@rm -rf $(INTEROP_TABLE)
+	INTEROP=required $(CARGO) test --locked --test tests interop:: -- --include-ignored --test-threads=1; status=$$?; \
+	grep -A1 '^| server | asked by' README.md; cat $(INTEROP_TABLE)/*; exit $$status
+
+# CHAOS_SECONDS and CHAOS_SEED may be set
+chaos: setup
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --locked --test tests -- chaos --nocapture
 
 lint: setup
 	$(CARGO) fmt --check
@@ -49,6 +64,6 @@ setup:
 setup-bench:
 	@RUNLEVEL=1 ./deploy/needs wrk:wrk nginx:nginx dpkg:libnginx-mod-http-js apache2:apache2 dpkg:libapache2-mod-oauth2 python3:python3
 
-# the interop tests start a real authorization server from PyPI
+# the interop tests start real authorization servers from PyPI and npm, those of the fleet a real Redis of their own
 setup-test:
-	@./deploy/needs python3:python3 python3-venv:python3-venv
+	@RUNLEVEL=1 ./deploy/needs python3:python3 python3-venv:python3-venv node:nodejs npm:npm redis-server:redis-server redis-sentinel:redis-sentinel

@@ -1,6 +1,6 @@
 //! From a configuration to what runs: the only place that picks implementations.
 
-use crate::cache::{Cached, Source, Store};
+use crate::cache::{Cached, Purge, RedisSettings, Shared, Source, Store};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::Challenge;
@@ -18,6 +18,7 @@ use crate::token::DigestKey;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -41,7 +42,9 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     pub store: Arc<Store>,
     pub documents: Arc<Documents>,
-    /// Random: digests mean nothing outside this process.
+    /// The Redis of the last runtime that had one.
+    pub shared: Arc<Mutex<Option<Arc<Shared>>>>,
+    /// Random: digests mean nothing outside this process. With Redis, the fleet's takes its place.
     pub digest_key: DigestKey,
 }
 
@@ -55,6 +58,8 @@ pub struct Runtime {
     pub challenge: Challenge,
     pub unrouted: RouteMetrics,
     pub servers: Vec<Arc<AuthorizationServer>>,
+    /// The second level of the cache.
+    pub shared: Option<Arc<Shared>>,
     pub upstreams: Vec<Arc<Upstream>>,
     /// Shared with whoever needs it for as long as the process runs.
     pub settings: Arc<Settings>,
@@ -91,17 +96,18 @@ impl Parts {
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
-        Ok(Self { clock, metrics, store, documents, digest_key: DigestKey::random() })
+        Ok(Self { clock, metrics, store, documents, shared: Arc::default(), digest_key: DigestKey::random() })
     }
 
     /// Makes a runtime. Answers that earlier runtimes cached are found again by it wherever the
     /// authorization server's settings are the same.
     pub fn assemble(&self, settings: Settings, shown: &serde_json::Value) -> Result<Runtime, AssembleError> {
+        let shared = settings.redis.as_ref().map(|redis| self.shared(redis));
         let mut servers = HashMap::new();
         // those that are asked by others come first
         let (last, first): (Vec<_>, Vec<_>) = settings.servers.iter().partition(|server| server.then().is_some());
         for server in first.into_iter().chain(last) {
-            servers.insert(server.name.clone(), Arc::new(self.server(server, &settings, &servers)?));
+            servers.insert(server.name.clone(), Arc::new(self.server(server, &settings, &servers, shared.as_ref())?));
         }
         let upstreams: HashMap<_, _> =
             settings.upstreams.iter().map(|upstream| (upstream.name.clone(), Arc::new(Upstream::new(upstream.clone())))).collect();
@@ -118,10 +124,24 @@ impl Parts {
             unrouted: RouteMetrics::of_none(&self.metrics),
             servers: settings.servers.iter().filter_map(|server| servers.get(&server.name).cloned()).collect(),
             upstreams: settings.upstreams.iter().filter_map(|upstream| upstreams.get(&upstream.name).cloned()).collect(),
+            shared,
             loaded_at: self.clock.now().unix_seconds(),
             settings: Arc::new(settings),
             shown: shown.to_string().into(),
         })
+    }
+
+    /// The Redis with these settings: the one there is, or a new one.
+    fn shared(&self, redis: &RedisSettings) -> Arc<Shared> {
+        let mut held = self.shared.lock();
+        match &*held {
+            Some(shared) if shared.settings() == redis => shared.clone(),
+            _ => {
+                let shared = Arc::new(Shared::new(redis.clone(), self.store.clone(), self.clock.clone(), &self.metrics));
+                *held = Some(shared.clone());
+                shared
+            }
+        }
     }
 
     /// Cache around guards around the kind of server. `servers` are those made so far.
@@ -130,6 +150,7 @@ impl Parts {
         server: &ServerSettings,
         settings: &Settings,
         servers: &HashMap<Arc<str>, Arc<AuthorizationServer>>,
+        shared: Option<&Arc<Shared>>,
     ) -> Result<AuthorizationServer, AssembleError> {
         let then = server.then().and_then(|name| {
             let asked = settings.servers.iter().find(|server| server.name == *name);
@@ -138,10 +159,13 @@ impl Parts {
         let guarded = Arc::new(Guarded::new(self.introspector(server, then)?, server, self.clock.clone(), &self.metrics));
         let fingerprints = [Some(server.fingerprint()), then.map(|(_, asked)| asked.fingerprint())];
         let texts = fingerprints.iter().flatten().flat_map(Fingerprint::texts);
-        let key = self.digest_key.derive(std::iter::once(&*server.name).chain(texts));
+        let key = shared.map_or(&self.digest_key, |shared| shared.digest_key()).derive(std::iter::once(&*server.name).chain(texts));
         let keyed_by_host = server.forward_host() || then.is_some_and(|(_, asked)| asked.forward_host());
         let source = Source { server: server.name.clone(), key, keyed_by_host, introspector: guarded.clone() };
-        let cached = Cached::new(source, settings.cache, self.store.clone(), self.clock.clone(), &self.metrics);
+        // what is found out here without asking anybody is found out sooner than looked up
+        let local = matches!(server.kind, Kind::Jwt(_)) && then.is_none();
+        let cached = Cached::new(source, settings.cache, self.store.clone(), self.clock.clone(), &self.metrics)
+            .sharing(shared.filter(|_| !local).cloned());
         Ok(AuthorizationServer { name: server.name.clone(), cached: Arc::new(cached), guarded })
     }
 
@@ -154,7 +178,7 @@ impl Parts {
     ) -> Result<Box<dyn Introspector>, Unusable> {
         let clock = self.clock.clone();
         Ok(match &server.kind {
-            Kind::Rfc7662(rfc7662) => Box::new(Rfc7662::new(server, rfc7662, &self.documents)?),
+            Kind::Rfc7662(rfc7662) => Box::new(Rfc7662::new(server, rfc7662, clock, &self.documents)?),
             Kind::Jwt(jwt) => {
                 let then = then.map(|(made, asked)| Then {
                     server: made.guarded.clone(),
@@ -211,6 +235,19 @@ impl Process {
             access_log: AccessLogger::to_stdout(),
             in_flight: Arc::default(),
             ready: AtomicBool::new(false),
+        }
+    }
+
+    /// Forgets answers, here and in the whole fleet. How many were held here; with Redis, also
+    /// whether the others have been told already.
+    pub async fn purge(&self, purge: &Purge) -> (usize, Option<bool>) {
+        let shared = self.runtime.load().shared.clone();
+        match shared {
+            None => (self.parts.store.purge(purge), None),
+            Some(shared) => {
+                let (purged, told) = shared.purge(purge).await;
+                (purged, Some(told))
+            }
         }
     }
 }

@@ -11,14 +11,22 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Now {
     /// Milliseconds since the Unix epoch.
     pub wall: i64,
-    /// Microseconds since the process started.
+    /// Microseconds, [`HEAD_START`] when the process started.
     pub mono: u64,
 }
+
+/// So that what another process heard before this one started has its place in time too: 25 days.
+pub const HEAD_START: u64 = 1 << 41;
 
 impl Now {
     /// Whole seconds since the Unix epoch.
     pub fn unix_seconds(self) -> i64 {
         self.wall.div_euclid(1000)
+    }
+
+    /// Since the process started.
+    pub fn uptime(self) -> Duration {
+        Duration::from_micros(self.mono.saturating_sub(HEAD_START))
     }
 
     /// The reading that this one becomes when so much time passes.
@@ -54,7 +62,7 @@ impl Clock {
         match self {
             Self::System { origin } => {
                 let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Now { wall: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX), mono: micros(origin.elapsed()) }
+                Now { wall: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX), mono: HEAD_START.saturating_add(micros(origin.elapsed())) }
             }
             Self::Manual(clock) => Now { wall: clock.wall.load(Ordering::SeqCst), mono: clock.mono.load(Ordering::SeqCst) },
         }
@@ -64,7 +72,7 @@ impl Clock {
     /// have gone on from there.
     pub fn after(&self, earlier: Now) -> Now {
         let mono = match self {
-            Self::System { origin } => micros(origin.elapsed()),
+            Self::System { origin } => HEAD_START.saturating_add(micros(origin.elapsed())),
             Self::Manual(clock) => clock.mono.load(Ordering::SeqCst),
         };
         earlier.later(Duration::from_micros(mono.saturating_sub(earlier.mono)))
@@ -81,7 +89,7 @@ pub struct ManualClock {
 impl ManualClock {
     /// Starts at `unix_seconds` on the wall.
     pub fn at(unix_seconds: i64) -> Arc<Self> {
-        Arc::new(Self { wall: AtomicI64::new(unix_seconds * 1000), mono: AtomicU64::new(1_000_000) })
+        Arc::new(Self { wall: AtomicI64::new(unix_seconds * 1000), mono: AtomicU64::new(HEAD_START) })
     }
 
     /// Time passes.

@@ -69,6 +69,7 @@ pub fn run(
     }
     server.add_services(more);
     server.add_service(background_service("names", Names(process.clone())));
+    server.add_service(background_service("shared cache", Fleet(process.clone())));
     server.add_service(background_service("readiness", Readiness(process.clone())));
     server.add_service(background_service("drain", Drain(process)));
     server.run(RunArgs::default());
@@ -124,6 +125,35 @@ impl BackgroundService for Names {
         tokio::select! {
             _ = shutdown.changed() => {}
             () = keep_resolving(upstreams) => {}
+        }
+    }
+}
+
+/// Keeps in touch with Redis, whichever the configuration in force names; until the very end, for
+/// the requests that are in flight then.
+struct Fleet(Arc<Process>);
+
+#[async_trait]
+impl BackgroundService for Fleet {
+    async fn start(&self, _: ShutdownWatch) {
+        loop {
+            let shared = self.0.runtime.load().shared.clone();
+            let other = || match (&self.0.runtime.load().shared, &shared) {
+                (Some(now), Some(then)) => !Arc::ptr_eq(now, then),
+                (now, then) => now.is_some() || then.is_some(),
+            };
+            let changed = async {
+                while !other() {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            };
+            match &shared {
+                None => changed.await,
+                Some(shared) => tokio::select! {
+                    _ = shared.run() => {}
+                    () = changed => {}
+                },
+            }
         }
     }
 }

@@ -269,6 +269,7 @@ fn ambiguous_paths_are_refused() {
         "/public/%u002e",
         "/public/%252e",
         "/public/%252e%252e/admin",
+        "/public/%c0%ae%c0%ae/admin",
         "/public/%252fadmin",
         "/public/%25%32%65",
         "/public/..;x/admin",

@@ -4,8 +4,11 @@
 //! expected stands in the README; a test names the promise, the pitfall or the clause that it shows.
 
 mod cache;
+mod chaos;
 mod cli;
+mod client_auth;
 mod conformance;
+mod fleet;
 mod harness;
 mod identity;
 mod interop;

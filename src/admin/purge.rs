@@ -25,7 +25,14 @@ const LONGEST_BODY: usize = 64 * 1024;
 
 pub async fn purge(process: &Process, session: &mut ServerSession) -> Response<Vec<u8>> {
     match asked(process, session).await {
-        Ok(purge) => super::json(StatusCode::OK, &json!({"purged": process.parts.store.purge(&purge)})),
+        Ok(purge) => {
+            let (purged, told) = process.purge(&purge).await;
+            let mut answer = json!({"purged": purged});
+            if let Some(told) = told {
+                answer["fleet_told"] = told.into();
+            }
+            super::json(StatusCode::OK, &answer)
+        }
         Err(Refused(status, detail)) => {
             let mut refusal = problem(status, detail);
             if status == StatusCode::UNAUTHORIZED {

@@ -46,10 +46,14 @@ pub fn status(process: &Process) -> Value {
             json!({"name": &*upstream.name, "servers": servers})
         })
         .collect();
+    let redis = runtime.shared.as_ref().map(|shared| {
+        let last_error = shared.last_trouble().map(|trouble| json!({"trouble": trouble.kind, "detail": trouble.detail, "at": trouble.at}));
+        json!({"state": if shared.is_up() { "up" } else { "passed by" }, "last_error": last_error})
+    });
     let metrics = &process.parts.metrics;
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "uptime_seconds": now.mono / 1_000_000,
+        "uptime_seconds": now.uptime().as_secs(),
         "ready": process.ready.load(Ordering::SeqCst),
         "requests_in_flight": process.in_flight.load(Ordering::SeqCst),
         "routes": routes,
@@ -58,6 +62,7 @@ pub fn status(process: &Process) -> Value {
             "active": {"entries": active, "max_entries": runtime.settings.cache.max_entries},
             "inactive": {"entries": inactive, "max_entries": runtime.settings.cache.inactive_max_entries},
         },
+        "redis": redis,
         "upstreams": upstreams,
         "configuration": {
             "loaded_at": runtime.loaded_at,

@@ -1,6 +1,8 @@
 //! The cache around an introspector: hit, or one shared question.
 
+use super::fleet::Wanted;
 use super::flight::{Boarding, Lead, Outcome};
+use super::shared::{Shared, Turn};
 use super::ttl::Lifetime;
 use super::{CacheSettings, Entry, Store};
 use crate::clock::{Clock, Now, micros};
@@ -34,10 +36,12 @@ pub struct Found {
 
 /// One authorization server behind the cache.
 pub struct Cached {
-    source: Source,
-    settings: CacheSettings,
-    store: Arc<Store>,
-    clock: Clock,
+    pub(super) source: Source,
+    pub(super) settings: CacheSettings,
+    pub(super) store: Arc<Store>,
+    /// What other gateways know.
+    pub(super) shared: Option<Arc<Shared>>,
+    pub(super) clock: Clock,
     counters: Counters,
 }
 
@@ -72,7 +76,12 @@ impl Cached {
             inactive_hit: requests("inactive", "hit"),
             coalesced: metrics.introspections_coalesced.with_label_values(&[&source.server]),
         };
-        Self { source, settings, store, clock, counters }
+        Self { source, settings, store, shared: None, clock, counters }
+    }
+
+    /// Also asks, and tells, other gateways.
+    pub fn sharing(self, shared: Option<Arc<Shared>>) -> Self {
+        Self { shared, ..self }
     }
 
     /// The authorization server's configured name.
@@ -107,7 +116,8 @@ impl Cached {
             None => self.counters.miss.inc(),
         }
 
-        let (outcome, cache) = self.ask(digest, oldest, || inquiry(token, forwarded)).await;
+        let wanted = Wanted { oldest, refresh: false };
+        let (outcome, cache) = self.ask(digest, now, wanted, || inquiry(token, forwarded)).await;
         let landed = self.clock.now();
         let waited = Some(landed.since(now));
         match outcome {
@@ -132,23 +142,25 @@ impl Cached {
 
     /// Asks, or waits for somebody who is asking already. A request that only waited and heard of a
     /// failure has not had its own try yet: it gets one, again shared with all others.
-    async fn ask(self: &Arc<Self>, digest: TokenDigest, oldest: Duration, inquiry: impl Fn() -> Inquiry) -> (Outcome, Cache) {
+    async fn ask(self: &Arc<Self>, digest: TokenDigest, since: Now, wanted: Wanted, inquiry: impl Fn() -> Inquiry) -> (Outcome, Cache) {
         let mut first = true;
         loop {
             match self.store.flights.board(digest) {
                 Boarding::Lead(lead, passenger) => {
                     // another one may have landed since this request looked
-                    if let Some(known) = self.held(&digest, self.clock.now(), oldest) {
+                    if let Some(known) = self.held(&digest, self.clock.now(), wanted.oldest) {
                         lead.land(Ok(known.clone()));
                         return (Ok(known), Cache::Coalesced);
                     }
-                    self.depart(digest, inquiry(), lead);
+                    self.depart(digest, wanted, inquiry(), lead);
                     return (passenger.outcome().await, Cache::Miss);
                 }
                 Boarding::Join(passenger) => {
                     self.counters.coalesced.inc();
                     match passenger.outcome().await {
                         Err(failure) if first && failure.may_pass() => first = false,
+                        // heard by another gateway, for a route that takes older answers than this one
+                        Ok(Known::Active(entry)) if entry.life.stored < since.mono && !wanted.takes(entry.life.age(self.clock.now())) => {}
                         outcome => return (outcome, Cache::Coalesced),
                     }
                 }
@@ -182,23 +194,32 @@ impl Cached {
     /// Asks in the background; a failure leaves everything as it is.
     fn refresh(self: &Arc<Self>, digest: TokenDigest, inquiry: Inquiry) {
         if let Boarding::Lead(lead, _) = self.store.flights.board(digest) {
-            self.depart(digest, inquiry, lead);
+            self.depart(digest, Wanted { oldest: self.settings.ttl, refresh: true }, inquiry, lead);
         }
     }
 
     /// The question is a task of its own: whatever becomes of the request that was first, the
     /// others get their answer.
-    fn depart(self: &Arc<Self>, digest: TokenDigest, inquiry: Inquiry, lead: Lead) {
+    fn depart(self: &Arc<Self>, digest: TokenDigest, wanted: Wanted, inquiry: Inquiry, lead: Lead) {
         let this = self.clone();
         tokio::spawn(async move {
             let asked = this.store.purges();
+            let turn = match this.elsewhere(digest, wanted, asked).await {
+                Some(Turn::Known(known)) => return lead.land(Ok(known)),
+                Some(Turn::Ask(turn)) => Some(turn),
+                None => None,
+            };
             let outcome = this.source.introspector.introspect(&inquiry).await;
-            lead.land(this.keep(digest, outcome, asked));
+            let now = this.clock.now();
+            let outcome = this.keep(digest, outcome, asked, now);
+            lead.land(outcome.clone());
+            if let Some(turn) = turn {
+                this.pass_on(turn, &outcome, now);
+            }
         });
     }
 
-    fn keep(&self, digest: TokenDigest, outcome: Result<Facts, Failure>, asked: u64) -> Outcome {
-        let now = self.clock.now();
+    fn keep(&self, digest: TokenDigest, outcome: Result<Facts, Failure>, asked: u64, now: Now) -> Outcome {
         match outcome? {
             Facts::Active(facts) => {
                 let life = Lifetime::of_active(now, facts.expires_at, &self.settings, rand::random());

@@ -3,15 +3,18 @@
 
 mod cached;
 mod entry;
+mod fleet;
 mod flight;
 #[cfg(test)]
 mod model;
 mod settings;
+mod shared;
 mod store;
 mod ttl;
 
 pub use cached::{Cached, Found, Known, Source};
 pub use entry::Entry;
 pub use settings::CacheSettings;
+pub use shared::{LastTrouble, Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology};
 pub use store::{Purge, Store};
 pub use ttl::Lifetime;

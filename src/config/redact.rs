@@ -9,6 +9,7 @@ pub const REDACTED: &str = "[redacted]";
 /// Whether what stands there may be a secret, by the names of the keys that lead to it.
 pub fn is_secret(path: &KeyPath) -> bool {
     let mut keys = path.keys();
+    let in_cache = path.keys().next() == Some("cache");
     let chosen_by_the_user = match keys.next() {
         // the section about clients' tokens holds none
         Some("token") => return false,
@@ -21,6 +22,8 @@ pub fn is_secret(path: &KeyPath) -> bool {
             "token_type_hint" | "token_endpoint" | "tokens" => false,
             // templates of requests, where credentials stand among the rest
             "headers" | "parameters" | "body" => true,
+            // Redis's may hold a password
+            "url" => in_cache,
             key => ["token", "secret", "key", "password"].iter().any(|word| key.contains(word)),
         }
     })
@@ -54,6 +57,7 @@ mod tests {
             "authorization_servers.a.parameters.p",
             "authorization_servers.a.passwordd",
             "cache.redis.KEY",
+            "cache.redis.url",
         ] {
             assert!(is_secret(&path(secret)), "{secret}");
         }

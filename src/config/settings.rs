@@ -1,6 +1,6 @@
 //! The whole configuration after it was checked: everything here is valid, alone and together.
 
-use crate::cache::CacheSettings;
+use crate::cache::{CacheSettings, RedisSettings};
 use crate::extract::TokenSettings;
 use crate::identity::IdentitySettings;
 use crate::introspect::ServerSettings;
@@ -25,6 +25,7 @@ pub struct Settings {
     pub realm: String,
     pub servers: Vec<ServerSettings>,
     pub cache: CacheSettings,
+    pub redis: Option<RedisSettings>,
     pub token: TokenSettings,
     pub identity: IdentitySettings,
     /// The named ones, then one for each URL that a route wrote.

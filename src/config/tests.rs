@@ -1,5 +1,6 @@
 //! Whole files, good and bad, with the exact lines that are told about them.
 
+mod client_auth;
 mod compiled;
 mod environment;
 mod files;

@@ -41,9 +41,13 @@ pub enum BadAnswer {
 
 /// Reads the body of a 200 answer.
 pub fn read_answer(body: &[u8]) -> Result<Facts, BadAnswer> {
-    let members = json::object(body).map_err(|_| BadAnswer::NotAnObject)?;
+    read_members(&json::object(body).map_err(|_| BadAnswer::NotAnObject)?)
+}
+
+/// Reads the members of an answer.
+pub(super) fn read_members(members: &Map<String, Value>) -> Result<Facts, BadAnswer> {
     match members.get("active") {
-        Some(Value::Bool(true)) => active(&members),
+        Some(Value::Bool(true)) => active(members),
         Some(Value::Bool(false)) => Ok(Facts::Inactive),
         Some(_) => Err(BadAnswer::ActiveNotBoolean),
         None => Err(BadAnswer::NoActive),
@@ -57,7 +61,7 @@ pub(super) fn active(members: &Map<String, Value>) -> Result<Facts, BadAnswer> {
 
 pub(super) fn active_facts(members: &Map<String, Value>) -> Result<ActiveFacts, BadAnswer> {
     let stated = Stated {
-        scopes: scopes(members)?,
+        scopes: scopes(members)?.into(),
         subject: text(members, "sub")?,
         client_id: text(members, "client_id")?,
         issuer: text(members, "iss")?,
@@ -66,6 +70,7 @@ pub(super) fn active_facts(members: &Map<String, Value>) -> Result<ActiveFacts, 
         expires_at: time(members, "exp")?,
         not_before: time(members, "nbf")?,
         issued_at: time(members, "iat")?,
+        leeway: 0,
         refresh_token: is_refresh_token(members),
         confirmation: confirmation(members.get("cnf")),
     };

@@ -21,8 +21,15 @@ pub struct Discovery {
     issuer: String,
     /// Where the document may be, in the order of trying.
     places: [Url; 2],
-    /// The member that is wanted.
-    wanted: &'static str,
+    wanted: Wanted,
+}
+
+/// The member of the metadata that is wanted.
+#[derive(Clone, Copy)]
+pub enum Wanted {
+    Member(&'static str),
+    /// The same for clients with a certificate, where the server has another one for them (RFC 8705 §5).
+    WithCertificate(&'static str),
 }
 
 /// How long a document is taken for true.
@@ -32,13 +39,13 @@ impl Discovery {
     /// `at` is the issuer as a URL: the same text, save for a multi-tenant issuer's placeholder.
     pub fn of(
         documents: &Documents,
-        wanted: &'static str,
+        wanted: Wanted,
         (issuer, at): (&str, &Url),
         client: &Arc<HttpClient>,
         server: &ServerSettings,
     ) -> Arc<Fetched<Self>> {
         let source = || Self { client: client.clone(), issuer: issuer.to_owned(), places: places(at), wanted };
-        documents.of(server, "discovery", REFRESH, &format!("{wanted} of {issuer} at {at}"), source)
+        documents.of(server, "discovery", REFRESH, &format!("{} of {issuer} at {at}", wanted.shown()), source)
     }
 
     fn read(&self, members: &Map<String, Value>) -> Result<Url, String> {
@@ -52,13 +59,33 @@ impl Discovery {
             }
             Some(_) => {}
         }
-        let wanted = text(self.wanted).ok_or_else(|| format!("the document has no `{}`", self.wanted))?;
+        let shown = self.wanted.shown();
+        let wanted = self.wanted.of(members).ok_or_else(|| format!("the document has no `{shown}`"))?;
         let url = Url::parse(wanted).ok().filter(|url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
-        let url = url.ok_or_else(|| format!("the document's `{}` is not a URL that can be called", self.wanted))?;
+        let url = url.ok_or_else(|| format!("the document's `{shown}` is not a URL that can be called"))?;
         if !is_safe(&url) {
-            return Err(format!("the document's `{}` is not an https URL", self.wanted));
+            return Err(format!("the document's `{shown}` is not an https URL"));
         }
         Ok(url)
+    }
+}
+
+impl Wanted {
+    fn of(self, members: &Map<String, Value>) -> Option<&str> {
+        match self {
+            Self::Member(name) => members.get(name)?.as_str(),
+            Self::WithCertificate(name) => {
+                let alias = members.get("mtls_endpoint_aliases").and_then(|aliases| aliases.get(name));
+                alias.or_else(|| members.get(name))?.as_str()
+            }
+        }
+    }
+
+    fn shown(self) -> String {
+        match self {
+            Self::Member(name) => name.to_owned(),
+            Self::WithCertificate(name) => format!("mtls_endpoint_aliases.{name}` or `{name}"),
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use crate::secret::Secret;
 use crate::token::Facts;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use url::Url;
 
 #[derive(Clone, Debug)]
@@ -148,8 +150,7 @@ fn translate(body: &[u8], inquiry: &Inquiry) -> Result<Facts, BadAnswer> {
 
 /// Seconds since the Unix epoch of an RFC 3339 time, cut down.
 fn seconds(text: &str) -> Option<i64> {
-    let time = humantime::parse_rfc3339(text).ok()?;
-    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }
 
 #[cfg(test)]
@@ -177,6 +178,25 @@ mod tests {
         }
     }
 
+    /// RFC 3339 §5.6 and §5.8.
+    #[test]
+    fn an_end_may_be_written_in_every_form() {
+        for (text, expected) in [
+            ("2027-01-15T08:00:00Z", 1_800_000_000),
+            ("2027-01-15t08:00:00z", 1_800_000_000),
+            ("2027-01-15T09:00:00+01:00", 1_800_000_000),
+            ("2027-01-14T18:30:00-13:30", 1_800_000_000),
+            ("2027-01-15T08:00:00-00:00", 1_800_000_000),
+            ("2027-01-15T08:00:00.999999999Z", 1_800_000_000),
+            ("2027-01-15T09:00:00.5+01:00", 1_800_000_000),
+            ("1985-04-12T23:20:50.52Z", 482_196_050),
+            ("1990-12-31T23:59:60Z", 662_687_999),
+            ("1969-12-31T23:59:59.5Z", -1),
+        ] {
+            assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+    }
+
     #[test]
     fn what_is_missing_or_of_another_type_is_no_answer() {
         for body in [
@@ -191,7 +211,10 @@ mod tests {
             r#"{"scopes":[],"app":{"client_id":"a"},"user":{"id":[]}}"#,
             r#"{"scopes":[],"app":{"client_id":"a"},"expires_at":1}"#,
             r#"{"scopes":[],"app":{"client_id":"a"},"expires_at":"tomorrow"}"#,
-            r#"{"scopes":[],"app":{"client_id":"a"},"expires_at":"1969-01-01T00:00:00Z"}"#,
+            r#"{"scopes":[],"app":{"client_id":"a"},"expires_at":"2027-01-15"}"#,
+            r#"{"scopes":[],"app":{"client_id":"a"},"expires_at":"2027-01-15T08:00:00"}"#,
+            r#"{"scopes":[],"app":{"client_id":"a"},"expires_at":"2027-02-30T08:00:00Z"}"#,
+            r#"{"scopes":[],"app":{"client_id":"a"},"expires_at":"2027-01-15T08:00:00+0100"}"#,
             "[]",
             "",
         ] {

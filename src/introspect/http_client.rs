@@ -2,15 +2,34 @@
 
 use super::{Failure, FailureKind, ServerSettings, Unusable};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
-use reqwest::{Client, Error, RequestBuilder, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use parking_lot::Mutex;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Error, Request, RequestBuilder, Response};
+use std::collections::HashMap;
 use std::time::Duration;
+use url::{Host, Position};
 
 pub struct HttpClient {
+    clients: Clients,
+    /// Of `tls.server_name`.
+    named: Option<Named>,
+    max_response_size: usize,
+}
+
+#[derive(Clone)]
+struct Clients {
     pooled: Client,
     /// Without a pool: what it sends goes over a new connection.
     fresh: Client,
-    max_response_size: usize,
+}
+
+/// TLS asks for one name, whatever the URL's host. The clients take the name for the host, and look
+/// up the host in its place: one pair for each, so that no host gets what is meant for another one.
+struct Named {
+    name: String,
+    by_host: Mutex<HashMap<String, Clients>>,
+    settings: ServerSettings,
 }
 
 /// A whole answer.
@@ -22,30 +41,10 @@ pub struct Answer {
 
 impl HttpClient {
     pub fn new(settings: &ServerSettings) -> Result<Self, Unusable> {
-        Self::build(settings).map_err(|error| Unusable::Client { name: settings.name.to_string(), why: explained(&error) })
-    }
-
-    fn build(settings: &ServerSettings) -> Result<Self, Error> {
-        let builder = || {
-            let mut builder = Client::builder()
-                .user_agent(concat!("introgate/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .no_proxy()
-                .connect_timeout(settings.connect_timeout)
-                .tcp_nodelay(true);
-            if let Some((_, pem)) = &settings.extra_roots {
-                builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
-            }
-            if settings.is_plain() {
-                // nothing is verified, so that no trust roots need to be installed
-                builder = builder.tls_certs_only([]);
-            }
-            Ok::<_, Error>(builder)
-        };
+        let unusable = |error: Error| Unusable::Client { name: settings.name.to_string(), why: explained(&error) };
         Ok(Self {
-            pooled: builder()?.pool_idle_timeout(Duration::from_secs(20)).pool_max_idle_per_host(32).build()?,
-            fresh: builder()?.pool_max_idle_per_host(0).build()?,
+            clients: Clients::build(settings, None).map_err(unusable)?,
+            named: settings.server_name.clone().map(|name| Named { name, by_host: Mutex::default(), settings: settings.clone() }),
             max_response_size: settings.max_response_size,
         })
     }
@@ -53,11 +52,36 @@ impl HttpClient {
     /// Sends what `request` builds. A server may close an idle connection just as it is used
     /// again: then the call is repeated at once, on a new one.
     pub async fn send(&self, request: impl Fn(&Client) -> RequestBuilder) -> Result<Answer, Failure> {
-        let response = match request(&self.pooled).send().await {
-            Err(error) if was_closed(&error) => request(&self.fresh).send().await,
+        self.try_send(|client| Ok(request(client))).await
+    }
+
+    /// The same with a request that is new each time, and may fail to be made.
+    pub async fn try_send(&self, request: impl Fn(&Client) -> Result<RequestBuilder, Failure>) -> Result<Answer, Failure> {
+        let build = || request(&self.clients.pooled)?.build().map_err(failure);
+        let mut first = build()?;
+        let clients = self.clients_for(&mut first)?;
+        let response = match clients.pooled.execute(first).await {
+            Err(error) if was_closed(&error) => {
+                let mut again = build()?;
+                self.clients_for(&mut again)?.fresh.execute(again).await
+            }
             outcome => outcome,
         };
         self.read(response.map_err(failure)?).await
+    }
+
+    /// Those that send the request, which is changed for them where TLS asks for another name than
+    /// the URL's host: the name becomes the URL's, and `Host` says what the URL said.
+    fn clients_for(&self, request: &mut Request) -> Result<Clients, Failure> {
+        let Some(named) = self.named.as_ref().filter(|_| request.url().scheme() == "https") else { return Ok(self.clients.clone()) };
+        let unusable = || Failure::new(FailureKind::Unavailable, "tls.server_name cannot stand in the place of the URL's host");
+        let url = request.url();
+        let host = url.host().ok_or_else(unusable)?.to_owned();
+        let authority = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).map_err(|_| unusable())?;
+        let clients = named.clients_for(host)?;
+        request.url_mut().set_host(Some(&named.name)).map_err(|_| unusable())?;
+        request.headers_mut().entry(header::HOST).or_insert(authority);
+        Ok(clients)
     }
 
     async fn read(&self, mut response: Response) -> Result<Answer, Failure> {
@@ -78,6 +102,86 @@ impl HttpClient {
             body.extend_from_slice(&chunk);
         }
         Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body: body.freeze() })
+    }
+}
+
+impl Clients {
+    /// `instead`: the host that is looked up whatever the URL's is.
+    fn build(settings: &ServerSettings, instead: Option<Instead>) -> Result<Self, Error> {
+        let builder = || {
+            let mut builder = Client::builder()
+                .user_agent(concat!("introgate/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .no_proxy()
+                .connect_timeout(settings.connect_timeout)
+                .tcp_nodelay(true);
+            if let Some((_, pem)) = &settings.extra_roots {
+                builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
+            }
+            if let Some(certificate) = settings.certificate() {
+                builder = builder.identity(reqwest::Identity::from_pem(certificate.pem())?);
+            }
+            if settings.is_plain() {
+                // nothing is verified, so that no trust roots need to be installed
+                builder = builder.tls_certs_only([]);
+            }
+            if let Some(instead) = &instead {
+                // HTTP/2 has no place for a `Host` that differs from the URL's
+                builder = builder.dns_resolver(instead.clone()).http1_only();
+            }
+            Ok::<_, Error>(builder)
+        };
+        Ok(Self {
+            pooled: builder()?.pool_idle_timeout(Duration::from_secs(20)).pool_max_idle_per_host(32).build()?,
+            fresh: builder()?.pool_max_idle_per_host(0).build()?,
+        })
+    }
+}
+
+impl Named {
+    /// Hosts are those of the configuration and of the server's own metadata: few.
+    fn clients_for(&self, host: Host) -> Result<Clients, Failure> {
+        let key = host.to_string();
+        let mut by_host = self.by_host.lock();
+        if let Some(clients) = by_host.get(&key) {
+            return Ok(clients.clone());
+        }
+        let clients = Clients::build(&self.settings, Some(Instead(host))).map_err(failure)?;
+        by_host.insert(key, clients.clone());
+        Ok(clients)
+    }
+}
+
+/// Looks up this host, whatever name is asked for.
+#[derive(Clone)]
+struct Instead(Host);
+
+impl Resolve for Instead {
+    fn resolve(&self, _: Name) -> Resolving {
+        let host = self.0.clone();
+        Box::pin(async move {
+            // the port is the URL's
+            let found: Addrs = match host {
+                Host::Ipv4(address) => Box::new(std::iter::once((address, 0).into())),
+                Host::Ipv6(address) => Box::new(std::iter::once((address, 0).into())),
+                Host::Domain(name) => {
+                    let found: Vec<_> = tokio::net::lookup_host((name, 0)).await?.collect();
+                    Box::new(found.into_iter())
+                }
+            };
+            Ok(found)
+        })
+    }
+}
+
+impl ServerSettings {
+    /// Everything that decides how the server is called, for keys of what was fetched from it.
+    pub fn way(&self) -> String {
+        let (connect_timeout, limit, server_name) = (self.connect_timeout, self.max_response_size, &self.server_name);
+        let roots = self.extra_roots.as_ref().map(|(_, pem)| blake3::hash(pem));
+        let certificate = self.certificate().map(super::ClientCertificate::digest);
+        format!("{connect_timeout:?} {limit} {roots:?} {server_name:?} {certificate:?} {}", self.is_plain())
     }
 }
 

@@ -1,7 +1,6 @@
 //! For the doctor: whether an authorization server is there at all, apart from what it says of tokens.
 
 use super::http_client::HttpClient;
-use super::jwt::KeySource;
 use super::{ClientAuth, Failure, FailureKind, Kind, ServerSettings};
 use crate::clock::Clock;
 use http::header;
@@ -40,12 +39,16 @@ impl ServerSettings {
         let mut origins = Vec::new();
         let issuer = self.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
         let urls = match &self.kind {
-            Kind::Rfc7662(rfc7662) if rfc7662.endpoints.is_empty() => issuer.into_iter().collect(),
-            Kind::Rfc7662(rfc7662) => rfc7662.endpoints.clone(),
-            Kind::Jwt(jwt) => match &jwt.keys {
-                KeySource::At(url) | KeySource::Issuer(_, url) => vec![url.clone()],
-                KeySource::Files { .. } => Vec::new(),
-            },
+            Kind::Rfc7662(rfc7662) => {
+                let found = issuer.filter(|_| rfc7662.endpoints.is_empty());
+                let of_token = match &rfc7662.client_auth {
+                    ClientAuth::ClientCredentials(own) => own.token_endpoint.clone(),
+                    _ => None,
+                };
+                let keys = rfc7662.signed.as_ref().and_then(|signed| signed.keys.place());
+                rfc7662.endpoints.iter().cloned().chain(found).chain(of_token).chain(keys.cloned()).collect()
+            }
+            Kind::Jwt(jwt) => jwt.keys.place().into_iter().cloned().collect(),
             Kind::Google { endpoint, .. } | Kind::Amazon { endpoint, .. } => vec![endpoint.clone()],
             Kind::Github(github) => vec![github.endpoint.clone()],
             Kind::Custom(custom) => Url::parse(&custom.url.text()).into_iter().collect(),

@@ -1,12 +1,15 @@
 //! OAuth 2.0 Token Introspection (RFC 7662): `POST` a form, get JSON.
 
-use super::discovery::Discovery;
+use super::client_auth::{ASSERTION_TYPE, OwnToken, Token};
+use super::discovery::{Discovery, Wanted};
 use super::fetched::Fetched;
 use super::http_client::{Answer, HttpClient};
+use super::signed_answer::{MEDIA_TYPE, SignedAnswers, SignedSettings};
 use super::status::{self, shown};
 use super::{
     BadAnswer, ClientAuth, Documents, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable, read_answer,
 };
+use crate::clock::Clock;
 use crate::token::Facts;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -25,60 +28,101 @@ pub struct Rfc7662Settings {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Send the client's `X-Forwarded-*` to the server too.
     pub forward_host: bool,
+    /// Of `response: jwt`; none: plain JSON.
+    pub signed: Option<SignedSettings>,
 }
 
 pub struct Rfc7662 {
     settings: Rfc7662Settings,
     timeout: Duration,
     client: Arc<HttpClient>,
+    clock: Clock,
     /// Finds the endpoint where the settings name none.
     discovery: Option<Arc<Fetched<Discovery>>>,
-    /// What every call carries: `Accept`, the configured headers, our credentials.
+    /// Of `client_credentials`.
+    own_token: Option<Arc<OwnToken>>,
+    /// Of `response: jwt`.
+    signed: Option<SignedAnswers>,
+    /// What every call carries: `Accept`, the configured headers, credentials that stay the same.
     headers: HeaderMap,
 }
 
 impl Rfc7662 {
-    pub fn new(server: &ServerSettings, settings: &Rfc7662Settings, documents: &Documents) -> Result<Self, Unusable> {
+    pub fn new(server: &ServerSettings, settings: &Rfc7662Settings, clock: Clock, documents: &Documents) -> Result<Self, Unusable> {
         let client = Arc::new(HttpClient::new(server)?);
+        let auth = &settings.client_auth;
         let issuer = server.issuer.as_deref().filter(|_| settings.endpoints.is_empty());
         let issuer = issuer.and_then(|issuer| Some((issuer, Url::parse(issuer).ok()?)));
-        let discovery = issuer.map(|(issuer, at)| Discovery::of(documents, "introspection_endpoint", (issuer, &at), &client, server));
+        let wanted = match auth.certificate() {
+            None => Wanted::Member("introspection_endpoint"),
+            Some(_) => Wanted::WithCertificate("introspection_endpoint"),
+        };
+        let discovery = issuer.map(|(issuer, at)| Discovery::of(documents, wanted, (issuer, &at), &client, server));
+        let own_token = match auth {
+            ClientAuth::ClientCredentials(own) => Some(OwnToken::of(server, own, &client, clock.clone(), documents)?),
+            _ => None,
+        };
         let mut headers: HeaderMap = settings.headers.iter().cloned().collect();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(credentials) = settings.client_auth.header() {
+        let signed = settings.signed.as_ref().map(|signed| SignedAnswers::new(server, signed, clock.clone(), documents)).transpose()?;
+        let accept = if signed.is_some() { MEDIA_TYPE } else { "application/json" };
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        if let Some(credentials) = auth.header() {
             headers.insert(header::AUTHORIZATION, credentials.ok_or_else(|| Unusable::Credentials(server.name.to_string()))?);
         }
-        Ok(Self { settings: settings.clone(), timeout: server.timeout, client, discovery, headers })
+        Ok(Self { settings: settings.clone(), timeout: server.timeout, client, clock, discovery, own_token, signed, headers })
     }
 
-    /// One question to one endpoint (RFC 7662 §2.1).
-    async fn ask(&self, endpoint: &Url, inquiry: &Inquiry) -> Result<Facts, Failure> {
-        let form = self.form(inquiry);
+    /// One question to one endpoint; a second one where the server does not take the gateway's own
+    /// token any more.
+    async fn ask(&self, endpoint: &Url, inquiry: &Inquiry, own: Option<&Arc<Token>>) -> Result<Facts, Failure> {
+        let mut answer = self.call(endpoint, inquiry, own).await?;
+        // 403 for a token that has ended is seen too
+        if let (Some(token), Some(own), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) = (own, &self.own_token, answer.status)
+            && let Some(newer) = own.after(token).await?
+        {
+            answer = self.call(endpoint, inquiry, Some(&newer)).await?;
+        }
+        match &self.signed {
+            Some(signed) if answer.status == StatusCode::OK => signed.read(&answer).await,
+            // RFC 9701 §5: errors are those of RFC 7662, and not signed
+            _ => interpret(&answer),
+        }
+    }
+
+    /// One request (RFC 7662 §2.1).
+    async fn call(&self, endpoint: &Url, inquiry: &Inquiry, own: Option<&Arc<Token>>) -> Result<Answer, Failure> {
         let forwarded = inquiry.forwarded.as_ref().filter(|_| self.settings.forward_host);
-        let answer = self.client.send(|client| {
+        let answer = self.client.try_send(|client| {
             let mut request = client
                 .post(endpoint.clone())
                 .headers(self.headers.clone())
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form.clone());
+                .body(self.form(endpoint, inquiry)?);
+            if let Some(token) = own {
+                request = request.header(header::AUTHORIZATION, token.header.clone());
+            }
             for (name, value) in forwarded.into_iter().flat_map(|forwarded| {
                 [("x-forwarded-host", &forwarded.host), ("x-forwarded-proto", &forwarded.proto), ("x-forwarded-for", &forwarded.chain)]
             }) {
                 request = request.header(name, value);
             }
-            request
+            Ok(request)
         });
-        interpret(&answer.await?)
+        answer.await
     }
 
     /// The token, encoded so that nothing in it can become a parameter.
-    fn form(&self, inquiry: &Inquiry) -> String {
+    fn form(&self, endpoint: &Url, inquiry: &Inquiry) -> Result<String, Failure> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("token", inquiry.token.expose());
         form.extend_pairs(self.settings.token_type_hint.iter().map(|hint| ("token_type_hint", hint)));
         form.extend_pairs(&self.settings.parameters);
         form.extend_pairs(self.settings.client_auth.parameters());
-        form.finish()
+        if let ClientAuth::Assertion(assertion) = &self.settings.client_auth {
+            let minted = assertion.mint(endpoint, self.clock.now().unix_seconds())?;
+            form.append_pair("client_assertion_type", ASSERTION_TYPE).append_pair("client_assertion", minted.expose());
+        }
+        Ok(form.finish())
     }
 }
 
@@ -94,10 +138,14 @@ impl Introspector for Rfc7662 {
                 std::slice::from_ref(&*found)
             }
         };
+        let own = match &self.own_token {
+            None => None,
+            Some(own) => Some(own.get().await?),
+        };
         let share = self.timeout / u32::try_from(endpoints.len()).unwrap_or(u32::MAX).max(1);
         let mut outcome = Err(Failure::new(FailureKind::Unavailable, "no introspection endpoint"));
         for endpoint in endpoints {
-            outcome = match tokio::time::timeout(share, self.ask(endpoint, inquiry)).await {
+            outcome = match tokio::time::timeout(share, self.ask(endpoint, inquiry, own.as_ref())).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(Failure::new(FailureKind::Timeout, format!("no answer within {share:?}"))),
             };
@@ -117,6 +165,15 @@ fn interpret(answer: &Answer) -> Result<Facts, Failure> {
         StatusCode::OK => read_answer(&answer.body).or_else(|error| bad(explained(error))),
         // the server does not know such tokens (RFC 7009 §2.2.1 names the error)
         StatusCode::BAD_REQUEST if status::error_code(&answer.body).as_deref() == Some("unsupported_token_type") => Ok(Facts::Inactive),
+        // RFC 6749 §5.2 has 400 for this where the credentials were not in a header
+        StatusCode::BAD_REQUEST
+            if matches!(status::error_code(&answer.body).as_deref(), Some("invalid_client" | "unauthorized_client")) =>
+        {
+            Err(Failure::new(
+                FailureKind::RejectedUs,
+                "status 400: the server does not accept this gateway; check client_auth and the clock",
+            ))
+        }
         status @ StatusCode::BAD_REQUEST => {
             bad(format!("status {status}: the server does not understand the call; missing or doubled client_auth is a usual reason"))
         }
@@ -145,7 +202,20 @@ impl Rfc7662Settings {
             self.headers.iter().flat_map(|(name, value)| [name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()]);
         list("headers", headers.collect());
         list("forward_host", vec![self.forward_host.to_string()]);
+        list("signed", self.signed.iter().flat_map(SignedSettings::fingerprint).collect());
         fingerprint
+    }
+
+    /// Whether nothing but plain http is ever called: what is found by the issuer may well be https.
+    pub(super) fn is_plain(&self) -> bool {
+        let of_token = match &self.client_auth {
+            ClientAuth::ClientCredentials(own) => Some(own.token_endpoint.as_ref()),
+            _ => None,
+        };
+        let mut called = self.endpoints.iter().map(Some).chain(of_token);
+        !self.endpoints.is_empty()
+            && called.all(|endpoint| endpoint.is_some_and(|endpoint| endpoint.scheme() == "http"))
+            && self.signed.as_ref().is_none_or(|signed| signed.keys.is_plain())
     }
 }
 
@@ -186,6 +256,12 @@ mod tests {
         assert!(matches!(interpreted(400, &[], r#"{"error":"unsupported_token_type"}"#), Ok(Facts::Inactive)));
         assert_eq!(kind(400, r#"{"error":"invalid_request"}"#), Some(FailureKind::BadResponse));
         assert_eq!(kind(401, r#"{"error":"unsupported_token_type"}"#), Some(FailureKind::RejectedUs));
+    }
+
+    #[test]
+    fn a_client_that_is_refused_by_400_is_refused() {
+        assert_eq!(kind(400, r#"{"error":"invalid_client","error_description":"jti was used"}"#), Some(FailureKind::RejectedUs));
+        assert_eq!(kind(400, r#"{"error":"unauthorized_client"}"#), Some(FailureKind::RejectedUs));
     }
 
     #[test]

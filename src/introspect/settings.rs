@@ -1,8 +1,6 @@
 //! What the configuration says about one authorization server.
 
-use super::jwt::KeySource;
-use super::{CustomSettings, GithubSettings, JwtSettings, Rfc7662Settings, SoapSettings, TokenSelector};
-use crate::secret::Secret;
+use super::{ClientCertificate, CustomSettings, GithubSettings, JwtSettings, Rfc7662Settings, SoapSettings, TokenSelector};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +26,8 @@ pub struct ServerSettings {
     pub circuit_breaker: BreakerSettings,
     /// PEM file with further trust roots, and its content as read at load.
     pub extra_roots: Option<(PathBuf, Vec<u8>)>,
+    /// The name that is asked for and verified in TLS, in place of the URL's host.
+    pub server_name: Option<String>,
 }
 
 /// What kind of server it is, and what only that kind needs.
@@ -48,27 +48,6 @@ pub enum Kind {
     Github(GithubSettings),
     Custom(Box<CustomSettings>),
     Soap(Box<SoapSettings>),
-}
-
-/// How the gateway authenticates to the introspection endpoint. Exactly one on a call.
-#[derive(Clone, Debug)]
-pub enum ClientAuth {
-    None,
-    /// RFC 6750, as RFC 7662 §2.1 suggests.
-    Bearer {
-        token: Secret,
-    },
-    /// RFC 6749 §2.3.1; `form_encode: false` for servers that do not decode.
-    ClientSecretBasic {
-        client_id: String,
-        client_secret: Secret,
-        form_encode: bool,
-    },
-    /// RFC 6749 §2.3.1, in the body.
-    ClientSecretPost {
-        client_id: String,
-        client_secret: Secret,
-    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -131,20 +110,24 @@ impl ServerSettings {
         }
     }
 
+    /// The certificate that TLS connections to the server show.
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        match &self.kind {
+            Kind::Rfc7662(rfc7662) => rfc7662.client_auth.certificate(),
+            _ => None,
+        }
+    }
+
     /// Whether nothing but plain http is ever called: what is found by an issuer may well be https.
     pub fn is_plain(&self) -> bool {
         let plain = |endpoint: &Url| endpoint.scheme() == "http";
         match &self.kind {
-            Kind::Rfc7662(rfc7662) => !rfc7662.endpoints.is_empty() && rfc7662.endpoints.iter().all(plain),
+            Kind::Rfc7662(rfc7662) => rfc7662.is_plain(),
             Kind::Google { endpoint, .. } | Kind::Amazon { endpoint, .. } => plain(endpoint),
             Kind::Github(github) => plain(&github.endpoint),
             Kind::Soap(soap) => plain(&soap.endpoint),
             Kind::Custom(custom) => custom.url.text().starts_with("http://"),
-            Kind::Jwt(jwt) => match &jwt.keys {
-                KeySource::At(url) => plain(url),
-                KeySource::Issuer(..) => false,
-                KeySource::Files { .. } => true,
-            },
+            Kind::Jwt(jwt) => jwt.keys.is_plain(),
         }
     }
 

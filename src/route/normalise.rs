@@ -25,6 +25,7 @@ pub enum Unsafe {
     Control,
     BrokenEscape,
     DoubleEscape,
+    Overlong,
     DotParameters,
     AboveRoot,
 }
@@ -40,6 +41,7 @@ impl Unsafe {
             Self::Control => "The path has an encoded control character.",
             Self::BrokenEscape => "The path has a broken percent escape.",
             Self::DoubleEscape => "The path has an escape that decodes to another escape.",
+            Self::Overlong => "The path has an escaped character in an overlong form.",
             Self::DotParameters => "The path has a dot segment with parameters.",
             Self::AboveRoot => "The path climbs above the root.",
         }
@@ -142,7 +144,21 @@ fn decode(path: &str) -> Result<String, Unsafe> {
     if decoded.match_indices("%25").any(|(at, _)| doubled(at)) {
         return Err(Unsafe::DoubleEscape);
     }
+    if decoded.match_indices('%').any(|(at, _)| is_overlong(&decoded.as_bytes()[at..])) {
+        return Err(Unsafe::Overlong);
+    }
     Ok(decoded)
+}
+
+/// Whether two escapes begin a character in more bytes than it takes (RFC 3629 §3), such as
+/// `%C0%AE` for a dot: some servers read it as the character.
+fn is_overlong(escapes: &[u8]) -> bool {
+    match escapes {
+        [b'%', b'C', b'0' | b'1', b'%', second, ..] => matches!(second, b'8' | b'9' | b'A' | b'B'),
+        [b'%', b'E', b'0', b'%', second, ..] => matches!(second, b'8' | b'9'),
+        [b'%', b'F', b'0', b'%', second, ..] => *second == b'8',
+        _ => false,
+    }
 }
 
 /// Resolves dot segments and merges slashes; a final slash stays.
@@ -209,6 +225,8 @@ mod tests {
             ("/%61dmin", "/admin"),
             ("/a%7eb", "/a~b"),
             ("/caf%c3%a9", "/caf%C3%A9"),
+            ("/caf%e9/%c0", "/caf%E9/%C0"),
+            ("/%e0%a4%a8/%f0%9f%98%80", "/%E0%A4%A8/%F0%9F%98%80"),
             ("/a%20b", "/a%20b"),
             ("/a%3fb", "/a%3Fb"),
             ("/a%3Bb", "/a%3Bb"),
@@ -246,6 +264,10 @@ mod tests {
             ("/%252f", Unsafe::DoubleEscape),
             ("/%25%32%65", Unsafe::DoubleEscape),
             ("/%2%35", Unsafe::BrokenEscape),
+            ("/a/%c0%ae%c0%ae/b", Unsafe::Overlong),
+            ("/%C1%9C", Unsafe::Overlong),
+            ("/%e0%80%af", Unsafe::Overlong),
+            ("/%f0%80%80%af", Unsafe::Overlong),
             ("?a", Unsafe::NotAPath),
             ("", Unsafe::NotAPath),
             ("/a/..;x/b", Unsafe::DotParameters),

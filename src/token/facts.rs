@@ -63,7 +63,7 @@ pub struct ActiveFacts {
 #[derive(Debug, Default)]
 pub struct Stated<'a> {
     /// As [`ScopeSet::joined`] makes it.
-    pub scopes: String,
+    pub scopes: Cow<'a, str>,
     pub subject: Option<Cow<'a, str>>,
     pub client_id: Option<Cow<'a, str>>,
     pub issuer: Option<Cow<'a, str>>,
@@ -72,6 +72,7 @@ pub struct Stated<'a> {
     pub expires_at: Option<i64>,
     pub not_before: Option<i64>,
     pub issued_at: Option<i64>,
+    pub leeway: i64,
     pub refresh_token: bool,
     pub confirmation: Confirmation,
 }
@@ -96,10 +97,28 @@ impl ActiveFacts {
             expires_at: stated.expires_at,
             not_before: stated.not_before,
             issued_at: stated.issued_at,
-            leeway: 0,
+            leeway: stated.leeway,
             refresh_token: stated.refresh_token,
             confirmation: stated.confirmation,
             claims,
+        }
+    }
+
+    /// Everything but the members themselves: what [`ActiveFacts::new`] makes the same facts of.
+    pub fn stated(&self) -> Stated<'_> {
+        Stated {
+            scopes: self.scopes().text().into(),
+            subject: self.subject().map(Cow::Borrowed),
+            client_id: self.client_id().map(Cow::Borrowed),
+            issuer: self.issuer().map(Cow::Borrowed),
+            token_id: self.token_id().map(Cow::Borrowed),
+            audience: self.audience().collect(),
+            expires_at: self.expires_at,
+            not_before: self.not_before,
+            issued_at: self.issued_at,
+            leeway: self.leeway,
+            refresh_token: self.refresh_token,
+            confirmation: self.confirmation,
         }
     }
 

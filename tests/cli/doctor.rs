@@ -71,6 +71,24 @@ fn refused_credentials() {
 }
 
 #[test]
+fn a_token_of_our_own_that_cannot_be_had() {
+    let practice = Practice::open();
+    let auth = "client_auth: { method: client_credentials, client_id: gate, client_secret: s3cret, token_endpoint: AS/token }";
+    let keys = format!("introspection_endpoint: AS/introspect, {auth}");
+    practice.server.publish("/token", Behaviour::status(401));
+    let origin = practice.server.origin();
+    let refused = format!("problem  as_rejected_us: {origin}/token: status 401");
+    finds(practice.examine(&keys), 1, &[&refused, "check client_id, client_secret and form_encode of client_auth", "1 problem"]);
+    assert_eq!(practice.server.count_of_path("/introspect"), 0);
+    practice.server.publish("/token", Behaviour::Json(json!({ "access_token": "own-s3cret", "token_type": "Bearer" })));
+    finds(practice.examine(&keys), 0, &["credentials: accepted", "no problem found"]);
+
+    let down = format!("http://127.0.0.1:{}/", free_port());
+    let elsewhere = keys.replace("AS/token", &format!("{down}token"));
+    finds(practice.examine(&elsewhere), 1, &[&format!("problem  as_unavailable: {down}: cannot connect")]);
+}
+
+#[test]
 fn no_credentials() {
     finds(Practice::open().examine("introspection_endpoint: AS/introspect"), 0, &["note     credentials: none are configured"]);
 }

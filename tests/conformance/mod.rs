@@ -1,7 +1,9 @@
 //! What the standards demand, named after the clause.
 
 mod rfc6750;
+mod rfc7516;
 mod rfc7662;
 mod rfc9110;
 mod rfc9112;
 mod rfc9457;
+mod rfc9701;

@@ -1,26 +1,51 @@
-//! django-oauth-toolkit as a running authorization server: migrated, seeded, and stoppable at any moment.
+//! django-oauth-toolkit: migrated, seeded, and asked by Bearer, Basic and form.
 
-use super::python::{Process, run, source};
-use crate::support::{Connection, Response, free_port, wait_within};
+use super::parts::{run, source};
+use super::python;
+use super::server::{Launch, Server};
+use super::situations::{Peer, Running, Way};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
-use tempfile::TempDir;
 
-/// How long Django may take to answer after its start, with other tests running beside it.
-const START: Duration = Duration::from_secs(60);
+pub const PEER: Peer = Peer {
+    name: "django-oauth-toolkit",
+    pinned: (include_str!("django_oauth_toolkit/requirements.txt"), "django-oauth-toolkit=="),
+    start,
+    ways: &[
+        Way::new("`bearer`", "{ introspection_endpoint: @ORIGIN@/o/introspect/, client_auth: { method: bearer, token: \"@BEARER@\" } }"),
+        Way::new(
+            "`client_secret_basic`",
+            "{ introspection_endpoint: @ORIGIN@/o/introspect/, client_auth: { method: client_secret_basic, client_id: gateway, client_secret: \"@SECRET@\" } }",
+        ),
+        Way::new(
+            "`client_secret_post`",
+            "{ introspection_endpoint: @ORIGIN@/o/introspect/, client_auth: { method: client_secret_post, client_id: gateway, client_secret: \"@SECRET@\" } }",
+        ),
+        Way::new(
+            "`client_credentials`",
+            "{ introspection_endpoint: @ORIGIN@/o/introspect/, client_auth: { method: client_credentials, token_endpoint: @ORIGIN@/o/token/, scope: introspection, client_id: gateway, client_secret: \"@SECRET@\" } }",
+        ),
+    ],
+};
+
+fn start() -> Result<Running, String> {
+    let django = Django::start(python::with_django()?);
+    let credentials = vec![
+        ("@BEARER@", django.seeded("introspection_token").to_owned()),
+        ("@SECRET@", django.seeded("gateway_client_secret").to_owned()),
+    ];
+    Ok(Running { server: django.server, credentials, files: Vec::new() })
+}
 
 const DATABASE: &str = "db.sqlite3";
 
 pub struct Django {
-    python: PathBuf,
-    port: u16,
-    directory: TempDir,
+    pub server: Server,
     seed: &'static Seed,
-    process: Option<Process>,
 }
 
 impl Django {
@@ -32,36 +57,23 @@ impl Django {
         let seed = SEED.get_or_init(|| Seed::make(python));
         let directory = tempfile::tempdir().expect("a temporary folder");
         fs::write(directory.path().join(DATABASE), &seed.database).expect("write the database");
-        let mut django = Django { python: python.to_owned(), port: free_port(), directory, seed, process: None };
-        django.come_back();
-        django
-    }
-
-    /// Ends the server, and with it every connection.
-    pub fn stop(&mut self) {
-        self.process = None;
-    }
-
-    /// Starts the server, at the same port and with the same database as before.
-    #[track_caller]
-    pub fn come_back(&mut self) {
-        let address = format!("127.0.0.1:{}", self.port);
-        let mut command = script(&self.python, "manage.py", self.directory.path());
-        command.args(["runserver", "--noreload", &address]);
-        let log = self.directory.path().join("log");
-        let mut process = Process::start(&mut command, &log);
-        wait_within(START, "Django answers", || {
-            if let Some(status) = process.ended() {
-                let said = fs::read_to_string(&log).unwrap_or_default();
-                panic!("Django ended with {status}: {said}");
-            }
-            self.call("GET", "/", "").is_ok()
-        });
-        self.process = Some(process);
+        let python: PathBuf = python.to_owned();
+        let launch = Launch {
+            command: Box::new(move |ports, directory| {
+                let mut command = script(&python, "manage.py", directory);
+                command.args(["runserver", "--noreload", &format!("127.0.0.1:{}", ports.public)]);
+                command
+            }),
+            token: "/o/token/",
+            revocation: "/o/revoke_token/",
+            alive: "/",
+            patience: Duration::from_secs(60),
+        };
+        Django { server: Server::start(directory, false, launch), seed }
     }
 
     pub fn introspection_endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}/o/introspect/", self.port)
+        format!("{}/o/introspect/", self.server.origin())
     }
 
     /// What `seed.py` put there under this name: a token, a client's id or secret.
@@ -69,38 +81,6 @@ impl Django {
     pub fn seeded(&self, name: &str) -> &str {
         let value = self.seed.names[name].as_str();
         value.unwrap_or_else(|| panic!("seed.py makes no {name}"))
-    }
-
-    /// Revokes a token as its client does (RFC 7009).
-    #[track_caller]
-    pub fn revoke(&self, token: &str) {
-        let response = self.post_as_app("/o/revoke_token/", &format!("token={token}"));
-        assert_eq!(response.status, 200, "{response:?}");
-    }
-
-    /// A token that the client gets for itself, without a user (RFC 6749 §4.4).
-    #[track_caller]
-    pub fn issue_client_token(&self, scope: &str) -> String {
-        let form = format!("grant_type=client_credentials&scope={scope}");
-        let response = self.post_as_app("/o/token/", &form);
-        let token = response.json()["access_token"].as_str().map(str::to_owned);
-        token.unwrap_or_else(|| panic!("no token: {response:?}"))
-    }
-
-    #[track_caller]
-    fn post_as_app(&self, path: &str, form: &str) -> Response {
-        let (id, secret) = (self.seeded("app_client_id"), self.seeded("app_client_secret"));
-        let form = format!("{form}&client_id={id}&client_secret={secret}");
-        let answer = self.call("POST", path, &form);
-        answer.unwrap_or_else(|error| panic!("{path}: {error}"))
-    }
-
-    fn call(&self, method: &str, path: &str, form: &str) -> std::io::Result<Response> {
-        // Django answers to its own names only (ALLOWED_HOSTS)
-        let host = format!("127.0.0.1:{}", self.port);
-        let form_type = "application/x-www-form-urlencoded";
-        let headers = [("Host", host.as_str()), ("Content-Type", form_type)];
-        Connection::try_open(self.port)?.request(method, path, &headers, form.as_bytes())
     }
 }
 

@@ -5,10 +5,11 @@
 
 use super::django::Django;
 use super::legacy_service::{ITEMS, LegacyService};
+use super::parts::unless_missing;
 use super::python;
+use super::situations::{alone, assert_unavailable};
 use crate::support::{Gateway, Response, now, wait_until, wait_within};
-use serde_json::Value;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 const BEARER: &str = r#"{ method: bearer, token: "${INTROSPECTION_TOKEN}" }"#;
@@ -24,7 +25,6 @@ macro_rules! with_bearer_and_basic {
 with_bearer_and_basic! {
     an_active_token_passes_and_the_service_learns_whose_it_is
     a_token_that_does_not_suffice_is_refused
-    a_revoked_token_is_refused_when_the_cache_has_forgotten_it
     while_django_is_down_cached_tokens_work_and_others_get_503
 }
 
@@ -55,7 +55,7 @@ fn an_active_token_passes_and_the_service_learns_whose_it_is(client_auth: &str) 
     assert!(seen.all("X_Introspected_Sub").is_empty(), "{seen:?}");
     assert!(seen.all("Authorization").is_empty(), "{seen:?}");
 
-    let own = parts.django.issue_client_token("read");
+    let own = parts.django.server.issue("app", "read", None);
     let seen = Seen::by_the_service(&gateway.get_with("/echo", &own));
     assert_eq!(seen.all("X-Introspected-Client-Id"), ["app"]);
     assert!(seen.all("X-Introspected-Username").is_empty(), "{seen:?}");
@@ -85,29 +85,6 @@ fn a_token_that_does_not_suffice_is_refused(client_auth: &str) {
     }
 }
 
-fn a_revoked_token_is_refused_when_the_cache_has_forgotten_it(client_auth: &str) {
-    let Some(parts) = Parts::start() else { return };
-    let gateway = parts.gateway(client_auth, "2s");
-    let token = parts.django.seeded("revocable_token");
-    assert_eq!(gateway.get_with("/echo", token).status, 200);
-
-    parts.django.revoke(token);
-    let revoked = Instant::now();
-    wait_until("the revocation is noticed", || {
-        let response = gateway.get_with("/echo", token);
-        if response.status == 200 {
-            return false;
-        }
-        assert_refused(&response, 401, "inactive");
-        assert!(challenge(&response).contains(r#"error="invalid_token""#));
-        true
-    });
-    let noticed = revoked.elapsed();
-    // the ttl, and one introspection by a busy machine
-    assert!(noticed < Duration::from_secs(7), "after {noticed:?}");
-    assert_refused(&gateway.get_with("/echo", token), 401, "inactive");
-}
-
 fn while_django_is_down_cached_tokens_work_and_others_get_503(client_auth: &str) {
     const TTL: Duration = Duration::from_secs(6);
     let Some(mut parts) = Parts::start() else {
@@ -119,7 +96,7 @@ fn while_django_is_down_cached_tokens_work_and_others_get_503(client_auth: &str)
     assert_eq!(gateway.get_with("/echo", &active).status, 200);
     let cached = Instant::now();
 
-    parts.django.stop();
+    parts.django.server.stop();
     let new = gateway.get_with("/echo", &late);
     assert_unavailable(&new);
     assert_eq!(new.reason(), "as_unavailable");
@@ -141,7 +118,7 @@ fn while_django_is_down_cached_tokens_work_and_others_get_503(client_auth: &str)
         true
     });
 
-    parts.django.come_back();
+    parts.django.server.come_back();
     for token in [&late, &active] {
         wait_within(Duration::from_secs(30), "it works again", || {
             let response = gateway.get_with("/echo", token);
@@ -215,10 +192,8 @@ impl Parts {
     /// `None`, said loudly, where a part is missing.
     #[track_caller]
     fn start() -> Option<Parts> {
-        // One Django at a time: password hashing fills a core, and time-outs are part of what is tested.
-        static ALONE: Mutex<()> = Mutex::new(());
-        let python = python::with_django()?;
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let python = unless_missing(python::with_django())?;
+        let alone = alone();
         Some(Parts { django: Django::start(python), service: LegacyService::start(), _alone: alone })
     }
 
@@ -270,17 +245,6 @@ impl Seen {
 fn assert_refused(response: &Response, status: u16, reason: &str) {
     assert_eq!(response.status, status, "{response:?}");
     assert_eq!(response.reason(), reason, "{response:?}");
-}
-
-/// A refusal that is not the client's fault: 503 with Retry-After, no challenge, nothing that Django said.
-#[track_caller]
-fn assert_unavailable(response: &Response) {
-    assert_eq!(response.status, 503, "{response:?}");
-    let retry_after = response.header("Retry-After").map(str::parse::<u32>);
-    assert!(matches!(retry_after, Some(Ok(1..))), "{response:?}");
-    assert_eq!(response.header("WWW-Authenticate"), None, "{response:?}");
-    let body: Value = response.json();
-    assert_eq!(body["status"], 503, "{body}");
 }
 
 #[track_caller]

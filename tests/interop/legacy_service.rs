@@ -1,6 +1,6 @@
 //! The service behind the gateway: `legacy_service.py`, Python's `http.server` over a folder.
 
-use super::python::{Process, source};
+use super::parts::{Process, source};
 use crate::support::wait_until;
 use std::fs;
 use std::process::Command;

@@ -1,9 +1,59 @@
 //! Against the real thing: authorization servers and services that other people wrote, as a user would run them.
 //!
-//! These tests need Python and, once, PyPI. Without them they are skipped, and say so on standard error, whatever the
-//! test runner hides. With `INTEROP=required` in the environment a missing part is a failure.
+//! Each server is fetched once, at a pinned version, from its language's registry and kept below `target/interop`. Where the language or
+//! the registry is missing, its test is skipped and says so on standard error, whatever the test runner hides; with `INTEROP=required` in
+//! the environment a missing part is a failure. Keycloak and Hydra take minutes the first time and most of two cores: `make interop`
+//! runs them, and prints the table of what happened.
 
 mod django;
 mod django_oauth_toolkit;
+mod hydra;
+mod keycloak;
+mod keys;
 mod legacy_service;
+mod oidc_provider;
+mod parts;
 mod python;
+mod server;
+mod situations;
+
+use situations::{Peer, go_through, table};
+
+const PEERS: [Peer; 4] = [django::PEER, oidc_provider::PEER, keycloak::PEER, hydra::PEER];
+
+#[test]
+fn django_oauth_toolkit_in_every_situation() {
+    go_through(&PEERS[0]);
+}
+
+#[test]
+fn oidc_provider_in_every_situation() {
+    go_through(&PEERS[1]);
+}
+
+#[test]
+#[ignore = "slow; make interop"]
+fn keycloak_in_every_situation() {
+    go_through(&PEERS[2]);
+}
+
+#[test]
+#[ignore = "slow; make interop"]
+fn hydra_in_every_situation() {
+    go_through(&PEERS[3]);
+}
+
+/// `INTROGATE_UPDATE=1` rewrites it.
+#[test]
+fn the_readme_shows_what_happens_with_real_servers() {
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(FILE).expect("the README");
+    let (before, rest) = readme.split_once("| server | asked by |").expect("the table's head");
+    let (_, after) = rest.split_once("|\n\n").expect("the table's end");
+    let present = format!("{before}{}\n{after}", table(&PEERS));
+    if std::env::var_os("INTROGATE_UPDATE").is_some() {
+        std::fs::write(FILE, present).expect("write the README");
+        return;
+    }
+    assert!(readme == present, "the README should have:\n{}", table(&PEERS));
+}

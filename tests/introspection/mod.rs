@@ -5,6 +5,7 @@ mod discovery;
 mod failure;
 mod load;
 mod request;
+pub mod signed;
 
 use crate::support::Setup;
 use std::time::Duration;

@@ -3,16 +3,19 @@
 mod algorithms;
 mod claims;
 mod discovery;
+mod encrypted;
 mod entra;
 mod forged;
 mod rotation;
+mod sealer;
 mod signer;
 mod sources;
 mod then;
 
-use crate::support::{Behaviour, Setup, now, one_route};
+use crate::support::{Behaviour, Builder, Setup, now, one_route};
+pub use sealer::Sealer;
 use serde_json::{Value, json};
-pub use signer::{Signer, encode};
+pub use signer::{Signer, decode, encode};
 
 const ISSUER: &str = "https://as.test";
 /// Where the keys are published.
@@ -39,8 +42,19 @@ fn publish(setup: &Setup, signers: &[&Signer]) {
     setup.server.publish(JWKS, Behaviour::Json(json!({ "keys": keys })));
 }
 
+/// The same with these files as `decryption_keys`, and a signer that is believed.
+#[track_caller]
+pub fn decrypting(files: &[(&str, &str)]) -> (Setup, Signer) {
+    let builder = files.iter().fold(Builder::new(), |builder, (name, content)| builder.file(name, content));
+    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    let keys = format!("issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"@AS@/jwks\", decryption_keys: [{}]", names.join(", "));
+    let (setup, signer) = (Setup::build(builder, &config(&keys)), Signer::p256("k"));
+    publish(&setup, &[&signer]);
+    (setup, signer)
+}
+
 /// Good claims.
-fn claims() -> Value {
+pub fn claims() -> Value {
     json!({
         "iss": ISSUER, "aud": "api", "sub": "alice", "exp": now() + 3600, "iat": now(), "nbf": now() - 1,
         "jti": format!("{:016x}", rand::random::<u64>()), "client_id": "app", "scope": "read write",
@@ -59,7 +73,7 @@ fn claims_with(changes: Value) -> Value {
     claims
 }
 
-fn invalid() -> (u16, String) {
+pub fn invalid() -> (u16, String) {
     (401, "invalid_jwt".to_owned())
 }
 
@@ -67,6 +81,6 @@ fn refused(reason: &str) -> (u16, String) {
     (401, reason.to_owned())
 }
 
-fn passed() -> (u16, String) {
+pub fn passed() -> (u16, String) {
     (200, String::new())
 }

@@ -1,14 +1,16 @@
 //! A key pair of an authorization server.
 
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyRfc5915Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
     RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaKeyPair,
 };
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::pkcs8::{EncodePrivateKey, EncodePublicKey};
-use rsa::traits::PublicKeyParts;
+use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 
@@ -108,6 +110,53 @@ impl Signer {
         self.pair().serialize_pem()
     }
 
+    /// PKCS#1 or SEC1, as `openssl … -traditional` writes them.
+    pub fn traditional_pem(&self) -> String {
+        let (label, der) = match self.alg {
+            "RS256" => ("RSA", self.rsa_key().to_pkcs1_der().expect("PKCS#1").as_bytes().to_vec()),
+            alg => {
+                let der: EcPrivateKeyRfc5915Der = self.ec_pair(alg).private_key().as_der().expect("SEC1");
+                ("EC", der.as_ref().to_vec())
+            }
+        };
+        format!("-----BEGIN {label} PRIVATE KEY-----\n{}\n-----END {label} PRIVATE KEY-----\n", STANDARD.encode(der))
+    }
+
+    /// The JWK with its private members.
+    pub fn private_jwk(&self) -> Value {
+        let mut jwk = self.jwk();
+        let mut set = |name: &str, bytes: &[u8]| jwk[name] = json!(URL_SAFE_NO_PAD.encode(bytes));
+        match self.alg {
+            "RS256" => {
+                let key = self.rsa_key();
+                let [p, q] = key.primes() else { panic!("two primes") };
+                set("d", &key.d().to_bytes_be());
+                set("p", &p.to_bytes_be());
+                set("q", &q.to_bytes_be());
+                set("dp", &key.dp().expect("precomputed").to_bytes_be());
+                set("dq", &key.dq().expect("precomputed").to_bytes_be());
+                set("qi", &key.qinv().expect("precomputed").to_bytes_be().1);
+            }
+            "EdDSA" => {
+                let pair = Ed25519KeyPair::from_pkcs8(&self.pkcs8).expect("the key");
+                set("d", pair.seed().expect("its seed").as_be_bytes().expect("its bytes").as_ref());
+            }
+            alg => set("d", self.ec_pair(alg).private_key().as_be_bytes().expect("its bytes").as_ref()),
+        }
+        jwk
+    }
+
+    fn rsa_key(&self) -> rsa::RsaPrivateKey {
+        let mut key = <rsa::RsaPrivateKey as rsa::pkcs8::DecodePrivateKey>::from_pkcs8_der(&self.pkcs8).expect("an RSA key");
+        key.precompute().expect("a good key");
+        key
+    }
+
+    fn ec_pair(&self, alg: &str) -> EcdsaKeyPair {
+        let algorithm = if alg == "ES256" { &ECDSA_P256_SHA256_FIXED_SIGNING } else { &ECDSA_P384_SHA384_FIXED_SIGNING };
+        EcdsaKeyPair::from_pkcs8(algorithm, &self.pkcs8).expect("the key")
+    }
+
     fn pair(&self) -> rcgen::KeyPair {
         rcgen::KeyPair::try_from(self.pkcs8.as_slice()).expect("a key pair")
     }
@@ -171,4 +220,8 @@ impl Signer {
 
 pub fn encode(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
+}
+
+pub fn decode(text: &str) -> String {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(text).expect("base64url")).expect("UTF-8")
 }

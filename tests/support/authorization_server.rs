@@ -80,7 +80,7 @@ struct State {
     /// What every request gets, whatever its token.
     all: Option<Behaviour>,
     /// What requests for these paths get, whatever else was said.
-    documents: HashMap<String, Behaviour>,
+    documents: HashMap<String, VecDeque<Behaviour>>,
     /// A second request on one connection finds it closed.
     one_answer_a_connection: bool,
     requests: Vec<Request>,
@@ -148,7 +148,17 @@ impl AuthorizationServer {
 
     /// This behaviour for every request for this path: metadata, keys.
     pub fn publish(&self, path: &str, behaviour: Behaviour) {
-        self.script.state().documents.insert(path.to_owned(), behaviour);
+        self.publish_in_turn(path, [behaviour]);
+    }
+
+    /// One behaviour a request for this path; the last one stays.
+    pub fn publish_in_turn(&self, path: &str, behaviours: impl IntoIterator<Item = Behaviour>) {
+        self.script.state().documents.insert(path.to_owned(), behaviours.into_iter().collect());
+    }
+
+    /// The requests for this path.
+    pub fn requests_of_path(&self, path: &str) -> Vec<Request> {
+        self.requests().into_iter().filter(|request| request.path() == path).collect()
     }
 
     /// How many requests there were for this path.
@@ -227,13 +237,11 @@ impl Script {
 
     fn next_behaviour(&self, request: Request) -> (Behaviour, bool) {
         let mut state = self.state();
-        let token = request.token().unwrap_or_default();
+        let (token, path) = (request.token().unwrap_or_default(), request.path().to_owned());
         state.requests.push(request);
-        let document = state.requests.last().and_then(|request| state.documents.get(request.path())).cloned();
-        let scripted = document.or_else(|| state.all.clone()).or_else(|| {
-            let turns = state.tokens.get_mut(&token)?;
-            if turns.len() > 1 { turns.pop_front() } else { turns.front().cloned() }
-        });
+        let next = |turns: &mut VecDeque<Behaviour>| if turns.len() > 1 { turns.pop_front() } else { turns.front().cloned() };
+        let document = state.documents.get_mut(&path).and_then(next);
+        let scripted = document.or_else(|| state.all.clone()).or_else(|| state.tokens.get_mut(&token).and_then(next));
         (scripted.unwrap_or_else(Behaviour::inactive), state.one_answer_a_connection)
     }
 }

@@ -301,6 +301,12 @@ impl Gateway {
         self.signal("TERM");
     }
 
+    /// Ends it at once, in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill the gateway");
+        self.child.wait().expect("its end");
+    }
+
     fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &kill]).status().expect("run kill");

@@ -4,14 +4,18 @@
 mod authorization_server;
 mod gateway;
 mod http;
+mod redis;
 mod server;
 mod setup;
+mod tls;
 mod upstream;
 
 pub use authorization_server::{AuthorizationServer, Behaviour};
 pub use gateway::{Builder, Gateway, run_cli, run_cli_in};
 pub use http::{Connection, PATIENCE, Request, Response, percent_decode, request_bytes};
-pub use setup::{Setup, active, one_route};
+pub use redis::{REDIS_KEY, Redis};
+pub use setup::{Setup, active, known_tokens, one_route};
+pub use tls::{Authority, Hello, Identity, Tls};
 pub use upstream::{Upstream, UpstreamBehaviour};
 
 use std::net::TcpListener;

@@ -19,7 +19,13 @@ impl Setup {
 
     #[track_caller]
     pub fn build(builder: Builder, yaml: &str) -> Setup {
-        let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
+        Setup::around(AuthorizationServer::start(), builder, yaml)
+    }
+
+    /// The same with an authorization server that is there already.
+    #[track_caller]
+    pub fn around(server: AuthorizationServer, builder: Builder, yaml: &str) -> Setup {
+        let upstream = Upstream::start();
         known_tokens(&server);
         let gateway = builder.start(&fill_in(yaml, &server, &upstream));
         Setup { gateway, server, upstream }
@@ -63,7 +69,7 @@ impl Setup {
 
 /// `good` is active with the scopes `read write` and the usual members, `narrow` has no scope but `other`, `bare` is
 /// active without any member; `expired` was active a minute ago. All others are inactive.
-fn known_tokens(server: &AuthorizationServer) {
+pub fn known_tokens(server: &AuthorizationServer) {
     let good = json!({
         "sub": "alice", "username": "alice@example.com", "client_id": "app",
         "scope": "read write", "exp": super::now() + 3600,

@@ -2,81 +2,251 @@
 
 use super::Context;
 use super::files::Given;
+use crate::clock::Clock;
 use crate::config::path::KeyPath;
-use crate::config::raw::{self, Method};
-use crate::introspect::ClientAuth;
+use crate::config::raw::{self, Method, Server};
+use crate::introspect::{Assertion, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey};
 use crate::secret::Secret;
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
+use std::sync::Arc;
+use url::Url;
 
-pub fn client_auth(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<ClientAuth> {
+/// What each method has. A secret's key stands for its `…_file` too.
+const METHODS: [(Method, &[&str]); 9] = [
+    (Method::None, &[]),
+    (Method::Bearer, &["token"]),
+    (Method::ClientSecretBasic, &["client_id", "client_secret", "form_encode"]),
+    (Method::ClientSecretPost, &["client_id", "client_secret"]),
+    (Method::ClientSecretJwt, &["client_id", "client_secret", "algorithm", "audience"]),
+    (Method::PrivateKeyJwt, &["client_id", "private_key", "key_id", "algorithm", "audience"]),
+    (Method::TlsClientAuth, &["client_id", "certificate", "private_key"]),
+    (Method::SelfSignedTlsClientAuth, &["client_id", "certificate", "private_key"]),
+    (Method::ClientCredentials, &["client_id", "client_secret", "form_encode", "token_endpoint", "scope"]),
+];
+
+/// `endpoints`: those of the server, where they are written.
+pub fn client_auth(cx: Context, server: &KeyPath, all: &Server, endpoints: Option<&[Url]>) -> Option<ClientAuth> {
+    let (path, raw) = (&server.key("client_auth"), &all.client_auth);
     if cx.report.is_broken(&path.key("method")) {
         return None;
     }
     let token = cx.secret(path, "token", &raw.token, raw.token_file.as_deref());
-    let client_secret = cx.secret(path, "client_secret", &raw.client_secret, raw.client_secret_file.as_deref());
-    let (method, members): (_, &[&str]) = match raw.method {
-        Method::None => ("none", &[]),
-        Method::Bearer => ("bearer", &["token"]),
-        Method::ClientSecretBasic => ("client_secret_basic", &["client_id", "client_secret", "form_encode"]),
-        Method::ClientSecretPost => ("client_secret_post", &["client_id", "client_secret"]),
-        // refused as not supported
-        _ => return None,
-    };
-    foreign_members(cx, path, raw, method, members);
+    let secret = cx.secret(path, "client_secret", &raw.client_secret, raw.client_secret_file.as_deref());
+    foreign_members(cx, path, raw);
+    let method = raw.method.word();
     match raw.method {
+        Method::None => Some(ClientAuth::None),
         Method::Bearer => {
             let token = needed(cx, path, "token", method, token)?;
             visible(cx, path, "token", raw.token_file.is_some(), &token).then_some(ClientAuth::Bearer { token })
         }
         Method::ClientSecretBasic => {
-            let (client_id, client_secret) = pair(cx, path, raw, method, client_secret)?;
-            let odd = |text: &str| text.contains(char::is_control);
-            if !raw.form_encode && client_id.contains(':') {
-                let message = "has a colon, which Basic cannot carry without encoding; use `form_encode: true` or `client_secret_post`";
-                cx.report.error(&path.key("client_id"), message);
-            }
-            if !raw.form_encode && (odd(&client_id) || odd(client_secret.expose())) {
-                cx.report.error(&path.key("form_encode"), "must be `true`: id or secret has control characters");
-            }
+            let (client_id, client_secret) = pair(cx, path, raw, secret)?;
+            basic(cx, path, raw, &client_secret);
             Some(ClientAuth::ClientSecretBasic { client_id, client_secret, form_encode: raw.form_encode })
         }
         Method::ClientSecretPost => {
-            let (client_id, client_secret) = pair(cx, path, raw, method, client_secret)?;
+            let (client_id, client_secret) = pair(cx, path, raw, secret)?;
             Some(ClientAuth::ClientSecretPost { client_id, client_secret })
         }
-        _ => Some(ClientAuth::None),
+        Method::ClientSecretJwt => {
+            let (client_id, secret) = pair(cx, path, raw, secret)?;
+            let algorithm = of_secret(cx, path, raw, &secret)?;
+            Some(ClientAuth::Assertion(Arc::new(Assertion::by_secret(client_id, &secret, algorithm, audience(all)))))
+        }
+        Method::PrivateKeyJwt => {
+            let (client_id, key) = (client_id(cx, path, raw), signing_key(cx, path, raw));
+            let (client_id, key) = (client_id?, key?);
+            let algorithm = of_key(cx, path, raw, &key)?;
+            let key_id = Some(raw.key_id.clone()).filter(|id| !id.is_empty()).or_else(|| key.kid.clone());
+            Some(ClientAuth::Assertion(Arc::new(Assertion::by_key(client_id, key, algorithm, key_id, audience(all)))))
+        }
+        Method::TlsClientAuth | Method::SelfSignedTlsClientAuth => {
+            let (client_id, certificate) = (client_id(cx, path, raw), certificate(cx, path, raw));
+            if endpoints.is_some_and(|endpoints| endpoints.iter().any(|endpoint| endpoint.scheme() != "https")) {
+                let message = format!("`{method}` needs https: no certificate can be shown over plain http");
+                cx.report.error(&server.key("introspection_endpoint"), message);
+            }
+            Some(ClientAuth::Tls { client_id: client_id?, certificate: certificate? })
+        }
+        Method::ClientCredentials => {
+            let (credentials, token_endpoint) = (pair(cx, path, raw, secret), token_endpoint(cx, server, all));
+            let scope = scope(cx, &path.key("scope"), &raw.scope);
+            let (client_id, client_secret) = credentials?;
+            basic(cx, path, raw, &client_secret);
+            Some(ClientAuth::ClientCredentials(ClientCredentials {
+                client_id,
+                client_secret,
+                form_encode: raw.form_encode,
+                token_endpoint: token_endpoint?,
+                scope,
+            }))
+        }
     }
 }
 
-fn foreign_members(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, method: &str, members: &[&str]) {
+fn foreign_members(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) {
     let set = |text: &str| !text.is_empty();
+    let file = |name: &Option<String>| name.as_deref().is_some_and(set);
     let written = [
-        ("token", "token", set(raw.token.0.expose()), "bearer"),
-        ("token_file", "token", raw.token_file.as_deref().is_some_and(set), "bearer"),
-        ("client_id", "client_id", set(&raw.client_id), "client_secret_basic` and `client_secret_post"),
-        ("client_secret", "client_secret", set(raw.client_secret.0.expose()), "client_secret_basic` and `client_secret_post"),
-        (
-            "client_secret_file",
-            "client_secret",
-            raw.client_secret_file.as_deref().is_some_and(set),
-            "client_secret_basic` and `client_secret_post",
-        ),
-        ("form_encode", "form_encode", !raw.form_encode, "client_secret_basic"),
+        ("token", "token", set(raw.token.0.expose())),
+        ("token_file", "token", file(&raw.token_file)),
+        ("client_id", "client_id", set(&raw.client_id)),
+        ("client_secret", "client_secret", set(raw.client_secret.0.expose())),
+        ("client_secret_file", "client_secret", file(&raw.client_secret_file)),
+        ("form_encode", "form_encode", !raw.form_encode),
+        ("token_endpoint", "token_endpoint", set(&raw.token_endpoint)),
+        ("scope", "scope", set(&raw.scope)),
+        ("private_key", "private_key", set(&raw.private_key)),
+        ("certificate", "certificate", set(&raw.certificate)),
+        ("key_id", "key_id", set(&raw.key_id)),
+        ("algorithm", "algorithm", set(&raw.algorithm)),
+        ("audience", "audience", set(&raw.audience)),
     ];
-    for (key, member, written, methods) in written {
-        if written && !members.contains(&member) {
+    for (key, member, written) in written {
+        let methods: Vec<Method> = METHODS.iter().filter(|(_, members)| members.contains(&member)).map(|(method, _)| *method).collect();
+        if written && !methods.contains(&raw.method) {
+            let words: Vec<String> = methods.iter().map(|method| format!("`{}`", method.word())).collect();
+            let words = match words.split_last() {
+                Some((last, words)) if !words.is_empty() => format!("{} and {last}", words.join(", ")),
+                _ => words.concat(),
+            };
             let set = if cx.report.has(&path.key("method")) { "" } else { ", the default" };
-            let message = format!("belongs to `{methods}`, and the method is `{method}`{set}; write exactly one method and what it needs");
+            let method = raw.method.word();
+            let message = format!("belongs to {words}, and the method is `{method}`{set}; write exactly one method and what it needs");
             cx.report.error_at_key(&path.key(key), message);
         }
     }
 }
 
-fn pair(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, method: &str, secret: Given) -> Option<(String, Secret)> {
-    if raw.client_id.is_empty() && !cx.report.is_broken(&path.key("client_id")) {
-        missing(cx, path, "client_id", &format!("`{method}` needs it"));
+fn client_id(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<String> {
+    written(cx, path, raw, "client_id", &raw.client_id)
+}
+
+/// A text that the method needs.
+fn written(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, key: &str, text: &str) -> Option<String> {
+    if text.is_empty() && !cx.report.is_broken(&path.key(key)) {
+        missing(cx, path, key, &format!("`{}` needs it", raw.method.word()));
     }
-    let secret = needed(cx, path, "client_secret", method, secret)?;
-    (!raw.client_id.is_empty()).then(|| (raw.client_id.clone(), secret))
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn pair(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, secret: Given) -> Option<(String, Secret)> {
+    let client_id = client_id(cx, path, raw);
+    let secret = needed(cx, path, "client_secret", raw.method.word(), secret)?;
+    Some((client_id?, secret))
+}
+
+/// What Basic cannot carry.
+fn basic(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, secret: &Secret) {
+    let odd = |text: &str| text.contains(char::is_control);
+    if !raw.form_encode && raw.client_id.contains(':') {
+        let message = "has a colon, which Basic cannot carry without encoding; use `form_encode: true` or `client_secret_post`";
+        cx.report.error(&path.key("client_id"), message);
+    }
+    if !raw.form_encode && (odd(&raw.client_id) || odd(secret.expose())) {
+        cx.report.error(&path.key("form_encode"), "must be `true`: id or secret has control characters");
+    }
+}
+
+/// RFC 7523 §3: whoever is asked, or its issuer, under which most servers know themselves.
+fn audience(all: &Server) -> Option<String> {
+    let written = Some(all.client_auth.audience.clone()).filter(|audience| !audience.is_empty());
+    written.or_else(|| all.issuer.clone())
+}
+
+/// RFC 7518 §3.2: a secret is at least as long as the hash.
+fn of_secret(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, secret: &Secret) -> Option<Algorithm> {
+    let at = path.key("algorithm");
+    let (algorithm, needed) = match &*raw.algorithm {
+        _ if cx.report.is_broken(&at) => return None,
+        "" | "HS256" => (Algorithm::HS256, 32),
+        "HS384" => (Algorithm::HS384, 48),
+        "HS512" => (Algorithm::HS512, 64),
+        other => {
+            let shown = cx.report.shown(&at, other);
+            cx.report.error(&at, format!("{shown} is none that `client_secret_jwt` has; write HS256, HS384 or HS512"));
+            return None;
+        }
+    };
+    if secret.expose().len() < needed {
+        let key = if raw.client_secret_file.is_some() { "client_secret_file" } else { "client_secret" };
+        let message = format!("is shorter than the {needed} bytes that {algorithm:?} needs (RFC 7518 §3.2); have a longer one made");
+        cx.report.error(&path.key(key), message);
+        return None;
+    }
+    Some(algorithm)
+}
+
+fn signing_key(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<SigningKey> {
+    let name = written(cx, path, raw, "private_key", &raw.private_key)?;
+    let at = path.key("private_key");
+    let content = cx.content(&at, &name)?;
+    SigningKey::of_file(&content, &raw.key_id).map_err(|wrong| cx.report.error(&at, wrong)).ok()
+}
+
+fn of_key(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, key: &SigningKey) -> Option<Algorithm> {
+    let at = path.key("algorithm");
+    if cx.report.is_broken(&at) {
+        return None;
+    }
+    if raw.algorithm.is_empty() {
+        return key.algorithms.first().copied();
+    }
+    let fitting: Vec<String> = key.algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect();
+    let shown = cx.report.shown(&at, &raw.algorithm);
+    let wrong = match raw.algorithm.parse::<Algorithm>() {
+        Ok(algorithm) if key.algorithms.contains(&algorithm) => return Some(algorithm),
+        Ok(algorithm) if algorithm.family() == AlgorithmFamily::Hmac => {
+            format!("{shown} is a secret-key algorithm, which `client_secret_jwt` has; write {}", fitting.join(" or "))
+        }
+        _ => format!("{shown} is none that the key in `private_key` is for; write {}", fitting.join(" or ")),
+    };
+    cx.report.error(&at, wrong);
+    None
+}
+
+fn certificate(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<ClientCertificate> {
+    let certificate = written(cx, path, raw, "certificate", &raw.certificate);
+    let private_key = written(cx, path, raw, "private_key", &raw.private_key);
+    let (at, key_at) = (path.key("certificate"), path.key("private_key"));
+    let (certificate, private_key) = (cx.content(&at, &certificate?), cx.content(&key_at, &private_key?));
+    match ClientCertificate::read(&certificate?, &private_key?) {
+        Ok(certificate) => {
+            if certificate.ends() <= Clock::system().now().unix_seconds() {
+                cx.report.warning(&at, "has expired: the server will hardly accept it; put the present one in its place");
+            }
+            Some(certificate)
+        }
+        Err((part, wrong)) => {
+            cx.report.error(if part == Part::Certificate { &at } else { &key_at }, wrong);
+            None
+        }
+    }
+}
+
+/// `Some(None)`: found by the issuer.
+fn token_endpoint(cx: Context, server: &KeyPath, all: &Server) -> Option<Option<Url>> {
+    let (section, written) = (server.key("client_auth"), &all.client_auth.token_endpoint);
+    let at = section.key("token_endpoint");
+    match (&**written, all.issuer.as_deref().filter(|issuer| !issuer.is_empty())) {
+        _ if cx.report.is_broken(&at) => None,
+        ("", Some(issuer)) => cx.discoverable(&server.key("issuer"), issuer, "`client_auth.token_endpoint`").map(|_| None),
+        ("", None) => {
+            missing(cx, &section, "token_endpoint", "`client_credentials` needs it, or the server's `issuer`");
+            None
+        }
+        (text, _) => cx.asked_url(&at, text).map(Some),
+    }
+}
+
+/// RFC 6749 §3.3.
+fn scope(cx: Context, at: &KeyPath, text: &str) -> Option<String> {
+    let fits = |scope: &str| !scope.is_empty() && scope.bytes().all(|b| matches!(b, 0x21..=0x7e) && !matches!(b, b'"' | b'\\'));
+    if !text.is_empty() && !text.split(' ').all(fits) {
+        cx.report.error(at, "is not a list of scopes with one space between two of them");
+    }
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn needed(cx: Context, path: &KeyPath, key: &str, method: &str, given: Given) -> Option<Secret> {

@@ -12,6 +12,8 @@ mod kinds;
 mod listeners;
 mod names;
 mod proxies;
+mod redis;
+mod redis_url;
 mod routes;
 mod server;
 mod ties;
@@ -49,6 +51,7 @@ pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings
     let realm = realm(cx, &root.key("realm"));
     let servers = server::servers(cx);
     let cache = cache::cache(cx);
+    let redis = redis::redis(cx);
     let token = token::token(cx);
     let identity = identity::identity(cx);
     let named = upstreams::upstreams(cx);
@@ -70,6 +73,7 @@ pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings
         realm: realm?,
         servers: servers?,
         cache,
+        redis: redis?,
         token: token?,
         identity: identity?,
         upstreams: named?.into_iter().chain(by_url).collect(),

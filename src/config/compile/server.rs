@@ -43,6 +43,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
     }
     let open_for = cx.positive(&path.key("circuit_breaker").key("open_for"), raw.circuit_breaker.open_for);
     let extra_roots = cx.roots(&path.key("tls").key("ca"), &raw.tls.ca);
+    let server_name = server_name(cx, &path.key("tls").key("server_name"), &raw.tls.server_name);
     let kind = kind?;
     let issuer = match &kind {
         Kind::Jwt(jwt) if matches!(jwt.issuer, Issuer::OfTenants { .. }) => None,
@@ -53,7 +54,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
         Kind::Jwt(_) => Semaphore::MAX_PERMITS,
         _ => count(raw.max_concurrent),
     };
-    Some(ServerSettings {
+    let settings = ServerSettings {
         name: named.then(|| name.into())?,
         kind,
         tokens,
@@ -66,7 +67,24 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
         retries: raw.retries,
         circuit_breaker: BreakerSettings { failures: raw.circuit_breaker.failures, open_for: open_for? },
         extra_roots,
-    })
+        server_name,
+    };
+    if settings.server_name.is_some() && settings.is_plain() {
+        cx.report.warning(&path.key("tls").key("server_name"), "has no effect: nothing is called over https");
+    }
+    Some(settings)
+}
+
+fn server_name(cx: Context, path: &KeyPath, written: &str) -> Option<String> {
+    let name = cx.server_name(path, written, "as.internal")?;
+    // as it stands in URLs
+    match url::Host::parse(&name) {
+        Ok(url::Host::Domain(name)) => Some(name),
+        _ => {
+            cx.report.error(path, "is not a host name; write one such as `as.internal`");
+            None
+        }
+    }
 }
 
 fn tokens(cx: Context, path: &KeyPath, raw: &Server) -> TokenSelector {

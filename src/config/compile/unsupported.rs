@@ -91,7 +91,6 @@ fn entries() -> Vec<Entry> {
             ("protected_resource", Except::Nothing),
             ("listeners.*.tls", Except::Nothing),
             ("listeners.*.protocols", but(json!([["h1"]]))),
-            ("cache.redis", Except::Nothing),
             ("identity.assertion", Except::Nothing),
             ("dpop.algorithms", but(json!([["ES256", "ES384", "EdDSA", "PS256", "RS256"]]))),
             ("dpop.window", but(json!(["60s"]))),
@@ -107,21 +106,6 @@ fn entries() -> Vec<Entry> {
             ("tls.certificate", empty()),
             ("tls.private_key", empty()),
             ("health_check", Except::Nothing),
-        ],
-    );
-    add(
-        "authorization_servers.*.",
-        &[
-            ("response", but(json!(["json"]))),
-            ("decryption_keys", but(json!([[]]))),
-            ("tls.server_name", empty()),
-            ("client_auth.method", but(json!(["none", "bearer", "client_secret_basic", "client_secret_post"]))),
-            ("client_auth.token_endpoint", empty()),
-            ("client_auth.scope", empty()),
-            ("client_auth.private_key", empty()),
-            ("client_auth.key_id", empty()),
-            ("client_auth.algorithm", empty()),
-            ("client_auth.certificate", empty()),
         ],
     );
     for section in ["defaults.", "routes.*."] {

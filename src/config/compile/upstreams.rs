@@ -4,8 +4,6 @@ use super::Context;
 use crate::config::path::KeyPath;
 use crate::config::raw::{Upstream, UpstreamServer};
 use crate::upstream::{Balance, Endpoint, ServerAddress, UpstreamSettings};
-use http::uri::Authority;
-use std::net::IpAddr;
 
 pub fn upstreams(cx: Context) -> Option<Vec<UpstreamSettings>> {
     let section = KeyPath::root().key("upstreams");
@@ -73,17 +71,9 @@ fn servers(cx: Context, section: &KeyPath, raw: &[UpstreamServer]) -> Option<Vec
 }
 
 fn server_name(cx: Context, path: &KeyPath, raw: &Upstream, servers: Option<&[ServerAddress]>) -> Option<String> {
-    let name = &raw.tls.server_name;
-    if name.is_empty() {
-        return None;
-    }
-    let host = name.parse::<Authority>().is_ok_and(|authority| authority.host() == name && !name.starts_with('['));
-    if !host || name.parse::<IpAddr>().is_ok() {
-        cx.report.error(path, "is not a host name; write one such as `api.internal`");
-        return None;
-    }
+    let name = cx.server_name(path, &raw.tls.server_name, "api.internal")?;
     if servers.is_some_and(|servers| !servers.iter().any(|server| matches!(server.at, Endpoint::Tcp { tls: true, .. }))) {
         cx.report.warning(path, "has no effect: no server's URL starts with `https://`");
     }
-    Some(name.clone())
+    Some(name)
 }

@@ -5,6 +5,8 @@ use super::Context;
 use crate::config::path::KeyPath;
 use crate::introspect::is_loopback;
 use crate::upstream::Endpoint;
+use http::uri::Authority;
+use std::net::IpAddr;
 use url::{Host, Url};
 
 impl Context<'_> {
@@ -26,6 +28,19 @@ impl Context<'_> {
             self.report.warning(path, "is plain http: tokens and the gateway's own credentials cross the network unprotected; use https");
         }
         Some(url)
+    }
+
+    /// The name that TLS asks for in place of a URL's host. Empty: none.
+    pub fn server_name(self, path: &KeyPath, name: &str, example: &str) -> Option<String> {
+        if name.is_empty() {
+            return None;
+        }
+        let host = name.parse::<Authority>().is_ok_and(|authority| authority.host() == name && !name.starts_with('['));
+        if !host || name.parse::<IpAddr>().is_ok() {
+            self.report.error(path, format!("is not a host name; write one such as `{example}`"));
+            return None;
+        }
+        Some(name.to_owned())
     }
 
     /// The URL of an upstream's server: no path, no query.

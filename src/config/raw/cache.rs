@@ -24,7 +24,7 @@ pub struct Cache {
     pub refresh_ahead: f64,
     /// How long past its ttl, never past `exp`, an active answer may serve while the server is down.
     pub stale_if_error: Period,
-    /// A shared second level. Not supported in this version.
+    /// A second level that gateways share, in Redis or Valkey.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis: Option<Redis>,
 }
@@ -48,23 +48,65 @@ impl Default for Cache {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["url"]))]
 pub struct Redis {
-    /// `redis://` or `rediss://`.
+    /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://` for TLS, `redis+unix:///path`;
+    /// `redis-sentinel://SENTINEL[:PORT],…[/DATABASE]#MASTER` and `redis-cluster://NODE[:PORT],…`, with TLS `rediss-…`.
     pub url: SecretText,
+    /// User of Redis's access control list; in place of the one in the URL.
+    pub username: String,
+    /// Its password, in place of the one in the URL.
+    pub password: SecretText,
+    /// File with the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<String>,
+    /// How to log in at the Sentinels, where they want that.
+    pub sentinel: RedisLogin,
+    /// Trust and own certificate, for `rediss`.
+    pub tls: RedisTls,
     /// 32 bytes, base64: cached answers are encrypted with it, token digests keyed by it.
     pub key: SecretText,
     /// File with the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_file: Option<String>,
-    /// What all keys in Redis begin with.
+    /// What all names in Redis begin with.
     pub prefix: String,
-    /// How long Redis may take.
+    /// How long one look at Redis may take before it is passed by.
     pub timeout: Period,
+}
+
+/// `cache.redis.sentinel`.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisLogin {
+    /// User of the access control list.
+    pub username: String,
+    /// Password.
+    pub password: SecretText,
+    /// File with the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<String>,
+}
+
+/// `cache.redis.tls`.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisTls {
+    /// PEM file with the authorities that are trusted, in place of the system's.
+    pub ca: String,
+    /// PEM file with our own certificate, where Redis wants one.
+    pub certificate: String,
+    /// PEM file with its private key.
+    pub private_key: String,
 }
 
 impl Default for Redis {
     fn default() -> Self {
         Self {
             url: SecretText::default(),
+            username: String::new(),
+            password: SecretText::default(),
+            password_file: None,
+            sentinel: RedisLogin::default(),
+            tls: RedisTls::default(),
             key: SecretText::default(),
             key_file: None,
             prefix: "introgate:".into(),

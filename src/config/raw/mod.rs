@@ -15,13 +15,13 @@ mod server_kinds;
 mod token;
 mod upstream;
 
-pub use cache::Cache;
+pub use cache::{Cache, Redis};
 pub use identity::Identity;
 pub use listener::{Admin, Listener};
 pub use log::{Access, Format, Level, Log};
 pub use route::{Auth, Demands, Preflight, Route};
 pub use scalar::{Allowed, OneOrMany, Period, Scalar, SecretText, Size, Threads};
-pub use server::{ClientAuth, Method, Server, ServerKind};
+pub use server::{ClientAuth, Method, ResponseKind, Server, ServerKind};
 pub use server_kinds::{CustomRequest, GithubApi, SoapVersion};
 pub use token::Token;
 pub use upstream::{Upstream, UpstreamServer};

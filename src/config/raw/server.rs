@@ -33,7 +33,7 @@ pub struct Server {
     pub headers: BTreeMap<String, SecretText>,
     /// `true`: `X-Forwarded-Host`, `-Proto` and `-For` of the client's request go to the server too.
     pub forward_host: bool,
-    /// The form of its answers. This version supports `json`.
+    /// The form of its answers: `json`, or `jwt`, signed by RFC 9701.
     pub response: ResponseKind,
     /// How long the whole call may take, all attempts and bodies included.
     pub timeout: Period,
@@ -54,7 +54,8 @@ pub struct Server {
     /// Which tokens it is asked about; a token that is meant for no server of its route is shown to none.
     pub tokens: TokenSelector,
 
-    /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one; for `jwt`: what this service is called in `aud`.
+    /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one; for `jwt`: what this service is called in `aud`;
+    /// for `rfc7662` with `response: jwt`: what the gateway is called in `aud` of answers, its client id unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
     /// For `google`, `amazon`, `github` and `soap`: the URL that is asked; only `soap` has no usual one.
@@ -72,25 +73,26 @@ pub struct Server {
     /// For `github`: which of its two interfaces is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<GithubApi>,
-    /// For `jwt`: where the public keys are; found by `issuer` unless written.
+    /// For `jwt`, and `rfc7662` with `response: jwt`: where the public keys are; found by `issuer` unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// For `jwt`: files with public keys or certificates (PEM) or a JWK set, in place of published keys.
+    /// For the same: files with public keys or certificates (PEM) or a JWK set, in place of published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
     /// For `jwt` with `{tenantid}` in `issuer`: the ids of the tenants whose tokens are good here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenants: Option<Vec<String>>,
-    /// For `jwt`: allowed signature algorithms; RS256, ES256 and EdDSA unless written.
+    /// For the same: allowed signature algorithms; RS256, ES256 and EdDSA unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<String>>,
     /// For `jwt`: allowed values of the header's `typ`; `at+jwt` alone demands the profile of RFC 9068.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typ: Option<Vec<String>>,
-    /// For `jwt`: files with private keys for encrypted tokens. Not supported in this version.
+    /// For `jwt`, and `rfc7662` with `response: jwt`: files with the gateway's private keys for encrypted tokens and answers
+    /// (JWE): PEM, a JWK or a JWK set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decryption_keys: Option<Vec<String>>,
-    /// For `jwt`: how far clocks may differ; 10s unless written.
+    /// For the same: how far clocks may differ; 10s unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leeway: Option<Period>,
     /// For `jwt`: the server that is asked as well when the signature is good.
@@ -202,16 +204,16 @@ impl ServerKind {
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientAuth {
-    /// Exactly one. This version supports `none`, `bearer`, `client_secret_basic` and `client_secret_post`.
+    /// Exactly one.
     pub method: Method,
     /// For `bearer`: the gateway's own token.
     pub token: SecretText,
     /// For `bearer`: file with the gateway's own token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<String>,
-    /// For `client_credentials`: where the gateway fetches its own token. Not supported in this version.
+    /// For `client_credentials`: where the gateway fetches its own token; found by `issuer` unless written.
     pub token_endpoint: String,
-    /// For `client_credentials`: the scope to ask for. Not supported in this version.
+    /// For `client_credentials`: the scope to ask for.
     pub scope: String,
     /// The gateway's client id.
     pub client_id: String,
@@ -220,15 +222,20 @@ pub struct ClientAuth {
     /// File with its secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_file: Option<String>,
-    /// For `private_key_jwt` and `tls_client_auth`: file with the private key (PEM). Not supported in this version.
+    /// For `private_key_jwt`: file with the private key (PEM or JWK); for `tls_client_auth` and `self_signed_tls_client_auth`: the
+    /// certificate's key (PEM).
     pub private_key: String,
-    /// For `private_key_jwt`: the `kid` of assertions. Not supported in this version.
+    /// For `private_key_jwt`: the `kid` of assertions; a JWK's own unless written.
     pub key_id: String,
-    /// For `private_key_jwt` and `client_secret_jwt`: how assertions are signed. Not supported in this version.
+    /// For `private_key_jwt` and `client_secret_jwt`: how assertions are signed; by the key's type unless written, RS256 for RSA,
+    /// HS256 for a secret.
     pub algorithm: String,
-    /// For `tls_client_auth`: file with the certificate (PEM). Not supported in this version.
+    /// For `private_key_jwt` and `client_secret_jwt`: `aud` of assertions; unless written the server's `issuer`, or, without
+    /// one, the endpoint that is called.
+    pub audience: String,
+    /// For `tls_client_auth` and `self_signed_tls_client_auth`: file with the certificate, and those between it and its root (PEM).
     pub certificate: String,
-    /// For `client_secret_basic`: whether id and secret are form-encoded first (RFC 6749 §2.3.1);
+    /// For `client_secret_basic` and `client_credentials`: whether id and secret are form-encoded first (RFC 6749 §2.3.1);
     /// `false` for servers that do not decode.
     pub form_encode: bool,
 }
@@ -247,6 +254,7 @@ impl Default for ClientAuth {
             private_key: String::new(),
             key_id: String::new(),
             algorithm: String::new(),
+            audience: String::new(),
             certificate: String::new(),
             form_encode: true,
         }
@@ -265,6 +273,23 @@ pub enum Method {
     TlsClientAuth,
     SelfSignedTlsClientAuth,
     ClientCredentials,
+}
+
+impl Method {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Bearer => "bearer",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretJwt => "client_secret_jwt",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
@@ -297,7 +322,7 @@ impl Default for Breaker {
 pub struct ServerTls {
     /// File with further trust roots (PEM).
     pub ca: String,
-    /// The name that is verified in place of the URL's host. Not supported in this version.
+    /// The name to ask for and to verify, in place of the URL's host.
     pub server_name: String,
 }
 

@@ -116,10 +116,10 @@ fn keys_of_other_kinds() {
     ];
     assert_eq!(with_jwt("issuer: https://a, audience: [x], introspection_endpoint: https://a/i, client_auth: {method: none}"), expected);
     let expected: &[&str] =
-        &["error: authorization_servers.a.leeway: belongs to servers of type `jwt`, and the type is `rfc7662`, the default; remove it"];
+        &["error: authorization_servers.a.typ: belongs to servers of type `jwt`, and the type is `rfc7662`, the default; remove it"];
     assert_eq!(
         without_place(told(
-            "authorization_servers: {a: {introspection_endpoint: https://a, leeway: 1s}}\nroutes: [{path: /*, upstream: http://b}]\n"
+            "authorization_servers: {a: {introspection_endpoint: https://a, typ: [jwt]}}\nroutes: [{path: /*, upstream: http://b}]\n"
         )),
         expected
     );

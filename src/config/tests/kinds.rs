@@ -30,7 +30,7 @@ fn what_a_kind_needs() {
 #[test]
 fn keys_of_another_kind() {
     let expected: &[&str] = &[
-        "4:5: error: authorization_servers.main.audience: belongs to servers of type `google`, `amazon`, `jwt`, and the type is `rfc7662`, the default; remove it",
+        "4:5: error: authorization_servers.main.audience: is about signed answers; write `response: jwt` as well, or remove it; what `aud` of tokens must be is written in routes",
         "5:5: error: authorization_servers.main.api: belongs to servers of type `github`, and the type is `rfc7662`, the default; remove it",
         "6:41: error: authorization_servers.second.client_auth: belongs to servers of type `rfc7662`, and the type is `google`; remove it",
         "6:70: error: authorization_servers.second.introspection_endpoint: belongs to servers of type `rfc7662`, and the type is `google`; remove it",

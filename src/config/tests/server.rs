@@ -106,9 +106,9 @@ fn a_token_that_cannot_be_sent() {
 #[test]
 fn members_of_other_methods() {
     let expected: &[&str] = &[
-        "7:7: error: authorization_servers.main.client_auth.client_id: belongs to `client_secret_basic` and `client_secret_post`, and the method is `bearer`; write exactly one method and what it needs",
-        "8:7: error: authorization_servers.main.client_auth.client_secret: belongs to `client_secret_basic` and `client_secret_post`, and the method is `bearer`; write exactly one method and what it needs",
-        "9:7: error: authorization_servers.main.client_auth.form_encode: belongs to `client_secret_basic`, and the method is `bearer`; write exactly one method and what it needs",
+        "7:7: error: authorization_servers.main.client_auth.client_id: belongs to `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt`, `tls_client_auth`, `self_signed_tls_client_auth` and `client_credentials`, and the method is `bearer`; write exactly one method and what it needs",
+        "8:7: error: authorization_servers.main.client_auth.client_secret: belongs to `client_secret_basic`, `client_secret_post`, `client_secret_jwt` and `client_credentials`, and the method is `bearer`; write exactly one method and what it needs",
+        "9:7: error: authorization_servers.main.client_auth.form_encode: belongs to `client_secret_basic` and `client_credentials`, and the method is `bearer`; write exactly one method and what it needs",
     ];
     assert_eq!(
         with_server(

@@ -9,7 +9,6 @@ fn at_the_top() {
         "8:1: error: protected_resource: is not supported in this version; remove it",
         "9:49: error: listeners[0].protocols: is not supported in this version; write `[h1]`, or remove the key",
         "9:59: error: listeners[0].tls: is not supported in this version; remove it",
-        "10:9: error: cache.redis: is not supported in this version; remove it",
         "11:12: error: identity.assertion: is not supported in this version; remove it",
         "12:20: error: dpop.algorithms: is not supported in this version; write `[ES256, ES384, EdDSA, PS256, RS256]`, or remove the key",
         "12:37: error: dpop.window: `5s` is not supported in this version; write `60s`, or remove the key",
@@ -21,7 +20,7 @@ fn at_the_top() {
          public_url: https://a\n\
          protected_resource: {resource: https://a}\n\
          listeners: [{address: '127.0.0.1:1', protocols: [h1, h2], tls: {certificate: a, private_key: b}}]\n\
-         cache: {redis: {url: redis://a}}\n\
+         cache: {ttl: 1s}\n\
          identity: {assertion: {private_key: /a}}\n\
          dpop: {algorithms: [ES256], window: 5s, nonce: true}\n"
         ),
@@ -42,32 +41,6 @@ fn of_upstreams() {
     assert_eq!(
         with(
             "upstreams: {a: {servers: [https://a], balance: 'hash:sub', protocol: h2c, tls: {ca: /a, certificate: /b, private_key: /c}, health_check: {path: /h}}}\n"
-        ),
-        expected
-    );
-}
-
-#[test]
-fn of_servers() {
-    let expected: &[&str] = &[
-        "4:15: error: authorization_servers.main.response: `jwt` is not supported in this version; write `json`, or remove the key",
-        "5:11: error: authorization_servers.main.tls.server_name: is not supported in this version; remove it",
-        "6:27: error: authorization_servers.main.client_auth.method: `private_key_jwt` is not supported in this version; write `none`, `bearer`, `client_secret_basic` or `client_secret_post`, or remove the key",
-        "6:44: error: authorization_servers.main.client_auth.private_key: is not supported in this version; remove it",
-        "6:61: error: authorization_servers.main.client_auth.key_id: is not supported in this version; remove it",
-        "6:72: error: authorization_servers.main.client_auth.algorithm: is not supported in this version; remove it",
-        "6:90: error: authorization_servers.main.client_auth.certificate: is not supported in this version; remove it",
-        "6:107: error: authorization_servers.main.client_auth.token_endpoint: is not supported in this version; remove it",
-        "6:134: error: authorization_servers.main.client_auth.scope: is not supported in this version; remove it",
-        "7:5: error: authorization_servers.main.decryption_keys: is not supported in this version; remove it",
-    ];
-    assert_eq!(
-        with_server(
-            "\
-         \x20   response: jwt\n\
-         \x20   tls: {server_name: a}\n\
-         \x20   client_auth: {method: private_key_jwt, private_key: /a, key_id: k, algorithm: RS256, certificate: /c, token_endpoint: https://t, scope: s}\n\
-         \x20   decryption_keys: [a]\n"
         ),
         expected
     );

@@ -68,7 +68,7 @@ fn seconds(settings: &JwtSettings) -> i64 {
 }
 
 /// RFC 7519 §2: a NumericDate is a JSON number, and never a text.
-fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64>, Flaw> {
+pub fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Flaw> {
     match claims.get(name) {
         None => Ok(None),
         #[allow(clippy::cast_possible_truncation)] // `as` saturates here, which is what is wanted

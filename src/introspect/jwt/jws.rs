@@ -8,8 +8,8 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde_json::{Map, Value};
 
 /// Larger ones are no access tokens. (The gateway's `token.max_length` is usually far below.)
-const MAX_TOKEN: usize = 64 << 10;
-const MAX_HEADER: usize = 8 << 10;
+pub const MAX_TOKEN: usize = 64 << 10;
+pub const MAX_HEADER: usize = 8 << 10;
 
 #[derive(Debug)]
 pub struct Jws<'t> {
@@ -35,7 +35,7 @@ pub struct Header {
 impl<'t> Jws<'t> {
     pub fn parse(token: &'t str) -> Result<Self, Flaw> {
         if token.len() > MAX_TOKEN {
-            return Err(Flaw::invalid("larger than 64 KiB"));
+            return Err(Flaw::TOO_LARGE);
         }
         let mut parts = token.split('.');
         let (header, payload, signature) = match (parts.next(), parts.next(), parts.next(), parts.count()) {
@@ -88,12 +88,16 @@ pub fn media_type(text: &str) -> String {
 }
 
 /// base64url without padding, in its one canonical form, of one JSON object without duplicates.
-fn object(part: &str, max: usize) -> Result<Map<String, Value>, Flaw> {
+pub fn object(part: &str, max: usize) -> Result<Map<String, Value>, Flaw> {
     if part.len() > max / 3 * 4 {
         return Err(Flaw::invalid("the header is larger than 8 KiB"));
     }
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Flaw::invalid("not a JWT: a part is not canonical base64url"))?;
-    json::object(&bytes).map_err(|_| Flaw::invalid("a part is not one JSON object without duplicate members"))
+    json::object(&bytes(part)?).map_err(|_| Flaw::invalid("a part is not one JSON object without duplicate members"))
+}
+
+/// base64url without padding, in its one canonical form.
+pub fn bytes(part: &str) -> Result<Vec<u8>, Flaw> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Flaw::invalid("not a JWT: a part is not canonical base64url"))
 }
 
 #[cfg(test)]

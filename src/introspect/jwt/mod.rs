@@ -3,31 +3,31 @@
 
 mod claims;
 mod flaw;
+mod jwe;
 mod jws;
 mod keys;
 mod pem;
 mod published;
 mod settings;
+mod source;
 mod then;
 
+pub use claims::time;
 pub use flaw::Flaw;
+pub use jwe::{DecryptionKey, DecryptionKeys, Opened, private_keys_of_file, rsa_of_jwk};
 pub use jws::media_type;
 pub use keys::{Key, KeySet};
 pub use pem::keys_of_file;
 pub use settings::{Issuer, JwtSettings, KeySource, TENANT};
+pub use source::{Keys, Unverified};
 pub use then::Then;
 
-use super::discovery::Discovery;
-use super::fetched::Fetched;
-use super::http_client::HttpClient;
 use super::{Documents, Failure, Inquiry, Introspector, ServerSettings, Unusable};
 use crate::clock::Clock;
 use crate::telemetry::Occasionally;
 use crate::token::Facts;
 use async_trait::async_trait;
-use jws::{Header, Jws};
-use keys::Verdict;
-use published::{Place, Published};
+use jws::Header;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -38,11 +38,6 @@ pub struct Jwt {
     then: Option<Then>,
     clock: Clock,
     log: Occasionally,
-}
-
-enum Keys {
-    Held(Arc<KeySet>),
-    Published(Arc<Fetched<Published>>),
 }
 
 /// The `typ` of ordinary access tokens, for servers whose settings name none.
@@ -56,47 +51,27 @@ impl Jwt {
         clock: Clock,
         documents: &Documents,
     ) -> Result<Self, Unusable> {
-        let published = |place: &str, client: Arc<HttpClient>, at: Place| {
-            Keys::Published(documents.of(server, "jwks", published::REFRESH, place, || Published { client, at }))
-        };
-        let keys = match &jwt.keys {
-            KeySource::Files { keys, .. } => Keys::Held(keys.clone()),
-            KeySource::At(url) => published(url.as_str(), Arc::new(HttpClient::new(server)?), Place::Url(url.clone())),
-            KeySource::Issuer(issuer, at) => {
-                let client = Arc::new(HttpClient::new(server)?);
-                let discovery = Discovery::of(documents, "jwks_uri", (issuer, at), &client, server);
-                published(&format!("of {issuer} at {at}"), client, Place::Found(discovery))
-            }
-        };
+        let keys = Keys::of(&jwt.keys, server, documents)?;
         Ok(Self { name: server.name.clone(), settings: jwt.clone(), keys, then, clock, log: Occasionally::default() })
     }
 
     /// The claims of a token that is good, what is wrong with it, or that its key cannot be had.
     async fn verify(&self, token: &str) -> Result<Result<Map<String, Value>, Flaw>, Failure> {
-        let jws = match Jws::parse(token).and_then(|jws| self.allows(&jws.header).map(|()| jws)) {
-            Ok(jws) => jws,
-            Err(flaw) => return Ok(Err(flaw)),
+        let checked = async {
+            let opened = Opened::new(token, self.settings.decryption_keys.as_deref())?;
+            let jws = opened.signed()?;
+            self.allows(&jws.header)?;
+            let now = self.clock.now().unix_seconds();
+            let key_issuer = self.keys.verify(&jws, now).await?;
+            let members = jws.claims()?;
+            claims::check(&members, &self.settings, key_issuer.as_deref(), now)?;
+            Ok(members)
         };
-        let now = self.clock.now().unix_seconds();
-        let keys = match &self.keys {
-            Keys::Held(keys) => keys.clone(),
-            Keys::Published(published) => {
-                let keys = published.get().await?;
-                match keys.verify(&jws, now) {
-                    Verdict::Unknown => published.after(&keys).await?.unwrap_or(keys),
-                    _ => keys,
-                }
-            }
-        };
-        Ok(match keys.verify(&jws, now) {
-            Verdict::Holds(key) => jws.claims().and_then(|members| {
-                claims::check(&members, &self.settings, key.issuer.as_deref(), now)?;
-                Ok(members)
-            }),
-            Verdict::Bad(flaw) => Err(flaw),
-            Verdict::Unknown if jws.header.has_nonce => Err(Flaw::GRAPH),
-            Verdict::Unknown => Err(Flaw::UNKNOWN_KEY),
-        })
+        match checked.await {
+            Ok(members) => Ok(Ok(members)),
+            Err(Unverified::Flaw(flaw)) => Ok(Err(flaw)),
+            Err(Unverified::Failure(failure)) => Err(failure),
+        }
     }
 
     fn allows(&self, header: &Header) -> Result<(), Flaw> {

@@ -1,5 +1,6 @@
 //! What the configuration says about an authorization server whose tokens are checked here.
 
+use super::jwe::DecryptionKeys;
 use super::keys::KeySet;
 use crate::introspect::Fingerprint;
 use jsonwebtoken::Algorithm;
@@ -19,6 +20,8 @@ pub struct JwtSettings {
     /// Allowed media types, in lower case and without `application/`; empty: those of ordinary
     /// access tokens.
     pub typ: Vec<String>,
+    /// For encrypted tokens; with them as without, a token that is signed only is a token.
+    pub decryption_keys: Option<Arc<DecryptionKeys>>,
     pub leeway: Duration,
     /// The authorization server that is asked as well when the signature holds.
     pub then: Option<Arc<str>>,
@@ -71,6 +74,34 @@ impl Issuer {
     }
 }
 
+impl KeySource {
+    /// Who is asked for them: themselves, or where they are.
+    pub fn place(&self) -> Option<&Url> {
+        match self {
+            Self::At(url) | Self::Issuer(_, url) => Some(url),
+            Self::Files { .. } => None,
+        }
+    }
+
+    /// Beside the issuer's text.
+    pub fn fingerprint(&self) -> Vec<String> {
+        match self {
+            Self::At(url) => vec!["at".into(), url.to_string()],
+            Self::Issuer(..) => vec!["discovered".into()],
+            Self::Files { digest, .. } => vec!["files".into(), digest.clone()],
+        }
+    }
+
+    /// Whether nothing but plain http is called for them; what is found by the issuer may well be https.
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Self::At(url) => url.scheme() == "http",
+            Self::Issuer(..) => false,
+            Self::Files { .. } => true,
+        }
+    }
+}
+
 impl JwtSettings {
     /// RFC 9068: nothing but its media type is allowed.
     pub fn is_rfc9068(&self) -> bool {
@@ -84,17 +115,11 @@ impl JwtSettings {
         if let Issuer::OfTenants { tenants, .. } = &self.issuer {
             fingerprint.list("tenants", tenants.clone());
         }
-        fingerprint.list(
-            "keys",
-            match &self.keys {
-                KeySource::At(url) => vec!["at".into(), url.to_string()],
-                KeySource::Issuer(..) => vec!["discovered".into()],
-                KeySource::Files { digest, .. } => vec!["files".into(), digest.clone()],
-            },
-        );
+        fingerprint.list("keys", self.keys.fingerprint());
         fingerprint.list("audience", self.audience.clone());
         fingerprint.list("algorithms", self.algorithms.iter().map(|algorithm| format!("{algorithm:?}")));
         fingerprint.list("typ", self.typ.clone());
+        fingerprint.list("decryption_keys", self.decryption_keys.iter().map(|keys| keys.digest().to_owned()));
         fingerprint
     }
 }

@@ -44,6 +44,7 @@ def token(text, app, scope, user=None, expires=HOUR):
 
 gateway = application("gateway", GATEWAY_SECRET)
 app = application("app", APP_SECRET)
+application("brief", APP_SECRET)
 
 seeded = {
     # the gateway's two ways to authenticate

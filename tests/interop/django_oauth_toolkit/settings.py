@@ -44,4 +44,6 @@ OAUTH2_PROVIDER = {
         "introspection": "Ask what a token is good for",
     },
     "DEFAULT_SCOPES": ["read"],
+    # seconds; oauthlib calls what can be called
+    "ACCESS_TOKEN_EXPIRE_SECONDS": lambda request: 5 if request.client.client_id == "brief" else 3600,
 }

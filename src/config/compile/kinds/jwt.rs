@@ -1,6 +1,7 @@
 //! `jwt`: tokens that are checked here.
 
 use super::Context;
+use super::decryption::decryption_keys;
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
 use crate::config::raw::{Server, ServerKind};
@@ -17,22 +18,31 @@ pub fn jwt(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<JwtS
     let keys = keys(cx, path, raw);
     let algorithms = algorithms(cx, &path.key("algorithms"), raw);
     let then = then(cx, &path.key("then"), name, raw);
-    let leeway = raw.leeway.map_or(Duration::from_secs(10), |leeway| leeway.0);
-    if leeway > Duration::from_secs(300) {
-        cx.report.warning(
-            &path.key("leeway"),
-            "is long: a token lives that much longer than it says; clocks that differ by minutes want mending",
-        );
+    let decryption_keys = decryption_keys(cx, &path.key("decryption_keys"), raw);
+    if matches!(decryption_keys, Some(Some(_))) && !raw.tokens.jwt_issuer.is_empty() {
+        let message =
+            "cannot be seen in encrypted tokens, and so only those that are not encrypted will match; use `prefix`, or routes of their own";
+        cx.report.warning(&path.key("tokens").key("jwt_issuer"), message);
     }
+    let leeway = leeway(cx, &path.key("leeway"), raw);
     Some(JwtSettings {
         issuer: issuer?,
         keys: keys?,
         audience: texts(cx, &path.key("audience"), raw.audience.as_deref()),
         algorithms: algorithms?,
         typ: texts(cx, &path.key("typ"), raw.typ.as_deref()).iter().map(|typ| media_type(typ)).collect(),
+        decryption_keys: decryption_keys?,
         leeway,
         then: then?,
     })
+}
+
+pub fn leeway(cx: Context, path: &KeyPath, raw: &Server) -> Duration {
+    let leeway = raw.leeway.map_or(Duration::from_secs(10), |leeway| leeway.0);
+    if leeway > Duration::from_secs(300) {
+        cx.report.warning(path, "is long: a token lives that much longer than it says; clocks that differ by minutes want mending");
+    }
+    leeway
 }
 
 /// Without an audience, a token that was issued for any other service would be good here.
@@ -82,7 +92,7 @@ fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<Issuer> {
     Some(Issuer::OfTenants { template: issuer.clone(), tenants: tenants.to_vec() })
 }
 
-fn keys(cx: Context, server: &KeyPath, raw: &Server) -> Option<KeySource> {
+pub fn keys(cx: Context, server: &KeyPath, raw: &Server) -> Option<KeySource> {
     let (files, at) = (server.key("keys"), server.key("jwks_uri"));
     if cx.report.is_broken(&files) || cx.report.is_broken(&at) {
         return None;
@@ -168,7 +178,7 @@ impl Context<'_> {
     }
 }
 
-fn algorithms(cx: Context, section: &KeyPath, raw: &Server) -> Option<Vec<Algorithm>> {
+pub fn algorithms(cx: Context, section: &KeyPath, raw: &Server) -> Option<Vec<Algorithm>> {
     let Some(written) = &raw.algorithms else {
         return Some(vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA]);
     };
@@ -211,7 +221,7 @@ fn then(cx: Context, path: &KeyPath, own: &str, raw: &Server) -> Option<Option<A
     None
 }
 
-fn texts(cx: Context, section: &KeyPath, written: Option<&[String]>) -> Vec<String> {
+pub fn texts(cx: Context, section: &KeyPath, written: Option<&[String]>) -> Vec<String> {
     let written = written.unwrap_or_default();
     for (i, text) in written.iter().enumerate() {
         if text.is_empty() || text.trim() != text || text.chars().any(char::is_control) {

@@ -2,9 +2,11 @@
 
 mod answer;
 mod custom;
+mod decryption;
 mod github;
 mod jwt;
 mod rfc7662;
+mod signed;
 mod soap;
 mod tokeninfo;
 
@@ -29,7 +31,7 @@ pub fn kind(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Kin
 }
 
 /// Keys that some kinds have and the others do not; what no kind or every kind has is not here.
-const KEYS: [(&str, &[&str]); 28] = [
+const KEYS: [(&str, &[&str]); 29] = [
     ("introspection_endpoint", &["rfc7662"]),
     ("client_auth", &["rfc7662"]),
     ("token_type_hint", &["rfc7662"]),
@@ -37,13 +39,14 @@ const KEYS: [(&str, &[&str]); 28] = [
     ("headers", &["rfc7662"]),
     ("forward_host", &["rfc7662"]),
     ("response", &["rfc7662"]),
-    ("audience", &["google", "amazon", "jwt"]),
-    ("jwks_uri", &["jwt"]),
-    ("keys", &["jwt"]),
+    ("audience", &["google", "amazon", "jwt", "rfc7662"]),
+    ("jwks_uri", &["jwt", "rfc7662"]),
+    ("keys", &["jwt", "rfc7662"]),
     ("tenants", &["jwt"]),
-    ("algorithms", &["jwt"]),
+    ("algorithms", &["jwt", "rfc7662"]),
     ("typ", &["jwt"]),
-    ("leeway", &["jwt"]),
+    ("decryption_keys", &["jwt", "rfc7662"]),
+    ("leeway", &["jwt", "rfc7662"]),
     ("then", &["jwt"]),
     ("endpoint", &["google", "amazon", "github", "soap"]),
     ("client_id", &["github"]),

@@ -1,6 +1,7 @@
 //! `rfc7662`.
 
 use super::Context;
+use super::signed::signed;
 use crate::config::compile::client_auth::client_auth;
 use crate::config::compile::headers::is_of_the_connection;
 use crate::config::path::{Key, KeyPath};
@@ -11,7 +12,7 @@ use url::Url;
 
 pub fn rfc7662(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
     let endpoints = endpoints(cx, path, raw);
-    let client_auth = client_auth(cx, &path.key("client_auth"), &raw.client_auth);
+    let client_auth = client_auth(cx, path, raw, endpoints.as_deref());
     let hint = &raw.token_type_hint;
     if !matches!(&**hint, "" | "access_token" | "refresh_token") {
         let message = "is not a registered hint (RFC 7009 §2.1); servers may take a token for inactive because of it; write `access_token`";
@@ -19,6 +20,7 @@ pub fn rfc7662(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
     }
     let parameters = parameters(cx, &path.key("parameters"), raw);
     let headers = headers(cx, &path.key("headers"), raw);
+    let signed = signed(cx, path, raw);
     Some(Kind::Rfc7662(Box::new(Rfc7662Settings {
         endpoints: endpoints?,
         client_auth: client_auth?,
@@ -26,6 +28,7 @@ pub fn rfc7662(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
         parameters,
         headers,
         forward_host: raw.forward_host,
+        signed: signed?,
     })))
 }
 

@@ -1,0 +1,67 @@
+//! The cache among others: what another gateway heard, under this one's rules.
+
+use super::shared::{Answer, Asking, Heard, Turn};
+use super::ttl::Lifetime;
+use super::{Cached, Entry, Known};
+use crate::cache::flight::Outcome;
+use crate::clock::{Now, micros};
+use crate::token::TokenDigest;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which answers of others will do.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    /// As old as this, no more.
+    pub oldest: Duration,
+    /// One is here already, and it is time for a new one.
+    pub refresh: bool,
+}
+
+impl Wanted {
+    /// `age`: microseconds.
+    pub fn takes(self, age: u64) -> bool {
+        age < micros(self.oldest)
+    }
+}
+
+impl Cached {
+    /// What another gateway heard, or the turn to ask; `None`: there is no other gateway.
+    pub(super) async fn elsewhere(&self, digest: TokenDigest, wanted: Wanted, asked: u64) -> Option<Turn<Known>> {
+        let shared = self.shared.as_ref()?;
+        if wanted.oldest.is_zero() {
+            return Some(Turn::Ask(shared.own_turn(&digest)));
+        }
+        Some(shared.turn(&digest, |answer| self.take(digest, answer, wanted, asked)).await)
+    }
+
+    /// Tells the others.
+    pub(super) fn pass_on(&self, turn: Asking, outcome: &Outcome, now: Now) {
+        let heard = match outcome {
+            Ok(Known::Active(entry)) => Heard::Active { facts: &entry.facts, until: entry.life.dead_at },
+            Ok(Known::Inactive) => Heard::Inactive { lives: self.settings.inactive_ttl },
+            // found out without asking anybody; the others can do that as well
+            Ok(Known::Refused(_)) => Heard::Unshared,
+            Err(_) => return,
+        };
+        turn.heard(&heard, now);
+    }
+
+    /// Keeps an answer for as long as if it had been heard here, and gives it if it will do.
+    fn take(&self, digest: TokenDigest, answer: Answer, wanted: Wanted, asked: u64) -> Option<Known> {
+        let now = self.clock.now();
+        let Some(facts) = answer.facts else {
+            let left = self.settings.inactive_ttl.checked_sub(answer.age).filter(|left| !left.is_zero())?;
+            self.store.keep_inactive(digest, None, now.mono.saturating_add(micros(left)), now);
+            return Some(Known::Inactive);
+        };
+        let life = Lifetime::of_aged(now, answer.age, facts.expires_at, &self.settings, rand::random());
+        if life.is_dead(now) || self.store.active(&digest, now).is_some_and(|held| held.life.stored >= life.stored) {
+            return None;
+        }
+        let entry = Arc::new(Entry::new(facts, self.source.server.clone(), life));
+        self.store.keep_active(digest, entry.clone(), now, asked);
+        let due = wanted.refresh && now.mono >= life.refresh_from;
+        (life.is_fresh(now) && wanted.takes(life.age(now)) && !due).then_some(Known::Active(entry))
+    }
+}

@@ -1,0 +1,153 @@
+//! Whether Redis is of use: counted, told once a minute, shown on the status page.
+
+use crate::clock::{Clock, micros};
+use crate::telemetry::{Metrics, Occasionally};
+use parking_lot::Mutex;
+use prometheus::IntCounter;
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+use std::time::Duration;
+
+pub struct Health {
+    pub hit: IntCounter,
+    pub miss: IntCounter,
+    pub expired: IntCounter,
+    error: IntCounter,
+    log: Occasionally,
+    last: Mutex<Option<LastTrouble>>,
+    clock: Clock,
+}
+
+/// For the status endpoint.
+#[derive(Clone, Debug)]
+pub struct LastTrouble {
+    pub kind: &'static str,
+    pub detail: String,
+    /// Seconds since the Unix epoch.
+    pub at: i64,
+}
+
+/// Why Redis was passed by.
+#[derive(Debug)]
+pub enum Trouble {
+    /// There is no connection at the moment.
+    Down,
+    Slow(Duration),
+    Redis(RedisError),
+    /// Something that no gateway with our key wrote there.
+    Forged(&'static str),
+    /// An answer whose age cannot be told.
+    Clock,
+    /// More to write than Redis takes.
+    Full,
+    /// An answer that is not like any answer of Redis.
+    Garbled(&'static str),
+}
+
+impl Health {
+    pub fn new(metrics: &Metrics, clock: Clock) -> Self {
+        let requests = |result| metrics.cache_requests.with_label_values(&["redis", result]);
+        Self {
+            hit: requests("hit"),
+            miss: requests("miss"),
+            expired: requests("expired"),
+            error: requests("error"),
+            log: Occasionally::default(),
+            last: Mutex::new(None),
+            clock,
+        }
+    }
+
+    pub fn trouble(&self, trouble: &Trouble) {
+        self.error.inc();
+        // what brought it down has been told
+        if matches!(trouble, Trouble::Down) {
+            return;
+        }
+        let (now, kind, detail) = (self.clock.now(), trouble.kind(), trouble.detail());
+        if let Some(untold) = self.log.now(kind, now.mono) {
+            let also = (untold > 0).then_some(untold);
+            tracing::warn!(trouble = kind, detail, not_logged_since = also, "Redis is passed by");
+        }
+        *self.last.lock() = Some(LastTrouble { kind, detail, at: now.unix_seconds() });
+    }
+
+    pub fn up(&self) {
+        let (kind, message) = if self.last().is_some() { ("again", "Redis is in use again") } else { ("up", "Redis is in use") };
+        // one that comes and goes does not fill the log
+        if self.log.now(kind, self.clock.now().mono).is_some() {
+            tracing::info!("{message}");
+        }
+    }
+
+    pub fn last(&self) -> Option<LastTrouble> {
+        self.last.lock().clone()
+    }
+}
+
+impl Trouble {
+    /// Whether the connection should be made anew.
+    pub fn is_of_the_connection(&self) -> bool {
+        match self {
+            Self::Slow(_) | Self::Garbled(_) => true,
+            Self::Redis(error) => {
+                error.is_io_error()
+                    || error.is_unrecoverable_error()
+                    || matches!(
+                        error.kind(),
+                        ErrorKind::Parse
+                            | ErrorKind::UnexpectedReturnType
+                            | ErrorKind::ClusterConnectionNotFound
+                            | ErrorKind::Server(
+                                // after a failover the old master is a replica
+                                ServerErrorKind::ReadOnly
+                                    | ServerErrorKind::MasterDown
+                                    | ServerErrorKind::ClusterDown
+                                    | ServerErrorKind::BusyLoading
+                            )
+                    )
+            }
+            Self::Down | Self::Forged(_) | Self::Clock | Self::Full => false,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Slow(_) => "slow",
+            Self::Redis(error) if error.is_timeout() => "slow",
+            Self::Redis(error) if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::AuthenticationFailed) => "refused",
+            Self::Redis(error) if matches!(error.kind(), ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => "garbled",
+            Self::Redis(_) => "unreachable",
+            Self::Forged(_) => "forged",
+            Self::Clock => "clock",
+            Self::Full => "full",
+            Self::Garbled(_) => "garbled",
+        }
+    }
+
+    /// What happened, and what to do about it.
+    fn detail(&self) -> String {
+        match self {
+            Self::Down => "there is no connection".into(),
+            Self::Slow(limit) => format!("no answer within {}ms (cache.redis.timeout)", micros(*limit) / 1000),
+            Self::Redis(error) => match error.kind() {
+                ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask) => {
+                    format!("{error}; this is a node of a cluster: write `redis-cluster://` in cache.redis.url")
+                }
+                ErrorKind::AuthenticationFailed => format!("{error}; look at user and password of cache.redis"),
+                ErrorKind::Server(ServerErrorKind::NoPerm) => format!("{error}; the README lists what the user must be allowed to do"),
+                _ => error.to_string(),
+            },
+            Self::Forged(what) => format!("{what} was not made with cache.redis.key, or not for this place; who else writes there?"),
+            Self::Clock => "an answer comes from the future; do all gateways have the right time?".into(),
+            Self::Full => "more answers than Redis takes; some were not written".into(),
+            Self::Garbled(what) => format!("{what} is not what Redis answers"),
+        }
+    }
+}
+
+impl From<RedisError> for Trouble {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
+    }
+}

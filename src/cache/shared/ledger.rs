@@ -1,0 +1,231 @@
+//! What this gateway knows of the fleet's purges: whether an answer was asked for before one.
+
+use crate::cache::Purge;
+use crate::token::TokenDigest;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// Where in the log a purge stands: the id of a stream's entry in Redis. Later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place(pub u64, pub u64);
+
+#[derive(Debug)]
+pub struct Ledger {
+    /// The last place that was read.
+    seen: Option<Place>,
+    /// Answers that were asked for before this are dead, whatever they say.
+    floor: Place,
+    purged: HashMap<Selector, Place>,
+    /// Purges of our own that have not been read back from the log.
+    pending: Vec<Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    purge: Purge,
+    /// It stands in the log.
+    sent: bool,
+}
+
+/// One thing by which answers are forgotten.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Selector {
+    Token(TokenDigest),
+    Subject(Box<str>),
+    ClientId(Box<str>),
+    TokenId(Box<str>),
+}
+
+/// Whose answer it is.
+#[derive(Clone, Copy, Default)]
+pub struct Marks<'a> {
+    pub subject: Option<&'a str>,
+    pub client_id: Option<&'a str>,
+    pub token_id: Option<&'a str>,
+}
+
+/// More purges are not told apart: all answers from before are dead then.
+pub const LIMIT: usize = 10_000;
+
+impl Ledger {
+    pub fn new() -> Self {
+        Self { seen: None, floor: Place(0, 0), purged: HashMap::new(), pending: Vec::new() }
+    }
+
+    /// `None`: the log was never read.
+    pub fn seen(&self) -> Option<Place> {
+        self.seen
+    }
+
+    /// A purge of our own: from now on, until it is read back, it kills whatever it names.
+    pub fn expect(&mut self, purge: Purge) {
+        if self.pending.len() >= LIMIT {
+            self.pending = vec![Pending { purge: Purge::All, sent: false }];
+        }
+        if !self.pending.iter().any(|pending| pending.purge == purge && !pending.sent) {
+            self.pending.push(Pending { purge, sent: false });
+        }
+    }
+
+    /// It stands in the log now.
+    pub fn sent(&mut self, purge: &Purge) {
+        if let Some(pending) = self.pending.iter_mut().find(|pending| !pending.sent && pending.purge == *purge) {
+            pending.sent = true;
+        }
+    }
+
+    pub fn unsent(&self) -> Vec<Purge> {
+        self.pending.iter().filter(|pending| !pending.sent).map(|pending| pending.purge.clone()).collect()
+    }
+
+    /// The log holds `purge` at `place`; `own`: it is one of ours. Without a purge: something that
+    /// says nothing to us.
+    pub fn read(&mut self, place: Place, purge: Option<&Purge>, own: bool) {
+        if self.seen.is_none() {
+            // what was before the beginning of the log, nobody knows
+            self.floor = place;
+        }
+        self.seen = Some(place);
+        let Some(purge) = purge else { return };
+        if own && let Some(at) = self.pending.iter().position(|pending| pending.purge == *purge) {
+            self.pending.swap_remove(at);
+        }
+        let selectors = match purge {
+            Purge::All => {
+                self.floor = place;
+                self.purged.clear();
+                // where the log was lost, these are not read back
+                self.pending.retain(|pending| !pending.sent);
+                return;
+            }
+            Purge::Tokens(digests) => digests.iter().copied().map(Selector::Token).collect(),
+            Purge::Subject(subject) => vec![Selector::Subject(subject.as_str().into())],
+            Purge::ClientId(client_id) => vec![Selector::ClientId(client_id.as_str().into())],
+            Purge::TokenId(token_id) => vec![Selector::TokenId(token_id.as_str().into())],
+        };
+        self.purged.extend(selectors.into_iter().map(|selector| (selector, place)));
+        if self.purged.len() > LIMIT {
+            self.floor = place;
+            self.purged.clear();
+        }
+    }
+
+    /// Whether a purge came after this answer was asked for.
+    pub fn is_dead(&self, digest: &TokenDigest, asked: Place, marks: Marks) -> bool {
+        let purged = |selector| self.purged.get(&selector).is_some_and(|place| *place > asked);
+        asked < self.floor
+            || purged(Selector::Token(*digest))
+            || marks.subject.is_some_and(|text| purged(Selector::Subject(text.into())))
+            || marks.client_id.is_some_and(|text| purged(Selector::ClientId(text.into())))
+            || marks.token_id.is_some_and(|text| purged(Selector::TokenId(text.into())))
+            || self.pending.iter().any(|pending| pending.purge.names(digest, marks))
+    }
+}
+
+impl Purge {
+    fn names(&self, digest: &TokenDigest, marks: Marks) -> bool {
+        match self {
+            Self::All => true,
+            Self::Tokens(digests) => digests.contains(digest),
+            Self::Subject(subject) => marks.subject == Some(subject),
+            Self::ClientId(client_id) => marks.client_id == Some(client_id),
+            Self::TokenId(token_id) => marks.token_id == Some(token_id),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.0, self.1)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (time, number) = text.split_once('-').ok_or(())?;
+        Ok(Self(time.parse().map_err(drop)?, number.parse().map_err(drop)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::DigestKey;
+
+    const ALICE: Marks = Marks { subject: Some("alice"), client_id: Some("app"), token_id: Some("j") };
+
+    fn ledger() -> (Ledger, TokenDigest) {
+        let mut ledger = Ledger::new();
+        ledger.read(Place(1, 0), Some(&Purge::All), false);
+        (ledger, DigestKey::random().digest("token"))
+    }
+
+    #[test]
+    fn a_purge_kills_what_was_asked_for_before_it() {
+        for purge in [Purge::Subject("alice".into()), Purge::ClientId("app".into()), Purge::TokenId("j".into())] {
+            let (mut ledger, digest) = ledger();
+            assert!(!ledger.is_dead(&digest, Place(1, 0), ALICE));
+            ledger.read(Place(5, 0), Some(&purge), false);
+            let dead = |asked| ledger.is_dead(&digest, asked, ALICE);
+            assert_eq!([Place(1, 0), Place(4, 9), Place(5, 0), Place(6, 0)].map(dead), [true, true, false, false], "{purge:?}");
+            assert!(!ledger.is_dead(&digest, Place(1, 0), Marks { subject: Some("bob"), ..Marks::default() }));
+        }
+        let (mut ledger, digest) = ledger();
+        ledger.read(Place(5, 0), Some(&Purge::Tokens(vec![digest])), false);
+        assert!(ledger.is_dead(&digest, Place(1, 0), Marks::default()), "inactive answers too");
+        assert!(!ledger.is_dead(&DigestKey::random().digest("other"), Place(1, 0), ALICE));
+    }
+
+    #[test]
+    fn what_is_older_than_the_log_is_dead() {
+        let digest = DigestKey::random().digest("token");
+        let mut ledger = Ledger::new();
+        ledger.read(Place(7, 0), Some(&Purge::Subject("bob".into())), false);
+        assert!(ledger.is_dead(&digest, Place(6, 0), ALICE), "a purge may have been cut off");
+        assert!(!ledger.is_dead(&digest, Place(7, 0), ALICE));
+        ledger.read(Place(9, 0), Some(&Purge::All), false);
+        assert!(ledger.is_dead(&digest, Place(8, 0), ALICE));
+        ledger.read(Place(10, 0), None, false);
+        assert_eq!(ledger.seen(), Some(Place(10, 0)));
+    }
+
+    #[test]
+    fn our_own_purge_kills_until_it_is_read_back() {
+        let (mut ledger, digest) = ledger();
+        let purge = Purge::Subject("alice".into());
+        ledger.expect(purge.clone());
+        assert!(ledger.is_dead(&digest, Place(99, 0), ALICE));
+        assert_eq!(ledger.unsent(), std::slice::from_ref(&purge));
+        ledger.sent(&purge);
+        assert!(ledger.unsent().is_empty() && ledger.is_dead(&digest, Place(99, 0), ALICE));
+        ledger.read(Place(50, 0), Some(&purge), false);
+        assert!(ledger.is_dead(&digest, Place(99, 0), ALICE), "that was somebody else's");
+        ledger.read(Place(51, 0), Some(&purge), true);
+        assert!(!ledger.is_dead(&digest, Place(99, 0), ALICE) && ledger.is_dead(&digest, Place(50, 0), ALICE));
+    }
+
+    #[test]
+    fn it_never_grows_past_its_limit_and_forgets_no_purge() {
+        let (mut ledger, digest) = ledger();
+        for n in 0..=LIMIT as u64 {
+            ledger.read(Place(5, n), Some(&Purge::Subject(n.to_string())), false);
+            ledger.expect(Purge::Subject(n.to_string()));
+        }
+        ledger.expect(Purge::Subject("x".into()));
+        assert!(ledger.purged.len() <= LIMIT && ledger.pending.len() <= LIMIT);
+        assert!(ledger.is_dead(&digest, Place(5, 0), Marks { subject: Some("0"), ..Marks::default() }));
+    }
+
+    #[test]
+    fn a_place_is_an_id_of_a_stream() {
+        assert_eq!("1526919030474-55".parse(), Ok(Place(1_526_919_030_474, 55)));
+        assert_eq!(Place(1, 2).to_string(), "1-2");
+        for text in ["", "1", "1-", "-1", "a-b", "1-2-3", "-1-1"] {
+            assert_eq!(text.parse::<Place>(), Err(()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The second level of the cache: Redis or Valkey, shared by a fleet of gateways.
+//!
+//! It is looked at when this process has no answer of its own; a hit in this process never comes
+//! here. Whatever goes wrong here is passed by: the authorization server is asked as if there were
+//! no Redis.
+//!
+//! # What is in Redis
+//!
+//! | name | value | for how long |
+//! |---|---|---|
+//! | `PREFIX{…}` | one token's answer, sealed | `ttl` and `stale_if_error`, never past `exp`; `inactive_ttl` |
+//! | `PREFIX{…}:asked` | a gateway is asking for it | [`turn::LEASE`] at most |
+//! | `PREFIXpurges:…` | a stream: the log of purges, sealed | the newest [`ledger::LIMIT`] |
+//!
+//! Names are keyed digests and values are sealed ([`keys`]): a dump shows no token and no identity,
+//! and what was not sealed under that very name with our key is not believed. A writer to Redis can
+//! take answers away, delay, and put back an old answer; that one is as old as before, since its
+//! age is reckoned from the time of the introspection ([`record`]). A gateway with another key looks
+//! for other names: changing the key empties the cache and does nothing worse.
+//!
+//! # Purges
+//!
+//! A purge names a subject, say, and nobody can list the answers that it means. So the purges
+//! themselves are kept, in a log, and every answer carries the place in the log up to which its gateway
+//! had read when it asked. An answer is dead if a purge behind that place names it ([`ledger`]): no
+//! clock is compared, and an introspection that was in flight anywhere loses against the purge. The log is a
+//! stream that every gateway reads as it grows (`XREAD BLOCK`, [`follower`]): it is told as by
+//! `SUBSCRIBE`, and a gateway that lost its connection reads what it missed afterwards. Where the
+//! log does not reach back that far, or is gone, that gateway forgets everything. Without a
+//! connection that follows the log, nothing is read from Redis.
+
+mod connection;
+mod follower;
+mod health;
+mod keys;
+mod ledger;
+mod record;
+mod settings;
+mod turn;
+mod writer;
+
+pub use health::LastTrouble;
+pub use settings::{Login, Node, RedisSettings, SharedKey, TlsSettings, Topology};
+pub use turn::{Answer, Asking, Heard, Turn};
+
+use super::{Purge, Store};
+use crate::clock::Clock;
+use crate::telemetry::Metrics;
+use crate::token::DigestKey;
+use arc_swap::ArcSwapOption;
+use connection::Connection;
+use health::{Health, Trouble};
+use keys::Keys;
+use ledger::Ledger;
+use parking_lot::Mutex;
+use redis::{Cmd, FromRedisValue, Pipeline, RedisResult};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64};
+use tokio::sync::{Notify, mpsc};
+use writer::Write;
+
+/// One Redis and what is known of it. It lives until the settings of `cache.redis` change.
+pub struct Shared {
+    settings: RedisSettings,
+    keys: Keys,
+    store: Arc<Store>,
+    clock: Clock,
+    health: Health,
+    ledger: Mutex<Ledger>,
+    /// There while Redis answers in time and its log of purges is being followed.
+    link: ArcSwapOption<Connection>,
+    /// The log was found to be gone, and there is no new one yet.
+    lost: AtomicBool,
+    /// The connection is of no use any more.
+    tripped: Notify,
+    /// An inactive answer of this time could not be written: what Redis has from before may be an
+    /// active answer for the same token. Milliseconds since the Unix epoch.
+    distrusted: AtomicI64,
+    writes: mpsc::Sender<Write>,
+    queue: tokio::sync::Mutex<mpsc::Receiver<Write>>,
+    /// Tells our own messages from others'.
+    origin: u64,
+}
+
+impl Shared {
+    pub fn new(settings: RedisSettings, store: Arc<Store>, clock: Clock, metrics: &Metrics) -> Self {
+        let (writes, queue) = mpsc::channel(writer::QUEUE);
+        Self {
+            keys: Keys::new(&settings.key, &settings.prefix),
+            settings,
+            store,
+            health: Health::new(metrics, clock.clone()),
+            clock,
+            ledger: Mutex::new(Ledger::new()),
+            link: ArcSwapOption::empty(),
+            lost: AtomicBool::new(false),
+            tripped: Notify::new(),
+            distrusted: AtomicI64::new(i64::MIN),
+            writes,
+            queue: tokio::sync::Mutex::new(queue),
+            origin: rand::random(),
+        }
+    }
+
+    pub fn settings(&self) -> &RedisSettings {
+        &self.settings
+    }
+
+    /// The key for digests of tokens, the same in the whole fleet.
+    pub fn digest_key(&self) -> &DigestKey {
+        self.keys.digests()
+    }
+
+    /// Whether Redis is in use at the moment.
+    pub fn is_up(&self) -> bool {
+        self.link.load().is_some()
+    }
+
+    pub fn last_trouble(&self) -> Option<LastTrouble> {
+        self.health.last()
+    }
+
+    /// Keeps the connection, follows the log and writes, for as long as it is polled.
+    pub async fn run(&self) -> Infallible {
+        let mut queue = self.queue.lock().await;
+        tokio::join!(self.stay_connected(), self.write_all(&mut queue)).0
+    }
+
+    /// Forgets answers here and everywhere: how many were held here, and whether the fleet has been
+    /// told. If not, it will be as soon as Redis is back; until then it cannot be asked either.
+    pub async fn purge(&self, purge: &Purge) -> (usize, bool) {
+        // first, or an answer from Redis could come back in between
+        self.ledger.lock().expect(purge.clone());
+        let purged = self.store.purge(purge);
+        let told = match self.link.load_full() {
+            None => false,
+            Some(link) => self.settle(self.tell(&link, purge).await).is_some(),
+        };
+        (purged, told)
+    }
+
+    async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {
+        let link = self.linked()?;
+        self.settle(self.in_time(link.command(command)).await)
+    }
+
+    async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Option<T> {
+        let link = self.linked()?;
+        self.settle(self.in_time(link.pipeline(pipeline)).await)
+    }
+
+    fn linked(&self) -> Option<Arc<Connection>> {
+        let link = self.link.load_full();
+        if link.is_none() {
+            self.health.trouble(&Trouble::Down);
+        }
+        link
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T, Trouble> {
+        let limit = self.settings.timeout;
+        Ok(tokio::time::timeout(limit, answer).await.map_err(|_| Trouble::Slow(limit))??)
+    }
+
+    /// After trouble with the connection nobody waits for Redis again before it has answered a
+    /// probe.
+    fn settle<T>(&self, outcome: Result<T, Trouble>) -> Option<T> {
+        let trouble = match outcome {
+            Ok(answer) => return Some(answer),
+            Err(trouble) => trouble,
+        };
+        self.health.trouble(&trouble);
+        if trouble.is_of_the_connection() && self.link.swap(None).is_some() {
+            self.tripped.notify_one();
+        }
+        None
+    }
+}

@@ -1,0 +1,181 @@
+//! What is in a value: the answer, when it was known, and which purges were known when it was
+//! asked for.
+
+use super::ledger::Place;
+use crate::token::{ActiveFacts, Confirmation, Stated};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// As it stands in Redis.
+#[derive(Serialize, Deserialize)]
+pub struct Record {
+    /// Milliseconds since the Unix epoch, by the clock of the gateway that asked.
+    pub known_at: i64,
+    /// How long Redis was told to keep it, milliseconds.
+    pub kept_for: u64,
+    /// The last purge that this gateway knew of when it asked.
+    pub seen: Place,
+    /// None: inactive.
+    pub facts: Option<Written>,
+}
+
+/// [`ActiveFacts`], member by member.
+#[derive(Serialize, Deserialize)]
+pub struct Written {
+    scopes: String,
+    subject: Option<Box<str>>,
+    client_id: Option<Box<str>>,
+    issuer: Option<Box<str>>,
+    audience: Vec<Box<str>>,
+    token_id: Option<Box<str>>,
+    expires_at: Option<i64>,
+    not_before: Option<i64>,
+    issued_at: Option<i64>,
+    leeway: i64,
+    refresh_token: bool,
+    confirmation: Bound,
+    claims: String,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Bound {
+    None,
+    Dpop,
+    Mtls,
+    Other,
+}
+
+/// A clock that is ahead of ours by more than this makes its answers useless to us.
+const AHEAD: i64 = 5_000;
+
+/// Longer than this nothing is kept in Redis.
+pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Record {
+    /// `None`: not of this form.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(self).ok()
+    }
+
+    /// How old the answer is: by our clock, or by what Redis says of its remaining life (`left`,
+    /// milliseconds), whichever is more, so that clocks that differ make nothing younger.
+    /// `wall`: milliseconds since the Unix epoch. `None`: it cannot be told, or the answer comes
+    /// from the future.
+    pub fn age(&self, left: i64, wall: i64) -> Option<Duration> {
+        let (kept_for, left) = (i64::try_from(self.kept_for).ok()?, (left >= 0).then_some(left)?);
+        let by_our_clock = wall.checked_sub(self.known_at).filter(|age| *age >= -AHEAD)?;
+        let by_redis = kept_for.checked_sub(left).filter(|age| *age >= 0)?;
+        let age = u64::try_from(by_our_clock.max(by_redis)).ok()?;
+        Some(Duration::from_millis(age)).filter(|age| *age < LONGEST)
+    }
+}
+
+impl From<&ActiveFacts> for Written {
+    fn from(facts: &ActiveFacts) -> Self {
+        let Stated {
+            scopes,
+            subject,
+            client_id,
+            issuer,
+            token_id,
+            audience,
+            expires_at,
+            not_before,
+            issued_at,
+            leeway,
+            refresh_token,
+            confirmation,
+        } = facts.stated();
+        let owned = |text: Option<Cow<'_, str>>| text.map(|text| text.into());
+        Self {
+            scopes: scopes.into_owned(),
+            subject: owned(subject),
+            client_id: owned(client_id),
+            issuer: owned(issuer),
+            audience: audience.into_iter().map(Into::into).collect(),
+            token_id: owned(token_id),
+            expires_at,
+            not_before,
+            issued_at,
+            leeway,
+            refresh_token,
+            confirmation: match confirmation {
+                Confirmation::None => Bound::None,
+                Confirmation::Dpop => Bound::Dpop,
+                Confirmation::Mtls => Bound::Mtls,
+                Confirmation::Other => Bound::Other,
+            },
+            claims: facts.claims.text().to_owned(),
+        }
+    }
+}
+
+impl Written {
+    /// `None`: the claims are no object, which nothing that we wrote is.
+    pub fn facts(self) -> Option<ActiveFacts> {
+        fn text(text: Option<&str>) -> Option<Cow<'_, str>> {
+            text.map(Cow::Borrowed)
+        }
+        let stated = Stated {
+            scopes: self.scopes.as_str().into(),
+            subject: text(self.subject.as_deref()),
+            client_id: text(self.client_id.as_deref()),
+            issuer: text(self.issuer.as_deref()),
+            token_id: text(self.token_id.as_deref()),
+            audience: self.audience.iter().map(|audience| &**audience).collect(),
+            expires_at: self.expires_at,
+            not_before: self.not_before,
+            issued_at: self.issued_at,
+            leeway: self.leeway,
+            refresh_token: self.refresh_token,
+            confirmation: match self.confirmation {
+                Bound::None => Confirmation::None,
+                Bound::Dpop => Confirmation::Dpop,
+                Bound::Mtls => Confirmation::Mtls,
+                Bound::Other => Confirmation::Other,
+            },
+        };
+        Some(ActiveFacts::new(&serde_json::from_str(&self.claims).ok()?, &stated))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::introspect::read_answer;
+    use crate::token::Facts;
+
+    #[test]
+    fn facts_come_back_as_they_went() {
+        let answer = r#"{"active":true,"scope":"read write","sub":"alice","client_id":7,"iss":"https://as","aud":["a","b"],
+            "jti":"j","exp":2e9,"nbf":"1","iat":2,"token_type":"refresh_token","cnf":{"jkt":"x"},"deep":{"a":[1.5,null,"ü"]}}"#;
+        let Ok(Facts::Active(facts)) = read_answer(answer.as_bytes()) else { panic!("facts") };
+        let record = Record { known_at: 1, kept_for: 2, seen: Place(3, 4), facts: Some(Written::from(&*facts)) };
+        let read = record.bytes().and_then(|bytes| Record::read(&bytes)).and_then(|record| record.facts).and_then(Written::facts);
+        assert_eq!(format!("{read:?}"), format!("{:?}", Some(&*facts)));
+        assert_eq!(read.map(|facts| facts.claims.text().to_owned()).as_deref(), Some(facts.claims.text()));
+    }
+
+    #[test]
+    fn no_clock_makes_an_answer_younger() {
+        let record = |known_at| Record { known_at, kept_for: 60_000, seen: Place(0, 0), facts: None };
+        let age = |known_at, left, wall| record(known_at).age(left, wall).map(|age| age.as_millis());
+        let now = 1_000_000_000;
+        assert_eq!(age(now, 60_000, now), Some(0));
+        assert_eq!(age(now - 7_000, 60_000, now), Some(7_000), "ours says more");
+        assert_eq!(age(now, 50_000, now), Some(10_000), "Redis says more");
+        assert_eq!(age(now + 4_000, 50_000, now), Some(10_000), "a little ahead of us");
+        assert_eq!(age(now + 4_000, 60_000, now), Some(0), "from the future is no younger than new");
+        assert_eq!(age(now + 5_001, 50_000, now), None, "too far ahead");
+        assert_eq!(age(now + 3_600_000, 50_000, now), None, "our clock jumped back an hour");
+        assert_eq!(age(now - 3_600_000, 60_000, now), Some(3_600_000), "theirs did, or the value was put there again");
+        assert_eq!(age(now, -1, now), None, "kept for ever, which nobody asked for");
+        assert_eq!(age(now, 60_001, now), None, "kept for longer than was asked for");
+        assert_eq!((age(i64::MIN, 1, now), age(i64::MAX, 1, now), age(0, 1, i64::MAX)), (None, None, None));
+    }
+}

@@ -1,0 +1,206 @@
+//! Whose turn it is to ask the authorization server: across gateways too, one for a token.
+
+use super::health::Trouble;
+use super::keys::Names;
+use super::ledger::{Marks, Place};
+use super::record::{LONGEST, Record, Written};
+use super::writer::{Content, Write};
+use super::{Shared, ledger};
+use crate::clock::Now;
+use crate::token::{ActiveFacts, TokenDigest};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What another gateway heard.
+pub struct Answer {
+    /// `None`: inactive.
+    pub facts: Option<ActiveFacts>,
+    /// Since its introspection.
+    pub age: Duration,
+}
+
+pub enum Turn<T> {
+    Known(T),
+    /// Nobody knows: whoever holds this is to ask, and to say what came of it.
+    Ask(Asking),
+}
+
+/// Dropped without a word, it lets others ask at once.
+pub struct Asking {
+    shared: Arc<Shared>,
+    names: Names,
+    /// What was known of purges when asking began.
+    seen: Option<Place>,
+    /// Others wait for this one's answer.
+    awaited: bool,
+}
+
+/// What came of asking.
+pub enum Heard<'a> {
+    /// Of use until then, monotonic microseconds.
+    Active { facts: &'a ActiveFacts, until: u64 },
+    /// Of use for so long.
+    Inactive { lives: Duration },
+    /// Not to be shared; what is there is not true any more.
+    Unshared,
+}
+
+/// A gateway that died while it was asking keeps others from asking first for no longer than this.
+pub const LEASE: Duration = Duration::from_secs(2);
+
+/// How long others wait for the answer of the one that asks, before they ask themselves.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Between two looks, at first and at last.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(40));
+
+/// Bytes; no answer of ours is longer.
+pub const LARGEST: usize = 512 * 1024;
+
+enum Look {
+    Nothing,
+    /// Purged, or from before something that we know better.
+    Dead,
+    Unreadable(Trouble),
+    Answer(Answer),
+}
+
+impl Shared {
+    /// An answer in Redis that is `usable`, or the turn to ask. Waits for another gateway that is
+    /// asking, at most [`PATIENCE`].
+    pub async fn turn<T>(self: &Arc<Self>, digest: &TokenDigest, usable: impl Fn(Answer) -> Option<T>) -> Turn<T> {
+        let mut asking = self.own_turn(digest);
+        let Some(look) = self.look(digest, &asking.names).await else { return Turn::Ask(asking) };
+        let count = match look {
+            Look::Nothing => Some(&self.health.miss),
+            Look::Unreadable(trouble) => {
+                self.health.trouble(&trouble);
+                None
+            }
+            Look::Dead => Some(&self.health.expired),
+            Look::Answer(answer) => match usable(answer) {
+                Some(known) => {
+                    self.health.hit.inc();
+                    return Turn::Known(known);
+                }
+                None => Some(&self.health.expired),
+            },
+        };
+
+        let (started, mut pause) = (Instant::now(), PAUSE.0);
+        while let Some((first, look)) = self.claim(digest, &asking.names).await {
+            asking.awaited = first;
+            if let Look::Answer(answer) = look
+                && let Some(known) = usable(answer)
+            {
+                self.health.hit.inc();
+                return Turn::Known(known);
+            }
+            if first || started.elapsed() >= PATIENCE {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+        if let Some(count) = count {
+            count.inc();
+        }
+        Turn::Ask(asking)
+    }
+
+    /// The turn to ask, for somebody whom no answer of others would do.
+    pub fn own_turn(self: &Arc<Self>, digest: &TokenDigest) -> Asking {
+        let seen = self.link.load().is_some().then(|| self.ledger.lock().seen()).flatten();
+        Asking { shared: self.clone(), names: self.keys.names(digest), seen, awaited: false }
+    }
+
+    /// `None`: Redis is passed by.
+    async fn look(&self, digest: &TokenDigest, names: &Names) -> Option<Look> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("GETRANGE").arg(&names.answer).arg(0).arg(LARGEST).cmd("PTTL").arg(&names.answer);
+        let (value, left): (Vec<u8>, i64) = self.pipeline(&pipeline).await?;
+        Some(self.read(digest, names, &value, left))
+    }
+
+    /// The same, after saying that we are about to ask: also whether nobody else is asking. In this
+    /// order, an answer that came in between is not overlooked.
+    async fn claim(&self, digest: &TokenDigest, names: &Names) -> Option<(bool, Look)> {
+        let lease = LEASE.as_millis().to_string();
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("SET").arg(&names.asked).arg(1).arg("NX").arg("PX").arg(lease);
+        pipeline.cmd("GETRANGE").arg(&names.answer).arg(0).arg(LARGEST).cmd("PTTL").arg(&names.answer);
+        let (first, value, left): (Option<String>, Vec<u8>, i64) = self.pipeline(&pipeline).await?;
+        Some((first.is_some(), self.read(digest, names, &value, left)))
+    }
+
+    fn read(&self, digest: &TokenDigest, names: &Names, value: &[u8], left: i64) -> Look {
+        if value.is_empty() {
+            return Look::Nothing;
+        }
+        let forged = || Look::Unreadable(Trouble::Forged("an answer"));
+        let Some(record) = self.keys.open(&names.answer, value).and_then(|bytes| Record::read(&bytes)) else { return forged() };
+        let Some(age) = record.age(left, self.clock.now().wall) else { return Look::Unreadable(Trouble::Clock) };
+        let (asked, known_at) = (record.seen, record.known_at);
+        let facts = match record.facts.map(Written::facts) {
+            Some(None) => return forged(),
+            facts => facts.flatten(),
+        };
+        let marks = facts.as_ref().map(ActiveFacts::marks).unwrap_or_default();
+        if self.ledger.lock().is_dead(digest, asked, marks) || known_at <= self.distrusted.load(Ordering::Relaxed) {
+            return Look::Dead;
+        }
+        Look::Answer(Answer { facts, age })
+    }
+}
+
+impl ActiveFacts {
+    fn marks(&self) -> ledger::Marks<'_> {
+        Marks { subject: self.subject(), client_id: self.client_id(), token_id: self.token_id() }
+    }
+}
+
+impl Asking {
+    /// What the authorization server said, `now`. It is written in the background.
+    pub fn heard(mut self, heard: &Heard, now: Now) {
+        let ends = !matches!(heard, Heard::Active { .. });
+        let content = match heard {
+            Heard::Active { facts, until } => {
+                self.seal(now, Duration::from_micros(until.saturating_sub(now.mono)), Some(Written::from(*facts)))
+            }
+            Heard::Inactive { lives } => self.seal(now, *lives, None),
+            Heard::Unshared => Content::Nothing,
+        };
+        self.send(content, ends, now);
+    }
+
+    fn seal(&self, now: Now, lives: Duration, facts: Option<Written>) -> Content {
+        let kept_for = u64::try_from(lives.min(LONGEST).as_millis()).unwrap_or(0);
+        let Some(seen) = self.seen.filter(|_| kept_for > 0) else { return Content::Nothing };
+        let record = Record { known_at: now.wall, kept_for, seen, facts };
+        let sealed = record.bytes().and_then(|bytes| self.shared.keys.seal(&self.names.answer, &bytes));
+        sealed.filter(|sealed| sealed.len() <= LARGEST).map_or(Content::Nothing, |sealed| Content::Answer(sealed, kept_for))
+    }
+
+    fn send(&mut self, content: Content, ends: bool, now: Now) {
+        let names = Names { answer: std::mem::take(&mut self.names.answer), asked: std::mem::take(&mut self.names.asked) };
+        let write = Write { names, content, awaited: std::mem::take(&mut self.awaited), ends, at: now.wall };
+        self.shared.write(write);
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if self.awaited {
+            let write = Write {
+                names: Names { answer: String::new(), asked: std::mem::take(&mut self.names.asked) },
+                content: Content::Unchanged,
+                awaited: true,
+                ends: false,
+                at: 0,
+            };
+            self.shared.write(write);
+        }
+    }
+}

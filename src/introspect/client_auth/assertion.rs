@@ -1,0 +1,73 @@
+//! A signed statement of who the gateway is (RFC 7523 §2.2): a new one for every attempt, since
+//! servers take each only once.
+
+use super::SigningKey;
+use crate::introspect::{Failure, FailureKind};
+use crate::secret::Secret;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde::Serialize;
+use url::Url;
+
+/// The value of `client_assertion_type`.
+pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// How long one is good, in seconds: it is used at once.
+const LIFETIME: i64 = 60;
+
+#[derive(Debug)]
+pub struct Assertion {
+    client_id: String,
+    header: Header,
+    key: EncodingKey,
+    key_digest: String,
+    /// `None`: the endpoint that is called.
+    audience: Option<String>,
+}
+
+/// RFC 7523 §3; `iat` and `jti` as OpenID Connect Core §9 has them.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    jti: String,
+    iat: i64,
+    exp: i64,
+}
+
+impl Assertion {
+    /// `private_key_jwt`. The algorithm is one that the key is for.
+    pub fn by_key(client_id: String, key: SigningKey, algorithm: Algorithm, key_id: Option<String>, audience: Option<String>) -> Self {
+        let header = Header { kid: key_id, ..Header::new(algorithm) };
+        Self { client_id, header, key: key.encoding, key_digest: key.digest, audience }
+    }
+
+    /// `client_secret_jwt`: an HMAC.
+    pub fn by_secret(client_id: String, secret: &Secret, algorithm: Algorithm, audience: Option<String>) -> Self {
+        let (header, secret) = (Header::new(algorithm), secret.expose().as_bytes());
+        Self { client_id, header, key: EncodingKey::from_secret(secret), key_digest: blake3::hash(secret).to_string(), audience }
+    }
+
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    pub fn key_digest(&self) -> &str {
+        &self.key_digest
+    }
+
+    /// A new one, for a single call of `endpoint` at `now` (seconds since the Unix epoch).
+    pub fn mint(&self, endpoint: &Url, now: i64) -> Result<Secret, Failure> {
+        let claims = Claims {
+            iss: &self.client_id,
+            sub: &self.client_id,
+            aud: self.audience.as_deref().unwrap_or(endpoint.as_str()),
+            jti: format!("{:032x}", rand::random::<u128>()),
+            iat: now,
+            exp: now + LIFETIME,
+        };
+        encode(&self.header, &claims, &self.key).map(Secret::new).map_err(|error| {
+            Failure::new(FailureKind::RejectedUs, format!("no assertion can be signed with the key of client_auth: {error}"))
+        })
+    }
+}

@@ -1,0 +1,164 @@
+//! How the gateway shows who it is: exactly one method on a call.
+
+mod assertion;
+mod certificate;
+mod own_token;
+mod signing_key;
+
+pub use assertion::{Assertion, TYPE as ASSERTION_TYPE};
+pub use certificate::{ClientCertificate, Part};
+pub use own_token::{OwnToken, Token};
+pub use signing_key::SigningKey;
+
+use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use std::sync::Arc;
+use url::Url;
+
+/// How the gateway authenticates to the introspection endpoint.
+#[derive(Clone, Debug)]
+pub enum ClientAuth {
+    None,
+    /// RFC 6750, as RFC 7662 §2.1 suggests.
+    Bearer {
+        token: Secret,
+    },
+    /// RFC 6749 §2.3.1; `form_encode: false` for servers that do not decode.
+    ClientSecretBasic {
+        client_id: String,
+        client_secret: Secret,
+        form_encode: bool,
+    },
+    /// RFC 6749 §2.3.1, in the body.
+    ClientSecretPost {
+        client_id: String,
+        client_secret: Secret,
+    },
+    /// `client_secret_jwt` and `private_key_jwt`: RFC 7523 §2.2, OpenID Connect Core §9.
+    Assertion(Arc<Assertion>),
+    /// `tls_client_auth` and `self_signed_tls_client_auth`: RFC 8705 §2. How the certificate is
+    /// verified is between the server and whoever registered it there.
+    Tls {
+        client_id: String,
+        certificate: ClientCertificate,
+    },
+    ClientCredentials(ClientCredentials),
+}
+
+/// The gateway fetches its own bearer token (RFC 6749 §4.4).
+#[derive(Clone, Debug)]
+pub struct ClientCredentials {
+    pub client_id: String,
+    pub client_secret: Secret,
+    pub form_encode: bool,
+    /// `None`: found by the issuer.
+    pub token_endpoint: Option<Url>,
+    pub scope: Option<String>,
+}
+
+impl ClientAuth {
+    /// The `Authorization` header, where the method has one that is the same for every call.
+    /// `None` in the result's place of a value: the credentials do not fit into a header.
+    pub fn header(&self) -> Option<Option<HeaderValue>> {
+        let text = match self {
+            Self::Bearer { token } => format!("Bearer {}", token.expose()),
+            Self::ClientSecretBasic { client_id, client_secret, form_encode } => {
+                let (id, secret) = (client_id.as_str(), client_secret.expose());
+                let pair = if *form_encode { format!("{}:{}", form_encoded(id), form_encoded(secret)) } else { format!("{id}:{secret}") };
+                format!("Basic {}", STANDARD.encode(pair))
+            }
+            _ => return None,
+        };
+        Some(sensitive(&text))
+    }
+
+    /// Form parameters that are the same for every call, where the method has such.
+    pub fn parameters(&self) -> Vec<(&str, &str)> {
+        match self {
+            Self::ClientSecretPost { client_id, client_secret } => {
+                vec![("client_id", client_id.as_str()), ("client_secret", client_secret.expose())]
+            }
+            // RFC 8705 §2: the certificate alone does not say which client
+            Self::Tls { client_id, .. } => vec![("client_id", client_id.as_str())],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The certificate that every TLS connection to the server shows.
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        match self {
+            Self::Tls { certificate, .. } => Some(certificate),
+            _ => None,
+        }
+    }
+
+    /// All of it that can change what a server answers, for the key of cache entries. Keys and
+    /// certificates are in it by their digests: what was answered to an old one is asked again.
+    pub fn fingerprint(&self) -> Vec<&str> {
+        match self {
+            Self::None => vec!["none"],
+            Self::Bearer { token } => vec!["bearer", token.expose()],
+            Self::ClientSecretBasic { client_id, client_secret, .. } => vec!["basic", client_id, client_secret.expose()],
+            Self::ClientSecretPost { client_id, client_secret } => vec!["post", client_id, client_secret.expose()],
+            Self::Assertion(assertion) => vec!["assertion", assertion.client_id(), assertion.key_digest()],
+            Self::Tls { client_id, certificate } => vec!["tls", client_id, certificate.digest()],
+            Self::ClientCredentials(own) => vec![
+                "client_credentials",
+                &own.client_id,
+                own.client_secret.expose(),
+                own.token_endpoint.as_ref().map_or("", Url::as_str),
+                own.scope.as_deref().unwrap_or_default(),
+            ],
+        }
+    }
+}
+
+impl ClientCredentials {
+    /// How the gateway authenticates to the token endpoint.
+    pub fn basic(&self) -> ClientAuth {
+        let (client_id, client_secret) = (self.client_id.clone(), self.client_secret.clone());
+        ClientAuth::ClientSecretBasic { client_id, client_secret, form_encode: self.form_encode }
+    }
+}
+
+/// `None`: the text does not fit into a header.
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(text).ok().map(|mut value| {
+        value.set_sensitive(true);
+        value
+    })
+}
+
+/// RFC 6749 §2.3.1 with appendix B: `application/x-www-form-urlencoded`, before the colon joins them.
+fn form_encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basic(id: &str, secret: &str, form_encode: bool) -> Option<String> {
+        let auth = ClientAuth::ClientSecretBasic { client_id: id.into(), client_secret: Secret::new(secret), form_encode };
+        let value = auth.header()??;
+        let encoded = value.to_str().ok()?.strip_prefix("Basic ")?;
+        String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
+    }
+
+    #[test]
+    fn rfc6749_section_2_3_1_encodes_before_joining() {
+        assert_eq!(basic("a:b", "p+%/ é", true).as_deref(), Some("a%3Ab:p%2B%25%2F+%C3%A9"));
+        assert_eq!(basic("id", "p+%/", false).as_deref(), Some("id:p+%/"));
+    }
+
+    #[test]
+    fn one_method_on_a_call() {
+        let post = ClientAuth::ClientSecretPost { client_id: "i".into(), client_secret: Secret::new("s") };
+        assert!(post.header().is_none() && post.parameters().len() == 2);
+        let bearer = ClientAuth::Bearer { token: Secret::new("t") };
+        assert!(bearer.header().is_some() && bearer.parameters().is_empty());
+        assert!(ClientAuth::None.header().is_none() && ClientAuth::None.parameters().is_empty());
+    }
+}

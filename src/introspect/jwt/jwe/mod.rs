@@ -1,0 +1,127 @@
+//! Encrypted tokens: a JWE in compact form (RFC 7516 §3.1), opened with a private key of the gateway. What
+//! comes out is believed no more than what went in: anybody can encrypt to a public key.
+//!
+//! Only what is around the cryptography is here; the cryptography is that of `aws-lc-rs`.
+
+mod agreement;
+mod content;
+mod header;
+mod keys;
+#[cfg(test)]
+mod tests;
+
+pub use keys::{DecryptionKey, private_keys_of_file, rsa_of_jwk};
+
+use super::Flaw;
+use super::jws::{Jws, MAX_HEADER, MAX_TOKEN, bytes, object};
+use header::Header;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// The gateway's private keys for one authorization server.
+#[derive(Debug)]
+pub struct DecryptionKeys {
+    keys: Vec<DecryptionKey>,
+    /// Of the files that they are from.
+    digest: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("there are more than 10 keys in all; each of them may have to be tried for every token that does not name its key")]
+pub struct TooMany;
+
+const MOST_KEYS: usize = 10;
+
+/// What is signed of a token: all of it, or what is in it where it is encrypted and there are keys.
+pub enum Opened<'t> {
+    AsItCame(&'t str),
+    Content(Zeroizing<String>),
+}
+
+impl<'t> Opened<'t> {
+    pub fn new(token: &'t str, keys: Option<&DecryptionKeys>) -> Result<Self, Flaw> {
+        match keys {
+            Some(keys) if token.split('.').count() == 5 => keys.open(token).map(Self::Content),
+            _ => Ok(Self::AsItCame(token)),
+        }
+    }
+
+    pub fn signed(&self) -> Result<Jws<'_>, Flaw> {
+        match self {
+            Self::AsItCame(token) => Jws::parse(token),
+            // encryption says nothing about who made it
+            Self::Content(content) => Jws::parse(content).map_err(|flaw| if flaw == Flaw::ENCRYPTED { Flaw::TWICE } else { flaw }),
+        }
+    }
+}
+
+impl DecryptionKeys {
+    pub fn new(keys: Vec<DecryptionKey>, digest: String) -> Result<Self, TooMany> {
+        if keys.len() > MOST_KEYS { Err(TooMany) } else { Ok(Self { keys, digest }) }
+    }
+
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What is in a token. A key with the `kid` that it names decides alone; where the token or a key
+    /// has none, all that fit are tried.
+    pub fn open(&self, token: &str) -> Result<Zeroizing<String>, Flaw> {
+        let jwe = Jwe::parse(token)?;
+        let wanted = jwe.header.kid.as_deref();
+        let mut why = Flaw::invalid("encrypted for a key that is not among `decryption_keys`");
+        for key in self.keys.iter().filter(|key| wanted.is_none() || key.kid.is_none() || key.kid.as_deref() == wanted) {
+            if !key.fits(jwe.header.management) {
+                why = if why == Flaw::CLOSED {
+                    why
+                } else {
+                    Flaw::invalid("encrypted by an `alg` that is not for the key of `decryption_keys`")
+                };
+                continue;
+            }
+            match jwe.open(key) {
+                Some(content) => return Ok(content),
+                None => why = Flaw::CLOSED,
+            }
+        }
+        Err(why)
+    }
+}
+
+/// The five parts, decoded.
+struct Jwe<'t> {
+    header: Header,
+    /// As it is written: what is authenticated beside the content (RFC 7516 §5.2, step 15).
+    protected: &'t str,
+    encrypted_key: Vec<u8>,
+    iv: Vec<u8>,
+    ciphertext: Vec<u8>,
+    tag: Vec<u8>,
+}
+
+impl<'t> Jwe<'t> {
+    fn parse(token: &'t str) -> Result<Self, Flaw> {
+        if token.len() > MAX_TOKEN {
+            return Err(Flaw::TOO_LARGE);
+        }
+        let parts: Vec<&str> = token.split('.').collect();
+        let &[protected, encrypted_key, iv, ciphertext, tag] = parts.as_slice() else {
+            return Err(Flaw::invalid("not an encrypted token: it does not have five parts"));
+        };
+        let header = Header::read(&object(protected, MAX_HEADER)?)?;
+        Ok(Self {
+            header,
+            protected,
+            encrypted_key: bytes(encrypted_key)?,
+            iv: bytes(iv)?,
+            ciphertext: bytes(ciphertext)?,
+            tag: bytes(tag)?,
+        })
+    }
+
+    fn open(&self, key: &DecryptionKey) -> Option<Zeroizing<String>> {
+        let content_key = key.content_key(&self.header, &self.encrypted_key)?;
+        let content = self.header.content.open(&content_key, self.protected, &self.iv, &self.ciphertext, &self.tag)?;
+        std::str::from_utf8(&content).ok().map(|text| Zeroizing::new(text.to_owned()))
+    }
+}

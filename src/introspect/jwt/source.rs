@@ -1,0 +1,74 @@
+//! An authorization server's public keys, wherever they are from.
+
+use super::jws::Jws;
+use super::keys::{KeySet, Verdict};
+use super::published::{self, Place, Published};
+use super::{Flaw, KeySource};
+use crate::introspect::discovery::{Discovery, Wanted};
+use crate::introspect::fetched::Fetched;
+use crate::introspect::http_client::HttpClient;
+use crate::introspect::{Documents, Failure, ServerSettings, Unusable};
+use std::sync::Arc;
+
+pub enum Keys {
+    Held(Arc<KeySet>),
+    Published(Arc<Fetched<Published>>),
+}
+
+/// Why a signature is not known to hold.
+pub enum Unverified {
+    /// It does not.
+    Flaw(Flaw),
+    /// The keys cannot be had.
+    Failure(Failure),
+}
+
+impl From<Flaw> for Unverified {
+    fn from(flaw: Flaw) -> Self {
+        Self::Flaw(flaw)
+    }
+}
+
+impl From<Failure> for Unverified {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl Keys {
+    pub fn of(source: &KeySource, server: &ServerSettings, documents: &Documents) -> Result<Self, Unusable> {
+        let published = |place: &str, client: Arc<HttpClient>, at: Place| {
+            Self::Published(documents.of(server, "jwks", published::REFRESH, place, || Published { client, at }))
+        };
+        Ok(match source {
+            KeySource::Files { keys, .. } => Self::Held(keys.clone()),
+            KeySource::At(url) => published(url.as_str(), Arc::new(HttpClient::new(server)?), Place::Url(url.clone())),
+            KeySource::Issuer(issuer, at) => {
+                let client = Arc::new(HttpClient::new(server)?);
+                let discovery = Discovery::of(documents, Wanted::Member("jwks_uri"), (issuer, at), &client, server);
+                published(&format!("of {issuer} at {at}"), client, Place::Found(discovery))
+            }
+        })
+    }
+
+    /// That the signature holds, by a key whose publisher perhaps says for which issuer's tokens it is. For a key that
+    /// is not known, published ones are looked at again, unless that was done just now.
+    pub async fn verify(&self, jws: &Jws<'_>, now: i64) -> Result<Option<String>, Unverified> {
+        let keys = match self {
+            Self::Held(keys) => keys.clone(),
+            Self::Published(published) => {
+                let keys = published.get().await?;
+                match keys.verify(jws, now) {
+                    Verdict::Unknown => published.after(&keys).await?.unwrap_or(keys),
+                    _ => keys,
+                }
+            }
+        };
+        match keys.verify(jws, now) {
+            Verdict::Holds(key) => Ok(key.issuer.clone()),
+            Verdict::Bad(flaw) => Err(flaw.into()),
+            Verdict::Unknown if jws.header.has_nonce => Err(Flaw::GRAPH.into()),
+            Verdict::Unknown => Err(Flaw::UNKNOWN_KEY.into()),
+        }
+    }
+}

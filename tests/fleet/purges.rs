@@ -1,0 +1,151 @@
+//! A purge reaches every gateway, beats every introspection in flight, and what it names is dead in Redis too.
+
+use super::{Fleet, MS, cache, is_up, wait_for_answers};
+use crate::support::{Behaviour, Redis, active, now, one_route, wait_until, wait_within};
+use serde_json::{Value, json};
+use std::thread::sleep;
+
+/// A second, and what a busy machine adds.
+const SECOND: std::time::Duration = std::time::Duration::from_millis(1500);
+
+fn purge(fleet: &Fleet, gateway: usize, selector: &Value) -> Value {
+    let answer = fleet.gateways[gateway].admin_post("/api/cache/purge", selector);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+fn token(sub: &str) -> Value {
+    active(json!({ "sub": sub, "client_id": format!("app-of-{sub}"), "jti": format!("id-of-{sub}"), "exp": now() + 600 }))
+}
+
+#[test]
+fn every_selector_reaches_every_gateway_within_a_second() {
+    let Some(redis) = Redis::start() else { return };
+    let fleet = Fleet::start(&redis, 3);
+    let selectors = [
+        json!({"token": "t"}),
+        json!({"sub": "alice"}),
+        json!({"client_id": "app-of-alice"}),
+        json!({"jti": "id-of-alice"}),
+        json!({"all": true}),
+    ];
+    for selector in selectors {
+        fleet.server.answer("t", token("alice"));
+        purge(&fleet, 0, &json!({"all": true}));
+        wait_until("all gateways know it", || (0..3).all(|gateway| fleet.get(gateway, "t") == 200));
+        fleet.server.behave("t", Behaviour::inactive());
+        assert_eq!(purge(&fleet, 0, &selector)["fleet_told"], true);
+        assert_eq!(fleet.get(0, "t"), 401, "{selector}: at once where it was asked for");
+        for gateway in [1, 2] {
+            wait_within(SECOND, &format!("{selector} at {gateway}"), || fleet.get(gateway, "t") == 401);
+        }
+    }
+}
+
+/// What is in Redis is dead too, also for a gateway that was started later.
+#[test]
+fn a_purged_answer_in_redis_is_dead_for_newcomers() {
+    let Some(redis) = Redis::start() else { return };
+    let mut fleet = Fleet::start(&redis, 1);
+    for name in ["alice", "bob"] {
+        fleet.server.answer(name, token(name));
+        assert_eq!(fleet.get(0, name), 200);
+    }
+    wait_for_answers(&redis, 2);
+    purge(&fleet, 0, &json!({"sub": "alice"}));
+    for name in ["alice", "bob"] {
+        fleet.server.behave(name, Behaviour::inactive());
+    }
+    wait_for_answers(&redis, 2);
+    fleet.add(&format!("{}{}", cache(&redis.url(), "", ""), one_route("")));
+    fleet.wait_until_up();
+    assert_eq!((fleet.get(1, "alice"), fleet.get(1, "bob")), (401, 200));
+    assert_eq!((fleet.looks(1, "expired"), fleet.looks(1, "hit")), (1.0, 1.0));
+}
+
+/// Wherever the introspection is in flight, the purge beats it.
+#[test]
+fn a_purge_beats_an_introspection_in_flight_at_another_gateway() {
+    let Some(redis) = Redis::start() else { return };
+    let fleet = Fleet::start(&redis, 2);
+    fleet.server.behave_in_turn("t", [Behaviour::after(MS(800), Behaviour::Json(token("alice"))), Behaviour::inactive()]);
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| fleet.get(1, "t"));
+        wait_until("it is in flight", || fleet.server.count_of("t") == 1);
+        purge(&fleet, 0, &json!({"sub": "alice"}));
+        assert_eq!(slow.join().expect("a client"), 200, "those aboard have their answer");
+    });
+    sleep(MS(100));
+    assert_eq!((fleet.get(1, "t"), fleet.get(0, "t")), (401, 401));
+}
+
+/// A gateway that was cut off hears afterwards what it missed, and only that goes.
+#[test]
+fn what_was_missed_is_heard_afterwards() {
+    let Some(redis) = Redis::start() else { return };
+    let mut fleet = Fleet::start(&redis, 1);
+    let _: () = redis.command("ACL SETUSER second on >secret ~* &* +@all");
+    fleet.add(&format!("{}{}", cache(&redis.url().replace("//", "//second:secret@"), "", ""), one_route("")));
+    fleet.wait_until_up();
+    for name in ["alice", "bob"] {
+        fleet.server.answer(name, token(name));
+        assert_eq!((fleet.get(0, name), fleet.get(1, name)), (200, 200));
+    }
+    let _: () = redis.command("ACL SETUSER second off");
+    let _: i64 = redis.command("CLIENT KILL USER second");
+    wait_until("it is cut off", || !is_up(&fleet.gateways[1]));
+    for name in ["alice", "bob"] {
+        fleet.server.behave(name, Behaviour::inactive());
+    }
+    purge(&fleet, 0, &json!({"sub": "alice"}));
+    assert_eq!(fleet.get(1, "alice"), 200, "it cannot know");
+    let _: () = redis.command("ACL SETUSER second on");
+    wait_until("it is back", || is_up(&fleet.gateways[1]));
+    assert_eq!((fleet.get(1, "alice"), fleet.get(1, "bob")), (401, 200));
+}
+
+/// What cannot be told now is told later.
+#[test]
+fn a_purge_without_redis_is_told_when_it_is_back() {
+    let Some(redis) = Redis::start() else { return };
+    let mut fleet = Fleet::start(&redis, 1);
+    let _: () = redis.command("ACL SETUSER second on >secret ~* &* +@all");
+    fleet.add(&format!("{}{}", cache(&redis.url().replace("//", "//second:secret@"), "", ""), one_route("")));
+    fleet.wait_until_up();
+    fleet.server.answer("alice", token("alice"));
+    assert_eq!((fleet.get(0, "alice"), fleet.get(1, "alice")), (200, 200));
+    fleet.server.behave("alice", Behaviour::inactive());
+    let _: () = redis.command("ACL SETUSER second off");
+    let _: i64 = redis.command("CLIENT KILL USER second");
+    wait_until("it is cut off", || !is_up(&fleet.gateways[1]));
+    assert_eq!(purge(&fleet, 1, &json!({"sub": "alice"})), json!({"purged": 1, "fleet_told": false}));
+    assert_eq!((fleet.get(1, "alice"), fleet.get(0, "alice")), (401, 200));
+    let _: () = redis.command("ACL SETUSER second on");
+    wait_until("the other one hears of it", || fleet.get(0, "alice") == 401);
+}
+
+/// Where the log of purges is gone, nobody knows what was in it: everything goes.
+#[test]
+fn a_lost_log_empties_every_cache() {
+    for how in ["FLUSHALL", "restart"] {
+        let Some(mut redis) = Redis::start() else { return };
+        let fleet = Fleet::start(&redis, 2);
+        for gateway in [0, 1] {
+            assert_eq!(fleet.get(gateway, "good"), 200);
+        }
+        fleet.server.behave("good", Behaviour::inactive());
+        if how == "restart" {
+            redis.stop();
+            assert_eq!((fleet.get(0, "good"), fleet.get(1, "good")), (200, 200), "nothing fails meanwhile");
+            redis.start_again();
+        } else {
+            let _: () = redis.command("FLUSHALL");
+        }
+        for gateway in [0, 1] {
+            wait_until(how, || fleet.get(gateway, "good") == 401);
+        }
+        fleet.wait_until_up();
+        let log: Vec<String> = redis.command("KEYS introgate:purges:*");
+        assert_eq!(log.len(), 1, "a new one was begun");
+    }
+}
