@@ -42,7 +42,9 @@ fn main() {
         let now = clock.now();
         let life = Lifetime::of_active(now, facts.expires_at, &settings, 0.0);
         let entry = Arc::new(Entry::new(*facts, server.clone(), life));
-        entry.headers(&identity).expect("headers");
+        // as a hit does
+        let rendered = entry.headers(&identity).expect("headers");
+        assert_eq!(identity.headers(&rendered, &entry.facts).count(), 10);
         store.keep_active(key.digest(&format!("token{n}")), entry, now, store.purges());
     }
     let (held, _) = store.held();

@@ -66,9 +66,11 @@ pub struct Runtime {
     /// The second level of the cache.
     pub shared: Option<Arc<Shared>>,
     pub upstreams: Vec<Arc<Upstream>>,
-    pub settings: Settings,
-    /// The effective configuration with its secrets blacked out.
-    pub shown: serde_json::Value,
+    /// Shared with whoever needs it for as long as the process runs.
+    pub settings: Arc<Settings>,
+    /// The effective configuration with its secrets blacked out, as compact JSON: a tree of it
+    /// would take more memory than everything else of a large configuration.
+    pub shown: Box<str>,
     /// Seconds since the Unix epoch.
     pub loaded_at: i64,
 }
@@ -105,7 +107,7 @@ impl Parts {
 
     /// Makes a runtime. Answers that earlier runtimes cached are found again by it wherever the
     /// authorization server's settings are the same.
-    pub fn assemble(&self, settings: Settings, shown: serde_json::Value) -> Result<Runtime, AssembleError> {
+    pub fn assemble(&self, settings: Settings, shown: &serde_json::Value) -> Result<Runtime, AssembleError> {
         let shared = settings.redis.as_ref().map(|redis| self.shared(redis));
         let mut servers = HashMap::new();
         // those that are asked by others come first
@@ -131,8 +133,8 @@ impl Parts {
             events: Events::new(&settings.servers, &self.documents, self.clock.clone())?,
             shared,
             loaded_at: self.clock.now().unix_seconds(),
-            settings,
-            shown,
+            settings: Arc::new(settings),
+            shown: shown.to_string().into(),
         })
     }
 
@@ -161,7 +163,7 @@ impl Parts {
             let asked = settings.servers.iter().find(|server| server.name == *name);
             servers.get(name).zip(asked)
         });
-        let guarded = Arc::new(Guarded::new(self.introspector(server, then)?, server, self.clock.clone(), self.metrics.clone()));
+        let guarded = Arc::new(Guarded::new(self.introspector(server, then)?, server, self.clock.clone(), &self.metrics));
         let fingerprints = [Some(server.fingerprint()), then.map(|(_, asked)| asked.fingerprint())];
         let texts = fingerprints.iter().flatten().flat_map(Fingerprint::texts);
         let key = shared.map_or(&self.digest_key, |shared| shared.digest_key()).derive(std::iter::once(&*server.name).chain(texts));

@@ -58,7 +58,7 @@ impl Reload {
         let told: Vec<String> = problems.iter().map(|problem| problem.display(&self.file).to_string()).collect();
         let outcome = match settings {
             None => Err(told),
-            Some(settings) => parts.assemble(settings, redacted).map_err(|error| vec![error.to_string()]),
+            Some(settings) => parts.assemble(settings, &redacted).map_err(|error| vec![error.to_string()]),
         };
         let event = |outcome| {
             Reloaded { file: &self.file.display().to_string(), outcome, at: parts.clock.now().unix_seconds() }.emit(&parts.metrics)

@@ -43,7 +43,7 @@ impl ServeHttp for Admin {
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the listeners are not open yet, or a stop has begun\n"),
             "/metrics" => response(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", status::metrics(&self.process)),
             "/api/status" => json(StatusCode::OK, &status::status(&self.process)),
-            "/api/config" => json(StatusCode::OK, &self.process.runtime.load().shown),
+            "/api/config" => json(StatusCode::OK, &serde_json::from_str(&self.process.runtime.load().shown).unwrap_or_default()),
             _ => problem(StatusCode::NOT_FOUND, "Nothing is served here."),
         }
     }

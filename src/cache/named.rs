@@ -47,13 +47,13 @@ impl Named {
     /// Whether this answer of `server` is meant.
     pub fn means(&self, server: &str, facts: &ActiveFacts) -> bool {
         let other = |given: Option<&str>, said: Option<&str>| given.zip(said).is_some_and(|(given, said)| given != said);
-        if other(self.server.as_deref(), Some(server)) || other(self.issuer.as_deref(), facts.issuer.as_deref()) {
+        if other(self.server.as_deref(), Some(server)) || other(self.issuer.as_deref(), facts.issuer()) {
             return false;
         }
         let members = [
-            (self.subject.as_deref(), facts.subject.as_deref()),
-            (self.client_id.as_deref(), facts.client_id.as_deref()),
-            (self.token_id.as_deref(), facts.token_id.as_deref()),
+            (self.subject.as_deref(), facts.subject()),
+            (self.client_id.as_deref(), facts.client_id()),
+            (self.token_id.as_deref(), facts.token_id()),
         ];
         if members.iter().any(|(given, said)| other(*given, *said)) {
             return false;

@@ -37,7 +37,7 @@ pub fn run(file: &Path) -> ExitCode {
 /// The process's parts and its first runtime, with upstream names looked up once.
 pub fn process(settings: Settings, shown: serde_json::Value) -> Result<Process, AssembleError> {
     let parts = Parts::new(&settings)?;
-    let runtime = parts.assemble(settings, shown)?;
+    let runtime = parts.assemble(settings, &shown)?;
     // a name that cannot be resolved now is tried again in the background
     if let Ok(resolver) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
         resolver.block_on(resolve_all(&runtime.upstreams));

@@ -123,11 +123,11 @@ fn shown(facts: &ActiveFacts, parts: &Parts) -> String {
     });
     let list = |name: &str, items: Vec<&str>| (!items.is_empty()).then(|| format!("{name} {:?}", items.join(" ")));
     [
-        text("sub", facts.subject.as_deref()),
-        text("client_id", facts.client_id.as_deref()),
-        text("iss", facts.issuer.as_deref()),
-        list("aud", facts.audience.iter().map(|audience| &**audience).collect()),
-        list("scope", facts.scopes.iter().collect()),
+        text("sub", facts.subject()),
+        text("client_id", facts.client_id()),
+        text("iss", facts.issuer()),
+        list("aud", facts.audience().collect()),
+        list("scope", facts.scopes().iter().collect()),
         Some(ends),
     ]
     .into_iter()

@@ -1,23 +1,27 @@
-//! The names of identity headers, made once for the life of the process: a name that everybody
-//! borrows costs a request nothing, neither a copy nor a count of its users.
+//! The names of identity headers and of authorization servers, made once for the life of the
+//! process: a text that everybody borrows costs a request nothing, neither a copy nor a count of its
+//! users.
 
 use http::HeaderName;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 
-static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+static TEXTS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
 /// A name that was found to be one. Its text is never given back, which is fine for what stands in
 /// a configuration, and for nothing else.
 pub fn kept(name: &str) -> HeaderName {
-    let name = name.to_ascii_lowercase();
-    let mut names = NAMES.lock();
-    let kept = names.get(&*name).copied().unwrap_or_else(|| {
-        let name: &'static str = name.leak();
-        names.insert(name);
-        name
-    });
-    HeaderName::from_static(kept)
+    HeaderName::from_static(kept_text(&name.to_ascii_lowercase()))
+}
+
+/// The same of any text that a configuration names.
+pub fn kept_text(text: &str) -> &'static str {
+    let mut texts = TEXTS.lock();
+    texts.get(text).copied().unwrap_or_else(|| {
+        let text: &'static str = text.to_owned().leak();
+        texts.insert(text);
+        text
+    })
 }
 
 #[cfg(test)]

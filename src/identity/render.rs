@@ -1,4 +1,4 @@
-//! From facts to headers, once for each answer; a cached request only copies them.
+//! From facts to headers, once for each answer: a cached request finds the place of each value.
 
 use super::{Identity, IdentitySettings, encode, names};
 use crate::token::ActiveFacts;
@@ -6,15 +6,28 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use serde_json::{Map, Value};
+use memchr::memmem;
+use serde_json::Map;
 use thiserror::Error;
 
-/// Headers that are ready to be sent, and which `Identity` made them.
+/// Headers that are ready to be sent, and which `Identity` made them. Most values stand in the
+/// answer's own text and need no other.
 #[derive(Debug)]
 pub struct Rendered {
     generation: u64,
-    /// Each with the place of its name among the `Identity`'s. All share one text.
-    values: Box<[(u16, HeaderValue)]>,
+    values: Box<[Value]>,
+    /// What does not stand in the answer's text.
+    own: Bytes,
+}
+
+/// One header of an answer.
+#[derive(Clone, Copy, Debug)]
+struct Value {
+    /// The place of its name among the `Identity`'s.
+    name: u16,
+    length: u16,
+    /// Counted through the answer's text, and on through what was added to it.
+    start: u32,
 }
 
 /// A value of more than 4 KiB as it would be sent.
@@ -31,34 +44,63 @@ impl Identity {
     /// The headers for an answer of the authorization server named `server` (RFC 7662 §2.2).
     /// A missing member gives no header.
     pub fn render(&self, facts: &ActiveFacts, server: &str) -> Result<Rendered, TooLarge> {
-        let members = facts.claims.read();
+        let claims = &self.settings.claims;
+        let members = facts
+            .claims
+            .read_some(|name| READ.contains(&name) || claims.iter().any(|claim| claim.steps().first().is_some_and(|first| first == name)));
         let mut text = String::with_capacity(facts.claims.text().len());
         let mut ends = Vec::with_capacity(self.names.len());
         for member in REGISTERED {
             registered(&mut text, member, facts, &members)?;
             ends.push(text.len());
         }
-        for claim in &self.settings.claims {
+        for claim in claims {
             claim.find(&members).map_or(Ok(()), |value| encode::append(&mut text, value))?;
             ends.push(text.len());
         }
         encode::append_text(&mut text, server)?;
+        let server = ends.last().map_or(0, |&start| start)..text.len();
         ends.push(text.len());
         if self.settings.all_claims {
             encode::append_text(&mut text, &URL_SAFE_NO_PAD.encode(facts.claims.text()))?;
             ends.push(text.len());
         }
-        text.shrink_to_fit();
-        let text = Bytes::from(text);
-        let starts = std::iter::once(0).chain(ends.iter().copied());
-        let parts = (0..).zip(starts.zip(&ends)).filter(|(_, (start, end))| start < end);
-        let value = |(name, (start, &end))| Some((name, HeaderValue::from_maybe_shared(text.slice(start..end)).ok()?));
-        Ok(Rendered { generation: self.generation, values: parts.filter_map(value).collect() })
+        Ok(self.packed(&text, &ends, &text[server], facts))
     }
 
-    /// What this `Identity` rendered.
-    pub fn headers<'r>(&'r self, rendered: &'r Rendered) -> impl Iterator<Item = (&'r HeaderName, &'r HeaderValue)> {
-        rendered.values.iter().filter_map(|(name, value)| Some((self.names.get(usize::from(*name))?.as_ref()?, value)))
+    /// The parts of `text` that end at `ends`, each as a place in the answer's text where it stands
+    /// there, as it mostly does.
+    fn packed(&self, text: &str, ends: &[usize], server: &str, facts: &ActiveFacts) -> Rendered {
+        let answer = facts.claims.shared();
+        let mut own = String::new();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let parts = (0..).zip(starts.zip(ends)).filter_map(|(name, (start, &end))| Some((name, text.get(start..end)?)));
+        let parts = parts.filter(|(_, part)| !part.is_empty());
+        // room for as many as there are: it is kept for as long as the answer
+        let mut values = Vec::with_capacity(parts.clone().count());
+        values.extend(parts.filter_map(|(name, part)| {
+            let start = memmem::find(answer, part.as_bytes()).unwrap_or_else(|| {
+                own.push_str(part);
+                answer.len() + own.len() - part.len()
+            });
+            Some(Value { name, length: part.len().try_into().ok()?, start: start.try_into().ok()? })
+        }));
+        // mostly nothing but the server's name, which all its answers share
+        let own =
+            if own == server { Bytes::from_static(names::kept_text(server).as_bytes()) } else { Bytes::copy_from_slice(own.as_bytes()) };
+        let values = values.into_boxed_slice();
+        Rendered { generation: self.generation, values, own }
+    }
+
+    /// What this `Identity` rendered from these facts.
+    pub fn headers<'r>(&'r self, rendered: &'r Rendered, facts: &'r ActiveFacts) -> impl Iterator<Item = (&'r HeaderName, HeaderValue)> {
+        let answer = facts.claims.shared();
+        rendered.values.iter().filter_map(move |value| {
+            let (start, length) = (value.start as usize, usize::from(value.length));
+            let (text, start) = start.checked_sub(answer.len()).map_or((answer, start), |start| (&rendered.own, start));
+            let part = (start + length <= text.len()).then(|| text.slice(start..start + length))?;
+            Some((self.names.get(usize::from(value.name))?.as_ref()?, HeaderValue::from_maybe_shared(part).ok()?))
+        })
     }
 
     /// The names of all headers that there can be, in the order in which they are rendered; `None`
@@ -74,9 +116,16 @@ impl Identity {
 /// The members that RFC 7662 §2.2 defines, `active` aside.
 pub const REGISTERED: [&str; 11] = ["sub", "username", "client_id", "scope", "aud", "iss", "exp", "iat", "nbf", "jti", "token_type"];
 
-fn registered(to: &mut String, member: &str, facts: &ActiveFacts, members: &Map<String, Value>) -> Result<(), TooLarge> {
+/// Those of them that are shown as they are written in the answer.
+const READ: [&str; 3] = ["username", "aud", "token_type"];
+
+fn registered(to: &mut String, member: &str, facts: &ActiveFacts, members: &Map<String, serde_json::Value>) -> Result<(), TooLarge> {
     match member {
-        "scope" => encode::append_text(to, &facts.scopes.to_string()),
+        "scope" => encode::append_text(to, facts.scopes().text()),
+        "sub" => encode::append_text(to, facts.subject().unwrap_or_default()),
+        "client_id" => encode::append_text(to, facts.client_id().unwrap_or_default()),
+        "iss" => encode::append_text(to, facts.issuer().unwrap_or_default()),
+        "jti" => encode::append_text(to, facts.token_id().unwrap_or_default()),
         "exp" => append_time(to, facts.expires_at),
         "iat" => append_time(to, facts.issued_at),
         "nbf" => append_time(to, facts.not_before),
@@ -93,15 +142,15 @@ mod tests {
     use super::*;
     use crate::introspect::read_answer;
     use crate::token::{ClaimPath, Facts};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn rendered(answer: Value, claims: &[&str], all_claims: bool) -> Result<Vec<String>, TooLarge> {
         let claims = claims.iter().filter_map(|claim| ClaimPath::parse(claim)).collect();
         let identity = Identity::new(IdentitySettings { prefix: "X-Introspected-".into(), claims, all_claims });
         let Ok(Facts::Active(facts)) = read_answer(answer.to_string().as_bytes()) else { return Ok(Vec::new()) };
         let rendered = identity.render(&facts, "main")?;
-        let line = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap_or_default());
-        Ok(identity.headers(&rendered).map(line).collect())
+        let line = |(name, value): (&HeaderName, HeaderValue)| format!("{name}: {}", value.to_str().unwrap_or_default());
+        Ok(identity.headers(&rendered, &facts).map(line).collect())
     }
 
     #[test]

@@ -54,9 +54,9 @@ mod tests {
     fn the_published_answer_is_read() {
         let body = r#"{"iss":"https://www.amazon.com","user_id":"amznl.account.K2LI23KL2LK2","aud":"amznl.oa2-client.ASFWDFBRN","app_id":"amznl.application.436457DFHDH","exp":3597,"iat":1311280970}"#;
         let Ok(Some(facts)) = outcome(200, body, interpret) else { panic!("not active") };
-        assert_eq!(facts.subject.as_deref(), Some("amznl.account.K2LI23KL2LK2"));
-        assert_eq!(facts.client_id.as_deref(), Some("amznl.oa2-client.ASFWDFBRN"));
-        assert_eq!(facts.issuer.as_deref(), Some("https://www.amazon.com"));
+        assert_eq!(facts.subject(), Some("amznl.account.K2LI23KL2LK2"));
+        assert_eq!(facts.client_id(), Some("amznl.oa2-client.ASFWDFBRN"));
+        assert_eq!(facts.issuer(), Some("https://www.amazon.com"));
         assert_eq!((facts.expires_at, facts.issued_at), (Some(asked() + 3597), Some(1_311_280_970)));
         assert!(facts.claims.text().contains(r#""app_id":"amznl.application.436457DFHDH""#));
     }

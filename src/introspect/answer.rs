@@ -1,8 +1,9 @@
 //! Reading an introspection response (RFC 7662 §2.2), strictly: whatever is not plainly an answer
 //! is a failure of the server, never a verdict on the token.
 
-use crate::token::{ActiveFacts, Claims, Confirmation, Facts, ScopeSet, json};
+use crate::token::{ActiveFacts, Confirmation, Facts, ScopeSet, Stated, json};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use thiserror::Error;
 
 /// What makes an answer useless. The texts are for the operator and quote nothing of the answer.
@@ -59,39 +60,39 @@ pub(super) fn active(members: &Map<String, Value>) -> Result<Facts, BadAnswer> {
 }
 
 pub(super) fn active_facts(members: &Map<String, Value>) -> Result<ActiveFacts, BadAnswer> {
-    Ok(ActiveFacts {
-        scopes: scopes(members)?,
+    let stated = Stated {
+        scopes: scopes(members)?.into(),
         subject: text(members, "sub")?,
         client_id: text(members, "client_id")?,
         issuer: text(members, "iss")?,
-        audience: texts(members, "aud")?.into_iter().map(Into::into).collect(),
         token_id: text(members, "jti")?,
+        audience: texts(members, "aud")?,
         expires_at: time(members, "exp")?,
         not_before: time(members, "nbf")?,
         issued_at: time(members, "iat")?,
         leeway: 0,
         refresh_token: is_refresh_token(members),
         confirmation: confirmation(members.get("cnf")),
-        claims: Claims::new(members),
-    })
+    };
+    Ok(ActiveFacts::new(members, &stated))
 }
 
 /// `scope`, or `scp` in its absence; a list in one text, separated by any white space, or an array.
-fn scopes(members: &Map<String, Value>) -> Result<ScopeSet, BadAnswer> {
+fn scopes(members: &Map<String, Value>) -> Result<String, BadAnswer> {
     let name = if present(members, "scope").is_some() { "scope" } else { "scp" };
-    Ok(texts(members, name)?.iter().flat_map(|text| text.split_whitespace()).collect())
+    Ok(ScopeSet::joined(texts(members, name)?))
 }
 
 pub(super) fn present<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     members.get(name).filter(|value| !value.is_null())
 }
 
-fn text(members: &Map<String, Value>, name: &'static str) -> Result<Option<Box<str>>, BadAnswer> {
+fn text<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<Option<Cow<'a, str>>, BadAnswer> {
     match present(members, name) {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str().into())),
+        Some(Value::String(text)) => Ok(Some(Cow::Borrowed(text))),
         // some servers number their users and clients
-        Some(Value::Number(number)) if name != "iss" => Ok(Some(number.to_string().into())),
+        Some(Value::Number(number)) if name != "iss" => Ok(Some(Cow::Owned(number.to_string()))),
         Some(_) => Err(BadAnswer::NotAText(name)),
     }
 }
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn scope_is_a_text_or_a_list_and_scp_stands_in() {
-        let scopes = |json: &str| read(&format!(r#"{{"active":true,{json}}}"#)).map(|facts| facts.map(|facts| facts.scopes.to_string()));
+        let scopes = |json: &str| read(&format!(r#"{{"active":true,{json}}}"#)).map(|facts| facts.map(|facts| facts.scopes().to_string()));
         for (json, expected) in [
             (r#""scope":"read  write\tx\n""#, "read write x"),
             (r#""scope":["read","write x"]"#, "read write x"),

@@ -1,7 +1,7 @@
 //! The end of a question to an authorization server: counted and told in one place.
 
 use super::Failure;
-use crate::telemetry::{Metrics, Occasionally};
+use crate::telemetry::{Occasionally, ServerMetrics};
 use crate::token::Facts;
 use std::time::Duration;
 
@@ -15,14 +15,13 @@ pub struct Introspected<'a> {
 }
 
 impl Introspected<'_> {
-    pub fn emit(self, metrics: &Metrics, log: &Occasionally) {
+    pub fn emit(self, metrics: &ServerMetrics, log: &Occasionally) {
         let result = match self.outcome {
             Ok(Facts::Active(_)) => "active",
             Ok(Facts::Inactive | Facts::Refused(_)) => "inactive",
             Err(failure) => failure.kind.label(),
         };
-        metrics.introspections.with_label_values(&[self.server, result]).inc();
-        metrics.introspection_duration.with_label_values(&[self.server]).observe(self.took.as_secs_f64());
+        metrics.ended(result, self.took);
         match self.outcome {
             Ok(_) => {
                 if log.over() {

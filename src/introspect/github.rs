@@ -164,8 +164,8 @@ mod tests {
     #[test]
     fn the_published_answer_is_read() {
         let Ok(Some(facts)) = outcome(200, ANSWER, interpret) else { panic!("not active") };
-        assert_eq!((facts.subject.as_deref(), facts.client_id.as_deref()), (Some("1"), Some("abcde12345fghij67890")));
-        assert_eq!((facts.scopes.to_string().as_str(), facts.expires_at), ("public_repo read:org", Some(1_800_000_000)));
+        assert_eq!((facts.subject(), facts.client_id()), (Some("1"), Some("abcde12345fghij67890")));
+        assert_eq!((facts.scopes().to_string().as_str(), facts.expires_at), ("public_repo read:org", Some(1_800_000_000)));
         assert!(facts.claims.text().contains(r#""username":"octocat""#));
         assert!(!facts.claims.text().contains("token"), "{}", facts.claims.text());
     }
@@ -174,7 +174,7 @@ mod tests {
     fn a_user_and_an_end_may_be_absent() {
         for body in [r#"{"scopes":[],"app":{"client_id":"a"}}"#, r#"{"scopes":[],"app":{"client_id":"a"},"user":null,"expires_at":null}"#] {
             let Ok(Some(facts)) = outcome(200, body, interpret) else { panic!("not active: {body}") };
-            assert_eq!((facts.subject, facts.expires_at), (None, None));
+            assert_eq!((facts.subject(), facts.expires_at), (None, None));
         }
     }
 

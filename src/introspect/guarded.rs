@@ -4,7 +4,7 @@
 use super::event::Introspected;
 use super::{Breaker, CircuitState, Failure, FailureKind, Inquiry, Introspector, ServerSettings};
 use crate::clock::{Clock, micros};
-use crate::telemetry::{Metrics, Occasionally};
+use crate::telemetry::{Metrics, Occasionally, ServerMetrics};
 use crate::token::Facts;
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -26,7 +26,7 @@ pub struct Guarded<I> {
     last_error: Mutex<Option<LastError>>,
     log: Occasionally,
     clock: Clock,
-    metrics: Arc<Metrics>,
+    metrics: ServerMetrics,
 }
 
 /// For the status endpoint.
@@ -39,7 +39,7 @@ pub struct LastError {
 }
 
 impl<I: Introspector> Guarded<I> {
-    pub fn new(inner: I, settings: &ServerSettings, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub fn new(inner: I, settings: &ServerSettings, clock: Clock, metrics: &Metrics) -> Self {
         let guarded = Self {
             inner,
             name: settings.name.clone(),
@@ -51,12 +51,9 @@ impl<I: Introspector> Guarded<I> {
             last_error: Mutex::new(None),
             log: Occasionally::default(),
             clock,
-            metrics,
+            metrics: ServerMetrics::new(metrics, &settings.name),
         };
         guarded.show_circuit();
-        // there from the start, at zero
-        guarded.metrics.introspection_retries.with_label_values(&[&guarded.name]);
-        guarded.metrics.introspections_in_flight.with_label_values(&[&guarded.name]);
         guarded
     }
 
@@ -71,9 +68,13 @@ impl<I: Introspector> Guarded<I> {
     async fn in_turn(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
         self.left_alone()?;
         let started = self.clock.now().mono;
-        let turn = match tokio::time::timeout(self.timeout, self.turns.acquire()).await {
-            Ok(Ok(turn)) => turn,
-            _ => return Err(Failure::new(FailureKind::Overloaded, "max_concurrent calls are under way, and none ended in time")),
+        // mostly there is one; who waits already comes first
+        let turn = match self.turns.try_acquire() {
+            Ok(turn) => turn,
+            Err(_) => match tokio::time::timeout(self.timeout, self.turns.acquire()).await {
+                Ok(Ok(turn)) => turn,
+                _ => return Err(Failure::new(FailureKind::Overloaded, "max_concurrent calls are under way, and none ended in time")),
+            },
         };
         let now = self.clock.now().mono;
         self.breaker.admit(now).map_err(|after| Failure {
@@ -112,7 +113,7 @@ impl<I: Introspector> Guarded<I> {
             match &outcome {
                 Err(failure) if failure.transient && attempt < self.retries => {
                     attempt += 1;
-                    self.metrics.introspection_retries.with_label_values(&[&self.name]).inc();
+                    self.metrics.retries.inc();
                     // not all gateways at the same moment
                     tokio::time::sleep(Duration::from_millis(rand::random_range(5..=25) * u64::from(attempt))).await;
                 }
@@ -136,7 +137,7 @@ impl<I: Introspector> Guarded<I> {
     }
 
     fn show_circuit(&self) {
-        self.metrics.circuit_state.with_label_values(&[&self.name]).set(self.breaker.state().gauge());
+        self.metrics.circuit.set(self.breaker.state().gauge());
     }
 }
 
@@ -146,11 +147,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 #[async_trait]
 impl<I: Introspector> Introspector for Guarded<I> {
     async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
-        let in_flight = self.metrics.introspections_in_flight.with_label_values(&[&self.name]);
-        in_flight.inc();
+        self.metrics.in_flight.inc();
         let started = self.clock.now().mono;
         let outcome = self.in_turn(inquiry).await;
-        in_flight.dec();
+        self.metrics.in_flight.dec();
         let now = self.clock.now();
         if let Err(failure) = &outcome {
             *self.last_error.lock() = Some(LastError { kind: failure.kind, detail: failure.detail.clone(), at: now.unix_seconds() });
@@ -201,7 +201,7 @@ mod tests {
         };
         let clock = ManualClock::at(1_000_000);
         let scripted = Scripted(Mutex::new(script), AtomicU64::new(0));
-        Some((Guarded::new(scripted, &settings, Clock::Manual(clock.clone()), Arc::new(Metrics::new().ok()?)), clock))
+        Some((Guarded::new(scripted, &settings, Clock::Manual(clock.clone()), &Metrics::new().ok()?), clock))
     }
 
     async fn ask(guarded: &Guarded<Scripted>) -> Option<FailureKind> {

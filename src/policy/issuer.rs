@@ -4,7 +4,7 @@ use crate::deny::{Denial, Reason};
 use crate::token::ActiveFacts;
 
 pub fn check(facts: &ActiveFacts, issuer: Option<&str>, required: bool) -> Result<(), Denial> {
-    match (facts.issuer.as_deref(), issuer) {
+    match (facts.issuer(), issuer) {
         (Some(theirs), Some(ours)) if theirs != ours => Err(Denial::because(Reason::Issuer)),
         (None, _) if required => Err(Denial::because(Reason::Issuer)),
         _ => Ok(()),

@@ -72,7 +72,7 @@ impl Policy {
         audience::check_client(facts, server.client_id.as_deref())?;
         audience::check(facts, &self.demands.audience)?;
         self.binding(facts)?;
-        scopes::check(&facts.scopes, &self.demands)?;
+        scopes::check(facts.scopes(), &self.demands)?;
         claims::check(facts, &self.demands.claims)?;
         Ok(Permit(Admission::Identified))
     }

@@ -3,6 +3,7 @@
 use super::Destination;
 use super::trace::TraceContext;
 use crate::assemble::{Process, Runtime};
+use crate::cache::Entry;
 use crate::clock::Now;
 use crate::deny::Reason;
 use crate::gate::{Route, Trail};
@@ -29,7 +30,8 @@ pub struct Exchange {
     pub route: Option<Arc<Route<Destination>>>,
     pub trail: Trail,
     pub permit: Option<Permit>,
-    pub identity: Option<Arc<Rendered>>,
+    /// The answer, and the headers that were rendered from it.
+    pub identity: Option<(Arc<Entry>, Arc<Rendered>)>,
     pub reason: Option<Reason>,
     pub upstream: UpstreamTrail,
     _in_flight: InFlight,

@@ -1,9 +1,10 @@
 //! Carrying out a permit: to which server, and as what request.
 
 use super::exchange::Exchange;
+use super::judge::nothing;
 use super::trace::{REQUEST_ID, TRACEPARENT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora_core::Result;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType};
@@ -62,27 +63,26 @@ pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
 
     // names are sent in lower case, as in HTTP/2: pingora's second map, which remembers how each was
     // written, would cost more than everything else here
-    let mut parts = Parts::from(std::mem::replace(request, RequestHeader::from(Request::new(()).into_parts().0)));
-    let headers = &mut parts.headers;
-    headers.reserve(SET_AT_MOST);
-    strip(headers, |name, value| {
+    let mut parts = Parts::from(std::mem::replace(request, nothing()));
+    parts.headers = without(parts.headers, |name, value| {
         runtime.identity.owns(name)
             || token.removes(name, value)
             || METHOD_OVERRIDES.contains(&name.as_str())
             || !exchange.trusted_peer && says_who_came_before(name)
     });
+    let headers = &mut parts.headers;
     remove_cookies(headers, exchange)?;
     set_proxy_headers(headers, exchange)?;
-    if let Some(identity) = &exchange.identity {
-        for (name, value) in runtime.identity.headers(identity) {
-            headers.insert(name.clone(), value.clone());
+    if let Some((entry, rendered)) = &exchange.identity {
+        for (name, value) in runtime.identity.headers(rendered, &entry.facts) {
+            headers.insert(name.clone(), value);
         }
     }
     *request = RequestHeader::from(parts);
     target.map_or(Ok(()), |target| request.set_raw_path(target.as_bytes()))
 }
 
-/// Room for the headers that are set, so that the map grows once.
+/// Room for the headers that are set, so that the map never grows.
 const SET_AT_MOST: usize = 20;
 
 /// Removes what the upstream's `Connection` names (RFC 9110 §7.6.1); the rest of the hop-by-hop
@@ -100,12 +100,22 @@ pub fn strip_response(response: &mut ResponseHeader) {
     }
 }
 
-/// Removes headers, all lines of each.
-fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) {
-    let names: Vec<HeaderName> = headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
-    for name in names {
-        headers.remove(name);
+/// The headers without the unwanted ones, of which all lines go, in a map with room for those that
+/// are set.
+fn without(headers: HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) -> HeaderMap {
+    let gone: Vec<HeaderName> = headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
+    let mut left = HeaderMap::with_capacity(headers.len() + SET_AT_MOST);
+    let mut current = None;
+    for (name, value) in headers {
+        // a further line of a header comes without its name
+        if name.is_some() {
+            current = name.filter(|name| !gone.contains(name));
+        }
+        if let Some(name) = &current {
+            left.append(name.clone(), value);
+        }
     }
+    left
 }
 
 fn says_who_came_before(name: &HeaderName) -> bool {

@@ -8,7 +8,9 @@ use crate::deny::{Denial, Reason};
 use crate::policy::Admission;
 use crate::request::RequestView;
 use crate::route::{Target, host_of, normalise};
-use http::header;
+use http::request::Parts;
+use http::{Request, header};
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 /// Seconds for which a client's connection may be idle between two requests.
@@ -49,10 +51,27 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
     if permit.admission() == Admission::Identified {
         let entry = exchange.trail.entry.as_ref().ok_or(Denial::because(Reason::AsUnavailable))?;
         let headers = entry.headers(&exchange.runtime.identity).map_err(|_| Denial::because(Reason::IdentityTooLarge))?;
-        exchange.identity = Some(headers);
+        exchange.identity = Some((entry.clone(), headers));
     }
     exchange.permit = Some(permit);
+    forget_spelling(session);
     Ok(())
+}
+
+/// pingora remembers in a second map how each header's name was written, and copies both for the
+/// upstream, which gets names in lower case. A target that its URI does not say is kept by pingora
+/// beside it, and that only with the map.
+fn forget_spelling(session: &mut Session) {
+    let request = session.req_header_mut();
+    let plain = request.uri.path_and_query().is_some_and(|target| target.as_str().as_bytes() == request.raw_path());
+    if request.has_case() && plain && request.uri.authority().is_none() {
+        *request = RequestHeader::from(Parts::from(std::mem::replace(request, nothing())));
+    }
+}
+
+/// A request to put in the place of one that is being changed.
+pub fn nothing() -> RequestHeader {
+    RequestHeader::from(Request::new(()).into_parts().0)
 }
 
 /// The host that routes are matched by: of the absolute target, which equals `Host` by now, or of

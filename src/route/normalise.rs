@@ -55,12 +55,9 @@ impl Unsafe {
 /// `.` and `..` segments are resolved, repeated slashes merged.
 pub fn normalise(target: &[u8]) -> Result<Target<'_>, Unsafe> {
     let text = std::str::from_utf8(target).map_err(|_| Unsafe::Character)?;
-    let (absolute, text) = match text.find("://") {
-        Some(at) if !text.starts_with('/') => {
-            let rest = &text[at + 3..];
-            (true, rest.find(['/', '?']).map_or("", |end| &rest[end..]))
-        }
-        _ => (false, text),
+    let (absolute, text) = match (!text.starts_with('/')).then(|| text.split_once("://")).flatten() {
+        Some((_, rest)) => (true, rest.find(['/', '?']).map_or("", |end| &rest[end..])),
+        None => (false, text),
     };
     let (path, query) = match text.split_once('?') {
         Some((path, query)) => (path, Some(query)),

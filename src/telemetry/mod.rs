@@ -9,6 +9,7 @@ mod metrics;
 mod occasionally;
 mod queue;
 mod route;
+mod server;
 mod settings;
 
 pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
@@ -17,4 +18,5 @@ pub use logging::{Logging, start};
 pub use metrics::{Metrics, method_label};
 pub use occasionally::Occasionally;
 pub use route::RouteMetrics;
+pub use server::ServerMetrics;
 pub use settings::{AccessLog, LogFormat, LogSettings};

@@ -7,6 +7,17 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AccessToken<'r>(&'r str);
 
+/// By byte: a look instead of six comparisons for each, twice on every request.
+const ALLOWED: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0x21;
+    while byte <= 0x7e {
+        allowed[byte] = !matches!(byte as u8, b'"' | b',' | b';' | b'\\');
+        byte += 1;
+    }
+    allowed
+};
+
 /// Not a token: empty, too long, or with a character that no token has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -20,8 +31,7 @@ impl<'r> AccessToken<'r> {
         if bytes.is_empty() || bytes.len() > max_length {
             return Err(Malformed);
         }
-        let visible = |b: &u8| matches!(b, 0x21..=0x7e) && !matches!(b, b'"' | b',' | b';' | b'\\');
-        if !bytes.iter().all(visible) {
+        if !bytes.iter().all(|&byte| ALLOWED[usize::from(byte)]) {
             return Err(Malformed);
         }
         std::str::from_utf8(bytes).map(Self).map_err(|_| Malformed)

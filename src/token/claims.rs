@@ -1,5 +1,8 @@
 //! The members of an authorization server's answer.
 
+use super::shared_text::Draft;
+use bytes::Bytes;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
@@ -8,32 +11,73 @@ use std::sync::OnceLock;
 /// All members of an answer, kept as compact text and parsed again only for the routes that look
 /// at extension members: most never do.
 pub struct Claims {
-    text: Box<str>,
+    /// The answer, and behind it what was read from it and does not stand in it.
+    shared: Bytes,
+    /// Where the answer ends.
+    length: u32,
     parsed: OnceLock<Box<Map<String, Value>>>,
 }
 
 impl Claims {
-    pub fn new(members: &Map<String, Value>) -> Self {
+    /// `members`, and the places of what `read` keeps besides them.
+    pub(super) fn new<R>(members: &Map<String, Value>, read: impl FnOnce(&mut Draft) -> R) -> (Self, R) {
         let text = serde_json::to_string(members).unwrap_or_else(|_| "{}".into());
-        Self { text: text.into(), parsed: OnceLock::new() }
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let mut draft = Draft::of(text);
+        let read = read(&mut draft);
+        (Self { shared: draft.finish(), length, parsed: OnceLock::new() }, read)
     }
 
     /// The answer as compact JSON.
     pub fn text(&self) -> &str {
-        &self.text
+        let text = self.shared.get(..self.length as usize);
+        text.and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("{}")
+    }
+
+    /// The text that everything read from the answer stands in.
+    pub fn shared(&self) -> &Bytes {
+        &self.shared
     }
 
     /// The answer's members, for one look: what is parsed here is not kept.
     pub fn read(&self) -> Cow<'_, Map<String, Value>> {
+        self.read_some(|_| true)
+    }
+
+    /// The same, and only those whose names are wanted, or more.
+    pub fn read_some(&self, wanted: impl Fn(&str) -> bool) -> Cow<'_, Map<String, Value>> {
         match self.parsed.get() {
             Some(members) => Cow::Borrowed(members),
-            None => Cow::Owned(serde_json::from_str(&self.text).unwrap_or_default()),
+            None => Cow::Owned(serde_json::Deserializer::from_str(self.text()).deserialize_map(Picked(wanted)).unwrap_or_default()),
         }
     }
 
     /// The answer's members, kept: for demands that look at them on every request.
     pub fn members(&self) -> &Map<String, Value> {
-        self.parsed.get_or_init(|| Box::new(serde_json::from_str(&self.text).unwrap_or_default()))
+        self.parsed.get_or_init(|| Box::new(serde_json::from_str(self.text()).unwrap_or_default()))
+    }
+}
+
+/// Reads the members whose names it wants, and passes over the others.
+struct Picked<F>(F);
+
+impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Picked<F> {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Map::new();
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            if (self.0)(&name) {
+                members.insert(name.into_owned(), map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(members)
     }
 }
 
@@ -96,6 +140,17 @@ mod tests {
     fn find(path: &str, json: &str) -> Option<String> {
         let members: Map<String, Value> = serde_json::from_str(json).ok()?;
         ClaimPath::parse(path)?.find(&members).map(ToString::to_string)
+    }
+
+    #[test]
+    fn some_members_are_read_without_the_others() {
+        let members: Map<String, Value> = serde_json::from_str(r#"{"a":{"b":[1,"}"]},"c\u0022":"é","d":null}"#).unwrap_or_default();
+        let (claims, ()) = Claims::new(&members, |_| ());
+        assert_eq!(*claims.read(), members);
+        let some: Map<String, Value> = members.clone().into_iter().filter(|(name, _)| name != "a").collect();
+        assert_eq!(*claims.read_some(|name| name != "a"), some);
+        assert_eq!(*claims.members(), members);
+        assert_eq!(*claims.read_some(|_| false), members, "those that are there already");
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What an authorization server said about a token.
 
+use super::shared_text::Span;
 use super::{Claims, ScopeSet};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// The outcome of one introspection.
 #[derive(Debug)]
@@ -32,16 +35,16 @@ impl Refused {
     }
 }
 
-/// The members that decisions need, read once (RFC 7662 §2.2), and the whole answer.
+/// The members that decisions need, read once (RFC 7662 §2.2), and the whole answer. What is text
+/// in them stands in the answer's own text: a cache keeps a million of these.
 #[derive(Debug)]
 pub struct ActiveFacts {
-    pub scopes: ScopeSet,
-    pub subject: Option<Box<str>>,
-    pub client_id: Option<Box<str>>,
-    pub issuer: Option<Box<str>>,
-    /// `aud`; empty when there was none.
-    pub audience: Vec<Box<str>>,
-    pub token_id: Option<Box<str>>,
+    scopes: Option<Span>,
+    subject: Option<Span>,
+    client_id: Option<Span>,
+    issuer: Option<Span>,
+    token_id: Option<Span>,
+    audience: Box<[Span]>,
     /// `exp`, seconds since the Unix epoch.
     pub expires_at: Option<i64>,
     /// `nbf`, seconds since the Unix epoch.
@@ -54,6 +57,100 @@ pub struct ActiveFacts {
     pub refresh_token: bool,
     pub confirmation: Confirmation,
     pub claims: Claims,
+}
+
+/// What was read from an answer's members.
+#[derive(Debug, Default)]
+pub struct Stated<'a> {
+    /// As [`ScopeSet::joined`] makes it.
+    pub scopes: Cow<'a, str>,
+    pub subject: Option<Cow<'a, str>>,
+    pub client_id: Option<Cow<'a, str>>,
+    pub issuer: Option<Cow<'a, str>>,
+    pub token_id: Option<Cow<'a, str>>,
+    pub audience: Vec<&'a str>,
+    pub expires_at: Option<i64>,
+    pub not_before: Option<i64>,
+    pub issued_at: Option<i64>,
+    pub leeway: i64,
+    pub refresh_token: bool,
+    pub confirmation: Confirmation,
+}
+
+impl ActiveFacts {
+    /// `stated` is what was read from `members`.
+    pub fn new(members: &Map<String, Value>, stated: &Stated<'_>) -> Self {
+        let (claims, (texts, audience)) = Claims::new(members, |draft| {
+            let mut keep = |text: &Option<Cow<'_, str>>| text.as_deref().and_then(|text| draft.keep(text));
+            let texts = [keep(&stated.subject), keep(&stated.client_id), keep(&stated.issuer), keep(&stated.token_id)];
+            let scopes = draft.keep(&stated.scopes);
+            ((scopes, texts), stated.audience.iter().filter_map(|audience| draft.keep(audience)).collect())
+        });
+        let (scopes, [subject, client_id, issuer, token_id]) = texts;
+        Self {
+            scopes,
+            subject,
+            client_id,
+            issuer,
+            token_id,
+            audience,
+            expires_at: stated.expires_at,
+            not_before: stated.not_before,
+            issued_at: stated.issued_at,
+            leeway: stated.leeway,
+            refresh_token: stated.refresh_token,
+            confirmation: stated.confirmation,
+            claims,
+        }
+    }
+
+    /// Everything but the members themselves: what [`ActiveFacts::new`] makes the same facts of.
+    pub fn stated(&self) -> Stated<'_> {
+        Stated {
+            scopes: self.scopes().text().into(),
+            subject: self.subject().map(Cow::Borrowed),
+            client_id: self.client_id().map(Cow::Borrowed),
+            issuer: self.issuer().map(Cow::Borrowed),
+            token_id: self.token_id().map(Cow::Borrowed),
+            audience: self.audience().collect(),
+            expires_at: self.expires_at,
+            not_before: self.not_before,
+            issued_at: self.issued_at,
+            leeway: self.leeway,
+            refresh_token: self.refresh_token,
+            confirmation: self.confirmation,
+        }
+    }
+
+    pub fn scopes(&self) -> ScopeSet<'_> {
+        ScopeSet::of(self.text(self.scopes).unwrap_or_default())
+    }
+
+    pub fn subject(&self) -> Option<&str> {
+        self.text(self.subject)
+    }
+
+    pub fn client_id(&self) -> Option<&str> {
+        self.text(self.client_id)
+    }
+
+    pub fn issuer(&self) -> Option<&str> {
+        self.text(self.issuer)
+    }
+
+    /// `jti`.
+    pub fn token_id(&self) -> Option<&str> {
+        self.text(self.token_id)
+    }
+
+    /// `aud`; nothing when there was none.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        self.audience.iter().map(|audience| audience.of(self.claims.shared()))
+    }
+
+    fn text(&self, span: Option<Span>) -> Option<&str> {
+        span.map(|span| span.of(self.claims.shared()))
+    }
 }
 
 /// What `cnf` binds the token to (RFC 7800, RFC 8705, RFC 9449).

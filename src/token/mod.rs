@@ -7,9 +7,10 @@ mod digest;
 mod facts;
 pub mod json;
 mod scope;
+mod shared_text;
 
 pub use access_token::{AccessToken, Malformed};
 pub use claims::{ClaimPath, Claims};
 pub use digest::{DigestHasher, DigestKey, Fingerprint, TokenDigest};
-pub use facts::{ActiveFacts, Confirmation, Facts, Refused};
+pub use facts::{ActiveFacts, Confirmation, Facts, Refused, Stated};
 pub use scope::ScopeSet;

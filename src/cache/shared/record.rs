@@ -2,8 +2,9 @@
 //! asked for.
 
 use super::ledger::Place;
-use crate::token::{ActiveFacts, Claims, Confirmation};
+use crate::token::{ActiveFacts, Confirmation, Stated};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// As it stands in Redis.
@@ -76,40 +77,40 @@ impl Record {
 
 impl From<&ActiveFacts> for Written {
     fn from(facts: &ActiveFacts) -> Self {
-        let ActiveFacts {
+        let Stated {
             scopes,
             subject,
             client_id,
             issuer,
-            audience,
             token_id,
+            audience,
             expires_at,
             not_before,
             issued_at,
             leeway,
             refresh_token,
             confirmation,
-            claims,
-        } = facts;
+        } = facts.stated();
+        let owned = |text: Option<Cow<'_, str>>| text.map(|text| text.into());
         Self {
-            scopes: scopes.to_string(),
-            subject: subject.clone(),
-            client_id: client_id.clone(),
-            issuer: issuer.clone(),
-            audience: audience.clone(),
-            token_id: token_id.clone(),
-            expires_at: *expires_at,
-            not_before: *not_before,
-            issued_at: *issued_at,
-            leeway: *leeway,
-            refresh_token: *refresh_token,
+            scopes: scopes.into_owned(),
+            subject: owned(subject),
+            client_id: owned(client_id),
+            issuer: owned(issuer),
+            audience: audience.into_iter().map(Into::into).collect(),
+            token_id: owned(token_id),
+            expires_at,
+            not_before,
+            issued_at,
+            leeway,
+            refresh_token,
             confirmation: match confirmation {
                 Confirmation::None => Bound::None,
                 Confirmation::Dpop => Bound::Dpop,
                 Confirmation::Mtls => Bound::Mtls,
                 Confirmation::Other => Bound::Other,
             },
-            claims: claims.text().to_owned(),
+            claims: facts.claims.text().to_owned(),
         }
     }
 }
@@ -117,14 +118,16 @@ impl From<&ActiveFacts> for Written {
 impl Written {
     /// `None`: the claims are no object, which nothing that we wrote is.
     pub fn facts(self) -> Option<ActiveFacts> {
-        Some(ActiveFacts {
-            claims: Claims::new(&serde_json::from_str(&self.claims).ok()?),
-            scopes: self.scopes.split(' ').filter(|scope| !scope.is_empty()).collect(),
-            subject: self.subject,
-            client_id: self.client_id,
-            issuer: self.issuer,
-            audience: self.audience,
-            token_id: self.token_id,
+        fn text(text: Option<&str>) -> Option<Cow<'_, str>> {
+            text.map(Cow::Borrowed)
+        }
+        let stated = Stated {
+            scopes: self.scopes.as_str().into(),
+            subject: text(self.subject.as_deref()),
+            client_id: text(self.client_id.as_deref()),
+            issuer: text(self.issuer.as_deref()),
+            token_id: text(self.token_id.as_deref()),
+            audience: self.audience.iter().map(|audience| &**audience).collect(),
             expires_at: self.expires_at,
             not_before: self.not_before,
             issued_at: self.issued_at,
@@ -136,7 +139,8 @@ impl Written {
                 Bound::Mtls => Confirmation::Mtls,
                 Bound::Other => Confirmation::Other,
             },
-        })
+        };
+        Some(ActiveFacts::new(&serde_json::from_str(&self.claims).ok()?, &stated))
     }
 }
 

@@ -159,9 +159,9 @@ impl Shared {
 impl ActiveFacts {
     fn marks(&self) -> ledger::Marks<'_> {
         Marks {
-            subject: self.subject.as_deref(),
-            client_id: self.client_id.as_deref(),
-            token_id: self.token_id.as_deref(),
+            subject: self.subject(),
+            client_id: self.client_id(),
+            token_id: self.token_id(),
             session: session_of(self).map(Into::into),
         }
     }

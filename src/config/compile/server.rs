@@ -11,6 +11,9 @@ use crate::introspect::{BreakerSettings, Kind, ServerSettings, TokenSelector};
 use tokio::sync::Semaphore;
 use url::Url;
 
+/// Bytes of an answer. Far beyond any that is one, and small enough to be taken into memory.
+const LARGEST_RESPONSE: usize = 16 << 20;
+
 pub fn servers(cx: Context) -> Option<Vec<ServerSettings>> {
     let section = KeyPath::root().key("authorization_servers");
     let compiled: Vec<_> = cx.raw.authorization_servers.iter().map(|(name, raw)| server(cx, &section.key(name), name, raw)).collect();
@@ -35,6 +38,9 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
     }
     if raw.max_response_size.0 == 0 {
         cx.report.error(&path.key("max_response_size"), "must be more than nothing; `64KiB` is plenty");
+    }
+    if raw.max_response_size.0 > LARGEST_RESPONSE {
+        cx.report.error(&path.key("max_response_size"), "must be at most 16MiB; `64KiB` is plenty");
     }
     let open_for = cx.positive(&path.key("circuit_breaker").key("open_for"), raw.circuit_breaker.open_for);
     let extra_roots = cx.roots(&path.key("tls").key("ca"), &raw.tls.ca);

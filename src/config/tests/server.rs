@@ -226,6 +226,8 @@ fn limits() {
         ),
         expected
     );
+    let too_large: &[&str] = &["4:24: error: authorization_servers.main.max_response_size: must be at most 16MiB; `64KiB` is plenty"];
+    assert_eq!(with_server("    max_response_size: 17MiB\n"), too_large);
 }
 
 #[test]

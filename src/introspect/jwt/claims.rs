@@ -62,8 +62,9 @@ pub fn facts(claims: &mut Map<String, Value>, settings: &JwtSettings) -> Result<
         let client_id = ["azp", "appid"].into_iter().find(|name| is_there(claims, name)).and_then(|name| claims.get(name)).cloned();
         claims.extend(client_id.map(|client_id| ("client_id".to_owned(), client_id)));
     }
-    let facts = active_facts(claims).map_err(|_| Flaw::invalid("`scope`, `scp` or another claim is of the wrong type"))?;
-    Ok(ActiveFacts { leeway: seconds(settings), ..facts })
+    let mut facts = active_facts(claims).map_err(|_| Flaw::invalid("`scope`, `scp` or another claim is of the wrong type"))?;
+    facts.leeway = seconds(settings);
+    Ok(facts)
 }
 
 fn seconds(settings: &JwtSettings) -> i64 {

@@ -25,8 +25,8 @@ impl Then {
             Facts::Active(theirs) => theirs,
             other => return Ok(other),
         };
-        let wrong_issuer = match (&theirs.issuer, &self.issuer) {
-            (Some(theirs), Some(ours)) => **theirs != **ours,
+        let wrong_issuer = match (theirs.issuer(), self.issuer.as_deref()) {
+            (Some(theirs), Some(ours)) => theirs != ours,
             (None, _) => self.require_issuer,
             (Some(_), None) => false,
         };
@@ -45,12 +45,12 @@ fn joined(mut members: Map<String, Value>, theirs: &ActiveFacts, settings: &JwtS
         members.remove("scp");
     }
     members.extend(known.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())));
-    let both = claims::facts(&mut members, settings).map_err(|flaw| flaw.refused)?;
-    let (ends, leeway) = match theirs.expires_at {
+    let mut both = claims::facts(&mut members, settings).map_err(|flaw| flaw.refused)?;
+    (both.expires_at, both.leeway) = match theirs.expires_at {
         Some(ends) if ours.expires_at.is_none_or(|ours| ends < ours) => (Some(ends), theirs.leeway),
         _ => (ours.expires_at, ours.leeway),
     };
-    let starts = ours.not_before.max(theirs.not_before);
-    let refresh_token = ours.refresh_token || theirs.refresh_token;
-    Ok(ActiveFacts { expires_at: ends, not_before: starts, leeway, refresh_token, ..both })
+    both.not_before = ours.not_before.max(theirs.not_before);
+    both.refresh_token = ours.refresh_token || theirs.refresh_token;
+    Ok(both)
 }

@@ -1,0 +1,72 @@
+//! One text for an answer and all that was read from it: a part is a place in it, not a copy.
+
+use bytes::Bytes;
+use memchr::memmem;
+use std::num::NonZeroU32;
+
+/// A text that is still being written.
+pub struct Draft(String);
+
+/// Where a part of a text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    /// Never 0: nothing stands before the first letter.
+    end: NonZeroU32,
+}
+
+impl Draft {
+    /// Begins with what most parts stand in already.
+    pub fn of(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The place of `part`: where it stands already, or at the end, where it is added. `None`
+    /// beyond 4 GiB.
+    pub fn keep(&mut self, part: &str) -> Option<Span> {
+        let start = memmem::find(self.0.as_bytes(), part.as_bytes()).filter(|_| !part.is_empty()).unwrap_or_else(|| {
+            self.0.push_str(part);
+            self.0.len() - part.len()
+        });
+        let end = NonZeroU32::new(u32::try_from(start + part.len()).ok()?)?;
+        Some(Span { start: u32::try_from(start).ok()?, end })
+    }
+
+    /// The text, copied into as many bytes as it has: an allocator that is asked to make room
+    /// smaller may leave it as it is.
+    pub fn finish(self) -> Bytes {
+        Bytes::copy_from_slice(self.0.as_bytes())
+    }
+}
+
+impl Span {
+    /// The part; nothing where `text` is not the one that it was kept in.
+    pub fn of(self, text: &Bytes) -> &str {
+        let part = text.get(self.start as usize..self.end.get() as usize);
+        part.and_then(|part| std::str::from_utf8(part).ok()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_there_already_is_not_added() {
+        let mut draft = Draft::of(r#"{"sub":"jdoe","scope":"a  b"}"#.to_owned());
+        let length = draft.0.len();
+        let spans: Vec<Option<Span>> = ["jdoe", "a b", "é", "", "a b", "doe"].iter().map(|part| draft.keep(part)).collect();
+        let text = draft.finish();
+        let parts: Vec<&str> = spans.into_iter().flatten().map(|span| span.of(&text)).collect();
+        assert_eq!(parts, ["jdoe", "a b", "é", "", "a b", "doe"]);
+        assert_eq!(text.len(), length + "a bé".len());
+    }
+
+    #[test]
+    fn a_span_of_another_text_is_empty() {
+        let mut draft = Draft::of("{}".to_owned());
+        let span = draft.keep("something");
+        let other = Bytes::from_static(b"{}");
+        assert_eq!(span.map(|span| span.of(&other)), Some(""));
+    }
+}
