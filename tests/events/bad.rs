@@ -56,7 +56,7 @@ fn claims_that_are_not_good() {
         assert!(told.contains(why), "{changes}: {told}");
     }
     assert_eq!(world.asked_again(), [""; 0]);
-    let log = world.setup.gateway.stderr();
+    let log = world.setup.gateway.log_with("a security event was refused");
     assert!(log.contains("a security event was refused") && !log.contains("alice") && !log.contains("stranger"), "{log}");
     assert_eq!(world.metric("server=\"-\",result=\"invalid_issuer\""), 2.0);
     assert_eq!(world.metric("server=\"main\",result=\"invalid_audience\""), 3.0);

@@ -158,12 +158,7 @@ impl Shared {
 
 impl ActiveFacts {
     fn marks(&self) -> ledger::Marks<'_> {
-        Marks {
-            subject: self.subject(),
-            client_id: self.client_id(),
-            token_id: self.token_id(),
-            session: session_of(self).map(Into::into),
-        }
+        Marks { subject: self.subject(), client_id: self.client_id(), token_id: self.token_id(), session: session_of(self).map(Into::into) }
     }
 }
 
