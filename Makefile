@@ -3,7 +3,7 @@
 #   make demo         a complete setup on loopback: authorization server, service, gateway
 #   make test         everything that can be tested here, against django-oauth-toolkit and oidc-provider too
 #   make interop      against Keycloak and Ory Hydra as well, and a table of what happened; takes minutes
-#   make chaos        a minute of load while the authorization server dies, hangs, lies and comes back; prints what was answered
+#   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back; prints what was answered
 #   make lint         formatting, clippy, licences
 #   make build        target/release/introgate
 #   make bench        the load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
@@ -35,8 +35,8 @@ interop: setup setup-test
 	grep -A1 '^| server | asked by' README.md; cat $(INTEROP_TABLE)/*; exit $$status
 
 # CHAOS_SECONDS and CHAOS_SEED may be set
-chaos: setup
-	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --locked --test tests -- chaos --nocapture
+chaos: setup setup-test
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --locked --test tests -- chaos --nocapture --test-threads=1
 
 lint: setup
 	$(CARGO) fmt --check

@@ -1,11 +1,11 @@
 //! Clients that never stop, tokens that are revoked and purged, a configuration that is reloaded, and an authorization
 //! server that dies, hangs, lies and comes back: no answer may be wrong. A few seconds in every test run; for a minute or
-//! more, with the figures printed, `make chaos`.
+//! more, with the figures printed, `make chaos`. Alone, and in a fleet that shares a Redis.
 
 mod trouble;
 mod truth;
 
-use crate::support::{Connection, Setup, request_bytes, wait_until};
+use crate::support::{AuthorizationServer, Connection, Gateway, REDIS_KEY, Redis, Upstream, request_bytes, wait_until};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ const CLIENTS: u64 = 6;
 const CONFIGURATION: &str = "
 authorization_servers:
   main: { introspection_endpoint: '@AS@', timeout: 1s, circuit_breaker: { failures: 3, open_for: 300ms } }
-cache: { ttl: 500ms, inactive_ttl: 200ms, stale_if_error: 1s }
+cache: { ttl: 500ms, inactive_ttl: 200ms, stale_if_error: 1s@REDIS@ }
 log: { level: error, access: off }
 routes:
   - { name: all, path: /*, upstream: '@UPSTREAM@', scopes: [read] }
@@ -34,31 +34,46 @@ const LONGEST_PASS: Duration = Duration::from_millis(1000 + 500 + 1000 + 500);
 
 #[test]
 fn no_answer_is_wrong_whatever_the_server_does() {
+    stir(1, None);
+}
+
+/// Gateways that share a Redis, which is stopped, hangs and drops connections too.
+#[test]
+fn no_answer_of_a_fleet_is_wrong() {
+    if let Some(redis) = Redis::start() {
+        stir(2, Some(redis));
+    }
+}
+
+fn stir(gateways: usize, redis: Option<Redis>) {
     let seconds = std::env::var("CHAOS_SECONDS").map_or(4, |text| text.parse().expect("CHAOS_SECONDS is a number of seconds"));
     let seed: u64 = std::env::var("CHAOS_SEED").map_or_else(|_| rand::random(), |text| text.parse().expect("CHAOS_SEED is a number"));
-    println!("chaos: {seconds} s, CHAOS_SEED={seed}");
-    let setup = Setup::start(CONFIGURATION);
-    let configuration = setup.fill_in(CONFIGURATION);
-    let Setup { gateway, server, upstream: _upstream } = setup;
+    let shared = redis.as_ref().map(|redis| format!(", redis: {{ url: '{}', key: '{REDIS_KEY}' }}", redis.url()));
+    let with_redis = CONFIGURATION.replace("@REDIS@", &shared.unwrap_or_default());
+    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
+    let configuration = with_redis.replace("@AS@", &server.url()).replace("@UPSTREAM@", &upstream.url());
+    let gateways: Vec<Gateway> = (0..gateways).map(|_| Gateway::start(&configuration)).collect();
     let truth = Truth::new(server, LONGEST_PASS);
-    let (tally, done, port) = (Tally::default(), AtomicBool::new(false), gateway.port());
+    let (tally, done) = (Tally::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        for client in 1..=CLIENTS {
-            let (truth, tally, done) = (&truth, &tally, &done);
+        for (client, gateway) in (1..=CLIENTS).zip(gateways.iter().cycle()) {
+            let (truth, tally, done, port) = (&truth, &tally, &done, gateway.port());
             scope.spawn(move || keep_asking(port, truth, tally, done, StdRng::seed_from_u64(seed.wrapping_add(client))));
         }
         // the clients stop also when this fails
-        let stop = Stop(&done);
-        Trouble::new(StdRng::seed_from_u64(seed), &truth, &gateway, configuration).stir(Duration::from_secs(seconds));
-        drop(stop);
+        let _stop = Stop(&done);
+        let mut trouble = Trouble { random: StdRng::seed_from_u64(seed), truth: &truth, gateways: &gateways, redis, configuration };
+        trouble.stir(Duration::from_secs(seconds));
     });
     wait_until("every good token passes again", || {
-        (0..Token::STEADY).all(|number| gateway.get_with("/", &Token::Steady(number).text()).status == 200)
+        let passes = |number| gateways.iter().all(|gateway| gateway.get_with("/", &Token::Steady(number).text()).status == 200);
+        (0..Token::STEADY).all(passes)
     });
-    let metrics = gateway.metrics();
-    tally.introspections.store(total(&metrics, "introgate_introspections_total"), Ordering::Relaxed);
-    tally.stale.store(total(&metrics, "introgate_stale_served_total"), Ordering::Relaxed);
-    println!("{tally}");
+    for metrics in gateways.iter().map(Gateway::metrics) {
+        tally.introspections.fetch_add(total(&metrics, "introgate_introspections_total"), Ordering::Relaxed);
+        tally.stale.fetch_add(total(&metrics, "introgate_stale_served_total"), Ordering::Relaxed);
+    }
+    println!("{} gateways, {seconds} s, CHAOS_SEED={seed}\n{tally}", gateways.len());
     let wrong = tally.wrong.lock().expect("the list");
     assert!(wrong.is_empty(), "CHAOS_SEED={seed}, {} wrong answers, the first: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
     let count =

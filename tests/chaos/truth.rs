@@ -111,8 +111,9 @@ impl Truth {
         self.doomed.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Revokes the token that is next, and tells `purge` its text, if there is one.
-    pub fn revoke(&self, purge: Option<impl FnOnce(&str)>) {
+    /// Revokes the token that is next, and tells `purge` its text, if there is one: it says from when on the token must
+    /// not pass any more.
+    pub fn revoke(&self, purge: Option<impl FnOnce(&str) -> Option<Instant>>) {
         let number = self.doomed.load(Ordering::SeqCst) - 1;
         let text = Token::Doomed(number).text();
         let begins = Instant::now();
@@ -120,8 +121,8 @@ impl Truth {
         let done = Instant::now();
         self.revocations.lock().expect("the revocations").push(Revocation { begins, done, purged: None });
         if let Some(purge) = purge {
-            purge(&text);
-            self.revocations.lock().expect("the revocations")[number].purged = Some(Instant::now());
+            let purged = purge(&text);
+            self.revocations.lock().expect("the revocations")[number].purged = purged;
         }
         self.issue_doomed();
     }
