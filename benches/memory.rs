@@ -27,6 +27,7 @@ fn main() {
         inactive_max_entries: 10_000,
         refresh_ahead: 0.8,
         stale_if_error: Duration::ZERO,
+        guard: None,
     };
     let (clock, key) = (Clock::system(), DigestKey::random());
     let identity = Identity::new(IdentitySettings { prefix: "X-Introspected-".into(), claims: Vec::new(), all_claims: false });

@@ -4,6 +4,7 @@ use crate::cache::{Cached, Purge, RedisSettings, Shared, Source, Store};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::Challenge;
+use crate::events::{Events, Taken};
 use crate::gate::{Asked, Gate, Route, Servers};
 use crate::identity::Identity;
 use crate::introspect::jwt::Then;
@@ -13,7 +14,7 @@ use crate::introspect::{
 use crate::policy::{Policy, ServerDemands};
 use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
-use crate::telemetry::{AccessLogger, LogSettings, Metrics, RouteMetrics};
+use crate::telemetry::{AccessLogger, LogSettings, Metrics, Occasionally, RouteMetrics};
 use crate::token::DigestKey;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
@@ -42,6 +43,9 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     pub store: Arc<Store>,
     pub documents: Arc<Documents>,
+    /// Events that came, so that none counts twice; and refused ones, for the log.
+    pub taken: Arc<Taken>,
+    pub event_log: Arc<Occasionally>,
     /// The Redis of the last runtime that had one.
     pub shared: Arc<Mutex<Option<Arc<Shared>>>>,
     /// Random: digests mean nothing outside this process. With Redis, the fleet's takes its place.
@@ -58,6 +62,7 @@ pub struct Runtime {
     pub challenge: Challenge,
     pub unrouted: RouteMetrics,
     pub servers: Vec<Arc<AuthorizationServer>>,
+    pub events: Events,
     /// The second level of the cache.
     pub shared: Option<Arc<Shared>>,
     pub upstreams: Vec<Arc<Upstream>>,
@@ -96,7 +101,8 @@ impl Parts {
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
-        Ok(Self { clock, metrics, store, documents, shared: Arc::default(), digest_key: DigestKey::random() })
+        let (taken, event_log, shared) = Default::default();
+        Ok(Self { clock, metrics, store, documents, taken, event_log, shared, digest_key: DigestKey::random() })
     }
 
     /// Makes a runtime. Answers that earlier runtimes cached are found again by it wherever the
@@ -124,6 +130,7 @@ impl Parts {
             unrouted: RouteMetrics::of_none(&self.metrics),
             servers: settings.servers.iter().filter_map(|server| servers.get(&server.name).cloned()).collect(),
             upstreams: settings.upstreams.iter().filter_map(|upstream| upstreams.get(&upstream.name).cloned()).collect(),
+            events: Events::new(&settings.servers, &self.documents, self.clock.clone())?,
             shared,
             loaded_at: self.clock.now().unix_seconds(),
             settings: Arc::new(settings),
@@ -132,7 +139,7 @@ impl Parts {
     }
 
     /// The Redis with these settings: the one there is, or a new one.
-    fn shared(&self, redis: &RedisSettings) -> Arc<Shared> {
+    pub fn shared(&self, redis: &RedisSettings) -> Arc<Shared> {
         let mut held = self.shared.lock();
         match &*held {
             Some(shared) if shared.settings() == redis => shared.clone(),

@@ -44,6 +44,7 @@
 //! | [`telemetry`] | metrics, log, access log |
 //! | [`introspect`] | authorization servers: one file a kind, and what guards every call |
 //! | [`cache`] | what they said, for as long as it may be kept; one question at a time |
+//! | [`events`] | what authorization servers tell of their own accord: whose answers to forget |
 //! | [`upstream`] | the protected services: addresses, balancing |
 //! | [`gate`] | the whole product on one screen |
 //! | [`proxy`] | pingora's phases, a few lines each |
@@ -63,6 +64,7 @@ pub mod clock;
 pub mod config;
 pub mod deny;
 pub mod doctor;
+pub mod events;
 pub mod extract;
 pub mod gate;
 pub mod identity;

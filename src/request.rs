@@ -1,6 +1,7 @@
 //! What the gate sees of a request. It knows no proxy, so that the gate is tested without a socket.
 
 use http::{HeaderMap, HeaderValue, Method, header};
+use std::net::IpAddr;
 
 /// A request, borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ pub struct RequestView<'r> {
 /// The client's request as it was made, from the connection and from trusted proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded {
+    /// The nearest address that is not a trusted proxy's; `None` on a Unix socket without one.
+    pub client: Option<IpAddr>,
     /// `X-Forwarded-For`: the trusted chain, then the peer.
     pub chain: HeaderValue,
     /// Empty when the client sent none.
@@ -30,7 +33,7 @@ pub struct Forwarded {
 impl Default for Forwarded {
     fn default() -> Self {
         let nothing = HeaderValue::from_static("");
-        Self { chain: nothing.clone(), host: nothing.clone(), proto: nothing }
+        Self { client: None, chain: nothing.clone(), host: nothing.clone(), proto: nothing }
     }
 }
 

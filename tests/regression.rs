@@ -44,6 +44,6 @@ fn a_reload_that_changes_the_log_level_takes_effect() {
     let setup = Setup::build(Builder::new(), &format!("log: {{ level: error }}\n{routes}"));
     setup.reload(&format!("log: {{ level: info }}\n{routes}"));
     setup.reload(&format!("log: {{ level: info }}\nrealm: other\n{routes}"));
-    crate::support::wait_until("the reload is told", || setup.gateway.stderr().contains("configuration in force"));
+    setup.gateway.log_with("configuration in force");
     assert_eq!(setup.get("good").status, 200, "the log still works");
 }

@@ -28,6 +28,7 @@ pub const SETTINGS: CacheSettings = CacheSettings {
     inactive_max_entries: 10_000,
     refresh_ahead: 0.8,
     stale_if_error: Duration::ZERO,
+    guard: None,
 };
 
 struct AtOnce;

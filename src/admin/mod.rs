@@ -1,6 +1,8 @@
-//! The admin listener: health, metrics, status, purge. Apart from the proxy's listeners, and on
+//! The admin listener: health, metrics, status, purge, events. Apart from the proxy's listeners, and on
 //! loopback unless configured otherwise.
 
+mod body;
+mod events;
 mod page;
 mod purge;
 mod status;
@@ -33,6 +35,7 @@ impl ServeHttp for Admin {
         match path.as_str() {
             "/api/cache/purge" if request.method == Method::POST => purge::purge(&self.process, session).await,
             "/api/cache/purge" => not_allowed("POST"),
+            "/api/events" => events::events(&self.process, session).await,
             "/" | "/livez" | "/readyz" | "/metrics" | "/api/status" | "/api/config" if !get => not_allowed("GET, HEAD"),
             "/" => response(StatusCode::OK, "text/html; charset=utf-8", page::PAGE.to_owned()),
             "/livez" => text(StatusCode::OK, "alive\n"),

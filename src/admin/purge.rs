@@ -1,8 +1,9 @@
 //! `POST /api/cache/purge`: forget what is known about some tokens.
 
+use super::body::{self, Unread};
 use super::problem;
 use crate::assemble::Process;
-use crate::cache::Purge;
+use crate::cache::{Named, Purge};
 use crate::token::AccessToken;
 use http::{HeaderValue, Response, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
@@ -17,11 +18,9 @@ struct Body {
     sub: Option<String>,
     client_id: Option<String>,
     jti: Option<String>,
+    sid: Option<String>,
     all: Option<bool>,
 }
-
-/// Bytes.
-const LONGEST_BODY: usize = 64 * 1024;
 
 pub async fn purge(process: &Process, session: &mut ServerSession) -> Response<Vec<u8>> {
     match asked(process, session).await {
@@ -47,7 +46,10 @@ struct Refused(StatusCode, &'static str);
 
 async fn asked(process: &Process, session: &mut ServerSession) -> Result<Purge, Refused> {
     may_change(process, session)?;
-    let body = read(session).await?;
+    let body = body::read(session).await.map_err(|unread| {
+        let status = if unread == Unread::TooLarge { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+        Refused(status, unread.why())
+    })?;
     selector(process, &body).map_err(|detail| Refused(StatusCode::BAD_REQUEST, detail))
 }
 
@@ -72,30 +74,17 @@ fn may_change(process: &Process, session: &ServerSession) -> Result<(), Refused>
     Ok(())
 }
 
-async fn read(session: &mut ServerSession) -> Result<Vec<u8>, Refused> {
-    let mut body = Vec::new();
-    loop {
-        match session.read_request_body().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST_BODY => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => {
-                session.set_keepalive(None);
-                return Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB."));
-            }
-            Ok(None) => return Ok(body),
-            Err(_) => return Err(Refused(StatusCode::BAD_REQUEST, "The body could not be read.")),
-        }
-    }
-}
-
 fn selector(process: &Process, body: &[u8]) -> Result<Purge, &'static str> {
-    const ONE: &str = "Send a JSON object with exactly one of `token`, `sub`, `client_id`, `jti` (texts), or `all` (true).";
+    const ONE: &str = "Send a JSON object with exactly one of `token`, `sub`, `client_id`, `jti`, `sid` (texts), or `all` (true).";
     let body: Body = serde_json::from_slice(body).map_err(|_| ONE)?;
-    match body {
-        Body { token: Some(token), sub: None, client_id: None, jti: None, all: None } => of_token(process, &token),
-        Body { token: None, sub: Some(subject), client_id: None, jti: None, all: None } => Ok(Purge::Subject(subject)),
-        Body { token: None, sub: None, client_id: Some(client_id), jti: None, all: None } => Ok(Purge::ClientId(client_id)),
-        Body { token: None, sub: None, client_id: None, jti: Some(token_id), all: None } => Ok(Purge::TokenId(token_id)),
-        Body { token: None, sub: None, client_id: None, jti: None, all: Some(true) } => Ok(Purge::All),
+    let Body { token, sub, client_id, jti, sid, all } = body;
+    match (token, sub, client_id, jti, sid, all) {
+        (Some(token), None, None, None, None, None) => of_token(process, &token),
+        (None, Some(subject), None, None, None, None) => Ok(Purge::Named(vec![Named::subject(subject)])),
+        (None, None, Some(client_id), None, None, None) => Ok(Purge::Named(vec![Named::client_id(client_id)])),
+        (None, None, None, Some(token_id), None, None) => Ok(Purge::Named(vec![Named::token_id(token_id)])),
+        (None, None, None, None, Some(session), None) => Ok(Purge::Named(vec![Named::session(session)])),
+        (None, None, None, None, None, Some(true)) => Ok(Purge::All),
         _ => Err(ONE),
     }
 }

@@ -3,9 +3,11 @@
 use super::fleet::Wanted;
 use super::flight::{Boarding, Lead, Outcome};
 use super::shared::{Shared, Turn};
+use super::store::Active;
 use super::ttl::Lifetime;
 use super::{CacheSettings, Entry, Store};
 use crate::clock::{Clock, Now, micros};
+use crate::deny::{Denial, Reason};
 use crate::introspect::{Failure, Inquiry, Introspector};
 use crate::request::Forwarded;
 use crate::telemetry::{Cache, Metrics};
@@ -22,10 +24,30 @@ pub enum Known {
     Refused(Refused),
 }
 
+/// Why nothing is known about a token.
+#[derive(Clone, Debug)]
+pub enum Unknown {
+    /// The server could not say.
+    Failed(Failure),
+    /// Nobody was asked: `cache.guard`. When to come again.
+    Guarded(Duration),
+}
+
+/// What the cache holds of a token, in view of one request.
+enum Held {
+    /// It may be said.
+    Known(Known),
+    /// An answer that is too old for this request.
+    Old,
+    /// The token was active until its last answer came to its end just now.
+    Ended,
+    NeverSeen,
+}
+
 /// The outcome for one request, and how it came about.
 #[derive(Debug)]
 pub struct Found {
-    pub outcome: Outcome,
+    pub outcome: Result<Known, Unknown>,
     pub cache: Cache,
     pub digest: TokenDigest,
     /// How long the request waited for an introspection.
@@ -100,60 +122,77 @@ impl Cached {
         // an entry from before a reload may have been given a longer life than the ttl is now
         let oldest = max_age.map_or(self.settings.ttl, |max_age| max_age.min(self.settings.ttl));
 
-        match self.held(&digest, now, oldest) {
-            Some(Known::Active(entry)) => {
+        let held = self.held(&digest, now, oldest);
+        match held {
+            Held::Known(Known::Active(entry)) => {
                 self.counters.hit.inc();
                 if entry.take_refresh(now) {
                     self.refresh(digest, inquiry(token, forwarded));
                 }
                 return found(Ok(Known::Active(entry)), Cache::Hit, None);
             }
-            Some(known @ (Known::Inactive | Known::Refused(_))) => {
+            Held::Known(known) => {
                 self.counters.inactive_hit.inc();
                 return found(Ok(known), Cache::Inactive, None);
             }
-            None if self.store.active(&digest, now).is_some() => self.counters.expired.inc(),
-            None => self.counters.miss.inc(),
+            Held::Old => self.counters.expired.inc(),
+            Held::Ended | Held::NeverSeen => self.counters.miss.inc(),
         }
+        // whose token was active until now does not guess
+        let guard = self.settings.guard.filter(|_| matches!(held, Held::NeverSeen));
+        let may_ask = || guard.map_or(Ok(()), |guard| self.store.guard.admit(forwarded.client, guard, now.mono));
 
         let wanted = Wanted { oldest, refresh: false };
-        let (outcome, cache) = self.ask(digest, now, wanted, || inquiry(token, forwarded)).await;
+        let (outcome, cache) = self.ask(digest, now, wanted, may_ask, || inquiry(token, forwarded)).await;
         let landed = self.clock.now();
         let waited = Some(landed.since(now));
         match outcome {
-            Err(failure) => match self.stale(&digest, landed, max_age) {
+            Err(Unknown::Failed(failure)) => match self.stale(&digest, landed, max_age) {
                 Some(entry) => found(Ok(Known::Active(entry)), Cache::Stale, waited),
-                None => found(Err(failure), cache, waited),
+                None => found(Err(Unknown::Failed(failure)), cache, waited),
             },
+            Err(Unknown::Guarded(wait)) => {
+                self.store.guard.tell(&self.source.server, forwarded.client, now.mono);
+                found(Err(Unknown::Guarded(wait)), cache, None)
+            }
             known => found(known, cache, waited),
         }
     }
 
     /// What the cache knows and may say.
-    fn held(&self, digest: &TokenDigest, now: Now, oldest: Duration) -> Option<Known> {
+    fn held(&self, digest: &TokenDigest, now: Now, oldest: Duration) -> Held {
+        let inactive = || self.store.inactive(digest, now).map(|refused| Held::Known(refused.map_or(Known::Inactive, Known::Refused)));
         match self.store.active(digest, now) {
-            Some(entry) => {
-                let usable = entry.life.is_fresh(now) && entry.life.age(now) < micros(oldest);
-                usable.then_some(Known::Active(entry))
-            }
-            None => self.store.inactive(digest, now).map(|refused| refused.map_or(Known::Inactive, Known::Refused)),
+            Active::Alive(entry) if entry.life.is_fresh(now) && entry.life.age(now) < micros(oldest) => Held::Known(Known::Active(entry)),
+            Active::Alive(_) => Held::Old,
+            Active::Dead => inactive().unwrap_or(Held::Ended),
+            Active::None => inactive().unwrap_or(Held::NeverSeen),
         }
     }
 
     /// Asks, or waits for somebody who is asking already. A request that only waited and heard of a
-    /// failure has not had its own try yet: it gets one, again shared with all others.
-    async fn ask(self: &Arc<Self>, digest: TokenDigest, since: Now, wanted: Wanted, inquiry: impl Fn() -> Inquiry) -> (Outcome, Cache) {
+    /// failure has not had its own try yet: it gets one, again shared with all others. `may_ask` is
+    /// called before each question, and not where somebody else asks.
+    async fn ask(
+        self: &Arc<Self>,
+        digest: TokenDigest,
+        since: Now,
+        wanted: Wanted,
+        may_ask: impl Fn() -> Result<(), Duration>,
+        inquiry: impl Fn() -> Inquiry,
+    ) -> (Result<Known, Unknown>, Cache) {
         let mut first = true;
         loop {
-            match self.store.flights.board(digest) {
+            match self.store.flights.board(digest, &may_ask) {
+                Boarding::Refused(wait) => return (Err(Unknown::Guarded(wait)), Cache::Miss),
                 Boarding::Lead(lead, passenger) => {
                     // another one may have landed since this request looked
-                    if let Some(known) = self.held(&digest, self.clock.now(), wanted.oldest) {
+                    if let Held::Known(known) = self.held(&digest, self.clock.now(), wanted.oldest) {
                         lead.land(Ok(known.clone()));
                         return (Ok(known), Cache::Coalesced);
                     }
                     self.depart(digest, wanted, inquiry(), lead);
-                    return (passenger.outcome().await, Cache::Miss);
+                    return (passenger.outcome().await.map_err(Unknown::Failed), Cache::Miss);
                 }
                 Boarding::Join(passenger) => {
                     self.counters.coalesced.inc();
@@ -161,7 +200,7 @@ impl Cached {
                         Err(failure) if first && failure.may_pass() => first = false,
                         // heard by another gateway, for a route that takes older answers than this one
                         Ok(Known::Active(entry)) if entry.life.stored < since.mono && !wanted.takes(entry.life.age(self.clock.now())) => {}
-                        outcome => return (outcome, Cache::Coalesced),
+                        outcome => return (outcome.map_err(Unknown::Failed), Cache::Coalesced),
                     }
                 }
             }
@@ -186,14 +225,18 @@ impl Cached {
     fn stale(&self, digest: &TokenDigest, now: Now, max_age: Option<Duration>) -> Option<Arc<Entry>> {
         let limit = self.settings.ttl + self.settings.stale_if_error;
         let oldest = max_age.map_or(limit, |max_age| max_age.min(limit));
-        let entry = self.store.active(digest, now).filter(|entry| entry.life.age(now) < micros(oldest))?;
-        self.counters.stale.inc();
-        Some(entry)
+        match self.store.active(digest, now) {
+            Active::Alive(entry) if entry.life.age(now) < micros(oldest) => {
+                self.counters.stale.inc();
+                Some(entry)
+            }
+            _ => None,
+        }
     }
 
     /// Asks in the background; a failure leaves everything as it is.
     fn refresh(self: &Arc<Self>, digest: TokenDigest, inquiry: Inquiry) {
-        if let Boarding::Lead(lead, _) = self.store.flights.board(digest) {
+        if let Boarding::Lead(lead, _) = self.store.flights.board(digest, || Ok(())) {
             self.depart(digest, Wanted { oldest: self.settings.ttl, refresh: true }, inquiry, lead);
         }
     }
@@ -246,6 +289,140 @@ impl Cached {
     }
 }
 
+const GUARDED: &str = "Too many access tokens that were never seen here come from this address at the moment.";
+
+impl From<Unknown> for Denial {
+    fn from(unknown: Unknown) -> Self {
+        match unknown {
+            Unknown::Failed(failure) => failure.into(),
+            Unknown::Guarded(wait) => Self { retry_after: Some(wait), ..Self::with_detail(Reason::RateLimited, GUARDED) },
+        }
+    }
+}
+
 fn inquiry(token: AccessToken<'_>, forwarded: &Forwarded) -> Inquiry {
     Inquiry { token: token.to_secret(), forwarded: Some(forwarded.clone()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::GuardSettings;
+    use crate::clock::ManualClock;
+    use crate::introspect::{FailureKind, read_answer};
+    use async_trait::async_trait;
+    use parking_lot::Mutex;
+
+    /// `good…` is active, `down…` cannot be asked about, everything else is inactive.
+    #[derive(Default)]
+    struct Server(Mutex<Vec<String>>);
+
+    #[async_trait]
+    impl Introspector for Server {
+        async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
+            let token = inquiry.token.expose();
+            self.0.lock().push(token.to_owned());
+            tokio::task::yield_now().await;
+            if token.starts_with("down") {
+                return Err(Failure::new(FailureKind::Unavailable, "scripted"));
+            }
+            let answer = if token.starts_with("good") { r#"{"active":true}"# } else { r#"{"active":false}"# };
+            read_answer(answer.as_bytes()).map_err(|error| Failure::new(FailureKind::BadResponse, error.to_string()))
+        }
+    }
+
+    struct Fixture {
+        cached: Arc<Cached>,
+        server: Arc<Server>,
+        hand: Arc<ManualClock>,
+    }
+
+    /// 3 misses within 60 seconds; active answers live for 10 seconds, inactive ones for 5.
+    fn fixture(ttl: u64) -> Fixture {
+        let settings = CacheSettings {
+            max_entries: 100,
+            ttl: Duration::from_secs(ttl),
+            inactive_ttl: Duration::from_secs(5),
+            inactive_max_entries: 100,
+            refresh_ahead: 0.5,
+            stale_if_error: Duration::ZERO,
+            guard: Some(GuardSettings { misses: 3, window: Duration::from_secs(60) }),
+        };
+        let hand = ManualClock::at(1_700_000_000);
+        let clock = Clock::Manual(hand.clone());
+        let metrics = Arc::new(Metrics::new().unwrap_or_else(|error| panic!("{error}")));
+        let store = Arc::new(Store::new(&settings, metrics.clone()));
+        let server = Arc::new(Server::default());
+        let source = Source { server: "main".into(), key: DigestKey::random(), keyed_by_host: false, introspector: server.clone() };
+        Fixture { cached: Arc::new(Cached::new(source, settings, store, clock, &metrics)), server, hand }
+    }
+
+    impl Fixture {
+        async fn ask_from(&self, client: &str, token: &str) -> &'static str {
+            let forwarded = Forwarded { client: client.parse().ok(), ..Forwarded::default() };
+            let Ok(token) = AccessToken::parse(token.as_bytes(), 99) else { return "not a token" };
+            match self.cached.find(token, &forwarded, None).await.outcome {
+                Ok(Known::Active(_)) => "active",
+                Ok(Known::Inactive | Known::Refused(_)) => "inactive",
+                Err(Unknown::Failed(_)) => "failed",
+                Err(Unknown::Guarded(_)) => "guarded",
+            }
+        }
+
+        async fn ask(&self, token: &str) -> &'static str {
+            self.ask_from("192.0.2.1", token).await
+        }
+
+        fn asked(&self) -> usize {
+            self.server.0.lock().len()
+        }
+    }
+
+    #[tokio::test]
+    async fn never_seen_tokens_are_limited_whatever_comes_of_them_and_no_others() {
+        let fixture = fixture(10);
+        assert_eq!((fixture.ask("good").await, fixture.ask("bad").await, fixture.ask("down").await), ("active", "inactive", "failed"));
+        assert_eq!((fixture.ask("good-2").await, fixture.ask("bad-2").await, fixture.ask("down").await), ("guarded", "guarded", "guarded"));
+        assert_eq!((fixture.ask("good").await, fixture.ask("bad").await), ("active", "inactive"), "cached answers cost nothing");
+        assert_eq!((fixture.ask_from("192.0.2.2", "good-2").await, fixture.ask("good-2").await), ("active", "active"));
+        assert_eq!(fixture.asked(), 4);
+        fixture.hand.advance(Duration::from_secs(6));
+        assert_eq!(fixture.ask("bad").await, "guarded", "a bad token that was forgotten is a guess again");
+        fixture.hand.advance(Duration::from_secs(54));
+        assert_eq!(fixture.ask("bad").await, "inactive");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_was_active_until_now_is_renewed_without_being_counted() {
+        let fixture = fixture(10);
+        for bad in ["good", "bad-1", "bad-2"] {
+            fixture.ask(bad).await;
+        }
+        for _ in 0..5 {
+            // past its life; and again, in the part of it that asks ahead
+            fixture.hand.advance(Duration::from_secs(11));
+            assert_eq!((fixture.ask("good").await, fixture.ask("bad-3").await), ("active", "guarded"));
+            fixture.hand.advance(Duration::from_millis(1));
+        }
+        assert_eq!(fixture.asked(), 8);
+    }
+
+    #[tokio::test]
+    async fn simultaneous_requests_with_one_token_count_once() {
+        let fixture = fixture(10);
+        let all = futures::future::join_all((0..50).map(|_| fixture.ask("good"))).await;
+        assert!(all.iter().all(|outcome| *outcome == "active"), "{all:?}");
+        assert_eq!((fixture.asked(), fixture.ask("bad-1").await, fixture.ask("bad-2").await), (1, "inactive", "inactive"));
+        assert_eq!(fixture.ask("bad-3").await, "guarded");
+    }
+
+    #[tokio::test]
+    async fn who_is_over_the_limit_may_still_wait_for_somebody_elses_question() {
+        let fixture = fixture(10);
+        for bad in ["bad-1", "bad-2", "bad-3"] {
+            fixture.ask(bad).await;
+        }
+        let both = futures::future::join(fixture.ask_from("192.0.2.2", "good"), fixture.ask("good")).await;
+        assert_eq!(both, ("active", "active"));
+    }
 }

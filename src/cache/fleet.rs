@@ -1,6 +1,7 @@
 //! The cache among others: what another gateway heard, under this one's rules.
 
 use super::shared::{Answer, Asking, Heard, Turn};
+use super::store::Active;
 use super::ttl::Lifetime;
 use super::{Cached, Entry, Known};
 use crate::cache::flight::Outcome;
@@ -56,7 +57,8 @@ impl Cached {
             return Some(Known::Inactive);
         };
         let life = Lifetime::of_aged(now, answer.age, facts.expires_at, &self.settings, rand::random());
-        if life.is_dead(now) || self.store.active(&digest, now).is_some_and(|held| held.life.stored >= life.stored) {
+        let newer_is_here = |held: Active| matches!(held, Active::Alive(held) if held.life.stored >= life.stored);
+        if life.is_dead(now) || newer_is_here(self.store.active(&digest, now)) {
             return None;
         }
         let entry = Arc::new(Entry::new(facts, self.source.server.clone(), life));

@@ -6,6 +6,7 @@ use crate::token::{DigestHasher, TokenDigest};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 pub type Outcome = Result<Known, Failure>;
@@ -19,6 +20,8 @@ pub enum Boarding {
     /// Nobody is asking yet: whoever holds this must, and tell the others.
     Lead(Lead, Passenger),
     Join(Passenger),
+    /// Somebody would have to ask, and this request may not: it is to come again after so long.
+    Refused(Duration),
 }
 
 /// The duty to ask. Dropped without an outcome (a panic), it sets everybody free with a failure.
@@ -33,10 +36,14 @@ pub struct Lead {
 pub struct Passenger(Landing);
 
 impl Flights {
-    pub fn board(&self, digest: TokenDigest) -> Boarding {
+    /// `may_ask` is called when nobody is asking yet, and only then.
+    pub fn board(&self, digest: TokenDigest, may_ask: impl FnOnce() -> Result<(), Duration>) -> Boarding {
         match self.0.entry(digest) {
             Entry::Occupied(flight) => Boarding::Join(Passenger(flight.get().clone())),
             Entry::Vacant(place) => {
+                if let Err(wait) = may_ask() {
+                    return Boarding::Refused(wait);
+                }
                 let (outcome, landing) = watch::channel(None);
                 place.insert(landing.clone());
                 let passenger = Passenger(landing.clone());

@@ -5,16 +5,19 @@ mod cached;
 mod entry;
 mod fleet;
 mod flight;
+mod guard;
 #[cfg(test)]
 mod model;
+mod named;
 mod settings;
 mod shared;
 mod store;
 mod ttl;
 
-pub use cached::{Cached, Found, Known, Source};
+pub use cached::{Cached, Found, Known, Source, Unknown};
 pub use entry::Entry;
-pub use settings::CacheSettings;
+pub use named::Named;
+pub use settings::{CacheSettings, GuardSettings};
 pub use shared::{LastTrouble, Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology};
 pub use store::{Purge, Store};
 pub use ttl::Lifetime;

@@ -109,6 +109,7 @@ async fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
         inactive_max_entries: 100,
         refresh_ahead: 0.0,
         stale_if_error: Duration::from_secs(STALE),
+        guard: None,
     };
     let hand = ManualClock::at(1_700_000_000);
     let clock = Clock::Manual(hand.clone());

@@ -16,4 +16,15 @@ pub struct CacheSettings {
     pub refresh_ahead: f64,
     /// How long past its ttl an active answer may serve while the server fails.
     pub stale_if_error: Duration,
+    /// Off unless written.
+    pub guard: Option<GuardSettings>,
+}
+
+/// `cache.guard`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GuardSettings {
+    /// Introspections of tokens that were never seen which one client address may cause…
+    pub misses: u32,
+    /// …within this time.
+    pub window: Duration,
 }

@@ -2,6 +2,8 @@
 //! ones, and the introspections under way. One for the process: it survives every reload.
 
 use super::flight::Flights;
+use super::guard::Guard;
+use super::named::{Named, has_session};
 use super::{CacheSettings, Entry};
 use crate::clock::Now;
 use crate::telemetry::Metrics;
@@ -18,6 +20,7 @@ pub struct Store {
     active: Bounded<Arc<Entry>>,
     inactive: Bounded<Inactive>,
     pub(super) flights: Flights,
+    pub(super) guard: Guard,
     /// Goes up with every purge: an answer that was asked for before it is not kept.
     purges: AtomicU64,
     metrics: Arc<Metrics>,
@@ -32,13 +35,20 @@ struct Inactive {
     refused: Option<Refused>,
 }
 
+/// What is held of a token that was active when it was last asked about.
+pub enum Active {
+    Alive(Arc<Entry>),
+    /// There was an answer until now, and it has come to its end.
+    Dead,
+    None,
+}
+
 /// Which answers a purge forgets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purge {
     Tokens(Vec<TokenDigest>),
-    Subject(String),
-    ClientId(String),
-    TokenId(String),
+    /// The active ones that one of these means.
+    Named(Vec<Named>),
     All,
 }
 
@@ -48,6 +58,7 @@ impl Store {
             active: bounded("active", settings.max_entries, &metrics),
             inactive: bounded("inactive", settings.inactive_max_entries, &metrics),
             flights: Flights::default(),
+            guard: Guard::new(),
             purges: AtomicU64::new(0),
             metrics,
         }
@@ -59,14 +70,14 @@ impl Store {
         self.inactive.set_capacity(settings.inactive_max_entries as u64);
     }
 
-    /// An active answer that is not dead.
-    pub fn active(&self, digest: &TokenDigest, now: Now) -> Option<Arc<Entry>> {
-        let entry = self.active.get(digest)?;
+    /// An active answer, if it is not dead.
+    pub fn active(&self, digest: &TokenDigest, now: Now) -> Active {
+        let Some(entry) = self.active.get(digest) else { return Active::None };
         if entry.life.is_dead(now) {
             self.active.remove_if(digest, |held| held.life.is_dead(now));
-            return None;
+            return Active::Dead;
         }
-        Some(entry)
+        Active::Alive(entry)
     }
 
     /// Whether the token is known to be inactive, and where that was found out here, why.
@@ -81,17 +92,19 @@ impl Store {
 
     /// Keeps an active answer, unless a purge came after `asked` (see [`Store::purges`]).
     pub fn keep_active(&self, digest: TokenDigest, entry: Arc<Entry>, now: Now, asked: u64) {
+        if self.purges() != asked {
+            // it says nothing any more, neither of the token nor against what came since
+            return;
+        }
         self.inactive.remove(&digest);
         if entry.life.is_dead(now) {
             // `ttl: 0s`, or `exp` is there: an older answer must not outlive a newer one
             self.active.remove(&digest);
             return;
         }
-        if self.purges() == asked {
-            self.active.insert(digest, entry);
-            if self.purges() != asked {
-                self.active.remove(&digest);
-            }
+        self.active.insert(digest, entry);
+        if self.purges() != asked {
+            self.active.remove(&digest);
         }
     }
 
@@ -113,24 +126,21 @@ impl Store {
     pub fn purge(&self, purge: &Purge) -> usize {
         self.purges.fetch_add(1, Ordering::SeqCst);
         self.flights.forget();
-        let retained = AtomicUsize::new(0);
-        let forget = |named: &dyn Fn(&Entry) -> bool| {
-            self.active.retain(|_, entry| {
-                let named = named(entry);
-                retained.fetch_add(usize::from(named), Ordering::Relaxed);
-                !named
-            });
-            retained.load(Ordering::Relaxed)
-        };
         let purged = match purge {
             Purge::Tokens(digests) => {
                 let known =
                     |digest| usize::from(self.active.remove(digest).is_some()) + usize::from(self.inactive.remove(digest).is_some());
                 digests.iter().map(known).sum()
             }
-            Purge::Subject(subject) => forget(&|entry| entry.facts.subject() == Some(subject)),
-            Purge::ClientId(client_id) => forget(&|entry| entry.facts.client_id() == Some(client_id)),
-            Purge::TokenId(token_id) => forget(&|entry| entry.facts.token_id() == Some(token_id)),
+            Purge::Named(named) => {
+                let forgotten = AtomicUsize::new(0);
+                self.active.retain(|_, entry| {
+                    let meant = named.iter().any(|named| named.means(&entry.server, &entry.facts));
+                    forgotten.fetch_add(usize::from(meant), Ordering::Relaxed);
+                    !meant
+                });
+                forgotten.into_inner()
+            }
             Purge::All => {
                 let held = self.active.len() + self.inactive.len();
                 self.active.clear();
@@ -140,6 +150,12 @@ impl Store {
         };
         self.metrics.cache_evictions.with_label_values(&["active", "purge"]).inc_by(purged as u64);
         purged
+    }
+
+    /// Whether answers of `server` can be told apart by session: some have a `sid`, or there is none.
+    pub fn knows_sessions(&self, server: &str) -> bool {
+        let mut of_server = self.active.iter().filter(|(_, entry)| *entry.server == *server).peekable();
+        of_server.peek().is_none() || of_server.any(|(_, entry)| has_session(&entry.facts))
     }
 
     /// Active and inactive answers held.

@@ -82,6 +82,7 @@ mod tests {
             inactive_max_entries: 10,
             refresh_ahead: 0.8,
             stale_if_error: Duration::from_secs(stale),
+            guard: None,
         }
     }
 

@@ -30,7 +30,7 @@ enum Command {
     Run(File),
     /// Read the configuration as `run` would and print every problem; touches no network
     Check(File),
-    /// Reach every authorization server and upstream once, credentials included, and say what is right and what is wrong
+    /// Reach every authorization server, Redis and every upstream once, credentials included, and say what is right and what is wrong
     Doctor(doctor::Doctor),
     /// Run a complete setup on loopback: authorization server, upstream, gateway; prints curl lines to try
     Demo,

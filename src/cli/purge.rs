@@ -34,6 +34,9 @@ struct Which {
     /// The token with this id
     #[arg(long)]
     jti: Option<String>,
+    /// All tokens of this session, where answers have a `sid`
+    #[arg(long)]
+    sid: Option<String>,
     /// Everything
     #[arg(long)]
     all: bool,
@@ -72,6 +75,7 @@ impl Which {
             Self { sub: Some(sub), .. } => json!({"sub": sub}),
             Self { client_id: Some(client_id), .. } => json!({"client_id": client_id}),
             Self { jti: Some(jti), .. } => json!({"jti": jti}),
+            Self { sid: Some(sid), .. } => json!({"sid": sid}),
             Self { .. } => json!({"all": true}),
         })
     }

@@ -21,6 +21,7 @@ pub enum Reason {
     BindingMtls,
     InsufficientScope,
     Claim,
+    RateLimited,
     IdentityTooLarge,
     AsUnavailable,
     AsTimeout,
@@ -47,7 +48,7 @@ pub enum Fault {
 }
 
 impl Reason {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::BadRequest,
         Self::NoRoute,
         Self::MissingToken,
@@ -64,6 +65,7 @@ impl Reason {
         Self::BindingMtls,
         Self::InsufficientScope,
         Self::Claim,
+        Self::RateLimited,
         Self::IdentityTooLarge,
         Self::AsUnavailable,
         Self::AsTimeout,
@@ -95,6 +97,7 @@ impl Reason {
             Self::BindingMtls => "binding_mtls",
             Self::InsufficientScope => "insufficient_scope",
             Self::Claim => "claim",
+            Self::RateLimited => "rate_limited",
             Self::IdentityTooLarge => "identity_too_large",
             Self::AsUnavailable => "as_unavailable",
             Self::AsTimeout => "as_timeout",
@@ -123,6 +126,7 @@ impl Reason {
             | Self::BindingDpop
             | Self::BindingMtls => StatusCode::UNAUTHORIZED,
             Self::InsufficientScope | Self::Claim => StatusCode::FORBIDDEN,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::IdentityTooLarge => StatusCode::INTERNAL_SERVER_ERROR,
             Self::AsUnavailable
             | Self::AsTimeout
@@ -188,6 +192,7 @@ impl Reason {
             Self::BindingMtls => "The access token is bound to a client certificate, and the request does not come with it.",
             Self::InsufficientScope => "The access token does not have the scope that this needs.",
             Self::Claim => "The access token does not allow this.",
+            Self::RateLimited => "This is asked for too often at the moment.",
             Self::IdentityTooLarge => "The token's identity does not fit into a request header.",
             Self::AsUnavailable | Self::AsCircuitOpen => "The authorization server cannot be reached at the moment.",
             Self::AsTimeout => "The authorization server did not answer in time.",

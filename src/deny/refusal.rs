@@ -76,11 +76,16 @@ impl Denial {
         Refusal { status, headers, body: if shape == Shape::Head { Bytes::new() } else { body }, length }
     }
 
-    /// Every 503 says when to come again: when somebody told us, or in a second. Never longer
-    /// than five minutes, whatever we were told.
+    /// Every 429 and 503 says when to come again: when a limit of ours or somebody else says so, or
+    /// in a second. Of others we believe five minutes at most.
     fn retry_after_seconds(&self) -> Option<u64> {
         let told = self.retry_after.map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0));
-        (self.reason.status() == StatusCode::SERVICE_UNAVAILABLE).then(|| told.unwrap_or(1).clamp(1, 300))
+        let told = told.unwrap_or(1).max(1);
+        match self.reason.status() {
+            StatusCode::TOO_MANY_REQUESTS => Some(told),
+            StatusCode::SERVICE_UNAVAILABLE => Some(told.min(300)),
+            _ => None,
+        }
     }
 }
 

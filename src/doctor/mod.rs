@@ -1,7 +1,8 @@
-//! `introgate doctor`: reaches every authorization server and every upstream once, as the gateway
+//! `introgate doctor`: reaches every authorization server, Redis and every upstream once, as the gateway
 //! would, and says in words what is right and what is wrong.
 
 mod made_up;
+mod redis;
 mod report;
 mod server;
 mod upstream;
@@ -19,6 +20,10 @@ pub async fn examine(settings: &Settings, parts: &Parts, token: Option<AccessTok
     for server in &settings.servers {
         report.section(&format!("authorization server `{}` ({})", server.name, server::kind(server)));
         server::examine(server, parts, token, report).await;
+    }
+    if let Some(shared) = settings.redis.as_ref().map(|redis| parts.shared(redis)) {
+        report.section("cache.redis");
+        redis::examine(&shared, report).await;
     }
     for upstream in &settings.upstreams {
         report.section(&format!("upstream `{}`", upstream.name));

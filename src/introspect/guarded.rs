@@ -196,6 +196,7 @@ mod tests {
             retries,
             circuit_breaker: BreakerSettings { failures: 2, open_for: Duration::from_secs(5) },
             extra_roots: None,
+            events: None,
             server_name: None,
         };
         let clock = ManualClock::at(1_000_000);

@@ -46,7 +46,7 @@ pub use placed::{Place, Template};
 pub use reach::{Reached, reach};
 pub use rfc7662::{Rfc7662, Rfc7662Settings};
 pub use selector::TokenSelector;
-pub use settings::{BreakerSettings, Fingerprint, Kind, ServerSettings};
+pub use settings::{BreakerSettings, EventSettings, Fingerprint, Kind, ServerSettings};
 pub use signed_answer::SignedSettings;
 pub use soap::{Soap, SoapSettings, SoapVersion};
 pub use xml::is_xml;

@@ -1,6 +1,8 @@
 //! What the configuration says about one authorization server.
 
+use super::jwt::KeySource;
 use super::{ClientCertificate, CustomSettings, GithubSettings, JwtSettings, Rfc7662Settings, SoapSettings, TokenSelector};
+use jsonwebtoken::Algorithm;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,22 @@ pub struct ServerSettings {
     pub extra_roots: Option<(PathBuf, Vec<u8>)>,
     /// The name that is asked for and verified in TLS, in place of the URL's host.
     pub server_name: Option<String>,
+    /// Whose events about its tokens are believed; `None`: nobody's.
+    pub events: Option<EventSettings>,
+}
+
+/// `authorization_servers.NAME.events`.
+#[derive(Clone, Debug)]
+pub struct EventSettings {
+    /// What `iss` of events must be, to the letter.
+    pub issuer: String,
+    /// One of these must be in `aud`; at least one.
+    pub audience: Vec<String>,
+    pub keys: KeySource,
+    /// At least one; none of a secret-key family.
+    pub algorithms: Vec<Algorithm>,
+    /// How long ago an event may have been issued when it comes.
+    pub max_age: Duration,
 }
 
 /// What kind of server it is, and what only that kind needs.
@@ -121,14 +139,15 @@ impl ServerSettings {
     /// Whether nothing but plain http is ever called: what is found by an issuer may well be https.
     pub fn is_plain(&self) -> bool {
         let plain = |endpoint: &Url| endpoint.scheme() == "http";
-        match &self.kind {
+        let kind = match &self.kind {
             Kind::Rfc7662(rfc7662) => rfc7662.is_plain(),
             Kind::Google { endpoint, .. } | Kind::Amazon { endpoint, .. } => plain(endpoint),
             Kind::Github(github) => plain(&github.endpoint),
             Kind::Soap(soap) => plain(&soap.endpoint),
             Kind::Custom(custom) => custom.url.text().starts_with("http://"),
             Kind::Jwt(jwt) => jwt.keys.is_plain(),
-        }
+        };
+        kind && self.events.as_ref().is_none_or(|events| events.keys.is_plain())
     }
 
     /// Whether the client's `X-Forwarded-*` go to the server too.

@@ -11,7 +11,6 @@ use crate::identity::Rendered;
 use crate::policy::Permit;
 use crate::request::Forwarded;
 use http::{HeaderValue, StatusCode};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,7 +21,6 @@ pub struct Exchange {
     pub began: Now,
     pub request_id: HeaderValue,
     pub trace: TraceContext,
-    pub client_ip: Option<IpAddr>,
     pub trusted_peer: bool,
     pub forwarded: Forwarded,
     pub host: String,
@@ -57,7 +55,6 @@ impl Exchange {
             began: process.parts.clock.now(),
             request_id: HeaderValue::from_static(""),
             trace: TraceContext::default(),
-            client_ip: None,
             trusted_peer: false,
             forwarded: Forwarded::default(),
             host: String::new(),

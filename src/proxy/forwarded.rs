@@ -10,8 +10,6 @@ use std::net::{IpAddr, Ipv4Addr};
 /// What the connection and the headers together say of the client.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The nearest address that is not a trusted proxy's.
-    pub client_ip: Option<IpAddr>,
     pub trusted_peer: bool,
     pub forwarded: Forwarded,
 }
@@ -24,27 +22,29 @@ impl Origin {
         let trusted_peer = is_trusted(peer.unwrap_or(IpAddr::from([127, 0, 0, 1])));
         let host = text(headers.get(header::HOST)).unwrap_or(HeaderValue::from_static(""));
         if !trusted_peer {
-            let forwarded = Forwarded { chain: peer.map_or(UNKNOWN, shown), host, proto: HTTP };
-            return Self { client_ip: peer.map(|peer| peer.to_canonical()), trusted_peer, forwarded };
+            let client = peer.map(|peer| peer.to_canonical());
+            let forwarded = Forwarded { client, chain: peer.map_or(UNKNOWN, shown), host, proto: HTTP };
+            return Self { trusted_peer, forwarded };
         }
         let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
         let shown = peer.map_or(UNKNOWN, shown);
         let mut chain: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).filter(|address| !address.is_empty()).collect();
-        let mut client_ip = peer.map(|peer| peer.to_canonical());
+        let mut client = peer.map(|peer| peer.to_canonical());
         for address in chain.iter().rev() {
             let Some(address) = address_of(address) else { break };
-            client_ip = Some(address);
+            client = Some(address);
             if !is_trusted(address) {
                 break;
             }
         }
         chain.push(shown.to_str().unwrap_or_default());
         let forwarded = Forwarded {
+            client,
             chain: HeaderValue::try_from(chain.join(", ")).unwrap_or(shown),
             host: text(headers.get("x-forwarded-host")).unwrap_or(host),
             proto: text(headers.get("x-forwarded-proto")).filter(|proto| proto == "https" || proto == "http").unwrap_or(HTTP),
         };
-        Self { client_ip, trusted_peer, forwarded }
+        Self { trusted_peer, forwarded }
     }
 }
 
@@ -111,18 +111,16 @@ mod tests {
     #[test]
     fn an_untrusted_peer_is_not_believed() {
         let origin = origin("1.2.3.4", CLAIMS, &["10.0.0.0/8"]);
-        assert_eq!(origin.client_ip, "1.2.3.4".parse().ok());
-        assert_eq!(origin.forwarded, Forwarded { chain: value("1.2.3.4"), host: value("gateway"), proto: HTTP });
+        let client = "1.2.3.4".parse().ok();
+        assert_eq!(origin.forwarded, Forwarded { client, chain: value("1.2.3.4"), host: value("gateway"), proto: HTTP });
     }
 
     #[test]
     fn a_trusted_chain_is_followed_to_the_first_stranger() {
         let origin = origin("10.0.0.1", CLAIMS, &["10.0.0.0/8"]);
-        assert_eq!(origin.client_ip, "9.9.9.9".parse().ok());
-        assert_eq!(
-            origin.forwarded,
-            Forwarded { chain: value("6.6.6.6, 9.9.9.9, 10.0.0.2, 10.0.0.1"), host: value("api.example.com"), proto: value("https") }
-        );
+        let chain = value("6.6.6.6, 9.9.9.9, 10.0.0.2, 10.0.0.1");
+        let expected = Forwarded { client: "9.9.9.9".parse().ok(), chain, host: value("api.example.com"), proto: value("https") };
+        assert_eq!(origin.forwarded, expected);
     }
 
     #[test]
@@ -137,6 +135,6 @@ mod tests {
     fn odd_addresses_end_the_chain() {
         let origin =
             origin("::ffff:10.0.0.1", &[("x-forwarded-for", "6.6.6.6, nonsense, [2001:db8::1]:80")], &["10.0.0.0/8", "2001:db8::/32"]);
-        assert_eq!(origin.client_ip, "2001:db8::1".parse().ok());
+        assert_eq!(origin.forwarded.client, "2001:db8::1".parse().ok());
     }
 }

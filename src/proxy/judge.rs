@@ -25,10 +25,9 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
     let clean = hygiene::check(session.req_header(), || raw_headers(session));
     let request = session.req_header();
 
-    let Origin { client_ip, trusted_peer, forwarded } = Origin::of(peer, &request.headers, &exchange.runtime.trusted_proxies);
+    let Origin { trusted_peer, forwarded } = Origin::of(peer, &request.headers, &exchange.runtime.trusted_proxies);
     exchange.request_id = request_id(&request.headers);
     exchange.trace = TraceContext::of(&request.headers);
-    exchange.client_ip = client_ip;
     exchange.trusted_peer = trusted_peer;
     exchange.forwarded = forwarded;
     exchange.host = host(request);

@@ -45,7 +45,7 @@ fn line<'a>(session: &'a Session, exchange: &'a Exchange, status: u16, now: Now)
         level: "info",
         request_id: exchange.request_id(),
         trace_id: exchange.trace.trace_id(),
-        client_ip: exchange.client_ip,
+        client_ip: exchange.forwarded.client,
         method: request.method.as_str(),
         host: &exchange.host,
         path: &exchange.path,

@@ -1,6 +1,6 @@
 //! Events that are both counted and told.
 
-use super::Metrics;
+use super::{Metrics, Occasionally};
 
 /// The configuration was read again.
 pub struct Reloaded<'a> {
@@ -28,6 +28,41 @@ impl Reloaded<'_> {
             Err(problems) => {
                 for problem in problems {
                     tracing::error!(file = self.file, problem, "configuration not reloaded; the old one stays in force");
+                }
+            }
+        }
+    }
+}
+
+/// An authorization server told of something, or somebody did in its name.
+pub struct Received<'a> {
+    /// `None`: it is not known whose event it was.
+    pub server: Option<&'a str>,
+    /// From a closed set.
+    pub result: &'static str,
+    /// What came of it, or what is wrong with it.
+    pub outcome: Result<CarriedOut<'a>, &'a str>,
+    /// Monotonic microseconds.
+    pub now: u64,
+}
+
+pub struct CarriedOut<'a> {
+    /// What happened, in words of a closed set.
+    pub events: &'a [&'a str],
+    /// Answers that were forgotten.
+    pub purged: usize,
+}
+
+impl Received<'_> {
+    pub fn emit(self, metrics: &Metrics, log: &Occasionally) {
+        let (server, result) = (self.server.unwrap_or("-"), self.result);
+        metrics.events.with_label_values(&[server, result]).inc();
+        match self.outcome {
+            Ok(CarriedOut { events, purged }) => tracing::info!(server, result, events = events.join(","), purged, "a security event came"),
+            Err(detail) => {
+                if let Some(untold) = log.now(result, self.now) {
+                    let also = (untold > 0).then_some(untold);
+                    tracing::warn!(server, result, detail, not_logged_since = also, "a security event was refused");
                 }
             }
         }

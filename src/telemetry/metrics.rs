@@ -18,6 +18,7 @@ pub struct Metrics {
     pub cache_entries: IntGaugeVec,
     pub cache_evictions: IntCounterVec,
     pub stale_served: IntCounterVec,
+    pub events: IntCounterVec,
     pub upstream_requests: IntCounterVec,
     pub upstream_up: IntGaugeVec,
     pub config_reloads: IntCounterVec,
@@ -67,6 +68,7 @@ impl Metrics {
                 "Requests decided by an answer past its ttl, since the server failed.",
                 &["route"],
             )?,
+            events: table.counters("events_total", "Security events that came in.", &["server", "result"])?,
             upstream_requests: table.counters(
                 "upstream_requests_total",
                 "Responses by upstream and status code.",

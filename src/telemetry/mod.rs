@@ -13,7 +13,7 @@ mod server;
 mod settings;
 
 pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
-pub use events::Reloaded;
+pub use events::{CarriedOut, Received, Reloaded};
 pub use logging::{Logging, start};
 pub use metrics::{Metrics, method_label};
 pub use occasionally::Occasionally;

@@ -1,6 +1,6 @@
 //! `introgate doctor`: what it says of servers that are well and of servers that are not.
 
-use crate::support::{AuthorizationServer, Behaviour, Upstream, active, free_port, now, run_cli_in};
+use crate::support::{AuthorizationServer, Behaviour, REDIS_KEY, Redis, Upstream, active, free_port, now, run_cli_in};
 use serde_json::json;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,6 +15,11 @@ struct Practice {
 impl Practice {
     fn open() -> Self {
         Self { server: AuthorizationServer::start(), upstream: Upstream::start() }
+    }
+
+    /// The same for a server that is well, with this `cache`.
+    fn examine_cache(&self, cache: &str) -> (i32, String) {
+        self.examine(&format!("{BASIC} }} }}\ncache: {{ redis: {{ {cache}"))
     }
 
     /// Exit code and report for a server with these keys.
@@ -186,6 +191,18 @@ fn a_real_token() {
     practice.server.behave(TOKEN, Behaviour::inactive());
     finds(practice.examine_with(&keys, &with_token), 1, &["problem  your token: inactive"]);
     finds(practice.examine_with(&keys, &["doctor", "-c", "gateway.yaml", "--token", "a b"]), 1, &["is not an access token"]);
+}
+
+#[test]
+fn redis() {
+    let practice = Practice::open();
+    let Some(mut redis) = Redis::with(&["--requirepass", "s3cret"]) else { return };
+    let cache = |password: &str| format!("url: \"{}\", key: {REDIS_KEY}, password: {password}", redis.url());
+    finds(practice.examine_cache(&cache("s3cret")), 0, &["cache.redis\n  ok       in use within "]);
+    finds(practice.examine_cache(&cache("wrong")), 1, &["problem  refused: ", "look at user and password of cache.redis"]);
+    let cache = cache("s3cret");
+    redis.stop();
+    finds(practice.examine_cache(&cache), 1, &["problem  unreachable: ", "the gateway would go without it"]);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! RFC 7516: JSON Web Encryption, as far as access tokens are concerned. (Its rules about single header parameters: `jwt::encrypted`.)
 
 use crate::jwt::{Sealer, Signer, claims, decrypting, invalid, passed};
-use crate::support::wait_until;
 use serde_json::json;
 
 /// §3.1: five parts, of which the encrypted key may be empty.
@@ -54,6 +53,6 @@ fn section_11_5_failures_are_alike() {
     assert_eq!(told.len(), 1);
     // another reason, logged behind it
     assert_eq!(setup.outcome(&sealer.seal(&Signer::p256("k").sign(&claims()))), invalid());
-    wait_until("the log", || setup.gateway.stderr().contains("the signature does not hold"));
+    setup.gateway.log_with("the signature does not hold");
     assert_eq!(setup.gateway.stderr().matches("a token was refused").count(), 2, "the log does not tell either");
 }

@@ -174,7 +174,7 @@ fn tls_with_certificates_of_both_sides() {
         let mut fleet = Fleet::with(0, "");
         fleet.add(&format!("{}{}", tls(ca, identity), one_route("")));
         assert_eq!(fleet.get(0, "good"), 200, "{ca} {identity}");
-        wait_until("it is told", || fleet.gateways[0].stderr().contains("Redis is passed by"));
+        fleet.gateways[0].log_with("Redis is passed by");
         assert!(!is_up(&fleet.gateways[0]), "{ca} {identity}");
     }
 }

@@ -1,7 +1,8 @@
 //! A purge reaches every gateway, beats every introspection in flight, and what it names is dead in Redis too.
 
 use super::{Fleet, MS, cache, is_up, wait_for_answers};
-use crate::support::{Behaviour, Redis, active, now, one_route, wait_until, wait_within};
+use crate::jwt::Signer;
+use crate::support::{Behaviour, Connection, Redis, active, now, one_route, wait_until, wait_within};
 use serde_json::{Value, json};
 use std::thread::sleep;
 
@@ -15,7 +16,9 @@ fn purge(fleet: &Fleet, gateway: usize, selector: &Value) -> Value {
 }
 
 fn token(sub: &str) -> Value {
-    active(json!({ "sub": sub, "client_id": format!("app-of-{sub}"), "jti": format!("id-of-{sub}"), "exp": now() + 600 }))
+    active(
+        json!({ "sub": sub, "client_id": format!("app-of-{sub}"), "jti": format!("id-of-{sub}"), "sid": format!("session-of-{sub}"), "exp": now() + 600 }),
+    )
 }
 
 #[test]
@@ -27,6 +30,7 @@ fn every_selector_reaches_every_gateway_within_a_second() {
         json!({"sub": "alice"}),
         json!({"client_id": "app-of-alice"}),
         json!({"jti": "id-of-alice"}),
+        json!({"sid": "session-of-alice"}),
         json!({"all": true}),
     ];
     for selector in selectors {
@@ -40,6 +44,37 @@ fn every_selector_reaches_every_gateway_within_a_second() {
             wait_within(SECOND, &format!("{selector} at {gateway}"), || fleet.get(gateway, "t") == 401);
         }
     }
+}
+
+/// What an authorization server tells one gateway, all of them do.
+#[test]
+fn an_event_reaches_every_gateway_and_what_is_in_redis() {
+    let Some(redis) = Redis::start() else { return };
+    let servers = "authorization_servers:\n  main: { introspection_endpoint: \"@AS@\", events: { issuer: \"https://as.test\", audience: [gateways], jwks_uri: \"@AS@/jwks\" } }\n";
+    let mut fleet = Fleet::with(2, &format!("{}{servers}", cache(&redis.url(), "", "")));
+    let signer = Signer::p256("k");
+    fleet.server.publish("/introspect/jwks", Behaviour::Json(json!({ "keys": [signer.jwk()] })));
+    for name in ["alice", "bob"] {
+        fleet.server.answer(name, token(name));
+        assert_eq!((fleet.get(0, name), fleet.get(1, name)), (200, 200));
+        fleet.server.behave(name, Behaviour::inactive());
+    }
+    wait_for_answers(&redis, 2);
+    let event = json!({
+        "iss": "https://as.test", "aud": "gateways", "iat": now(), "jti": "event-1",
+        "sub_id": { "format": "complex", "session": { "format": "opaque", "id": "session-of-alice" } },
+        "events": { "https://schemas.openid.net/secevent/caep/event-type/session-revoked": {} },
+    });
+    let event = signer.sign_with(json!({ "typ": "secevent+jwt" }), &event);
+    let mut connection = Connection::open(fleet.gateways[0].admin_port());
+    let headers = [("Content-Type", "application/secevent+jwt")];
+    assert_eq!(connection.request("POST", "/api/events", &headers, event.as_bytes()).expect("an answer").status, 202);
+    assert_eq!(fleet.get(0, "alice"), 401);
+    wait_within(SECOND, "the other gateway", || fleet.get(1, "alice") == 401);
+    assert_eq!((fleet.get(0, "bob"), fleet.get(1, "bob")), (200, 200));
+    fleet.add(&format!("{}{servers}{}", cache(&redis.url(), "", ""), one_route("")));
+    fleet.wait_until_up();
+    assert_eq!((fleet.get(2, "alice"), fleet.get(2, "bob")), (401, 200), "a newcomer hears of it too");
 }
 
 /// What is in Redis is dead too, also for a gateway that was started later.

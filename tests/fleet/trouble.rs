@@ -34,7 +34,7 @@ fn a_redis_that_is_down_is_passed_by_and_found_again() {
     fleet.wait_until_up();
     new_tokens(&fleet, "up", 1);
     wait_for_answers(&redis, 1);
-    assert!(fleet.gateways[0].stderr().contains("Redis is in use again"), "{}", fleet.gateways[0].stderr());
+    fleet.gateways[0].log_with("Redis is in use again");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_full_redis_is_passed_by() {
     let _: () = redis.command("CONFIG SET maxmemory 1");
     new_tokens(&fleet, "full", 5);
     assert!(fleet.looks(0, "error") > 0.0);
-    assert!(fleet.gateways[0].stderr().contains("OOM"), "{}", fleet.gateways[0].stderr());
+    fleet.gateways[0].log_with("OOM");
     assert_eq!((fleet.get(1, "good"), fleet.server.count_of("good")), (200, 1), "reading goes on");
     fleet.server.behave("bare", Behaviour::inactive());
     assert_eq!(fleet.get(2, "bare"), 401);
@@ -148,7 +148,7 @@ fn a_wrong_password_is_passed_by_and_told_without_the_password() {
     fleet.add(&format!("{wrong}{}", one_route("")));
     assert_eq!(fleet.get(0, "good"), 200);
     let gateway = &fleet.gateways[0];
-    wait_until("it is told", || gateway.stderr().contains("Redis is passed by"));
+    gateway.log_with("Redis is passed by");
     let told = format!("{}{}{}", gateway.stderr(), gateway.admin_get("/api/status").text(), gateway.admin_get("/api/config").text());
     assert!(told.contains("look at user and password") && !told.contains("hunter2"), "{told}");
     assert!(!is_up(gateway) && looks(gateway, "error") > 0.0);

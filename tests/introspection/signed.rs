@@ -187,7 +187,7 @@ fn a_plain_answer_is_none() {
     ] {
         assert_eq!(signed.outcome_as(headers, body), failed("as_bad_response"), "{headers:?}");
     }
-    wait_until("the log", || signed.setup.gateway.stderr().contains("introspection_signed_response_alg"));
+    signed.setup.gateway.log_with("introspection_signed_response_alg");
     for content_type in ["application/Token-Introspection+JWT", "application/token-introspection+jwt; charset=utf-8"] {
         assert_eq!(signed.outcome_as(&[("Content-Type", content_type)], &answer), passed(), "{content_type}");
     }
@@ -314,7 +314,7 @@ fn nothing_leaks() {
         setup.server.behave(token, Behaviour::respond(200, &[("Content-Type", MEDIA_TYPE)], answer));
         assert_eq!(setup.get(token).status, status);
     }
-    wait_until("the log", || setup.gateway.stderr().contains("is not to be believed"));
+    setup.gateway.log_with("is not to be believed");
     setup.gateway.access_log(2);
     let log = format!("{}{}", setup.gateway.stderr(), setup.gateway.stdout());
     for part in answers.iter().flat_map(|answer| answer.split('.').skip(1)) {

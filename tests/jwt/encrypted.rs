@@ -5,12 +5,6 @@ use super::{ISSUER, JWKS, Sealer, Signer, claims, claims_with, config, decryptin
 use crate::support::{Behaviour, Builder, Setup, active, now, one_route, run_cli_in, wait_until};
 use serde_json::{Value, json};
 
-/// The log comes through a pipe.
-#[track_caller]
-fn logged(setup: &Setup, text: &str) {
-    wait_until(text, || setup.gateway.stderr().contains(text));
-}
-
 #[test]
 fn every_algorithm_opens() {
     let fixtures = fixtures();
@@ -52,8 +46,8 @@ fn what_is_inside_is_checked_whole() {
         for content in [&*unsigned, &claims().to_string(), "", "a.b", "\u{0}", &sealer.seal(&signer.sign(&claims()))] {
             assert_eq!(setup.outcome(&sealer.seal(content)), invalid(), "{content}");
         }
-        logged(&setup, "is encrypted again");
-        logged(&setup, "the signature does not hold");
+        setup.gateway.log_with("is encrypted again");
+        setup.gateway.log_with("the signature does not hold");
     }
 }
 
@@ -70,7 +64,7 @@ fn without_keys_the_operator_is_told() {
     let signer = Signer::p256("k");
     publish(&setup, &[&signer]);
     assert_eq!(setup.outcome(&Sealer::rsa().seal(&signer.sign(&claims()))), invalid());
-    logged(&setup, "there are no `decryption_keys`");
+    setup.gateway.log_with("there are no `decryption_keys`");
 }
 
 /// Whatever of it is changed, it does not open; and the client is told the same each time.
@@ -111,7 +105,7 @@ fn a_change_of_any_part() {
         }
     }
     assert_eq!(bodies.len(), 1, "{bodies:?}");
-    logged(&setup, "cannot be opened");
+    setup.gateway.log_with("cannot be opened");
 }
 
 #[test]
@@ -150,7 +144,7 @@ fn headers_that_are_refused() {
         (json!({ "alg": "ECDH-ES+A256KW" }), "cannot be opened"),
     ] {
         assert_eq!(outcome(members.clone()), invalid(), "{members}");
-        logged(&setup, told);
+        setup.gateway.log_with(told);
     }
 }
 
@@ -168,8 +162,8 @@ fn large_tokens() {
     assert!(large.len() > 65_536);
     assert_eq!(setup.outcome(&large), invalid());
     assert_eq!(setup.outcome(&sealer.seal_with(json!({ "x": "x".repeat(9_000) }), &signer.sign(&claims()))), invalid());
-    logged(&setup, "larger than 64 KiB");
-    logged(&setup, "larger than 8 KiB");
+    setup.gateway.log_with("larger than 64 KiB");
+    setup.gateway.log_with("larger than 8 KiB");
     let huge = sealer.seal_with(json!({ "x": "x".repeat(1 << 20) }), &signer.sign(&claims()));
     let request = format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {huge}\r\nConnection: close\r\n\r\n");
     let answer = String::from_utf8_lossy(&setup.gateway.raw(request.as_bytes())).into_owned();
@@ -206,7 +200,7 @@ fn a_changed_file_is_read_again() {
     assert_eq!(setup.outcome(&of_old), invalid(), "also where the old key's verdict was cached");
     // an unusable file changes nothing
     std::fs::write(setup.gateway.directory().join("key.pem"), "no key").expect("write");
-    wait_until("the file was read", || setup.gateway.stderr().contains("there is no private key in the file"));
+    setup.gateway.log_with("there is no private key in the file");
     assert_eq!(setup.outcome(&new.seal(&signer.sign(&claims()))), passed());
 }
 
@@ -268,7 +262,7 @@ fn nothing_leaks() {
     let signed = signer.sign(&claims());
     let tokens = [sealer.seal(&signed), sealer.seal_with(json!({ "kid": "wrong" }), &signed)];
     assert_eq!((setup.outcome(&tokens[0]), setup.outcome(&tokens[1])), (passed(), invalid()));
-    logged(&setup, "not among `decryption_keys`");
+    setup.gateway.log_with("not among `decryption_keys`");
     setup.gateway.access_log(2);
     let log = format!("{}{}", setup.gateway.stderr(), setup.gateway.stdout());
     let key = sealer.jwk();

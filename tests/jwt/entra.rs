@@ -142,7 +142,7 @@ fn a_token_for_graph_is_explained_to_the_operator() {
         );
         assert_eq!(setup.outcome(&sent), invalid());
     }
-    let log = setup.gateway.stderr();
+    let log = setup.gateway.log_with("Microsoft Graph");
     assert_eq!(log.matches("Microsoft Graph").count(), 1, "{log}");
     assert!(!setup.get("x.y.z").text().contains("Graph"));
 }

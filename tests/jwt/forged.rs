@@ -260,7 +260,7 @@ fn what_the_operator_gets_to_know() {
         let challenge = response.header("www-authenticate").expect("a challenge");
         assert!(challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""), "{challenge}");
     }
-    let log = setup.gateway.stderr();
+    let log = setup.gateway.log_with("the signature does not hold");
     assert_eq!(log.matches("the signature does not hold").count(), 1, "{log}");
     for token in &tokens {
         for part in token.split('.') {

@@ -70,7 +70,7 @@ fn the_pause_counts_failed_calls_too_and_known_keys_keep_working() {
     assert!(calls <= 1 + begun.elapsed().as_secs() as usize, "{calls} calls in {:?}", begun.elapsed());
     assert_eq!(setup.gateway.metric("introgate_circuit_state{server=\"local\"}"), 0.0, "garbage does not open the circuit");
     assert!(setup.gateway.metric(&format!("{FETCHES},result=\"error\"}}")) >= 1.0);
-    let log = setup.gateway.stderr();
+    let log = setup.gateway.log_with("\"not fetched\"");
     assert_eq!(log.matches("\"not fetched\"").count(), 1, "{log}");
 }
 

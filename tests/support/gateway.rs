@@ -273,6 +273,19 @@ impl Gateway {
         self.err.lock().expect("stderr").join("\n")
     }
 
+    /// The operational log as soon as it has this text; what is logged comes through a pipe.
+    #[track_caller]
+    pub fn log_with(&self, text: &str) -> String {
+        self.log_with_so_many(text, 1)
+    }
+
+    /// The same, so many times.
+    #[track_caller]
+    pub fn log_with_so_many(&self, text: &str, times: usize) -> String {
+        wait_until(text, || self.stderr().matches(text).count() >= times);
+        self.stderr()
+    }
+
     /// Replaces the configuration file in one step; the listeners stay as they were.
     pub fn rewrite_config(&self, yaml: &str) {
         let new = self.directory().join("gateway.yaml.new");

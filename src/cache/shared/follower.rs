@@ -4,7 +4,7 @@ use super::Shared;
 use super::connection::Connection;
 use super::health::Trouble;
 use super::ledger::{LIMIT, Place};
-use crate::cache::Purge;
+use crate::cache::{Named, Purge};
 use crate::token::TokenDigest;
 use redis::{Cmd, RedisError, RedisResult, cmd};
 use serde::{Deserialize, Serialize};
@@ -26,9 +26,7 @@ struct Message {
 enum Forget {
     All,
     Tokens(Vec<[u8; 32]>),
-    Subject(String),
-    ClientId(String),
-    TokenId(String),
+    Named(Vec<Named>),
 }
 
 /// A stream's entries: their ids, and name and value by turns.
@@ -250,9 +248,7 @@ impl From<&Purge> for Forget {
         match purge {
             Purge::All => Self::All,
             Purge::Tokens(digests) => Self::Tokens(digests.iter().map(|digest| *digest.as_bytes()).collect()),
-            Purge::Subject(subject) => Self::Subject(subject.clone()),
-            Purge::ClientId(client_id) => Self::ClientId(client_id.clone()),
-            Purge::TokenId(token_id) => Self::TokenId(token_id.clone()),
+            Purge::Named(named) => Self::Named(named.clone()),
         }
     }
 }
@@ -262,9 +258,7 @@ impl From<Forget> for Purge {
         match forget {
             Forget::All => Self::All,
             Forget::Tokens(digests) => Self::Tokens(digests.into_iter().map(TokenDigest::from).collect()),
-            Forget::Subject(subject) => Self::Subject(subject),
-            Forget::ClientId(client_id) => Self::ClientId(client_id),
-            Forget::TokenId(token_id) => Self::TokenId(token_id),
+            Forget::Named(named) => Self::Named(named),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What this gateway knows of the fleet's purges: whether an answer was asked for before one.
 
-use crate::cache::Purge;
+use crate::cache::{Named, Purge};
 use crate::token::TokenDigest;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
@@ -36,14 +37,16 @@ enum Selector {
     Subject(Box<str>),
     ClientId(Box<str>),
     TokenId(Box<str>),
+    Session(Box<str>),
 }
 
 /// Whose answer it is.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Marks<'a> {
     pub subject: Option<&'a str>,
     pub client_id: Option<&'a str>,
     pub token_id: Option<&'a str>,
+    pub session: Option<Cow<'a, str>>,
 }
 
 /// More purges are not told apart: all answers from before are dead then.
@@ -101,9 +104,13 @@ impl Ledger {
                 return;
             }
             Purge::Tokens(digests) => digests.iter().copied().map(Selector::Token).collect(),
-            Purge::Subject(subject) => vec![Selector::Subject(subject.as_str().into())],
-            Purge::ClientId(client_id) => vec![Selector::ClientId(client_id.as_str().into())],
-            Purge::TokenId(token_id) => vec![Selector::TokenId(token_id.as_str().into())],
+            // a whole server's
+            Purge::Named(named) if named.iter().any(|named| selectors(named).next().is_none()) => {
+                self.floor = place;
+                self.purged.clear();
+                return;
+            }
+            Purge::Named(named) => named.iter().flat_map(selectors).collect::<Vec<_>>(),
         };
         self.purged.extend(selectors.into_iter().map(|selector| (selector, place)));
         if self.purged.len() > LIMIT {
@@ -120,20 +127,42 @@ impl Ledger {
             || marks.subject.is_some_and(|text| purged(Selector::Subject(text.into())))
             || marks.client_id.is_some_and(|text| purged(Selector::ClientId(text.into())))
             || marks.token_id.is_some_and(|text| purged(Selector::TokenId(text.into())))
-            || self.pending.iter().any(|pending| pending.purge.names(digest, marks))
+            || marks.session.as_deref().is_some_and(|text| purged(Selector::Session(text.into())))
+            || self.pending.iter().any(|pending| pending.purge.names(digest, &marks))
     }
 }
 
 impl Purge {
-    fn names(&self, digest: &TokenDigest, marks: Marks) -> bool {
+    fn names(&self, digest: &TokenDigest, marks: &Marks) -> bool {
         match self {
             Self::All => true,
             Self::Tokens(digests) => digests.contains(digest),
-            Self::Subject(subject) => marks.subject == Some(subject),
-            Self::ClientId(client_id) => marks.client_id == Some(client_id),
-            Self::TokenId(token_id) => marks.token_id == Some(token_id),
+            Self::Named(named) => named.iter().any(|named| {
+                let said = |selector| match selector {
+                    Selector::Token(token) => token == *digest,
+                    Selector::Subject(text) => marks.subject == Some(&text),
+                    Selector::ClientId(text) => marks.client_id == Some(&text),
+                    Selector::TokenId(text) => marks.token_id == Some(&text),
+                    Selector::Session(text) => marks.session.as_deref() == Some(&text),
+                };
+                let mut selectors = selectors(named).peekable();
+                selectors.peek().is_none() || selectors.any(said)
+            }),
         }
     }
+}
+
+/// Each thing by which answers are named, for itself, whichever server's they are: that is more than
+/// is meant where several are given together, and no harm, since what is dead here is asked for again.
+fn selectors(named: &Named) -> impl Iterator<Item = Selector> {
+    let Named { server: _, issuer: _, subject, client_id, token_id, session } = named;
+    let members = [
+        subject.as_deref().map(|text| Selector::Subject(text.into())),
+        client_id.as_deref().map(|text| Selector::ClientId(text.into())),
+        token_id.as_deref().map(|text| Selector::TokenId(text.into())),
+        session.as_deref().map(|text| Selector::Session(text.into())),
+    ];
+    members.into_iter().flatten()
 }
 
 impl fmt::Display for Place {
@@ -156,7 +185,7 @@ mod tests {
     use super::*;
     use crate::token::DigestKey;
 
-    const ALICE: Marks = Marks { subject: Some("alice"), client_id: Some("app"), token_id: Some("j") };
+    const ALICE: Marks = Marks { subject: Some("alice"), client_id: Some("app"), token_id: Some("j"), session: Some(Cow::Borrowed("s")) };
 
     fn ledger() -> (Ledger, TokenDigest) {
         let mut ledger = Ledger::new();
@@ -166,7 +195,12 @@ mod tests {
 
     #[test]
     fn a_purge_kills_what_was_asked_for_before_it() {
-        for purge in [Purge::Subject("alice".into()), Purge::ClientId("app".into()), Purge::TokenId("j".into())] {
+        for purge in [
+            Purge::Named(vec![Named::subject("alice")]),
+            Purge::Named(vec![Named::client_id("app")]),
+            Purge::Named(vec![Named::token_id("j")]),
+            Purge::Named(vec![Named::session("s")]),
+        ] {
             let (mut ledger, digest) = ledger();
             assert!(!ledger.is_dead(&digest, Place(1, 0), ALICE));
             ledger.read(Place(5, 0), Some(&purge), false);
@@ -184,7 +218,7 @@ mod tests {
     fn what_is_older_than_the_log_is_dead() {
         let digest = DigestKey::random().digest("token");
         let mut ledger = Ledger::new();
-        ledger.read(Place(7, 0), Some(&Purge::Subject("bob".into())), false);
+        ledger.read(Place(7, 0), Some(&Purge::Named(vec![Named::subject("bob")])), false);
         assert!(ledger.is_dead(&digest, Place(6, 0), ALICE), "a purge may have been cut off");
         assert!(!ledger.is_dead(&digest, Place(7, 0), ALICE));
         ledger.read(Place(9, 0), Some(&Purge::All), false);
@@ -196,7 +230,7 @@ mod tests {
     #[test]
     fn our_own_purge_kills_until_it_is_read_back() {
         let (mut ledger, digest) = ledger();
-        let purge = Purge::Subject("alice".into());
+        let purge = Purge::Named(vec![Named::subject("alice")]);
         ledger.expect(purge.clone());
         assert!(ledger.is_dead(&digest, Place(99, 0), ALICE));
         assert_eq!(ledger.unsent(), std::slice::from_ref(&purge));
@@ -212,10 +246,10 @@ mod tests {
     fn it_never_grows_past_its_limit_and_forgets_no_purge() {
         let (mut ledger, digest) = ledger();
         for n in 0..=LIMIT as u64 {
-            ledger.read(Place(5, n), Some(&Purge::Subject(n.to_string())), false);
-            ledger.expect(Purge::Subject(n.to_string()));
+            ledger.read(Place(5, n), Some(&Purge::Named(vec![Named::subject(n.to_string())])), false);
+            ledger.expect(Purge::Named(vec![Named::subject(n.to_string())]));
         }
-        ledger.expect(Purge::Subject("x".into()));
+        ledger.expect(Purge::Named(vec![Named::subject("x")]));
         assert!(ledger.purged.len() <= LIMIT && ledger.pending.len() <= LIMIT);
         assert!(ledger.is_dead(&digest, Place(5, 0), Marks { subject: Some("0"), ..Marks::default() }));
     }

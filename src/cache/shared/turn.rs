@@ -6,6 +6,7 @@ use super::ledger::{Marks, Place};
 use super::record::{LONGEST, Record, Written};
 use super::writer::{Content, Write};
 use super::{Shared, ledger};
+use crate::cache::named::session_of;
 use crate::clock::Now;
 use crate::token::{ActiveFacts, TokenDigest};
 use std::sync::Arc;
@@ -157,7 +158,7 @@ impl Shared {
 
 impl ActiveFacts {
     fn marks(&self) -> ledger::Marks<'_> {
-        Marks { subject: self.subject(), client_id: self.client_id(), token_id: self.token_id() }
+        Marks { subject: self.subject(), client_id: self.client_id(), token_id: self.token_id(), session: session_of(self).map(Into::into) }
     }
 }
 

@@ -4,17 +4,25 @@ mod authorization_server;
 mod echo;
 
 use super::{USAGE, run};
+use crate::assemble::Process;
 use crate::config::{self, Loaded};
 use crate::{server, telemetry};
+use async_trait::async_trait;
 use authorization_server::DemoServer;
 use echo::Echo;
 use pingora_core::apps::http_app::HttpServer;
+use pingora_core::server::ShutdownWatch;
 use pingora_core::services::ServiceWithDependents;
+use pingora_core::services::background::{BackgroundService, background_service};
 use pingora_core::services::listening::Service;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::sleep;
 
 /// The demo's own configuration; a good one to start from.
 const CONFIGURATION: &str = include_str!("gateway.yaml");
@@ -47,9 +55,12 @@ pub fn demo() -> ExitCode {
         }
     };
     let clock = process.parts.clock.clone();
-    introduce(gateway, admin, authorization_server);
-    let services =
-        vec![service("demo authorization server", DemoServer::new(clock), authorization_server), service("demo upstream", Echo, upstream)];
+    let introduction = Introduction { process: process.clone(), gateway, admin, authorization_server, upstream };
+    let services = vec![
+        service("demo authorization server", DemoServer::new(clock), authorization_server),
+        service("demo upstream", Echo, upstream),
+        Box::new(background_service("demo introduction", introduction)),
+    ];
     run::finish(server::run(process, None, services))
 }
 
@@ -75,9 +86,35 @@ fn ports() -> Option<[u16; 4]> {
     ports.try_into().ok()
 }
 
-fn introduce(gateway: u16, admin: u16, authorization_server: u16) {
-    println!(
-        "\
+/// What to try, printed as soon as all of it will do.
+struct Introduction {
+    process: Arc<Process>,
+    gateway: u16,
+    admin: u16,
+    authorization_server: u16,
+    upstream: u16,
+}
+
+#[async_trait]
+impl BackgroundService for Introduction {
+    async fn start(&self, _: ShutdownWatch) {
+        while !self.process.ready.load(Ordering::SeqCst) {
+            sleep(Duration::from_millis(5)).await;
+        }
+        for port in [self.admin, self.authorization_server, self.upstream] {
+            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
+        self.print();
+    }
+}
+
+impl Introduction {
+    fn print(&self) {
+        let Self { gateway, admin, authorization_server, .. } = self;
+        println!(
+            "\
 A gateway, an authorization server and a service run on this machine now. Try, in another terminal:
 
   # nobody gets in without a token: 401
@@ -104,5 +141,6 @@ A gateway, an authorization server and a service run on this machine now. Try, i
 
 Ctrl-C ends it. What follows is the access log.
 "
-    );
+        );
+    }
 }

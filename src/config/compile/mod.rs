@@ -5,6 +5,7 @@ mod cache;
 mod claims;
 mod client_auth;
 mod demands;
+mod events;
 mod files;
 mod headers;
 mod identity;
@@ -72,7 +73,7 @@ pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings
         trusted_proxies,
         realm: realm?,
         servers: servers?,
-        cache,
+        cache: cache?,
         redis: redis?,
         token: token?,
         identity: identity?,

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::cache::count;
+use super::events;
 use super::kinds;
 use crate::config::path::KeyPath;
 use crate::config::raw::Server;
@@ -45,6 +46,10 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
     let extra_roots = cx.roots(&path.key("tls").key("ca"), &raw.tls.ca);
     let server_name = server_name(cx, &path.key("tls").key("server_name"), &raw.tls.server_name);
     let kind = kind?;
+    let events = match &raw.events {
+        None => None,
+        Some(written) => Some(events::events(cx, path, raw, &kind, written)?),
+    };
     let issuer = match &kind {
         Kind::Jwt(jwt) if matches!(jwt.issuer, Issuer::OfTenants { .. }) => None,
         _ => issuer,
@@ -67,6 +72,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
         retries: raw.retries,
         circuit_breaker: BreakerSettings { failures: raw.circuit_breaker.failures, open_for: open_for? },
         extra_roots,
+        events,
         server_name,
     };
     if settings.server_name.is_some() && settings.is_plain() {

@@ -24,6 +24,9 @@ pub struct Cache {
     pub refresh_ahead: f64,
     /// How long past its ttl, never past `exp`, an active answer may serve while the server is down.
     pub stale_if_error: Period,
+    /// Against guessing of tokens. Off unless written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
     /// A second level that gateways share, in Redis or Valkey.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis: Option<Redis>,
@@ -38,8 +41,26 @@ impl Default for Cache {
             inactive_max_entries: 10_000,
             refresh_ahead: 0.8,
             stale_if_error: Period(Duration::ZERO),
+            guard: None,
             redis: None,
         }
+    }
+}
+
+/// `cache.guard`.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Guard {
+    /// Introspections of tokens that were never seen which one client address may cause within the window; then 429.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub misses: u32,
+    /// From an address's first such token on.
+    pub window: Period,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { misses: 100, window: Period(Duration::from_secs(10)) }
     }
 }
 

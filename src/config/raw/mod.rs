@@ -5,6 +5,7 @@
 //! what must be written is said by the schema alone.
 
 mod cache;
+mod events;
 mod identity;
 mod listener;
 mod log;
@@ -16,6 +17,7 @@ mod token;
 mod upstream;
 
 pub use cache::{Cache, Redis};
+pub use events::Events;
 pub use identity::Identity;
 pub use listener::{Admin, Listener};
 pub use log::{Access, Format, Level, Log};

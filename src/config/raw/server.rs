@@ -2,7 +2,7 @@
 //! stands rather than as a failure of every kind.
 
 use super::server_kinds::{CustomRequest, GithubApi, SoapVersion};
-use super::{OneOrMany, Period, SecretText, Size};
+use super::{Events, OneOrMany, Period, SecretText, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +53,9 @@ pub struct Server {
     pub tls: ServerTls,
     /// Which tokens it is asked about; a token that is meant for no server of its route is shown to none.
     pub tokens: TokenSelector,
+    /// What it tells of its own accord, on the admin listener: security events and back-channel logout end cached answers. Off unless written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<Events>,
 
     /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one; for `jwt`: what this service is called in `aud`;
     /// for `rfc7662` with `response: jwt`: what the gateway is called in `aud` of answers, its client id unless written.
@@ -147,6 +150,7 @@ impl Default for Server {
             circuit_breaker: Breaker::default(),
             tls: ServerTls::default(),
             tokens: TokenSelector::default(),
+            events: None,
             audience: None,
             endpoint: None,
             client_id: None,

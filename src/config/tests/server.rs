@@ -258,3 +258,62 @@ fn names() {
     ];
     assert_eq!(with_server("  'bad name': {introspection_endpoint: https://a}\n"), expected);
 }
+
+fn events(of_server: &str, of_events: &str) -> Vec<String> {
+    let told = told(&format!(
+        "authorization_servers:\n  a: {{{of_server}, events: {{{of_events}}}}}\n  b: {{introspection_endpoint: https://b}}\n\
+         routes: [{{path: /*, upstream: http://b, authorization_server: a}}, {{path: /b, upstream: http://b, authorization_server: b}}]\n"
+    ));
+    told.iter().filter_map(|told| Some(told.split_once(": ")?.1.to_owned())).collect()
+}
+
+#[test]
+fn events_need_an_audience_an_issuer_and_keys() {
+    let (endpoint, fine): (_, &[&str]) = ("introspection_endpoint: https://a", &[]);
+    assert_eq!(events(&format!("{endpoint}, issuer: https://a"), "audience: [g]"), fine);
+    assert_eq!(events(endpoint, "audience: [g], issuer: https://a"), fine);
+    assert_eq!(events(endpoint, "audience: [g], issuer: any, jwks_uri: https://a/k, algorithms: [PS256], max_age: 1h"), fine);
+    assert_eq!(events("type: google, audience: [x]", "audience: [g], issuer: https://accounts.google.com"), fine);
+    assert_eq!(events("type: jwt, issuer: https://a, audience: [x], then: b", "audience: [g]"), fine);
+    for (of_server, of_events, expected) in [
+        (endpoint, "issuer: https://a", "error: authorization_servers.a.events.audience: is missing"),
+        (endpoint, "audience: [], issuer: https://a", "error: authorization_servers.a.events.audience: "),
+        (endpoint, "audience: [''], issuer: https://a", "error: authorization_servers.a.events.audience[0]: is empty"),
+        (endpoint, "audience: [g]", "error: authorization_servers.a.events.issuer: is missing; write what `iss` of events is"),
+        (endpoint, "audience: [g], issuer: ''", "error: authorization_servers.a.events.issuer: is empty"),
+        (endpoint, "audience: [g], issuer: any", "error: authorization_servers.a.events.issuer: is not an https URL"),
+        (endpoint, "audience: [g], issuer: http://a", "error: authorization_servers.a.events.issuer: is plain http"),
+        (
+            endpoint,
+            "audience: [g], issuer: any, keys: [/nonexistent]",
+            "error: authorization_servers.a.events.keys[0]: there is no such file",
+        ),
+        (endpoint, "audience: [g], issuer: any, jwks_uri: http://a/k", "warning: authorization_servers.a.events.jwks_uri: is plain http"),
+        (
+            endpoint,
+            "audience: [g], issuer: https://a, algorithms: [none]",
+            "error: authorization_servers.a.events.algorithms[0]: is no signature",
+        ),
+        (
+            endpoint,
+            "audience: [g], issuer: https://a, algorithms: [HS256]",
+            "error: authorization_servers.a.events.algorithms[0]: is a secret-key",
+        ),
+        (endpoint, "audience: [g], issuer: https://a, max_age: 0s", "error: authorization_servers.a.events.max_age: must be longer"),
+        (endpoint, "audience: [g], issuer: https://a, window: 1m", "error: authorization_servers.a.events.window: "),
+        ("type: jwt, issuer: https://a, audience: [x]", "audience: [g]", "error: authorization_servers.a.events: would end nothing"),
+        (
+            "type: jwt, issuer: 'https://a/{tenantid}', tenants: [t], audience: [x], then: b",
+            "audience: [g]",
+            "error: authorization_servers.a.events.issuer: is missing",
+        ),
+    ] {
+        let told = events(of_server, of_events);
+        assert!(told.len() == 1 && told[0].starts_with(expected), "{of_server}, {of_events}: {told:?}");
+    }
+    let off = told(
+        "admin: {address: off}\nauthorization_servers: {a: {introspection_endpoint: https://a, issuer: https://a, events: {audience: [g]}}}\n\
+         routes: [{path: /*, upstream: http://b}]\n",
+    );
+    assert!(off.len() == 1 && off[0].contains("`admin.address` is `off`"), "{off:?}");
+}

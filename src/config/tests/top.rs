@@ -185,3 +185,15 @@ fn identity_prefix_underscore() {
         &["7:20: error: identity.prefix: must be letters, digits and `-`, with `-` at its end, as in `X-Introspected-`"];
     assert_eq!(with("identity: {prefix: X_Id-}\n"), expected);
 }
+
+#[test]
+fn guard() {
+    let expected: &[&str] = &[];
+    assert_eq!(with("cache: {guard: {misses: 5, window: 1m}}\n"), expected);
+    let expected: &[&str] = &["7:36: error: cache.guard.window: must be longer than zero"];
+    assert_eq!(with("cache: {guard: {misses: 1, window: 0s}}\n"), expected);
+    let expected: &[&str] = &["7:18: warning: cache.guard: limits every request while `cache.ttl` is `0s`: no token is known from before"];
+    assert_eq!(with("cache: {ttl: 0s, guard: {}}\n"), expected);
+    assert!(with("cache: {guard: {misses: 0}}\n").iter().any(|told| told.contains("cache.guard.misses")));
+    assert!(with("cache: {guard: {hits: 1}}\n").iter().any(|told| told.contains("cache.guard.hits")));
+}

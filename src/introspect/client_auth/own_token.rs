@@ -328,6 +328,7 @@ mod tests {
                 retries: 0,
                 circuit_breaker: BreakerSettings { failures: 2, open_for: Duration::from_secs(5) },
                 extra_roots: None,
+                events: None,
                 server_name: None,
             };
             let manual = ManualClock::at(1_000_000);

@@ -14,6 +14,10 @@ const fn refused(refused: Refused, why: &'static str) -> Flaw {
 /// `key_issuer` is whose tokens the key may sign, where its publisher says so.
 pub fn check(claims: &Map<String, Value>, settings: &JwtSettings, key_issuer: Option<&str>, now: i64) -> Result<(), Flaw> {
     let leeway = seconds(settings);
+    if claims.contains_key("events") {
+        // RFC 8417 §4.2, whatever its `typ`
+        return Err(Flaw::invalid("it has `events`: it tells of something, such as a logout, and is no access token"));
+    }
     let expires = time(claims, "exp")?.ok_or(Flaw::invalid("it has no `exp`"))?;
     let starts = time(claims, "nbf")?;
     time(claims, "iat")?;

@@ -15,7 +15,7 @@ mod then;
 pub use claims::time;
 pub use flaw::Flaw;
 pub use jwe::{DecryptionKey, DecryptionKeys, Opened, private_keys_of_file, rsa_of_jwk};
-pub use jws::media_type;
+pub use jws::{Header, Jws, media_type};
 pub use keys::{Key, KeySet};
 pub use pem::keys_of_file;
 pub use settings::{Issuer, JwtSettings, KeySource, TENANT};
@@ -27,7 +27,6 @@ use crate::clock::Clock;
 use crate::telemetry::Occasionally;
 use crate::token::Facts;
 use async_trait::async_trait;
-use jws::Header;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 

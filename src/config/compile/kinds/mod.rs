@@ -10,7 +10,7 @@ mod signed;
 mod soap;
 mod tokeninfo;
 
-pub use jwt::audiences;
+pub use jwt::{algorithms, audiences, keys, texts};
 
 use super::Context;
 use crate::config::path::KeyPath;
@@ -78,7 +78,7 @@ pub fn foreign_keys(cx: Context, path: &KeyPath, kind: ServerKind) {
 
 impl Context<'_> {
     /// Tells that a key that this kind needs is not there, or empty.
-    fn needed(self, path: &KeyPath, why: &str) {
+    pub fn needed(self, path: &KeyPath, why: &str) {
         if self.report.is_broken(path) {
             return;
         }

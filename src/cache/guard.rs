@@ -1,0 +1,224 @@
+//! The token-guessing guard: how many introspections of tokens that nobody has seen one client
+//! address may cause. Hits never come here.
+
+use super::settings::GuardSettings;
+use crate::clock::micros;
+use crate::telemetry::Occasionally;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use parking_lot::Mutex;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Counts by address, one for the process: a reload forgives nobody.
+///
+/// Memory is bounded. Windows that have ended make room for new ones. When there is still none,
+/// addresses that come new share a fixed number of counters, each picked by a keyed hash: such a
+/// flood limits some clients for others' sake, only in their new tokens and only while it lasts;
+/// the authorization server would be asked without limit otherwise.
+pub struct Guard {
+    exact: DashMap<Address, Window>,
+    held: AtomicUsize,
+    capacity: usize,
+    shared: Box<[Mutex<Window>]>,
+    hasher: RandomState,
+    /// No look for ended windows before, monotonic microseconds.
+    tidy_from: AtomicU64,
+    log: Occasionally,
+}
+
+/// Addresses that have a counter of their own; each takes some 50 bytes.
+const CAPACITY: usize = 65_536;
+const SHARED: usize = 4096;
+/// Between two looks for ended windows, while there is no room, in microseconds.
+const TIDY_PAUSE: u64 = 1_000_000;
+
+/// Whom a count is of: an IPv4 address, the /64 that an IPv6 client usually has to itself, or
+/// whoever has no address (a Unix socket).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Address(Option<IpAddr>);
+
+/// What one address did since its first miss.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    /// Monotonic microseconds.
+    since: u64,
+    misses: u32,
+}
+
+impl Guard {
+    pub fn new() -> Self {
+        Self::with_capacity(CAPACITY, SHARED)
+    }
+
+    fn with_capacity(capacity: usize, shared: usize) -> Self {
+        Self {
+            exact: DashMap::new(),
+            held: AtomicUsize::new(0),
+            capacity,
+            shared: std::iter::repeat_with(Mutex::default).take(shared.max(1)).collect(),
+            hasher: RandomState::new(),
+            tidy_from: AtomicU64::new(0),
+            log: Occasionally::default(),
+        }
+    }
+
+    /// Counts one miss at `now` (monotonic microseconds), or says when to come again. What is
+    /// refused is not counted.
+    pub fn admit(&self, client: Option<IpAddr>, settings: GuardSettings, now: u64) -> Result<(), Duration> {
+        let address = Address::of(client);
+        if self.held.load(Ordering::Relaxed) >= self.capacity {
+            self.tidy(settings, now);
+        }
+        match self.exact.entry(address) {
+            Entry::Occupied(mut window) => window.get_mut().count(settings, now),
+            Entry::Vacant(place) if self.held.fetch_add(1, Ordering::Relaxed) < self.capacity => {
+                place.insert(Window::default()).count(settings, now)
+            }
+            Entry::Vacant(_) => {
+                self.held.fetch_sub(1, Ordering::Relaxed);
+                let shared = self.hasher.hash_one(address) % self.shared.len() as u64;
+                let window = usize::try_from(shared).ok().and_then(|shared| self.shared.get(shared));
+                window.map_or(Ok(()), |window| window.lock().count(settings, now))
+            }
+        }
+    }
+
+    /// Makes room, a second after the last time at the earliest.
+    fn tidy(&self, settings: GuardSettings, now: u64) {
+        let from = self.tidy_from.load(Ordering::Relaxed);
+        if now >= from && self.tidy_from.compare_exchange(from, now + TIDY_PAUSE, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.exact.retain(|_, window| {
+                let goes_on = window.left(settings, now).is_some();
+                if !goes_on {
+                    self.held.fetch_sub(1, Ordering::Relaxed);
+                }
+                goes_on
+            });
+        }
+    }
+
+    /// Tells of a refusal, once a minute.
+    pub fn tell(&self, server: &str, client: Option<IpAddr>, now: u64) {
+        if let Some(untold) = self.log.now("guard", now) {
+            let also = (untold > 0).then_some(untold);
+            tracing::warn!(server, ?client, not_logged_since = also, "cache.guard: too many tokens that were never seen from one address");
+        }
+    }
+}
+
+impl Window {
+    fn count(&mut self, settings: GuardSettings, now: u64) -> Result<(), Duration> {
+        let Some(left) = self.left(settings, now) else {
+            *self = Self { since: now, misses: 1 };
+            return Ok(());
+        };
+        if self.misses >= settings.misses {
+            return Err(left);
+        }
+        self.misses += 1;
+        Ok(())
+    }
+
+    /// How long the window still goes on; `None` when it has ended, or nothing was counted.
+    fn left(&self, settings: GuardSettings, now: u64) -> Option<Duration> {
+        let left = self.since.saturating_add(micros(settings.window)).saturating_sub(now);
+        (left > 0 && self.misses > 0).then(|| Duration::from_micros(left))
+    }
+}
+
+impl Address {
+    fn of(client: Option<IpAddr>) -> Self {
+        Self(client.map(|client| match client.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
+            address => address,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, ManualClock};
+    use std::sync::Arc;
+
+    const SETTINGS: GuardSettings = GuardSettings { misses: 3, window: Duration::from_secs(10) };
+
+    struct Fixture {
+        guard: Guard,
+        hand: Arc<ManualClock>,
+    }
+
+    fn fixture(capacity: usize, shared: usize) -> Fixture {
+        Fixture { guard: Guard::with_capacity(capacity, shared), hand: ManualClock::at(1_700_000_000) }
+    }
+
+    impl Fixture {
+        fn admit(&self, client: &str) -> Result<(), Duration> {
+            self.guard.admit(client.parse().ok(), SETTINGS, Clock::Manual(self.hand.clone()).now().mono)
+        }
+
+        /// How many of 10 misses at this moment are let through.
+        fn passes(&self, client: &str) -> usize {
+            (0..10).filter(|_| self.admit(client).is_ok()).count()
+        }
+    }
+
+    #[test]
+    fn so_many_misses_within_a_window_from_the_first() {
+        let fixture = fixture(100, 1);
+        assert_eq!(fixture.admit("192.0.2.1"), Ok(()));
+        fixture.hand.advance(Duration::from_secs(4));
+        assert_eq!(fixture.passes("192.0.2.1"), 2);
+        assert_eq!(fixture.admit("192.0.2.1"), Err(Duration::from_secs(6)));
+        assert_eq!(fixture.passes("192.0.2.2"), 3, "another address has its own count");
+        // refusals do not make it longer, nor does somebody who sets the wall clock
+        fixture.hand.set_wall(-3600);
+        fixture.hand.advance(Duration::from_millis(5_999));
+        assert_eq!(fixture.admit("192.0.2.1"), Err(Duration::from_millis(1)));
+        fixture.hand.advance(Duration::from_millis(1));
+        assert_eq!(fixture.passes("192.0.2.1"), 3);
+    }
+
+    #[test]
+    fn ipv6_counts_by_64_and_mapped_addresses_are_ipv4() {
+        let fixture = fixture(100, 1);
+        assert_eq!(
+            (fixture.passes("2001:db8:0:1::1"), fixture.passes("2001:db8:0:1:ffff::2"), fixture.passes("2001:db8:0:2::1")),
+            (3, 0, 3)
+        );
+        assert_eq!((fixture.passes("192.0.2.1"), fixture.passes("::ffff:192.0.2.1"), fixture.passes("192.0.2.2")), (3, 0, 3));
+        assert_eq!((fixture.passes("no address"), fixture.passes("none again")), (3, 0));
+    }
+
+    #[test]
+    fn millions_of_addresses_stay_within_the_budget_and_within_a_limit() {
+        let fixture = fixture(1000, 4);
+        let passed: usize = (0..100_000u32).filter(|&n| fixture.admit(&IpAddr::from(n.to_be_bytes()).to_string()).is_ok()).count();
+        assert_eq!(passed, 1000 + 4 * 3, "one each while there is room, then what the shared counters allow");
+        assert_eq!((fixture.guard.exact.len(), fixture.guard.held.load(Ordering::Relaxed)), (1000, 1000));
+        assert_eq!(fixture.passes("0.0.0.7"), 2, "who has a place keeps its own count");
+        assert_eq!(fixture.passes("192.0.2.1"), 0);
+        fixture.hand.advance(Duration::from_secs(10));
+        assert_eq!(fixture.passes("192.0.2.1"), 3, "ended windows make room");
+        assert_eq!((fixture.guard.exact.len(), fixture.guard.held.load(Ordering::Relaxed)), (1, 1));
+    }
+
+    #[test]
+    fn simultaneous_misses_are_counted_exactly() {
+        let guard = Guard::new();
+        let settings = GuardSettings { misses: 500, ..SETTINGS };
+        let passed = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let admitted = (0..1000).filter(|_| guard.admit(None, settings, 1).is_ok()).count();
+                    passed.fetch_add(admitted, Ordering::Relaxed);
+                });
+            }
+        });
+        assert_eq!(passed.into_inner(), 500);
+    }
+}

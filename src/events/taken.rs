@@ -1,0 +1,79 @@
+//! Events that were taken: each counts once. One memory for the process, bounded; when it is full
+//! the oldest is forgotten. Somebody who repeats that one makes the gateway ask again, no more;
+//! not to take new ones would keep revoked tokens alive.
+
+use parking_lot::Mutex;
+use std::collections::{HashSet, VecDeque};
+
+pub struct Taken {
+    held: Mutex<Held>,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct Held {
+    known: HashSet<[u8; 32]>,
+    /// In the order of taking, with the time until when each matters.
+    order: VecDeque<(u64, [u8; 32])>,
+}
+
+/// Some 120 bytes each, and only of events whose signature holds.
+const CAPACITY: usize = 100_000;
+
+impl Default for Taken {
+    fn default() -> Self {
+        Self { held: Mutex::default(), capacity: CAPACITY }
+    }
+}
+
+impl Taken {
+    /// Whether this is the first time. It is remembered until then (monotonic microseconds).
+    pub fn first(&self, id: [u8; 32], until: u64, now: u64) -> bool {
+        let mut held = self.held.lock();
+        while held.order.front().is_some_and(|(until, _)| *until <= now) {
+            held.forget_oldest();
+        }
+        if held.known.contains(&id) {
+            return false;
+        }
+        if held.order.len() >= self.capacity {
+            held.forget_oldest();
+        }
+        held.order.push_back((until, id));
+        held.known.insert(id)
+    }
+}
+
+impl Held {
+    fn forget_oldest(&mut self) {
+        if let Some((_, oldest)) = self.order.pop_front() {
+            self.known.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_counts_once_while_it_matters() {
+        let taken = Taken::default();
+        assert_eq!(
+            [(1, 10, 0), (2, 20, 0), (1, 10, 9), (2, 20, 9)].map(|(id, until, now)| taken.first([id; 32], until, now)),
+            [true, true, false, false]
+        );
+        assert_eq!([(1, 30, 10), (2, 20, 19), (2, 40, 20)].map(|(id, until, now)| taken.first([id; 32], until, now)), [true, false, true]);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_oldest_goes_first() {
+        let taken = Taken { capacity: 3, ..Taken::default() };
+        assert!((0..100).all(|id| taken.first([id; 32], 1000, 0)));
+        {
+            let held = taken.held.lock();
+            assert_eq!((held.order.len(), held.known.len()), (3, 3));
+        }
+        assert_eq!((taken.first([99; 32], 1000, 0), taken.first([0; 32], 1000, 0)), (false, true));
+    }
+}

@@ -1,0 +1,104 @@
+//! The token that carries an event (RFC 8417 §2.2), apart from its signature.
+
+use super::kind::Kind;
+use super::subject::{self, Speaker};
+use super::{Code, Delivery, LEEWAY, Refusal};
+use crate::cache::Named;
+use crate::introspect::EventSettings;
+use crate::introspect::jwt::{Header, time};
+use serde_json::{Map, Value};
+
+/// RFC 8417 §2.3: an event says that it is one. Logout tokens should, and older providers do not;
+/// they are known by their `events`.
+pub fn check_type(header: &Header, delivery: Delivery) -> Result<(), Refusal> {
+    match (delivery, header.typ.as_deref()) {
+        (Delivery::Push, Some("secevent+jwt")) | (Delivery::Logout, None | Some("logout+jwt" | "jwt")) => Ok(()),
+        (Delivery::Push, _) => Err(Refusal::invalid("its `typ` is not `secevent+jwt`")),
+        (Delivery::Logout, _) => Err(Refusal::invalid("its `typ` is not `logout+jwt`")),
+    }
+}
+
+/// Demands on the claims that every event has.
+pub fn check_claims(claims: &Map<String, Value>, settings: &EventSettings, now: i64) -> Result<(), Refusal> {
+    let leeway = seconds(LEEWAY.as_secs());
+    let time = |name: &str| time(claims, name).map_err(|flaw| Refusal::invalid(flaw.why));
+    let is_ours = |name: &Value| name.as_str().is_some_and(|name| settings.audience.iter().any(|ours| ours == name));
+    let for_us = match claims.get("aud") {
+        Some(Value::Array(names)) => names.iter().any(is_ours),
+        Some(name) => is_ours(name),
+        None => false,
+    };
+    if !for_us {
+        return Err(Refusal::new(Code::InvalidAudience, "its `aud` is not this gateway"));
+    }
+    if claims.get("jti").and_then(Value::as_str).is_none_or(str::is_empty) {
+        return Err(Refusal::invalid("it has no `jti`"));
+    }
+    let issued = time("iat")?.ok_or_else(|| Refusal::invalid("it has no `iat`"))?;
+    if issued.saturating_sub(leeway) > now {
+        return Err(Refusal::invalid("its `iat` is in the future; look at the clocks"));
+    }
+    if issued.saturating_add(seconds(settings.max_age.as_secs())).saturating_add(leeway) < now {
+        return Err(Refusal::invalid("it was issued too long ago"));
+    }
+    if time("exp")?.is_some_and(|ends| ends.saturating_add(leeway) <= now) {
+        return Err(Refusal::invalid("it has expired"));
+    }
+    if time("nbf")?.is_some_and(|starts| starts.saturating_sub(leeway) > now) {
+        return Err(Refusal::invalid("its `nbf` is in the future; look at the clocks"));
+    }
+    Ok(())
+}
+
+/// What is said to have happened.
+pub struct Stated<'c>(Vec<(Kind, &'c Map<String, Value>)>);
+
+pub fn read(claims: &Map<String, Value>, delivery: Delivery) -> Result<Stated<'_>, Refusal> {
+    let events = claims.get("events").ok_or_else(|| Refusal::invalid("it has no `events`"))?;
+    let events = events.as_object().filter(|events| !events.is_empty());
+    let events = events.ok_or_else(|| Refusal::invalid("`events` is not an object with at least one member"))?;
+    let read = |(uri, payload): (&String, _)| Some((Kind::of(uri), Value::as_object(payload)?));
+    let stated: Option<Vec<_>> = events.iter().map(read).collect();
+    let stated = Stated(stated.ok_or_else(|| Refusal::invalid("a member of `events` is not an object"))?);
+    let logout = stated.kinds().contains(&Kind::Logout);
+    if delivery == Delivery::Logout && !logout {
+        return Err(Refusal::invalid("`events` has no member for back-channel logout"));
+    }
+    // Back-Channel Logout 1.0 §2.4: so that no ID token is taken for a logout token, nor the other way
+    if logout && claims.contains_key("nonce") {
+        return Err(Refusal::invalid("it has a `nonce`, which a logout token must not"));
+    }
+    Ok(stated)
+}
+
+impl Stated<'_> {
+    pub fn kinds(&self) -> Vec<Kind> {
+        self.0.iter().map(|(kind, _)| *kind).collect()
+    }
+
+    /// Whose answers are to be forgotten. Several events in one token are about the same subject
+    /// (RFC 8417 §2.2).
+    pub fn named(&self, claims: &Map<String, Value>, speaker: &Speaker<'_>) -> Result<Vec<Named>, Refusal> {
+        let mut named: Option<Vec<Named>> = None;
+        for (kind, payload) in self.0.iter().filter(|(kind, _)| kind.forgets()) {
+            let of_event = subject::named(*kind, claims, payload, speaker)?;
+            if named.as_ref().is_some_and(|named| *named != of_event) {
+                return Err(Refusal::invalid("it names several subjects that are not the same"));
+            }
+            named = Some(of_event);
+        }
+        Ok(named.unwrap_or_default())
+    }
+}
+
+/// RFC 8417 §2.2: a `jti` is unique for its issuer.
+pub fn id(issuer: &str, claims: &Map<String, Value>) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(issuer.len() as u64).to_le_bytes()).update(issuer.as_bytes());
+    hasher.update(claims.get("jti").and_then(Value::as_str).unwrap_or_default().as_bytes());
+    *hasher.finalize().as_bytes()
+}
+
+fn seconds(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}

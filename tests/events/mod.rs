@@ -1,0 +1,147 @@
+//! What authorization servers tell of their own accord: events and logout tokens end exactly the cached answers that they
+//! name, and nothing that is not signed for here ends anything.
+
+mod bad;
+mod delivery;
+mod keys;
+mod logout;
+mod purges;
+
+use crate::jwt::Signer;
+use crate::support::{Builder, Connection, Response, Setup, active, now};
+use serde_json::{Value, json};
+
+const ISSUER: &str = "https://as.test";
+const OTHER: &str = "https://other.test";
+const AUDIENCE: &str = "https://gateway.test";
+const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type";
+const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type";
+const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+/// Token, `sub`, `client_id`, `jti`, `sid`.
+const TOKENS: [(&str, &str, &str, &str, &str); 4] = [
+    ("alice-1", "alice", "app-1", "j1", "s1"),
+    ("alice-2", "alice", "app-2", "j2", "s2"),
+    ("bob-1", "bob", "app-2", "j3", "s3"),
+    ("carol-1", "carol", "app-3", "j4", ""),
+];
+
+/// A gateway with two authorization servers that know the same tokens, each with events of its own issuer.
+struct World {
+    setup: Setup,
+    /// Signs for [`ISSUER`], the issuer of `main`.
+    signer: Signer,
+    /// Signs for [`OTHER`], the issuer of `other`.
+    other: Signer,
+}
+
+const CONFIG: &str = r#"
+authorization_servers:
+  main:
+    introspection_endpoint: "@AS@"
+    events: { issuer: "https://as.test", audience: ["https://gateway.test"], keys: [main.json], max_age: 5m }
+  other:
+    introspection_endpoint: "@AS@"
+    headers: { X-Other: yes }
+    events: { issuer: "https://other.test", audience: ["https://gateway.test"], keys: [other.json] }
+routes:
+  - { path: /*, upstream: "@UPSTREAM@", authorization_server: main }
+  - { path: /other, upstream: "@UPSTREAM@", authorization_server: other }
+"#;
+
+impl World {
+    #[track_caller]
+    fn start() -> World {
+        World::with(CONFIG)
+    }
+
+    #[track_caller]
+    fn with(yaml: &str) -> World {
+        let (signer, other) = (Signer::p256("main"), Signer::p256("other"));
+        let keys = |signer: &Signer| json!({ "keys": [signer.jwk()] }).to_string();
+        let builder = Builder::new().file("main.json", &keys(&signer)).file("other.json", &keys(&other));
+        let setup = Setup::build(builder, yaml);
+        for (token, sub, client_id, jti, sid) in TOKENS {
+            let mut answer = json!({ "sub": sub, "client_id": client_id, "jti": jti });
+            if !sid.is_empty() {
+                answer["sid"] = json!(sid);
+            }
+            setup.server.answer(token, active(answer));
+        }
+        let world = World { setup, signer, other };
+        world.asked_again();
+        world
+    }
+
+    /// Sends every token to both servers' routes, and tells which had no cached answer; `/other` marks the second server's.
+    #[track_caller]
+    fn asked_again(&self) -> Vec<String> {
+        let mut again = Vec::new();
+        for path in ["/", "/other"] {
+            for (token, ..) in TOKENS {
+                let before = self.setup.server.count();
+                assert_eq!(self.setup.gateway.get_with(path, token).status, 200, "{path} {token}");
+                if self.setup.server.count() > before {
+                    again.push(format!("{token}{}", path.trim_end_matches('/')));
+                }
+            }
+        }
+        again
+    }
+
+    /// Good claims of one event about this subject.
+    fn claims(&self, event: &str, sub_id: Value) -> Value {
+        json!({
+            "iss": ISSUER, "aud": AUDIENCE, "iat": now(), "jti": format!("{:016x}", rand::random::<u64>()),
+            "sub_id": sub_id, "events": { event: { "event_timestamp": now() } },
+        })
+    }
+
+    fn session_revoked(&self) -> Value {
+        self.claims(&format!("{CAEP}/session-revoked"), iss_sub("alice"))
+    }
+
+    fn event(&self, claims: &Value) -> String {
+        sign(&self.signer, claims)
+    }
+
+    #[track_caller]
+    fn push(&self, token: &str) -> Response {
+        self.post("application/secevent+jwt", token.as_bytes())
+    }
+
+    #[track_caller]
+    fn logout(&self, token: &str) -> Response {
+        self.post("application/x-www-form-urlencoded", format!("logout_token={token}").as_bytes())
+    }
+
+    #[track_caller]
+    fn post(&self, content_type: &str, body: &[u8]) -> Response {
+        let mut connection = Connection::open(self.setup.gateway.admin_port());
+        connection.request("POST", "/api/events", &[("Content-Type", content_type)], body).expect("an answer")
+    }
+
+    fn metric(&self, labels: &str) -> f64 {
+        self.setup.gateway.metric(&format!("introgate_events_total{{{labels}}}"))
+    }
+}
+
+fn sign(signer: &Signer, claims: &Value) -> String {
+    signer.sign_with(json!({ "typ": "secevent+jwt" }), claims)
+}
+
+fn iss_sub(sub: &str) -> Value {
+    json!({ "format": "iss_sub", "iss": ISSUER, "sub": sub })
+}
+
+/// The claims but for these; `null` takes one away.
+fn but(mut claims: Value, changes: Value) -> Value {
+    let members = claims.as_object_mut().expect("an object");
+    for (name, value) in changes.as_object().expect("an object") {
+        match value {
+            Value::Null => members.shift_remove(name),
+            value => members.insert(name.clone(), value.clone()),
+        };
+    }
+    claims
+}
