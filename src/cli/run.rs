@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub fn run(file: &Path) -> ExitCode {
-    let Loaded { settings, problems, files, redacted } = config::load(file, &|name| std::env::var(name).ok());
+    let Loaded { settings, problems, files, redacted } = load(file);
     for problem in &problems {
         eprintln!("{}", problem.display(file));
     }
@@ -33,6 +33,19 @@ pub fn run(file: &Path) -> ExitCode {
     let reload = Reload { process: process.clone(), logging, file: file.to_owned(), read: files };
     finish(server::run(process, Some(reload), Vec::new()))
 }
+
+/// Loads in a thread of its own: the allocator gives back with it what loading leaves behind, which
+/// is more than what it is for. A thread that ends in a panic ends the program as well.
+fn load(file: &Path) -> Loaded {
+    let load = || config::load(file, &|name| std::env::var(name).ok());
+    std::thread::scope(|scope| match std::thread::Builder::new().stack_size(MAIN_STACK).spawn_scoped(scope, load) {
+        Ok(loading) => loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        Err(_) => load(),
+    })
+}
+
+/// Bytes; as much as the main thread has.
+const MAIN_STACK: usize = 8 << 20;
 
 /// The process's parts and its first runtime, with upstream names looked up once.
 pub fn process(settings: Settings, shown: serde_json::Value) -> Result<Process, AssembleError> {
