@@ -25,11 +25,9 @@ pub fn append_text(to: &mut String, text: &str) -> Result<(), TooLarge> {
         return Err(TooLarge);
     }
     // white space at the ends would be lost on the way, and one name become another
-    let inner = text.trim_matches(' ');
-    let (start, end) = match text.find(inner) {
-        Some(at) if !inner.is_empty() => (at, text.len() - at - inner.len()),
-        _ => (text.len(), 0),
-    };
+    let without_start = text.trim_start_matches(' ');
+    let inner = without_start.trim_end_matches(' ');
+    let (start, end) = (text.len() - without_start.len(), without_start.len() - inner.len());
     let before = to.len();
     to.extend(std::iter::repeat_n("%20", start).chain(percent_encode(inner.as_bytes(), ENCODED)).chain(std::iter::repeat_n("%20", end)));
     if to.len() - before > LIMIT { Err(TooLarge) } else { Ok(()) }

@@ -2,11 +2,11 @@
 
 use super::{Identity, IdentitySettings, encode, names};
 use crate::token::ActiveFacts;
+use crate::token::shared_text::place;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use memchr::memmem;
 use serde_json::Map;
 use thiserror::Error;
 
@@ -79,7 +79,7 @@ impl Identity {
         // room for as many as there are: it is kept for as long as the answer
         let mut values = Vec::with_capacity(parts.clone().count());
         values.extend(parts.filter_map(|(name, part)| {
-            let start = memmem::find(answer, part.as_bytes()).unwrap_or_else(|| {
+            let start = place(answer, part.as_bytes()).unwrap_or_else(|| {
                 own.push_str(part);
                 answer.len() + own.len() - part.len()
             });

@@ -64,13 +64,14 @@ pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
     // names are sent in lower case, as in HTTP/2: pingora's second map, which remembers how each was
     // written, would cost more than everything else here
     let mut parts = Parts::from(std::mem::replace(request, nothing()));
-    parts.headers = without(parts.headers, |name, value| {
+    let headers = &mut parts.headers;
+    headers.reserve(SET_AT_MOST);
+    strip(headers, |name, value| {
         runtime.identity.owns(name)
             || token.removes(name, value)
             || METHOD_OVERRIDES.contains(&name.as_str())
             || !exchange.trusted_peer && says_who_came_before(name)
     });
-    let headers = &mut parts.headers;
     remove_cookies(headers, exchange)?;
     set_proxy_headers(headers, exchange)?;
     if let Some((entry, rendered)) = &exchange.identity {
@@ -82,7 +83,7 @@ pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
     target.map_or(Ok(()), |target| request.set_raw_path(target.as_bytes()))
 }
 
-/// Room for the headers that are set, so that the map never grows.
+/// Room for the headers that are set, so that the map grows once.
 const SET_AT_MOST: usize = 20;
 
 /// Removes what the upstream's `Connection` names (RFC 9110 §7.6.1); the rest of the hop-by-hop
@@ -100,22 +101,12 @@ pub fn strip_response(response: &mut ResponseHeader) {
     }
 }
 
-/// The headers without the unwanted ones, of which all lines go, in a map with room for those that
-/// are set.
-fn without(headers: HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) -> HeaderMap {
-    let gone: Vec<HeaderName> = headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
-    let mut left = HeaderMap::with_capacity(headers.len() + SET_AT_MOST);
-    let mut current = None;
-    for (name, value) in headers {
-        // a further line of a header comes without its name
-        if name.is_some() {
-            current = name.filter(|name| !gone.contains(name));
-        }
-        if let Some(name) = &current {
-            left.append(name.clone(), value);
-        }
+/// Removes headers, all lines of each.
+fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) {
+    let names: Vec<HeaderName> = headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
+    for name in names {
+        headers.remove(name);
     }
-    left
 }
 
 fn says_who_came_before(name: &HeaderName) -> bool {

@@ -7,7 +7,7 @@ mod digest;
 mod facts;
 pub mod json;
 mod scope;
-mod shared_text;
+pub mod shared_text;
 
 pub use access_token::{AccessToken, Malformed};
 pub use claims::{ClaimPath, Claims};

@@ -1,7 +1,7 @@
 //! One text for an answer and all that was read from it: a part is a place in it, not a copy.
 
 use bytes::Bytes;
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 use std::num::NonZeroU32;
 
 /// A text that is still being written.
@@ -24,7 +24,7 @@ impl Draft {
     /// The place of `part`: where it stands already, or at the end, where it is added. `None`
     /// beyond 4 GiB.
     pub fn keep(&mut self, part: &str) -> Option<Span> {
-        let start = memmem::find(self.0.as_bytes(), part.as_bytes()).filter(|_| !part.is_empty()).unwrap_or_else(|| {
+        let start = place(self.0.as_bytes(), part.as_bytes()).unwrap_or_else(|| {
             self.0.push_str(part);
             self.0.len() - part.len()
         });
@@ -47,6 +47,19 @@ impl Span {
     }
 }
 
+/// Where `part` stands in `text` first; an empty one stands nowhere.
+pub fn place(text: &[u8], part: &[u8]) -> Option<usize> {
+    let first = *part.first()?;
+    if part.len() > SHORT {
+        return memmem::find(text, part);
+    }
+    memchr_iter(first, text).find(|&at| text.get(at..).is_some_and(|rest| rest.starts_with(part)))
+}
+
+/// Up to here comparing at each possible place is cheaper than what a search that is never slow has
+/// to prepare, and never slow either.
+const SHORT: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +73,19 @@ mod tests {
         let parts: Vec<&str> = spans.into_iter().flatten().map(|span| span.of(&text)).collect();
         assert_eq!(parts, ["jdoe", "a b", "é", "", "a b", "doe"]);
         assert_eq!(text.len(), length + "a bé".len());
+    }
+
+    #[test]
+    fn short_and_long_parts_are_found_alike() {
+        let text = format!("{}ab{}b", "a".repeat(100), "a".repeat(100)).into_bytes();
+        for length in [1, 2, 63, 64, 65, 101] {
+            for start in 0..text.len() - length {
+                let part = &text[start..start + length];
+                assert_eq!(place(&text, part), text.windows(length).position(|window| window == part), "{start} {length}");
+            }
+            assert_eq!(place(&text, "c".repeat(length).as_bytes()), None);
+        }
+        assert_eq!((place(&text, b""), place(b"", b"a")), (None, None));
     }
 
     #[test]
