@@ -319,6 +319,7 @@ fn a_stale_answer_serves_while_the_server_is_down_if_allowed() {
     assert_eq!(setup.gateway.get("/", &headers).status, 200);
     assert_eq!(setup.gateway.access_log_of("stale")["cache"], "stale");
     assert!(setup.gateway.metric("introgate_stale_served_total") >= 1.0);
+    assert_eq!(setup.gateway.admin_get("/api/status").json()["cache"]["stale_served"], 1);
     assert_eq!(setup.get("unknown").status, 503, "only what was active");
 
     let mut setup = cache("ttl: 200ms, refresh_ahead: 0");
@@ -518,11 +519,14 @@ fn the_command_line_purges() {
 fn a_purge_that_says_nothing_clear_is_refused() {
     let setup = Setup::route("");
     assert_eq!(setup.get("good").status, 200);
+    let two = [json!({ "token": "good", "sub": "alice" }), json!({ "all": true, "jti": "1" })];
     let unclear = [json!({}), json!([]), json!({ "all": false }), json!({ "tokn": "good" }), json!({ "token": 1 }), json!("all")];
-    for body in unclear {
-        let response = setup.gateway.admin_post("/api/cache/purge", &body);
+    for body in unclear.iter().chain(&two) {
+        let response = setup.gateway.admin_post("/api/cache/purge", body);
         assert_eq!(response.status, 400, "{body}");
     }
+    let large = json!({ "token": "x".repeat(1 << 20) });
+    assert_eq!(setup.gateway.admin_post("/api/cache/purge", &large).status, 413);
     assert_eq!(setup.get("good").status, 200);
     assert_eq!(setup.server.count(), 1, "nothing was forgotten");
 }

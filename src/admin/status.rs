@@ -61,6 +61,7 @@ pub fn status(process: &Process) -> Value {
         "cache": {
             "active": {"entries": active, "max_entries": runtime.settings.cache.max_entries},
             "inactive": {"entries": inactive, "max_entries": runtime.settings.cache.inactive_max_entries},
+            "stale_served": metrics.stale_served_by_all() as u64,
         },
         "redis": redis,
         "upstreams": upstreams,

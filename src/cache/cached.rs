@@ -425,4 +425,16 @@ mod tests {
         let both = futures::future::join(fixture.ask_from("192.0.2.2", "good"), fixture.ask("good")).await;
         assert_eq!(both, ("active", "active"));
     }
+
+    #[tokio::test]
+    async fn a_wall_clock_that_jumps_changes_no_ages() {
+        for jump in [-3600, 3600] {
+            let fixture = fixture(10);
+            assert_eq!((fixture.ask("good").await, fixture.ask("bad").await, fixture.asked()), ("active", "inactive", 2));
+            fixture.hand.set_wall(jump);
+            assert_eq!((fixture.ask("good").await, fixture.ask("bad").await, fixture.asked()), ("active", "inactive", 2), "{jump}");
+            fixture.hand.advance(Duration::from_secs(10));
+            assert_eq!((fixture.ask("good").await, fixture.ask("bad").await, fixture.asked()), ("active", "inactive", 4), "{jump}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Every metric, in one table. Labels are bounded: names from the configuration, closed sets, and
 //! never a token, a subject, a client id or a raw path.
 
+use prometheus::core::Collector;
 use prometheus::{Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 pub struct Metrics {
@@ -97,6 +98,12 @@ impl Metrics {
         String::from_utf8_lossy(&text).into_owned()
     }
 
+    /// `stale_served_total` of all routes together, for the status page.
+    pub fn stale_served_by_all(&self) -> f64 {
+        let families = self.stale_served.collect();
+        families.iter().flat_map(|family| family.get_metric()).map(|metric| metric.get_counter().get_value()).sum()
+    }
+
     fn registry_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
         Table(self.registry.clone()).gauges(name, help, labels)
     }
@@ -126,7 +133,7 @@ impl Table {
         self.keep(HistogramVec::new(options, labels)?)
     }
 
-    fn keep<C: prometheus::core::Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
+    fn keep<C: Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
         self.0.register(Box::new(collector.clone()))?;
         Ok(collector)
     }
