@@ -35,5 +35,8 @@ impl Logging {
 
 fn targets(settings: &LogSettings) -> Targets {
     let others = LevelFilter::from_level(settings.level.min(Level::WARN));
-    Targets::new().with_default(others).with_target("introgate", settings.level)
+    // calls it an error when two requests reach for one idle connection at the same moment, and one
+    // of them makes a new one; what really fails there is told by the request
+    let quiet = ("pingora_core::connectors", LevelFilter::OFF);
+    Targets::new().with_default(others).with_target("introgate", settings.level).with_targets([quiet])
 }
