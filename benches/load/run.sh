@@ -11,4 +11,5 @@ folder=${CARGO_TARGET_DIR:-target}/$([ $profile = dev ] && echo debug || echo re
 if [ -z "${INTROGATE:-}" ] || [ -z "${BARE_PINGORA:-}" ]; then
   cargo build --locked --profile $profile --bin introgate --example bare_pingora
 fi
-exec python3 "$here/load.py" "${INTROGATE:-$folder/introgate}" "${BARE_PINGORA:-$folder/examples/bare_pingora}" "$@"
+python3 -u "$here/load.py" "${INTROGATE:-$folder/introgate}" "${BARE_PINGORA:-$folder/examples/bare_pingora}" "$@" | tee "$folder/bench.txt"
+[ $profile = dev ] || python3 "$here/plot.py" "$folder/bench.txt" deploy
