@@ -5,7 +5,7 @@ use super::subject::{self, Speaker};
 use super::{Code, Delivery, LEEWAY, Refusal};
 use crate::cache::Named;
 use crate::introspect::EventSettings;
-use crate::introspect::jwt::{Header, time};
+use crate::introspect::jwt::{Header, is_for, time};
 use serde_json::{Map, Value};
 
 /// RFC 8417 §2.3: an event says that it is one. Logout tokens should, and older providers do not;
@@ -22,13 +22,7 @@ pub fn check_type(header: &Header, delivery: Delivery) -> Result<(), Refusal> {
 pub fn check_claims(claims: &Map<String, Value>, settings: &EventSettings, now: i64) -> Result<(), Refusal> {
     let leeway = seconds(LEEWAY.as_secs());
     let time = |name: &str| time(claims, name).map_err(|flaw| Refusal::invalid(flaw.why));
-    let is_ours = |name: &Value| name.as_str().is_some_and(|name| settings.audience.iter().any(|ours| ours == name));
-    let for_us = match claims.get("aud") {
-        Some(Value::Array(names)) => names.iter().any(is_ours),
-        Some(name) => is_ours(name),
-        None => false,
-    };
-    if !for_us {
+    if !is_for(claims, &settings.audience) {
         return Err(Refusal::new(Code::InvalidAudience, "its `aud` is not this gateway"));
     }
     if claims.get("jti").and_then(Value::as_str).is_none_or(str::is_empty) {

@@ -3,7 +3,7 @@
 
 use super::answer::read_members;
 use super::http_client::Answer;
-use super::jwt::{DecryptionKeys, Flaw, KeySource, Keys, Opened, Unverified, media_type, time};
+use super::jwt::{DecryptionKeys, Flaw, KeySource, Keys, Opened, Unverified, is_for, media_type, time};
 use super::{Documents, Failure, FailureKind, ServerSettings, Unusable};
 use crate::clock::Clock;
 use crate::token::Facts;
@@ -94,13 +94,7 @@ impl SignedAnswers {
         if claims.get("iss").and_then(Value::as_str) != Some(&*self.settings.issuer) {
             return Err(Flaw::invalid("its `iss` is not the configured issuer"));
         }
-        let is_ours = |name: &Value| name.as_str().is_some_and(|name| self.settings.audience.iter().any(|ours| ours == name));
-        let for_us = match claims.get("aud") {
-            Some(Value::Array(names)) => names.iter().any(is_ours),
-            Some(name) => is_ours(name),
-            None => false,
-        };
-        if !for_us {
+        if !is_for(claims, &self.settings.audience) {
             return Err(Flaw::invalid("its `aud` is not this gateway: neither `audience` nor, without it, `client_id`"));
         }
         let issued = time(claims, "iat")?.ok_or(Flaw::invalid("it has no `iat`"))?;

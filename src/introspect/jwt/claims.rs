@@ -47,8 +47,8 @@ pub fn check(claims: &Map<String, Value>, settings: &JwtSettings, key_issuer: Op
     if key_issuer.is_some_and(|wanted| wanted != iss && text("tid").is_none_or(|tid| wanted.replace(TENANT, tid) != iss)) {
         return Err(refused(Refused::Issuer, "the key that signed it is published for the tokens of another issuer"));
     }
-    let audience = audience(claims)?;
-    if !settings.audience.is_empty() && !audience.iter().any(|theirs| settings.audience.iter().any(|ours| ours == theirs)) {
+    audience(claims)?;
+    if !settings.audience.is_empty() && !is_for(claims, &settings.audience) {
         return Err(refused(Refused::Audience, "its `aud` is none of the configured ones"));
     }
     Ok(())
@@ -79,6 +79,11 @@ pub fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Flaw
         Some(Value::Number(number)) => Ok(number.as_i64().or_else(|| number.as_f64().map(|seconds| seconds.floor() as i64))),
         Some(_) => Err(Flaw::invalid("`exp`, `nbf` or `iat` is not a number")),
     }
+}
+
+/// Whether `aud` is one of these, or has one of them; one that is no audience at all is none.
+pub fn is_for(claims: &Map<String, Value>, ours: &[String]) -> bool {
+    audience(claims).is_ok_and(|theirs| ours.iter().any(|ours| theirs.contains(&ours.as_str())))
 }
 
 fn audience(claims: &Map<String, Value>) -> Result<Vec<&str>, Flaw> {

@@ -12,7 +12,7 @@ mod settings;
 mod source;
 mod then;
 
-pub use claims::time;
+pub use claims::{is_for, time};
 pub use flaw::Flaw;
 pub use jwe::{DecryptionKey, DecryptionKeys, Opened, private_keys_of_file, rsa_of_jwk};
 pub use jws::{Header, Jws, media_type};
