@@ -20,6 +20,8 @@ impl Trouble<'_> {
     /// Trouble, then a calm while, over and over for so long; at the end all is well.
     pub fn stir(&mut self, how_long: Duration) {
         let end = Instant::now() + how_long;
+        // in every run, however short
+        self.stop_the_server();
         while Instant::now() < end {
             self.trouble();
             self.pass_time(300..1200);
@@ -29,11 +31,7 @@ impl Trouble<'_> {
     fn trouble(&mut self) {
         match self.random.random_range(0..10) {
             _ if self.redis.is_some() && self.random.random_ratio(1, 3) => self.trouble_with_redis(),
-            0 | 1 => {
-                self.truth.server().stop();
-                self.pass_time(200..1500);
-                self.truth.server().start_again();
-            }
+            0 | 1 => self.stop_the_server(),
             2 => self.truth.server().cut_connections(),
             which => {
                 let lies = [
@@ -54,6 +52,12 @@ impl Trouble<'_> {
                 self.truth.server().default_inactive();
             }
         }
+    }
+
+    fn stop_the_server(&mut self) {
+        self.truth.server().stop();
+        self.pass_time(200..1500);
+        self.truth.server().start_again();
     }
 
     /// It hangs, is started anew with nothing in it, or loses its connections.

@@ -95,4 +95,6 @@ fn a_call_that_waits_too_long_for_its_turn_is_503() {
     let overloaded = outcomes.iter().filter(|outcome| **outcome == failed("as_overloaded")).count();
     assert!(overloaded >= 4, "{outcomes:?}");
     assert!(outcomes.contains(&(401, "inactive".into())), "{outcomes:?}");
+    // one that was given up may still keep the server busy for a moment
+    assert!(setup.server.concurrent_peak() <= 2);
 }

@@ -10,7 +10,7 @@ use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the server does with one introspection request.
 #[derive(Clone, Debug)]
@@ -282,8 +282,26 @@ fn act(behaviour: &Behaviour, writer: &mut TcpStream, running: &Running) -> bool
             running.hang();
             false
         }
-        Behaviour::After(delay, then) => running.sleep(*delay) && act(then, writer, running),
+        Behaviour::After(delay, then) => wait(*delay, writer, running) && act(then, writer, running),
     }
+}
+
+/// False when the client has gone meanwhile: a call that was given up keeps the server busy no longer.
+fn wait(delay: Duration, stream: &TcpStream, running: &Running) -> bool {
+    let until = Instant::now() + delay;
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        if !running.sleep(left.min(Duration::from_millis(5))) || is_gone(stream) {
+            return false;
+        }
+    }
+    true
+}
+
+fn is_gone(stream: &TcpStream) -> bool {
+    let _ = stream.set_nonblocking(true);
+    let gone = matches!(stream.peek(&mut [0]), Ok(0));
+    let _ = stream.set_nonblocking(false);
+    gone
 }
 
 const JSON: &str = "Content-Type: application/json\r\n";
