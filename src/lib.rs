@@ -4,8 +4,8 @@
 //! # The life of a request
 //!
 //! ```text
-//!            proxy::request_filter
-//!                   │  RequestView: method, host, normal path, headers        request, route::normalise
+//!   proxy::fast_path │ proxy::general
+//!                   │  RequestView: method, host, normal path, headers        proxy::judge, route::normalise
 //!                   ▼
 //!            gate::Gate::check                                                START READING HERE
 //!                   │  1. which route                                         route
@@ -47,7 +47,7 @@
 //! | [`events`] | what authorization servers tell of their own accord: whose answers to forget |
 //! | [`upstream`] | the protected services: addresses, balancing |
 //! | [`gate`] | the whole product on one screen |
-//! | [`proxy`] | pingora's phases, a few lines each |
+//! | [`proxy`] | carries out what the gate decides: the general way and the fast path |
 //! | [`admin`] | health, metrics, status, purge |
 //! | [`config`] | `gateway.yaml`: read, check, compile |
 //! | [`assemble`] | configuration → runtime: the only place that picks implementations |

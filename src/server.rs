@@ -3,9 +3,9 @@
 use crate::admin::Admin;
 use crate::assemble::Process;
 use crate::config::{Listen, Settings};
-use crate::proxy::Proxy;
+use crate::proxy::FastPath;
 use crate::reload::Reload;
-use crate::upstream::{Upstream, keep_resolving};
+use crate::upstream::{Upstream, keep_resolving, keep_sweeping};
 use async_trait::async_trait;
 use pingora_core::apps::http_app::HttpServer;
 use pingora_core::server::configuration::ServerConf;
@@ -50,7 +50,7 @@ pub fn run(
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
 
-    let mut proxy = pingora_proxy::http_proxy_service_with_name(&server.configuration, Proxy::new(process.clone()), "proxy");
+    let mut proxy = Service::new("proxy".to_owned(), FastPath::new(process.clone(), &server.configuration));
     for listener in &settings.listeners {
         match listener {
             Listen::Tcp(address) => proxy.add_tcp(&address.to_string()),
@@ -124,7 +124,8 @@ impl BackgroundService for Names {
         let upstreams = || -> Vec<Arc<Upstream>> { self.0.runtime.load().upstreams.clone() };
         tokio::select! {
             _ = shutdown.changed() => {}
-            () = keep_resolving(upstreams) => {}
+            () = keep_resolving(&upstreams) => {}
+            () = keep_sweeping(&upstreams) => {}
         }
     }
 }

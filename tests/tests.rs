@@ -3,6 +3,7 @@
 //! Each test starts its own gateway, authorization server and upstream on loopback and ends them again. What is
 //! expected stands in the README; a test names the promise, the pitfall or the clause that it shows.
 
+mod both_ways;
 mod cache;
 mod chaos;
 mod cli;

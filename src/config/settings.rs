@@ -18,6 +18,8 @@ pub struct Settings {
     /// Worker threads, at least 1; `auto` is already resolved.
     pub threads: usize,
     pub shutdown_timeout: Duration,
+    /// Plain requests go past the general proxy code.
+    pub fast_path: bool,
     /// At least one.
     pub listeners: Vec<Listen>,
     pub admin: AdminSettings,

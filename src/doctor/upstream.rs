@@ -11,12 +11,12 @@ pub async fn examine(upstream: &Upstream, report: &mut Report<'_>) {
     let connector = TransportConnector::new(None);
     let budget = upstream.settings.connect_timeout + Duration::from_secs(1);
     for (place, server) in upstream.settings.servers.iter().enumerate() {
-        let Some(attempt) = upstream.connection(place, 0, budget) else {
+        let Some(peer) = upstream.aim_at(place, 0).and_then(|aim| upstream.peer(aim, budget)) else {
             report.wrong(format_args!("{}: the name has no address; is it right, and does the name server know it?", server.label));
             continue;
         };
         let started = Instant::now();
-        match connector.new_stream(&*attempt.peer).await {
+        match connector.new_stream(&*peer).await {
             Ok(_) => report.good(format_args!("{}: connected in {:?}", server.label, rounded(started.elapsed()))),
             Err(error) => report.wrong(format_args!("{}: cannot connect: {}", server.label, error.root_cause())),
         }

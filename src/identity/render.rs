@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use serde_json::Map;
+use std::ops::Range;
 use thiserror::Error;
 
 /// Headers that are ready to be sent, and which `Identity` made them. Most values stand in the
@@ -94,12 +95,27 @@ impl Identity {
 
     /// What this `Identity` rendered from these facts.
     pub fn headers<'r>(&'r self, rendered: &'r Rendered, facts: &'r ActiveFacts) -> impl Iterator<Item = (&'r HeaderName, HeaderValue)> {
+        let value = |(name, text, place): (_, &Bytes, Range<usize>)| Some((name, HeaderValue::from_maybe_shared(text.slice(place)).ok()?));
+        self.places(rendered, facts).filter_map(value)
+    }
+
+    /// The same as bytes.
+    pub fn parts<'r>(&'r self, rendered: &'r Rendered, facts: &'r ActiveFacts) -> impl Iterator<Item = (&'r HeaderName, &'r [u8])> {
+        self.places(rendered, facts).filter_map(|(name, text, place)| Some((name, text.get(place)?)))
+    }
+
+    /// Each name with the text that its value stands in, and where.
+    fn places<'r>(
+        &'r self,
+        rendered: &'r Rendered,
+        facts: &'r ActiveFacts,
+    ) -> impl Iterator<Item = (&'r HeaderName, &'r Bytes, Range<usize>)> {
         let answer = facts.claims.shared();
         rendered.values.iter().filter_map(move |value| {
             let (start, length) = (value.start as usize, usize::from(value.length));
             let (text, start) = start.checked_sub(answer.len()).map_or((answer, start), |start| (&rendered.own, start));
-            let part = (start + length <= text.len()).then(|| text.slice(start..start + length))?;
-            Some((self.names.get(usize::from(value.name))?.as_ref()?, HeaderValue::from_maybe_shared(part).ok()?))
+            let name = self.names.get(usize::from(value.name))?.as_ref()?;
+            (start + length <= text.len()).then_some((name, text, start..start + length))
         })
     }
 

@@ -10,6 +10,7 @@ use crate::gate::{Route, Trail};
 use crate::identity::Rendered;
 use crate::policy::Permit;
 use crate::request::Forwarded;
+use crate::upstream::{Aim, Server};
 use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,8 +43,8 @@ pub struct Exchange {
 pub struct UpstreamTrail {
     pub turn: usize,
     pub attempts: usize,
-    pub server: Option<Arc<str>>,
-    pub host: Option<Arc<str>>,
+    /// Where the last attempt went.
+    pub aim: Option<Aim>,
     pub began: Option<Now>,
     pub answered: Option<(Now, StatusCode)>,
 }
@@ -85,10 +86,15 @@ impl Exchange {
         }
     }
 
+    /// The upstream's server that was tried last.
+    pub fn server(&self) -> Option<&Server> {
+        self.route.as_ref()?.leads_to.upstream.server(self.upstream.aim?)
+    }
+
     pub fn upstream_is_up(&self, up: bool) {
-        if let (Some(route), Some(server)) = (&self.route, &self.upstream.server) {
+        if let (Some(route), Some(server)) = (&self.route, self.server()) {
             let upstream = &route.leads_to.upstream.settings.name;
-            self.process.parts.metrics.upstream_up.with_label_values(&[upstream, server]).set(up.into());
+            self.process.parts.metrics.upstream_up.with_label_values(&[upstream, server.label()]).set(up.into());
         }
     }
 }

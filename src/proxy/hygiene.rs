@@ -1,14 +1,14 @@
 //! Requests that two readers could take for two different ones are refused before anything else
 //! looks at them.
 
+use super::head::Head;
 use crate::deny::{Denial, Reason};
 use http::{Version, header};
-use pingora_http::RequestHeader;
 use pingora_http::authority::{RawTargetAuthority, raw_target_authority};
 
 /// `raw` gives the header section as it came, for what the parser has already tidied up.
-pub fn check(request: &RequestHeader, raw: impl FnOnce() -> Vec<u8>) -> Result<(), Denial> {
-    let headers = &request.headers;
+pub fn check(head: Head<'_>, raw: impl FnOnce() -> Vec<u8>) -> Result<(), Denial> {
+    let headers = head.headers;
     let refuse = |detail| Err(Denial::with_detail(Reason::BadRequest, detail));
 
     if headers.contains_key(header::TRANSFER_ENCODING) {
@@ -28,10 +28,10 @@ pub fn check(request: &RequestHeader, raw: impl FnOnce() -> Vec<u8>) -> Result<(
         return refuse("Content-Length is not one number.");
     }
 
-    let absolute = matches!(raw_target_authority(request.raw_path()), RawTargetAuthority::Absolute { .. });
+    let absolute = matches!(raw_target_authority(head.target), RawTargetAuthority::Absolute { .. });
     let host = headers.get(header::HOST).map(|host| host.as_bytes());
     match host {
-        None if absolute || request.version < Version::HTTP_11 => {}
+        None if absolute || head.version < Version::HTTP_11 => {}
         None | Some([]) => return refuse("The request names no host."),
         Some(host) if !host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._:[]~%!$&'()*+;=".contains(b)) => {
             return refuse("The host has characters that no host has.");

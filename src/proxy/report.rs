@@ -5,24 +5,25 @@ use crate::clock::{Now, micros};
 use crate::deny::Fault;
 use crate::policy::Admission;
 use crate::telemetry::{AccessLine, Cache, Timestamp, method_label};
-use pingora_proxy::Session;
+use http::{Method, StatusCode};
 use std::time::Duration;
 
 /// What nginx calls it when the client left before there was a response.
 const CLIENT_LEFT: u16 = 499;
 
-pub fn report(session: &Session, exchange: &Exchange) {
+/// `status` is that of the response that was sent, `None` where there was none.
+pub fn report(method: &Method, status: Option<StatusCode>, exchange: &Exchange) {
     let now = exchange.now();
-    let status = session.response_written().map_or(CLIENT_LEFT, |response| response.status.as_u16());
-    count(session, exchange, status, now.since(exchange.began));
+    let status = status.map_or(CLIENT_LEFT, |status| status.as_u16());
+    count(method, exchange, status, now.since(exchange.began));
     if exchange.process.access_log.wants(exchange.reason, &exchange.runtime.log) {
-        exchange.process.access_log.write(&line(session, exchange, status, now), exchange.runtime.log.format);
+        exchange.process.access_log.write(&line(method, exchange, status, now), exchange.runtime.log.format);
     }
 }
 
-fn count(session: &Session, exchange: &Exchange, status: u16, took: Duration) {
+fn count(method: &Method, exchange: &Exchange, status: u16, took: Duration) {
     let metrics = exchange.route.as_ref().map_or(&exchange.runtime.unrouted, |route| &route.leads_to.metrics);
-    metrics.ended(method_label(&session.req_header().method), status, took);
+    metrics.ended(method_label(method), status, took);
     let decided_by = exchange.reason.filter(|reason| reason.fault() != Fault::Upstream).map_or("", |reason| reason.as_str());
     metrics.decided(decision(exchange), decided_by);
     if exchange.trail.cache == Cache::Stale {
@@ -34,8 +35,7 @@ fn count(session: &Session, exchange: &Exchange, status: u16, took: Duration) {
 }
 
 #[allow(clippy::cast_precision_loss)] // microseconds of one request
-fn line<'a>(session: &'a Session, exchange: &'a Exchange, status: u16, now: Now) -> AccessLine<'a> {
-    let request = session.req_header();
+fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -> AccessLine<'a> {
     let milliseconds = |took: Duration| micros(took) as f64 / 1000.0;
     let facts = exchange.trail.entry.as_ref().map(|entry| &entry.facts);
     let upstream = &exchange.upstream;
@@ -46,7 +46,7 @@ fn line<'a>(session: &'a Session, exchange: &'a Exchange, status: u16, now: Now)
         request_id: exchange.request_id(),
         trace_id: exchange.trace.trace_id(),
         client_ip: exchange.forwarded.client,
-        method: request.method.as_str(),
+        method: method.as_str(),
         host: &exchange.host,
         path: &exchange.path,
         route: exchange.route.as_ref().map(|route| &*route.name),

@@ -68,10 +68,14 @@ impl Builder {
         gateway
     }
 
-    /// The configuration with the listeners in front, unless it has its own.
+    /// The configuration with the listeners in front, unless it has its own. With `FAST_PATH=off` in the tests' environment
+    /// every request takes the general way, unless the configuration says where they go.
     fn whole(&self, yaml: &str) -> String {
         let has = |key: &str| yaml.lines().any(|line| line.starts_with(key));
         let mut whole = String::new();
+        if !has("fast_path:") && std::env::var("FAST_PATH").is_ok_and(|value| value == "off") {
+            whole.push_str("fast_path: false\n");
+        }
         if !has("listeners:") {
             whole.push_str("listeners: [{address: \"127.0.0.1:@PORT@\"}]\n");
         }

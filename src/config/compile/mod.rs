@@ -68,6 +68,7 @@ pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings
             Threads::Count(count) => count.into(),
         },
         shutdown_timeout: shutdown_timeout?,
+        fast_path: raw.fast_path,
         listeners,
         admin: admin?,
         trusted_proxies,

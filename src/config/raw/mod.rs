@@ -47,6 +47,9 @@ pub struct Gateway {
     pub threads: Threads,
     /// How long requests in flight may take after SIGTERM.
     pub shutdown_timeout: Period,
+    /// Whether plain requests (`GET` and `HEAD` without a body) go past the general proxy code, which costs them more; what is
+    /// decided, forwarded and answered is the same. `false` is for finding out whether a problem comes from there.
+    pub fast_path: bool,
     /// Where the gateway listens.
     #[schemars(length(min = 1))]
     pub listeners: Vec<Listener>,
@@ -90,6 +93,7 @@ impl Default for Gateway {
             version: 1,
             threads: Threads::Auto,
             shutdown_timeout: Period(Duration::from_secs(30)),
+            fast_path: true,
             listeners: vec![Listener::default()],
             public_url: String::new(),
             trusted_proxies: Vec::new(),

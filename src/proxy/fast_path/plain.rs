@@ -1,0 +1,196 @@
+//! Recognising a plain request. Whatever is not certain is not plain.
+
+use super::super::head::Head;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use httparse::Status;
+use memchr::memmem;
+use std::mem::MaybeUninit;
+
+/// Header lines of a plain request at most.
+const LINES: usize = 64;
+
+/// A `GET` or `HEAD` over HTTP/1.1 in origin-form, with one sound `Host`, without a body and
+/// without anything that is meant for one hop, but for whether the connection is kept.
+pub struct Plain {
+    pub method: Method,
+    target: Bytes,
+    pub headers: HeaderMap,
+    /// The client wants no other response on this connection.
+    pub closes: bool,
+}
+
+impl Plain {
+    /// Takes a whole header section from what was `read`. `None`, and nothing is taken, where there
+    /// is none yet or where it is not plain.
+    pub fn take(read: &mut BytesMut) -> Option<Self> {
+        let end = memmem::find(read, b"\r\n\r\n")? + 4;
+        let section = read.split_to(end).freeze();
+        let plain = Self::parse(&section);
+        if plain.is_none() {
+            let rest = std::mem::replace(read, BytesMut::from(&section[..]));
+            read.extend_from_slice(&rest);
+        }
+        plain
+    }
+
+    fn parse(section: &Bytes) -> Option<Self> {
+        let mut lines = [const { MaybeUninit::uninit() }; LINES];
+        let mut request = httparse::Request::new(&mut []);
+        let Ok(Status::Complete(length)) = request.parse_with_uninit_headers(section, &mut lines) else { return None };
+        // a bare line feed ends lines for some readers, and not for others
+        if length != section.len() || request.version != Some(1) {
+            return None;
+        }
+        let method = match request.method? {
+            "GET" => Method::GET,
+            "HEAD" => Method::HEAD,
+            _ => return None,
+        };
+        let target = request.path.filter(|target| is_plain_target(target.as_bytes()))?;
+
+        let mut headers = HeaderMap::with_capacity(request.headers.len());
+        let mut closes = false;
+        for line in request.headers {
+            match treatment(line.name, line.value) {
+                Treatment::Passes => {}
+                Treatment::Kept => continue,
+                Treatment::Closed => {
+                    closes = true;
+                    continue;
+                }
+                Treatment::NotPlain => return None,
+            }
+            let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
+            let value = HeaderValue::from_maybe_shared(section.slice_ref(line.value)).ok()?;
+            headers.append(name, value);
+        }
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let host = hosts.next().filter(|host| is_plain_host(host.as_bytes()))?;
+        (!host.is_empty() && hosts.next().is_none()).then_some(())?;
+        Some(Self { method, target: section.slice_ref(target.as_bytes()), headers, closes })
+    }
+
+    pub fn head(&self) -> Head<'_> {
+        Head { method: &self.method, target: &self.target, authority: None, version: Version::HTTP_11, headers: &self.headers }
+    }
+}
+
+/// What a header line means for the way that a request goes.
+enum Treatment {
+    Passes,
+    /// `Connection: keep-alive`, which says nothing.
+    Kept,
+    /// `Connection: close`.
+    Closed,
+    NotPlain,
+}
+
+fn treatment(name: &str, value: &[u8]) -> Treatment {
+    let is = |other: &str| name.eq_ignore_ascii_case(other);
+    let not_plain = match name.len() {
+        2 => is("te"),
+        6 => is("expect"),
+        7 => is("upgrade") || is("trailer"),
+        10 if is("connection") => {
+            return match value {
+                close if close.eq_ignore_ascii_case(b"close") => Treatment::Closed,
+                keep if keep.eq_ignore_ascii_case(b"keep-alive") => Treatment::Kept,
+                _ => Treatment::NotPlain,
+            };
+        }
+        10 => is("keep-alive"),
+        14 => is("content-length") || is("http2-settings"),
+        16 => is("proxy-connection"),
+        17 => is("transfer-encoding"),
+        18 => is("proxy-authenticate"),
+        19 => is("proxy-authorization"),
+        _ => false,
+    };
+    if not_plain { Treatment::NotPlain } else { Treatment::Passes }
+}
+
+/// A path and perhaps a query of visible ASCII.
+fn is_plain_target(target: &[u8]) -> bool {
+    target.starts_with(b"/") && target.iter().all(|&byte| matches!(byte, 0x21..=0x7e) && byte != b'#')
+}
+
+/// A name or an address, perhaps with a port.
+fn is_plain_host(host: &[u8]) -> bool {
+    host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn taken(text: &str) -> Option<Plain> {
+        let mut read = BytesMut::from(text);
+        let plain = Plain::take(&mut read);
+        let left = if plain.is_some() { &text[text.find("\r\n\r\n").map_or(0, |end| end + 4)..] } else { text };
+        assert_eq!(&read[..], left.as_bytes(), "taken whole, or left as it was");
+        plain
+    }
+
+    #[test]
+    fn a_plain_request_is_taken_and_nothing_more() {
+        let plain = taken("GET /a?b=c HTTP/1.1\r\nHost: a.test\r\nX-One:  1 \r\nConnection: Keep-Alive\r\n\r\nGET /next").map(|plain| {
+            let lines = plain.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap_or_default()));
+            (plain.method.clone(), plain.target.clone(), lines.collect::<Vec<_>>(), plain.closes)
+        });
+        let lines = vec!["host: a.test".to_owned(), "x-one: 1".to_owned()];
+        assert_eq!(plain, Some((Method::GET, Bytes::from_static(b"/a?b=c"), lines, false)));
+        assert!(taken("HEAD / HTTP/1.1\r\nhost: [::1]:80\r\nCONNECTION: Close\r\n\r\n").is_some_and(|plain| plain.closes));
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_as_it_was() {
+        for start in ["POST /", "get /", "OPTIONS *", "GET http://a.test/", "GET *", "GET a", "GET /#a", "GET /é", "GET / x", "PRI *"] {
+            assert!(taken(&format!("{start} HTTP/1.1\r\nHost: a\r\n\r\n")).is_none(), "{start}");
+        }
+        for line in [
+            "Content-Length: 0",
+            "Transfer-Encoding: chunked",
+            "Expect: 100-continue",
+            "Upgrade: h2c",
+            "Connection: upgrade",
+            "Connection: close, x",
+            "Connection: ",
+            "TE: trailers",
+            "Trailer: a",
+            "Keep-Alive: timeout=5",
+            "Proxy-Connection: keep-alive",
+            "Proxy-Authorization: Basic eDp5",
+            "HTTP2-Settings: a",
+            "Host: b",
+            "Name : value",
+            " folded",
+            "no colon",
+            "X: a\0",
+        ] {
+            assert!(taken(&format!("GET / HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n")).is_none(), "{line}");
+        }
+        for host in ["", "Host: \r\n", "Host: a b\r\n", "Host: a@b\r\n", "Host: a/b\r\n"] {
+            assert!(taken(&format!("GET / HTTP/1.1\r\n{host}\r\n")).is_none(), "{host}");
+        }
+        for text in ["", "GET / HTTP/1.1\r\nHost: a\r\n", "GET / HTTP/1.0\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n", "\r\n\r\n"] {
+            assert!(taken(text).is_none(), "{text:?}");
+        }
+        let many: String = (0..LINES).map(|n| format!("X-{n}: 1\r\n")).collect();
+        assert!(taken(&format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")).is_none());
+        // two readers could see one header section or two here
+        assert!(taken("GET / HTTP/1.1\r\nHost: a\n\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_whatever_comes(
+            text in "(GET|HEAD|POST) /[a-z?%#é]{0,5} HTTP/1.[01](\r\n|\n)(Host: a(\r\n|\n))?([A-Za-z -]{0,9}[: ]{0,2}[ -~]{0,9}(\r\n|\n|\r)){0,4}(\r\n|\n)?[ -~]{0,9}"
+        ) {
+            if let Some(plain) = taken(&text) {
+                prop_assert!(plain.headers.get_all("host").iter().count() == 1 && !plain.headers.contains_key("content-length"));
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A response that is not plain: chunked, without a length, with something before it, or badly
+//! written. pingora's own reader makes sense of it; what it gives is framed anew for the client.
+
+use super::super::exchange::Exchange;
+use super::super::general::{strip, unasked_switch};
+use super::client::{Client, gone};
+use super::plain::Plain;
+use super::rewound::Rewound;
+use super::upstream::Asked;
+use super::{Connection, response};
+use http::{HeaderName, Method, StatusCode, header};
+use pingora_core::Result;
+use pingora_core::protocols::http::HttpTask;
+use pingora_core::protocols::http::v1::client::HttpSession;
+use pingora_error::Error;
+use pingora_http::ResponseHeader;
+use std::io::Write;
+
+/// Passes a response on, of which something may have been read already. `status` is set as soon as
+/// a final response has begun.
+pub async fn relay(
+    asked: Asked,
+    plain: &Plain,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    connection: Connection,
+    status: &mut Option<StatusCode>,
+) -> Result<()> {
+    let (rewound, way) = asked.rewind();
+    let mut session = HttpSession::new(rewound);
+    session.read_timeout = Some(way.read_timeout());
+    let mut body = Body::None;
+    loop {
+        let task = tokio::select! {
+            biased;
+            task = session.read_response_task() => task.map_err(Error::into_up)?,
+            () = Client::gone(&mut client.stream, &mut client.read) => return Err(gone(std::io::ErrorKind::ConnectionAborted.into())),
+        };
+        let (to, end) = match task {
+            HttpTask::Header(head, _) if head.status == StatusCode::SWITCHING_PROTOCOLS => return Err(unasked_switch()),
+            HttpTask::Header(head, _) if head.status.is_informational() => (interim(&head), false),
+            HttpTask::Header(mut head, end) => {
+                exchange.upstream_answered(head.status);
+                strip(&mut head);
+                for name in ANEW {
+                    head.remove_header(&name);
+                }
+                let end = end || plain.method == Method::HEAD;
+                body = if end { Body::None } else { Body::framed(&mut head)? };
+                *status = Some(head.status);
+                (final_head(&head, connection), end)
+            }
+            HttpTask::Body(piece, end) => (body.piece(&piece.unwrap_or_default(), end), end),
+            HttpTask::Failed(error) => return Err(error.into_up()),
+            HttpTask::UpgradedBody(..) | HttpTask::Trailer(_) | HttpTask::Done => (body.piece(&[], true), true),
+        };
+        client.write(&to).await.map_err(gone)?;
+        if end {
+            break;
+        }
+    }
+    session.respect_keepalive();
+    if let Some(connection) = session.reuse().await.and_then(Rewound::unwrap) {
+        way.keep(connection);
+    }
+    Ok(())
+}
+
+/// Headers that are made anew.
+const ANEW: [HeaderName; 2] = [header::CONNECTION, header::DATE];
+
+/// How the end of the body is told to the client.
+#[derive(Clone, Copy)]
+enum Body {
+    None,
+    Length,
+    Chunked,
+}
+
+impl Body {
+    /// Decides, and says so in the head.
+    fn framed(head: &mut ResponseHeader) -> Result<Self> {
+        if head.headers.contains_key(header::CONTENT_LENGTH) {
+            return Ok(Self::Length);
+        }
+        if !head.headers.contains_key(header::TRANSFER_ENCODING) {
+            head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        }
+        Ok(Self::Chunked)
+    }
+
+    /// A piece of the body as it is sent (RFC 9112 §7.1).
+    fn piece(self, bytes: &[u8], end: bool) -> Vec<u8> {
+        let Self::Chunked = self else { return bytes.to_vec() };
+        let mut to = Vec::with_capacity(bytes.len() + 24);
+        if !bytes.is_empty() {
+            let _ = write!(to, "{:x}\r\n", bytes.len()); // writing to memory does not fail
+            to.extend_from_slice(bytes);
+            to.extend_from_slice(b"\r\n");
+        }
+        if end {
+            to.extend_from_slice(b"0\r\n\r\n");
+        }
+        to
+    }
+}
+
+/// 1xx: passed on as it is (RFC 9110 §15.2).
+fn interim(head: &ResponseHeader) -> Vec<u8> {
+    let mut to = written(head);
+    to.extend_from_slice(b"\r\n");
+    to
+}
+
+fn final_head(head: &ResponseHeader, connection: Connection) -> Vec<u8> {
+    let mut to = written(head);
+    connection.tell(&mut to);
+    to
+}
+
+fn written(head: &ResponseHeader) -> Vec<u8> {
+    let mut to = Vec::with_capacity(1024);
+    response::start(&mut to, head.status, head.get_reason_phrase().unwrap_or_default());
+    head.header_to_h1_wire(&mut to);
+    to
+}

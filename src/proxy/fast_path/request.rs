@@ -1,0 +1,53 @@
+//! The upstream's request, in the bytes that are sent.
+
+use super::super::exchange::Exchange;
+use super::super::forward::{cookies, host, of_the_way, passes, target};
+use super::plain::Plain;
+use http::{HeaderName, header};
+
+/// The request line and the header section. The client's header lines go first, in their order.
+pub fn bytes(plain: &Plain, exchange: &Exchange) -> Vec<u8> {
+    let mut to = Vec::with_capacity(1024);
+    let head = plain.head();
+    to.extend_from_slice(plain.method.as_str().as_bytes());
+    to.push(b' ');
+    to.extend_from_slice(target(head.target, exchange).as_ref().map_or(head.target, |target| target.as_bytes()));
+    to.extend_from_slice(b" HTTP/1.1\r\n");
+
+    let (host, cookies) = (host(exchange), cookies(head.headers, exchange));
+    for (name, value) in head.headers {
+        let replaced = (*name == header::HOST && host.is_some()) || (*name == header::COOKIE && cookies.is_some());
+        if !replaced && passes(name, value, exchange) {
+            line(&mut to, name, value.as_bytes());
+        }
+    }
+    if let Some(host) = host {
+        line(&mut to, &header::HOST, host.as_bytes());
+    }
+    if let Some(cookies) = cookies.filter(|cookies| !cookies.is_empty()) {
+        line(&mut to, &header::COOKIE, cookies.as_bytes());
+    }
+    for (name, value) in of_the_way(exchange) {
+        if !value.is_empty() {
+            line(&mut to, &name, value.as_bytes());
+        }
+    }
+    if let Some((entry, rendered)) = &exchange.identity {
+        for (name, part) in exchange.runtime.identity.parts(rendered, &entry.facts) {
+            line(&mut to, name, part);
+        }
+    }
+    to.extend_from_slice(b"\r\n");
+    to
+}
+
+/// Nothing that is given here has a line break; if it had, there would be no line rather than two.
+fn line(to: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    if value.iter().fold(false, |broken, byte| broken | matches!(byte, b'\r' | b'\n' | 0)) {
+        return;
+    }
+    to.extend_from_slice(name.as_str().as_bytes());
+    to.extend_from_slice(b": ");
+    to.extend_from_slice(value);
+    to.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,255 @@
+//! The response's head: read from the upstream and written for the client in one go.
+
+use super::Connection;
+use crate::deny::Refusal;
+use http::{Method, StatusCode};
+use httparse::Status;
+use pingora_core::protocols::http::date::get_cached_date;
+use std::io::Write;
+use std::mem::MaybeUninit;
+
+/// Header lines at most; a response with more is no plain one.
+const LINES: usize = 64;
+
+/// A head that is longer than this is no plain one.
+pub const LONGEST: usize = 16 * 1024;
+
+/// Room for what is written besides what was read.
+pub const ADDED: usize = 128;
+
+/// A plain response: a final one over HTTP/1.1 whose body, if it has one, has a length.
+pub struct Response {
+    pub status: StatusCode,
+    /// Bytes of the head.
+    pub head: usize,
+    /// Bytes of the body.
+    pub body: usize,
+    /// The upstream takes further requests on this connection.
+    pub kept: bool,
+}
+
+pub enum Read {
+    Whole(Response),
+    /// Some of the head is missing.
+    Partly,
+    /// It is not plain, or not even a response.
+    Odd,
+}
+
+/// Reads a head, and writes it for the client, [`Connection::tell`] aside, in place of what is in
+/// `to`. Of the header section everything is passed on but what is meant for one hop.
+pub fn read(bytes: &[u8], method: &Method, to: &mut Vec<u8>) -> Read {
+    let mut lines = [const { MaybeUninit::uninit() }; LINES];
+    let mut response = httparse::Response::new(&mut []);
+    let head = match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut lines) {
+        Ok(Status::Complete(length)) => length,
+        Ok(Status::Partial) => return Read::Partly,
+        Err(_) => return Read::Odd,
+    };
+    match written(&response, method, to) {
+        Some(Written { status, body, kept }) => Read::Whole(Response { status, head, body, kept }),
+        None => Read::Odd,
+    }
+}
+
+struct Written {
+    status: StatusCode,
+    body: usize,
+    kept: bool,
+}
+
+fn written(response: &httparse::Response<'_, '_>, method: &Method, to: &mut Vec<u8>) -> Option<Written> {
+    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).filter(|status| !status.is_informational())?;
+    let has_body = *method != Method::HEAD && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED;
+    if response.version != Some(1) {
+        return None;
+    }
+    to.clear();
+    start(to, status, response.reason.unwrap_or_default());
+    let (mut length, mut kept) = (None, true);
+    for line in response.headers.iter() {
+        match Meaning::of(line.name) {
+            Meaning::Passes => {}
+            Meaning::Hop => continue,
+            Meaning::Connection => match line.value {
+                close if close.eq_ignore_ascii_case(b"close") => {
+                    kept = false;
+                    continue;
+                }
+                keep if keep.eq_ignore_ascii_case(b"keep-alive") => continue,
+                // it names other headers
+                _ => return None,
+            },
+            // of the body that a response to GET would have
+            Meaning::TransferEncoding if *method == Method::HEAD => {}
+            Meaning::TransferEncoding => return None,
+            Meaning::Length => {
+                let announced = number(line.value)?;
+                if length.replace(announced).is_some() {
+                    return None;
+                }
+            }
+        }
+        self::line(to, line.name.as_bytes(), line.value);
+    }
+    let body = if has_body { length? } else { 0 };
+    Some(Written { status, body, kept })
+}
+
+/// What a response's header line means for the way through the gateway.
+enum Meaning {
+    Passes,
+    /// It is meant for this hop, or made anew.
+    Hop,
+    Connection,
+    TransferEncoding,
+    Length,
+}
+
+impl Meaning {
+    fn of(name: &str) -> Self {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        match name.len() {
+            4 if is("date") => Self::Hop,
+            7 if is("upgrade") => Self::Hop,
+            10 if is("connection") => Self::Connection,
+            10 if is("keep-alive") => Self::Hop,
+            14 if is("content-length") => Self::Length,
+            16 if is("proxy-connection") => Self::Hop,
+            17 if is("transfer-encoding") => Self::TransferEncoding,
+            _ => Self::Passes,
+        }
+    }
+}
+
+/// RFC 9110 §8.6: digits and nothing else.
+fn number(value: &[u8]) -> Option<usize> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits.then(|| std::str::from_utf8(value).ok()?.parse().ok())?
+}
+
+/// The whole of a refusal.
+pub fn refusal(refusal: &Refusal, connection: Connection) -> Vec<u8> {
+    let mut to = Vec::with_capacity(1024);
+    start(&mut to, refusal.status, refusal.status.canonical_reason().unwrap_or_default());
+    for (name, value) in &refusal.headers {
+        line(&mut to, name.as_bytes(), value.as_bytes());
+    }
+    let mut digits = [0; 20];
+    let mut rest = digits.as_mut_slice();
+    let _ = write!(rest, "{}", refusal.length); // twenty digits are enough
+    let free = rest.len();
+    line(&mut to, b"Content-Length", &digits[..digits.len() - free]);
+    connection.tell(&mut to);
+    to.extend_from_slice(&refusal.body);
+    to
+}
+
+pub fn start(to: &mut Vec<u8>, status: StatusCode, reason: &str) {
+    to.extend_from_slice(b"HTTP/1.1 ");
+    to.extend_from_slice(status.as_str().as_bytes());
+    to.push(b' ');
+    to.extend_from_slice(reason.as_bytes());
+    to.extend_from_slice(b"\r\n");
+}
+
+fn line(to: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    to.extend_from_slice(name);
+    to.extend_from_slice(b": ");
+    to.extend_from_slice(value);
+    to.extend_from_slice(b"\r\n");
+}
+
+impl Connection {
+    /// Ends a head: the time, and what becomes of the client's connection.
+    pub fn tell(self, to: &mut Vec<u8>) {
+        line(to, b"Date", get_cached_date().as_bytes());
+        let value: &[u8] = match self {
+            Self::Kept => b"keep-alive",
+            Self::Ended => b"close",
+        };
+        line(to, b"Connection", value);
+        to.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What is written for the client, the length of the body and whether the connection is kept;
+    /// or what it is instead.
+    fn passed_on(method: Method, text: &str) -> Result<(String, usize, bool), &'static str> {
+        let mut to = b"left over".to_vec();
+        match read(text.as_bytes(), &method, &mut to) {
+            Read::Whole(response) => {
+                assert!(text[..response.head].ends_with("\r\n\r\n") || text[..response.head].ends_with("\n\n"));
+                Ok((String::from_utf8_lossy(&to).into_owned(), response.body, response.kept))
+            }
+            Read::Partly => Err("partly"),
+            Read::Odd => Err("odd"),
+        }
+    }
+
+    #[test]
+    fn what_is_meant_for_one_hop_stays_behind() {
+        let text = "HTTP/1.1 200 All Right\r\nX-a: 1\r\nDate: then\r\nconnection: Keep-Alive\r\nKeep-Alive: timeout=5\r\nUpgrade: h2c\r\n\
+            Proxy-Connection: close\r\nx-A:  2 \r\ncontent-length: 3\r\n\r\nabc";
+        let expected = "HTTP/1.1 200 All Right\r\nX-a: 1\r\nx-A: 2\r\ncontent-length: 3\r\n";
+        assert_eq!(passed_on(Method::GET, text), Ok((expected.to_owned(), 3, true)));
+    }
+
+    #[test]
+    fn bodies_are_as_long_as_they_say() {
+        let of = |method, text: &str| passed_on(method, &format!("HTTP/1.1 {text}\r\n\r\n")).map(|(_, body, kept)| (body, kept));
+        assert_eq!(of(Method::GET, "200 OK\r\nContent-Length: 10\r\nConnection: close"), Ok((10, false)));
+        for (method, text) in [
+            (Method::HEAD, "200 OK\r\nContent-Length: 10"),
+            (Method::HEAD, "200 OK"),
+            (Method::HEAD, "200 OK\r\nTransfer-Encoding: chunked"),
+            (Method::GET, "204 No Content"),
+            (Method::GET, "304 Not Modified\r\nContent-Length: 10"),
+        ] {
+            assert_eq!(of(method, text), Ok((0, true)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_odd_is_not_guessed_at() {
+        for text in [
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-Folded: a\r\n b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX : 1\r\nContent-Length: 1\r\n\r\n",
+            "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+            "SSH-2.0-x\r\n\r\n",
+        ] {
+            assert_eq!(passed_on(Method::GET, text), Err("odd"), "{text:?}");
+        }
+        assert_eq!(passed_on(Method::GET, "HTTP/1.1 200 OK\r\nContent-Le"), Err("partly"));
+        assert_eq!(passed_on(Method::GET, ""), Err("partly"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_is_split_whatever_comes(
+            text in "HTTP/1.[01] [0-9]{3}( [ -~]{0,5})?(\r\n|\n)(Content-Length: [0-9]{1,2}\r\n)?([A-Za-z-]{1,9}:[ -~\t]{0,9}(\r\n|\n|\r)){0,4}(\r\n|\n)"
+        ) {
+            if let Ok((written, _, _)) = passed_on(Method::GET, &text) {
+                for line in written.split_terminator("\r\n") {
+                    prop_assert!(!line.contains(['\r', '\n']) && !line.is_empty(), "{line:?}");
+                }
+            }
+        }
+    }
+}

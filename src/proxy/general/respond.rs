@@ -1,0 +1,104 @@
+//! What goes to the client, by pingora's session: refusals, and responses without what is meant
+//! for one hop.
+
+use super::super::exchange::Exchange;
+use super::super::refuse::{Prepared, prepare, reason};
+use super::Head;
+use crate::deny::{Denial, Reason};
+use http::{HeaderName, StatusCode, header};
+use pingora_core::Result;
+use pingora_error::Error;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use std::time::Duration;
+
+/// What is taken in at most before a connection is closed, in bytes and in time.
+const LINGERED: usize = 1024 * 1024;
+const LINGER: Duration = Duration::from_secs(2);
+
+pub async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: &Denial) -> Result<()> {
+    let head = Head::from(session.req_header());
+    let expects_continue = head.headers.contains_key(header::EXPECT);
+    let Prepared { refusal, close } = prepare(head, denial, exchange);
+
+    let mut response = ResponseHeader::build(refusal.status, Some(refusal.headers.len() + 2))?;
+    for (name, value) in refusal.headers {
+        response.append_header(name, value)?;
+    }
+    response.set_content_length(refusal.length)?;
+    if close {
+        session.set_keepalive(None);
+    }
+    session.set_total_drain_timeout(Some(LINGER));
+    let end = refusal.body.is_empty();
+    session.write_response_header(Box::new(response), end).await?;
+    if !end {
+        session.write_response_body(Some(refusal.body), true).await?;
+    }
+    if close && !expects_continue {
+        linger(session).await;
+    }
+    Ok(())
+}
+
+/// Takes in some of a body that nobody wants: closing with unread data would reset the connection,
+/// and the client might never see the refusal.
+async fn linger(session: &mut Session) {
+    let mut left = LINGERED;
+    let reading = async {
+        while let Ok(Some(chunk)) = session.as_mut().read_request_body().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, reading).await;
+}
+
+/// A request that was permitted could not be carried out. Gives the status that was sent, 0 for
+/// none: the client is gone, or its response had begun.
+pub async fn failed(session: &mut Session, error: &Error, exchange: &mut Exchange) -> u16 {
+    let Some(reason) = reason(error, exchange) else { return 0 };
+    if session.response_written().is_some() {
+        exchange.reason = Some(reason);
+        return 0;
+    }
+    match refuse(session, exchange, &Denial::because(reason)).await {
+        Ok(()) => Reason::status(reason).as_u16(),
+        Err(_) => 0,
+    }
+}
+
+/// Removes what is meant for one hop (RFC 9110 §7.6.1) but for what pingora sets itself: what the
+/// upstream's `Connection` names, and what is meant so without being named.
+pub fn strip(response: &mut ResponseHeader) {
+    one_length(response);
+    for name in ["keep-alive", "proxy-connection"] {
+        response.remove_header(name);
+    }
+    if response.status != StatusCode::SWITCHING_PROTOCOLS {
+        response.remove_header(&header::UPGRADE);
+    }
+    let Some(connection) = response.headers.get(header::CONNECTION).and_then(|value| value.to_str().ok()) else { return };
+    let kept = |name: &str| {
+        ["close", "keep-alive", "upgrade", "connection", "transfer-encoding", "content-length"]
+            .iter()
+            .any(|kept| name.eq_ignore_ascii_case(kept))
+    };
+    let named = connection.split(',').map(str::trim).filter(|name| !kept(name)).filter_map(|name| HeaderName::try_from(name).ok());
+    for name in named.collect::<Vec<_>>() {
+        response.remove_header(&name);
+    }
+}
+
+/// A length that is said several times, always the same by now, is passed on once (RFC 9110 §8.6).
+fn one_length(response: &mut ResponseHeader) {
+    let mut lengths = response.headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return };
+    let alone = lengths.next().is_none() && !first.as_bytes().contains(&b',');
+    if !alone && let Some(length) = first.to_str().ok().and_then(|text| text.split(',').next()?.trim().parse().ok()) {
+        // a number is always a header's value
+        let _ = response.set_content_length(length);
+    }
+}
