@@ -1,7 +1,7 @@
 //! `fast_path`: the two ways that a request can go differ in nothing but their price. Whatever is sent, the client gets the
 //! same response, the upstream the same request and the operator the same line in the log.
 
-use crate::support::{AuthorizationServer, Connection, Gateway, Request, Upstream, UpstreamBehaviour, known_tokens};
+use crate::support::{AuthorizationServer, Connection, Gateway, Request, Upstream, UpstreamBehaviour, known_tokens, wait_until};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -321,5 +321,80 @@ fn responses_of_every_kind() {
             let request = format!("{method} /items/1 HTTP/1.1\r\nHost: gateway.test\r\n{GOOD}\r\n");
             both.compare(method, request.as_bytes(), &format!("response: {}", shown.escape_debug()));
         }
+    }
+}
+
+/// Plain and other requests may take turns on one connection, whole or in pieces.
+#[test]
+fn one_connection_takes_both_ways() {
+    let both = Both::start();
+    for gateway in [&both.fast, &both.general] {
+        let mut connection = gateway.connect();
+        let plain = format!("GET /items/1 HTTP/1.1\r\nHost: gateway.test\r\n{GOOD}\r\n");
+        let body = format!("POST /items/2 HTTP/1.1\r\nHost: gateway.test\r\n{GOOD}Content-Length: 3\r\n\r\nabc");
+        for round in 0..3 {
+            for (request, method, length) in [(&plain, "GET", 0), (&body, "POST", 3), (&plain, "GET", 0)] {
+                let (first, second) = request.split_at(if round == 1 { 20 } else { 0 });
+                connection.send(first.as_bytes()).expect("a part of a request");
+                if !first.is_empty() {
+                    std::thread::sleep(Duration::from_millis(30));
+                }
+                connection.send(second.as_bytes()).expect("the rest");
+                let response = connection.read_response(method).expect("a response");
+                assert_eq!((response.status, &response.json()["body_length"]), (200, &length.into()), "{request}");
+            }
+        }
+    }
+}
+
+/// RFC 9112 §9.3.2: plain requests that come at once are answered in their order.
+#[test]
+fn plain_requests_that_come_at_once() {
+    let both = Both::start();
+    let requests: String = (0..20).map(|n| format!("GET /items/{n} HTTP/1.1\r\nHost: gateway.test\r\n{GOOD}\r\n")).collect();
+    let mut connection = both.fast.connect();
+    connection.send(requests.as_bytes()).expect("all of them");
+    for n in 0..20 {
+        assert_eq!(connection.read_response("GET").expect("a response").json()["target"], format!("/items/{n}"));
+    }
+    // the next one waits in the gateway while the service takes its time
+    both.upstream.behave(UpstreamBehaviour::EchoAfter(Duration::from_millis(100)));
+    let next = format!("GET /items/a HTTP/1.1\r\nHost: gateway.test\r\n{GOOD}\r\n");
+    connection.send(next.as_bytes()).expect("one");
+    std::thread::sleep(Duration::from_millis(30));
+    connection.send(next.replace("/items/a", "/items/b").as_bytes()).expect("and another");
+    for path in ["/items/a", "/items/b"] {
+        assert_eq!(connection.read_response("GET").expect("a response").json()["target"], path);
+    }
+}
+
+/// As nginx logs it: 499, and the service does not work on for nobody.
+#[test]
+fn a_client_that_leaves_is_noticed() {
+    let both = Both::start();
+    both.upstream.behave(UpstreamBehaviour::Hang);
+    for gateway in [&both.fast, &both.general] {
+        let before = both.upstream.count();
+        let mut connection = gateway.connect();
+        let request = format!("GET /items/1 HTTP/1.1\r\nHost: gateway.test\r\nX-Request-Id: fixed-left\r\n{GOOD}\r\n");
+        connection.send(request.as_bytes()).expect("a request");
+        wait_until("the request is at the service", || both.upstream.count() > before);
+        drop(connection);
+        let line = gateway.access_log_of("fixed-left");
+        assert_eq!((&line["status"], &line["decision"], &line["reason"]), (&499.into(), &"allow".into(), &Value::Null));
+    }
+}
+
+/// `fast_path` is taken over on reload, in the middle of a connection.
+#[test]
+fn the_way_changes_on_reload() {
+    let both = Both::start();
+    let mut connection = both.fast.connect();
+    let mut ask = || connection.request("GET", "/public/1", &[("Host", "gateway.test")], b"").expect("a response").status;
+    assert_eq!(ask(), 200);
+    let yaml = std::fs::read_to_string(both.fast.config_file()).expect("the configuration");
+    for way in ["false", "true"] {
+        both.fast.reload(&yaml.replace("fast_path: true", &format!("fast_path: {way}")));
+        assert_eq!((ask(), ask()), (200, 200), "{way}");
     }
 }

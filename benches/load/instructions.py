@@ -60,7 +60,7 @@ def measure(lab, name, keep):
     return total(pathlib.Path(f"{file}.1")) / COUNTED
 
 
-VARIANTS = {"introgate": {}, "introgate, JSON access log": {"access": "all"}, "introgate, 10,000 routes": {"routes": 10_000}}
+VARIANTS = {"introgate": {}, "introgate, fast path off": {"fast_path": "false"}, "introgate, JSON access log": {"access": "all"}, "introgate, 10,000 routes": {"routes": 10_000}}
 
 
 def main():

@@ -49,13 +49,14 @@ class Lab:
 
     # what is measured
 
-    def introgate(self, name, routes=1, access="off", server=None):
+    def introgate(self, name, routes=1, access="off", server=None, fast_path="true", threads=1, cores=None):
         lines = ["  - { path: /*, upstream: backend }"]
         lines += [f"  - {{ name: r{n}, path: /service{n}/items/*, upstream: backend }}" for n in range(1, routes)]
         port = self.port()
         values = {"PORT": port, "ADMIN": self.port(), "AS": server or self.ports["AS"], "ACCESS": access, "ROUTES": "\n".join(lines)}
+        values |= {"FAST_PATH": fast_path, "THREADS": threads}
         config = self.render("gateway.yaml", f"gateway-{port}", BACKEND=self.ports["BACKEND"], **values)
-        return self.started(name, port, [self.binary, "run", "-c", config])
+        return self.started(name, port, [self.binary, "run", "-c", config], cores)
 
     def bare_pingora(self):
         port = self.port()
@@ -116,8 +117,8 @@ class Lab:
         self.processes.append(process)
         return process
 
-    def started(self, name, port, command):
-        process = self.run(self.wrapper + [str(part) for part in command], self.pin)
+    def started(self, name, port, command, cores=None):
+        process = self.run(self.wrapper + [str(part) for part in command], cores or self.pin)
         self.wait(port, process)
         return Gateway(name, port, process)
 

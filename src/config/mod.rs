@@ -24,7 +24,7 @@ mod values;
 mod wording;
 
 pub use problem::{Problem, Severity};
-pub use schema::schema;
+pub use schema::TEXT as SCHEMA;
 pub use settings::*;
 
 use document::Document;

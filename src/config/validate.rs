@@ -12,19 +12,46 @@ use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
-static SCHEMA: LazyLock<(Value, Option<Validator>)> = LazyLock::new(|| {
-    let schema = schema();
-    let validator = jsonschema::validator_for(&schema).ok();
-    (schema, validator)
-});
+/// Made for each file: a gateway reads one in a long time, and would keep it in memory meanwhile.
+struct Checker {
+    schema: Value,
+    validator: Option<Validator>,
+}
+
+impl Checker {
+    fn new() -> Self {
+        let schema = schema();
+        Self { validator: jsonschema::validator_for(&schema).ok(), schema }
+    }
+
+    fn mistakes(&self, values: &Value) -> Vec<Mistake> {
+        let Some(validator) = &self.validator else { return Vec::new() };
+        let mut found = Vec::new();
+        for error in validator.iter_errors(values) {
+            let path = key_path(values, error.instance_path().as_str());
+            let place = error.schema_path().as_str();
+            let wanted = place.rfind('/').and_then(|end| self.schema.pointer(&place[..end])).unwrap_or(&Value::Null);
+            let what = match error.into_parts().kind {
+                Kind::AdditionalProperties { unexpected } => {
+                    let known = wanted.get("properties").and_then(Value::as_object);
+                    What::Unknown { keys: unexpected, known: known.map(|known| known.keys().cloned().collect()).unwrap_or_default() }
+                }
+                Kind::Required { property } => What::Missing { key: property.as_str().unwrap_or_default().to_owned() },
+                kind => What::Wrong { wanted: wanted.clone(), kind },
+            };
+            found.push(Mistake { path, what });
+        }
+        found
+    }
+}
 
 /// Tells all mistakes in `values` and takes them out. What is left fits the schema, but for keys
 /// that must be there.
 pub fn validate(values: &mut Value, interpolated: &Interpolated, report: &Report) {
-    convert(values, interpolated);
-    let found = mistakes(values);
+    let checker = Checker::new();
+    convert(values, interpolated, &checker);
+    let found = checker.mistakes(values);
     let mut removed: BTreeSet<KeyPath> = interpolated.failed.iter().cloned().collect();
     let mut absent = Vec::new();
     let mut meant = BTreeSet::new();
@@ -76,8 +103,8 @@ enum What {
 }
 
 /// Texts that stand for a number or a boolean, where one is wanted.
-fn convert(values: &mut Value, interpolated: &Interpolated) {
-    let wrong: BTreeMap<KeyPath, ()> = mistakes(values).into_iter().map(|mistake| (mistake.path, ())).collect();
+fn convert(values: &mut Value, interpolated: &Interpolated, checker: &Checker) {
+    let wrong: BTreeMap<KeyPath, ()> = checker.mistakes(values).into_iter().map(|mistake| (mistake.path, ())).collect();
     for path in wrong.into_keys().filter(|path| interpolated.whole.contains(path)) {
         if let Some(value) = at_mut(values, &path)
             && let Some(converted) = value.as_str().and_then(scalar)
@@ -85,26 +112,6 @@ fn convert(values: &mut Value, interpolated: &Interpolated) {
             *value = converted;
         }
     }
-}
-
-fn mistakes(values: &Value) -> Vec<Mistake> {
-    let (schema, Some(validator)) = &*SCHEMA else { return Vec::new() };
-    let mut found = Vec::new();
-    for error in validator.iter_errors(values) {
-        let path = key_path(values, error.instance_path().as_str());
-        let place = error.schema_path().as_str();
-        let wanted = place.rfind('/').and_then(|end| schema.pointer(&place[..end])).unwrap_or(&Value::Null);
-        let what = match error.into_parts().kind {
-            Kind::AdditionalProperties { unexpected } => {
-                let known = wanted.get("properties").and_then(Value::as_object);
-                What::Unknown { keys: unexpected, known: known.map(|known| known.keys().cloned().collect()).unwrap_or_default() }
-            }
-            Kind::Required { property } => What::Missing { key: property.as_str().unwrap_or_default().to_owned() },
-            kind => What::Wrong { wanted: wanted.clone(), kind },
-        };
-        found.push(Mistake { path, what });
-    }
-    found
 }
 
 fn unknown(key: &str, known: &[String]) -> String {

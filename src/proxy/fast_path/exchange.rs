@@ -71,8 +71,7 @@ impl FastPath {
         exchange.upstream_answered(response.status);
         connection.tell(&mut to);
 
-        let first = upstream.read.split_off(response.head);
-        let (body, mut over) = parted(&first, response.body);
+        let (body, mut over) = parted(upstream.read.get(response.head..).unwrap_or_default(), response.body);
         to.extend_from_slice(body);
         client.write(&to).await.map_err(gone)?;
         *status = Some(response.status);

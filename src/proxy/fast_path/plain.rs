@@ -4,7 +4,6 @@ use super::super::head::Head;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use httparse::Status;
-use memchr::memmem;
 use std::mem::MaybeUninit;
 
 /// Header lines of a plain request at most.
@@ -24,22 +23,26 @@ impl Plain {
     /// Takes a whole header section from what was `read`. `None`, and nothing is taken, where there
     /// is none yet or where it is not plain.
     pub fn take(read: &mut BytesMut) -> Option<Self> {
-        let end = memmem::find(read, b"\r\n\r\n")? + 4;
-        let section = read.split_to(end).freeze();
-        let plain = Self::parse(&section);
-        if plain.is_none() {
-            let rest = std::mem::replace(read, BytesMut::from(&section[..]));
-            read.extend_from_slice(&rest);
+        let bytes = std::mem::take(read).freeze();
+        match Self::parse(&bytes) {
+            Some((plain, length)) => {
+                read.extend_from_slice(bytes.get(length..).unwrap_or_default());
+                Some(plain)
+            }
+            None => {
+                *read = bytes.into();
+                None
+            }
         }
-        plain
     }
 
-    fn parse(section: &Bytes) -> Option<Self> {
+    /// With the length of the header section.
+    fn parse(bytes: &Bytes) -> Option<(Self, usize)> {
         let mut lines = [const { MaybeUninit::uninit() }; LINES];
         let mut request = httparse::Request::new(&mut []);
-        let Ok(Status::Complete(length)) = request.parse_with_uninit_headers(section, &mut lines) else { return None };
-        // a bare line feed ends lines for some readers, and not for others
-        if length != section.len() || request.version != Some(1) {
+        let Ok(Status::Complete(length)) = request.parse_with_uninit_headers(bytes, &mut lines) else { return None };
+        // a section that a bare line feed ends is longer for some readers
+        if request.version != Some(1) || !bytes.get(..length)?.ends_with(b"\r\n\r\n") {
             return None;
         }
         let method = match request.method? {
@@ -62,13 +65,13 @@ impl Plain {
                 Treatment::NotPlain => return None,
             }
             let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
-            let value = HeaderValue::from_maybe_shared(section.slice_ref(line.value)).ok()?;
+            let value = HeaderValue::from_maybe_shared(bytes.slice_ref(line.value)).ok()?;
             headers.append(name, value);
         }
         let mut hosts = headers.get_all(header::HOST).iter();
         let host = hosts.next().filter(|host| is_plain_host(host.as_bytes()))?;
         (!host.is_empty() && hosts.next().is_none()).then_some(())?;
-        Some(Self { method, target: section.slice_ref(target.as_bytes()), headers, closes })
+        Some((Self { method, target: bytes.slice_ref(target.as_bytes()), headers, closes }, length))
     }
 
     pub fn head(&self) -> Head<'_> {
