@@ -1,7 +1,7 @@
 //! The end of a request: its metrics and its line in the access log.
 
 use super::exchange::Exchange;
-use crate::clock::{Now, micros};
+use crate::clock::Now;
 use crate::deny::Fault;
 use crate::policy::Admission;
 use crate::telemetry::{AccessLine, Cache, Timestamp, method_label};
@@ -34,9 +34,7 @@ fn count(method: &Method, exchange: &Exchange, status: u16, took: Duration) {
     }
 }
 
-#[allow(clippy::cast_precision_loss)] // microseconds of one request
 fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -> AccessLine<'a> {
-    let milliseconds = |took: Duration| micros(took) as f64 / 1000.0;
     let facts = exchange.trail.entry.as_ref().map(|entry| &entry.facts);
     let upstream = &exchange.upstream;
     let tried = exchange.route.as_ref().filter(|_| upstream.attempts > 0).map(|route| &*route.leads_to.upstream.settings.name);
@@ -51,16 +49,16 @@ fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -
         path: &exchange.path,
         route: exchange.route.as_ref().map(|route| &*route.name),
         status,
-        duration_ms: milliseconds(now.since(exchange.began)),
+        duration: now.since(exchange.began),
         upstream: tried,
-        upstream_ms: upstream.began.zip(upstream.answered).map(|(began, (answered, _))| milliseconds(answered.since(began))),
+        upstream_took: upstream.began.zip(upstream.answered).map(|(began, (answered, _))| answered.since(began)),
         decision: decision(exchange),
         reason: exchange.reason.map(|reason| reason.as_str()),
         sub: facts.and_then(|facts| facts.subject()),
         client_id: facts.and_then(|facts| facts.client_id()),
         server: exchange.trail.server.as_deref(),
         cache: exchange.trail.cache,
-        introspection_ms: exchange.trail.waited.map(milliseconds),
+        introspection: exchange.trail.waited,
         token_fp: exchange.trail.digest.map(|digest| digest.fingerprint()),
     }
 }

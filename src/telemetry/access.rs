@@ -1,15 +1,17 @@
 //! The access log: one line a request on standard output, written by a thread of its own. When
 //! its reader is too slow lines are dropped and counted; a request never waits for them.
 
+use super::line::Line;
 use super::queue::Queue;
 use super::{AccessLog, LogFormat, LogSettings};
 use crate::deny::Reason;
 use crate::token::Fingerprint;
-use serde::Serialize;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One request, as it is logged. No query string, no token, no header.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct AccessLine<'a> {
     pub ts: Timestamp,
     pub level: &'static str,
@@ -21,22 +23,21 @@ pub struct AccessLine<'a> {
     pub path: &'a str,
     pub route: Option<&'a str>,
     pub status: u16,
-    pub duration_ms: f64,
+    pub duration: Duration,
     pub upstream: Option<&'a str>,
-    pub upstream_ms: Option<f64>,
+    pub upstream_took: Option<Duration>,
     pub decision: &'static str,
     pub reason: Option<&'static str>,
     pub sub: Option<&'a str>,
     pub client_id: Option<&'a str>,
     pub server: Option<&'a str>,
     pub cache: Cache,
-    pub introspection_ms: Option<f64>,
+    pub introspection: Option<Duration>,
     pub token_fp: Option<Fingerprint>,
 }
 
 /// How the cache took part.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cache {
     Hit,
     Miss,
@@ -51,6 +52,19 @@ pub enum Cache {
     None,
 }
 
+impl Cache {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+            Self::Coalesced => "coalesced",
+            Self::Inactive => "inactive",
+            Self::None => "none",
+        }
+    }
+}
+
 /// A point in time, shown as RFC 3339 in UTC.
 #[derive(Clone, Copy, Debug)]
 pub struct Timestamp {
@@ -58,10 +72,10 @@ pub struct Timestamp {
     pub unix_millis: i64,
 }
 
-impl Serialize for Timestamp {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let since = std::time::Duration::from_millis(u64::try_from(self.unix_millis).unwrap_or(0));
-        serializer.collect_str(&humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since))
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = Duration::from_millis(u64::try_from(self.unix_millis).unwrap_or(0));
+        humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).fmt(f)
     }
 }
 
@@ -82,15 +96,7 @@ impl AccessLogger {
     }
 
     pub fn write(&self, line: &AccessLine<'_>, format: LogFormat) {
-        let mut text = Vec::with_capacity(1024);
-        let written = match format {
-            LogFormat::Json => serde_json::to_writer(&mut text, line),
-            LogFormat::Text => plain(line, &mut text),
-        };
-        if written.is_ok() {
-            text.push(b'\n');
-            self.0.push(&text);
-        }
+        self.0.push(&line.written(format));
     }
 
     /// Writes out what is left; lines from now on are lost.
@@ -104,14 +110,30 @@ impl AccessLogger {
     }
 }
 
-/// `key=value` pairs in the same order.
-fn plain(line: &AccessLine<'_>, text: &mut Vec<u8>) -> serde_json::Result<()> {
-    let serde_json::Value::Object(members) = serde_json::to_value(line)? else { return Ok(()) };
-    for (i, (name, value)) in members.iter().filter(|(_, value)| !value.is_null()).enumerate() {
-        let space = if i == 0 { "" } else { " " };
-        let bare = value.as_str().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'='));
-        let value = bare.map_or_else(|| value.to_string(), str::to_owned);
-        text.extend_from_slice(format!("{space}{name}={value}").as_bytes());
+impl AccessLine<'_> {
+    fn written(&self, format: LogFormat) -> Vec<u8> {
+        let mut line = Line::begin(format);
+        line.shown("ts", Some(self.ts));
+        line.text("level", Some(self.level));
+        line.text("request_id", Some(self.request_id));
+        line.text("trace_id", Some(self.trace_id));
+        line.shown("client_ip", self.client_ip);
+        line.text("method", Some(self.method));
+        line.text("host", Some(self.host));
+        line.text("path", Some(self.path));
+        line.text("route", self.route);
+        line.number("status", self.status);
+        line.millis("duration_ms", Some(self.duration));
+        line.text("upstream", self.upstream);
+        line.millis("upstream_ms", self.upstream_took);
+        line.text("decision", Some(self.decision));
+        line.text("reason", self.reason);
+        line.text("sub", self.sub);
+        line.text("client_id", self.client_id);
+        line.text("server", self.server);
+        line.text("cache", Some(self.cache.as_str()));
+        line.millis("introspection_ms", self.introspection);
+        line.shown("token_fp", self.token_fp);
+        line.end()
     }
-    Ok(())
 }

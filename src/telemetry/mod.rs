@@ -4,6 +4,7 @@
 mod access;
 mod counters;
 mod events;
+mod line;
 mod logging;
 mod metrics;
 mod occasionally;

@@ -1,6 +1,5 @@
 //! The only form in which a token is kept, compared and logged.
 
-use serde::{Serialize, Serializer};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -88,12 +87,6 @@ pub struct Fingerprint(u32);
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}", self.0)
-    }
-}
-
-impl Serialize for Fingerprint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

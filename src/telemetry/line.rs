@@ -1,0 +1,166 @@
+//! A log line, written member by member: as JSON, or as `name=value`. The names are known and need no
+//! escaping, nor do most values.
+
+use super::LogFormat;
+use std::fmt;
+use std::io::Write as _;
+use std::time::Duration;
+
+pub struct Line {
+    text: Vec<u8>,
+    format: LogFormat,
+}
+
+impl Line {
+    pub fn begin(format: LogFormat) -> Self {
+        let mut text = Vec::with_capacity(1024);
+        if format == LogFormat::Json {
+            text.push(b'{');
+        }
+        Self { text, format }
+    }
+
+    /// The whole line, its end included.
+    pub fn end(mut self) -> Vec<u8> {
+        if self.format == LogFormat::Json {
+            self.text.push(b'}');
+        }
+        self.text.push(b'\n');
+        self.text
+    }
+
+    /// A text; JSON says `null` for none, the other form nothing.
+    pub fn text(&mut self, name: &'static str, value: Option<&str>) {
+        let Some(value) = self.member(name, value) else { return };
+        let bare = match self.format {
+            LogFormat::Json => false,
+            LogFormat::Text => !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'='),
+        };
+        if bare {
+            self.text.extend_from_slice(value.as_bytes());
+        } else {
+            self.quoted(value);
+        }
+    }
+
+    /// What is shown without characters that would have to be escaped.
+    pub fn shown(&mut self, name: &'static str, value: Option<impl fmt::Display>) {
+        let Some(value) = self.member(name, value) else { return };
+        let quote: &[u8] = if self.format == LogFormat::Json { b"\"" } else { b"" };
+        self.text.extend_from_slice(quote);
+        let _ = write!(self.text, "{value}"); // writing to memory does not fail
+        self.text.extend_from_slice(quote);
+    }
+
+    pub fn number(&mut self, name: &'static str, value: u16) {
+        if let Some(value) = self.member(name, Some(value)) {
+            self.digits(value.into(), 1);
+        }
+    }
+
+    /// A time in milliseconds, to the microsecond.
+    pub fn millis(&mut self, name: &'static str, value: Option<Duration>) {
+        let Some(value) = self.member(name, value) else { return };
+        let micros = crate::clock::micros(value);
+        self.digits(micros / 1000, 1);
+        self.text.push(b'.');
+        self.digits(micros % 1000, 3);
+    }
+
+    /// Begins a member. Gives the value that is to be written, if there is one.
+    fn member<V>(&mut self, name: &'static str, value: Option<V>) -> Option<V> {
+        match self.format {
+            LogFormat::Json => {
+                let start: &[u8] = if self.text.len() > 1 { b",\"" } else { b"\"" };
+                self.text.extend_from_slice(start);
+                self.text.extend_from_slice(name.as_bytes());
+                self.text.extend_from_slice(if value.is_some() { b"\":" } else { b"\":null" });
+            }
+            LogFormat::Text if value.is_some() => {
+                let start: &[u8] = if self.text.is_empty() { b"" } else { b" " };
+                self.text.extend_from_slice(start);
+                self.text.extend_from_slice(name.as_bytes());
+                self.text.push(b'=');
+            }
+            LogFormat::Text => {}
+        }
+        value
+    }
+
+    fn quoted(&mut self, value: &str) {
+        if value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+            self.text.push(b'"');
+            self.text.extend_from_slice(value.as_bytes());
+            self.text.push(b'"');
+        } else {
+            // a text is always JSON, and writing to memory does not fail
+            let _ = serde_json::to_writer(&mut self.text, value);
+        }
+    }
+
+    /// Decimal digits, with zeros in front where there are fewer than `least`.
+    fn digits(&mut self, mut value: u64, least: usize) {
+        let mut digits = [b'0'; 20];
+        let mut used = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
+            value /= 10;
+            used += 1;
+            if value == 0 && used >= least {
+                break;
+            }
+        }
+        self.text.extend_from_slice(&digits[digits.len() - used..]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(format: LogFormat, fill: impl FnOnce(&mut Line)) -> String {
+        let mut line = Line::begin(format);
+        fill(&mut line);
+        String::from_utf8_lossy(&line.end()).into_owned()
+    }
+
+    fn example(line: &mut Line) {
+        line.shown("ip", Some(std::net::Ipv4Addr::LOCALHOST));
+        line.text("path", Some("/a b"));
+        line.text("none", None);
+        line.text("empty", Some(""));
+        line.text("route", Some("all"));
+        line.number("status", 200);
+        line.millis("took", Some(Duration::from_micros(12_034)));
+        line.millis("short", Some(Duration::from_nanos(1)));
+        line.millis("never", None);
+    }
+
+    #[test]
+    fn both_forms() {
+        assert_eq!(
+            line(LogFormat::Json, example),
+            "{\"ip\":\"127.0.0.1\",\"path\":\"/a b\",\"none\":null,\"empty\":\"\",\"route\":\"all\",\"status\":200,\"took\":12.034,\"short\":0.000,\"never\":null}\n"
+        );
+        assert_eq!(line(LogFormat::Text, example), "ip=127.0.0.1 path=\"/a b\" empty=\"\" route=all status=200 took=12.034 short=0.000\n");
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_can_be_read_back_and_no_line_is_broken(text in "(?s).{0,20}|[ -~]{0,20}", number in any::<u16>(), micros in any::<u32>()) {
+            let fill = |line: &mut Line| {
+                line.text("a", Some(&text));
+                line.number("n", number);
+                line.millis("ms", Some(Duration::from_micros(micros.into())));
+            };
+            let json = line(LogFormat::Json, fill);
+            let read: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+            prop_assert_eq!((read["a"].as_str(), read["n"].as_u64()), (Some(text.as_str()), Some(number.into())));
+            prop_assert!(read["ms"].as_f64().is_some_and(|millis| (millis * 1000.0 - f64::from(micros)).abs() < 0.5));
+            for line in [json, line(LogFormat::Text, fill)] {
+                prop_assert_eq!(line.matches(['\n', '\r']).count(), 1);
+            }
+        }
+    }
+}
