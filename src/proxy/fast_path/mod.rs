@@ -6,9 +6,10 @@
 //! from a client goes to the general way untouched, and an odd response of an upstream is read by
 //! pingora's own reader.
 
+mod carry_out;
 mod client;
+mod connectors;
 mod deadline;
-mod exchange;
 mod plain;
 mod relay;
 mod request;
@@ -21,8 +22,8 @@ use super::general::General;
 use crate::assemble::Process;
 use async_trait::async_trait;
 use client::Client;
+use connectors::Connectors;
 use pingora_core::apps::{HttpServerApp, ServerApp};
-use pingora_core::connectors::{ConnectorOptions, TransportConnector};
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 pub struct FastPath {
     process: Arc<Process>,
     general: Arc<HttpProxy<General>>,
-    connector: TransportConnector,
+    connectors: Connectors,
 }
 
 /// Whether a connection can take another request.
@@ -49,7 +50,7 @@ enum Connection {
 impl FastPath {
     pub fn new(process: Arc<Process>, conf: &Arc<ServerConf>) -> Self {
         let general = Arc::new(http_proxy(conf, General::new(process.clone())));
-        Self { process, general, connector: TransportConnector::new(Some(ConnectorOptions::from_server_conf(conf))) }
+        Self { process, general, connectors: Connectors::new(conf) }
     }
 
     /// One request, whichever way it goes. `None` when the connection is done with.

@@ -29,7 +29,7 @@ pub async fn relay(
     let (rewound, way) = asked.rewind();
     let mut session = HttpSession::new(rewound);
     session.read_timeout = Some(way.read_timeout());
-    let mut body = Body::None;
+    let (mut begun, mut body) = (None, Body::None);
     loop {
         let task = tokio::select! {
             biased;
@@ -47,7 +47,7 @@ pub async fn relay(
                 }
                 let end = end || plain.method == Method::HEAD;
                 body = if end { Body::None } else { Body::framed(&mut head)? };
-                *status = Some(head.status);
+                begun = Some(head.status);
                 (final_head(&head, connection), end)
             }
             HttpTask::Body(piece, end) => (body.piece(&piece.unwrap_or_default(), end), end),
@@ -55,6 +55,7 @@ pub async fn relay(
             HttpTask::UpgradedBody(..) | HttpTask::Trailer(_) | HttpTask::Done => (body.piece(&[], true), true),
         };
         client.write(&to).await.map_err(gone)?;
+        *status = begun;
         if end {
             break;
         }

@@ -3,15 +3,15 @@
 use super::super::exchange::Exchange;
 use super::super::forward::{Attempt, budget, connection_failed, next_attempt, no_address};
 use super::client::{Client, gone};
+use super::connectors::Connectors;
 use super::plain::Plain;
 use super::request;
 use super::rewound::Rewound;
 use crate::upstream::{Aim, Upstream};
 use bytes::BytesMut;
 use pingora_core::Result;
-use pingora_core::connectors::TransportConnector;
 use pingora_core::protocols::Stream;
-use pingora_error::{Error, ErrorType};
+use pingora_error::{Error, ErrorSource, ErrorType};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub struct Way {
 /// Sends the request to the upstream and waits for the first bytes of its response. A connection
 /// that was kept may have been closed by the server at the same moment: then nothing is lost, and
 /// the request, which changes nothing, goes out again over a new one (RFC 9110 §9.2.2).
-pub async fn ask(connector: &TransportConnector, plain: &Plain, client: &mut Client, exchange: &mut Exchange) -> Result<Asked> {
+pub async fn ask(connectors: &Connectors, plain: &Plain, client: &mut Client, exchange: &mut Exchange) -> Result<Asked> {
     let upstream = exchange.route.as_ref().map(|route| route.leads_to.upstream.clone()).ok_or_else(no_address)?;
     let mut attempt = next_attempt(exchange)?;
     let mut kept = upstream.idle(attempt.aim);
@@ -45,7 +45,7 @@ pub async fn ask(connector: &TransportConnector, plain: &Plain, client: &mut Cli
         let reused = kept.is_some();
         let connection = match kept.take() {
             Some(connection) => connection,
-            None => match connect(connector, &upstream, &attempt).await {
+            None => match connect(connectors, &upstream, &attempt).await {
                 Ok(connection) => {
                     exchange.upstream_is_up(true);
                     connection
@@ -71,9 +71,9 @@ pub async fn ask(connector: &TransportConnector, plain: &Plain, client: &mut Cli
     }
 }
 
-async fn connect(connector: &TransportConnector, upstream: &Upstream, attempt: &Attempt) -> Result<Stream> {
+async fn connect(connectors: &Connectors, upstream: &Upstream, attempt: &Attempt) -> Result<Stream> {
     let peer = upstream.peer(attempt.aim, attempt.budget).ok_or_else(no_address)?;
-    connector.new_stream(&*peer).await
+    connectors.connect(&peer).await
 }
 
 impl Asked {
@@ -140,7 +140,7 @@ impl Way {
 
 /// Whether the connection broke, and did not just take too long.
 fn is_broken(error: &Error) -> bool {
-    error.esource() == &pingora_error::ErrorSource::Upstream
+    *error.esource() == ErrorSource::Upstream
         && matches!(error.etype(), ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed)
 }
 

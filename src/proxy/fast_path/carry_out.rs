@@ -59,7 +59,7 @@ impl FastPath {
         connection: Connection,
         status: &mut Option<StatusCode>,
     ) -> Result<()> {
-        let mut upstream = upstream::ask(&self.connector, plain, client, exchange).await?;
+        let mut upstream = upstream::ask(&self.connectors, plain, client, exchange).await?;
         let mut to = Vec::with_capacity(upstream.read.len() + response::ADDED);
         let response = loop {
             match response::read(&upstream.read, &plain.method, &mut to) {
