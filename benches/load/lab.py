@@ -49,12 +49,12 @@ class Lab:
 
     # what is measured
 
-    def introgate(self, name, routes=1, access="off", server=None, fast_path="true", threads=1, cores=None):
+    def introgate(self, name, routes=1, access="off", server=None, fast_path="true", threads=1, ttl="60s", cores=None):
         lines = ["  - { path: /*, upstream: backend }"]
         lines += [f"  - {{ name: r{n}, path: /service{n}/items/*, upstream: backend }}" for n in range(1, routes)]
         port = self.port()
         values = {"PORT": port, "ADMIN": self.port(), "AS": server or self.ports["AS"], "ACCESS": access, "ROUTES": "\n".join(lines)}
-        values |= {"FAST_PATH": fast_path, "THREADS": threads}
+        values |= {"FAST_PATH": fast_path, "THREADS": threads, "TTL": ttl}
         config = self.render("gateway.yaml", f"gateway-{port}", BACKEND=self.ports["BACKEND"], **values)
         return self.started(name, port, [self.binary, "run", "-c", config], cores)
 

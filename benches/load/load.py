@@ -59,11 +59,12 @@ class Rounds:
         print("| gateway | CPU µs a request | ÷ nginx | ÷ bare pingora | requests/s | p50 ms | p99 ms | errors | RSS MiB |")
         print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
         nginx, bare = self.figure("nginx", 1), self.figure("bare pingora", 1)
+        ratio = lambda cpu, to: f"{cpu / to:.2f}" if to == to else "–"
         for name, rows in self.rows.items():
             cpu = self.figure(name, 1)
             errors = sum(row[4] for row in rows)
             print(
-                f"| {name} | {cpu:.1f} | {cpu / nginx:.2f} | {cpu / bare:.2f} | {self.figure(name, 0):.0f} "
+                f"| {name} | {cpu:.1f} | {ratio(cpu, nginx)} | {ratio(cpu, bare)} | {self.figure(name, 0):.0f} "
                 f"| {self.figure(name, 2):.2f} | {self.figure(name, 3):.2f} | {errors} | {self.figure(name, 5):.1f} |"
             )
         sys.stdout.flush()
@@ -98,13 +99,39 @@ def stampede(lab):
     return failed
 
 
-def workers(lab, options, delay):
-    """What a second worker costs each request, under one and the same load: the load generator and the service need their part of
-    the cores, so that the throughput of two workers cannot be seen on two cores, but what keeps them from twice that of one can."""
+def growth(lab, options):
+    """CPU time per request as routes and tokens become more; every token is in the cache before anything is measured, and stays."""
+    routes, tokens = ([1, 100], [1, 100]) if options.quick else ([1, 100, 1000, 10_000], [1, 100, 1000, 10_000, 50_000])
+    gateways = {count: lab.introgate(f"introgate, {count} routes", routes=count, ttl="1h") for count in routes}
+    one = gateways[1]
+    for title, cases in [
+        ("routes", [(count, gateways[count], 1000) for count in routes]),
+        ("tokens", [(count, one, count) for count in tokens]),
+    ]:
+        used = collections.defaultdict(list)
+        for number in range(-1, options.rounds):
+            for count, gateway, distinct in cases:
+                seconds = options.seconds if number >= 0 else 1 + distinct // 3000
+                before = cpu_seconds(gateway.pid)
+                result = wrk(gateway.port, seconds, distinct, "tok", options.load)
+                if number >= 0 and result and result[0]:
+                    used[count].append((cpu_seconds(gateway.pid) - before) / result[0] * 1e6)
+        first = statistics.median(used[1])
+        print(f"\ngrowth with {title}\n\n| {title} | CPU µs a request | ÷ one |\n|--:|--:|--:|")
+        for count, micros in used.items():
+            print(f"| {count:,} | {statistics.median(micros):.1f} | {statistics.median(micros) / first:.2f} |")
+        sys.stdout.flush()
+    for gateway in gateways.values():
+        lab.stop(gateway)
+
+
+def workers(lab, options):
+    """What a second worker costs each request: the load generator and the service need their part of the cores, so that the
+    throughput of two workers cannot be seen on two cores, but what keeps them from twice that of one can."""
     everywhere = f"0-{max(1, (os.cpu_count() or 2) - 1)}"
     names = ["one worker", "two workers"]
     gateways = [lab.introgate(name, threads=count, cores=everywhere) for name, count in zip(names, [1, 2])]
-    rounds = Rounds("one and two workers on all cores, each connection waits between requests", gateways, options, delays=dict.fromkeys(names, delay))
+    rounds = Rounds("one and two workers on all cores: 1,000 tokens take turns", gateways, options)
     rounds.print()
     print(f"\ntwo workers could do {2 * rounds.figure(names[0], 1) / rounds.figure(names[1], 1):.2f} times the work of one, by their CPU time")
     return rounds.failed
@@ -162,8 +189,9 @@ def main():
         delay = min(100, max(1, round(CONNECTIONS / half * 1000))) if half > 0 else 1
         slow = Rounds(f"half load: each connection waits {delay} ms between requests", [bare, plain], options, delays=dict.fromkeys(["bare pingora", "introgate"], delay))
         slow.print()
-        failed += cached.failed + miss.failed + slow.failed + workers(lab, options, delay)
+        failed += cached.failed + miss.failed + slow.failed + workers(lab, options)
         failed += stampede(lab)
+        growth(lab, options)
         starts(lab, options)
     ours = sorted({name for name in failed if "nginx" not in name and "Apache" not in name})
     if ours:

@@ -1,7 +1,7 @@
 //! The access log: one line a request on standard output, written by a thread of its own. When
 //! its reader is too slow lines are dropped and counted; a request never waits for them.
 
-use super::line::Line;
+use super::line::{Line, name};
 use super::queue::Queue;
 use super::{AccessLog, LogFormat, LogSettings};
 use crate::deny::Reason;
@@ -113,27 +113,27 @@ impl AccessLogger {
 impl AccessLine<'_> {
     fn written(&self, format: LogFormat) -> Vec<u8> {
         let mut line = Line::begin(format);
-        line.shown("ts", Some(self.ts));
-        line.text("level", Some(self.level));
-        line.text("request_id", Some(self.request_id));
-        line.text("trace_id", Some(self.trace_id));
-        line.shown("client_ip", self.client_ip);
-        line.text("method", Some(self.method));
-        line.text("host", Some(self.host));
-        line.text("path", Some(self.path));
-        line.text("route", self.route);
-        line.number("status", self.status);
-        line.millis("duration_ms", Some(self.duration));
-        line.text("upstream", self.upstream);
-        line.millis("upstream_ms", self.upstream_took);
-        line.text("decision", Some(self.decision));
-        line.text("reason", self.reason);
-        line.text("sub", self.sub);
-        line.text("client_id", self.client_id);
-        line.text("server", self.server);
-        line.text("cache", Some(self.cache.as_str()));
-        line.millis("introspection_ms", self.introspection);
-        line.shown("token_fp", self.token_fp);
+        line.shown(name!("ts"), Some(self.ts));
+        line.text(name!("level"), Some(self.level));
+        line.text(name!("request_id"), Some(self.request_id));
+        line.text(name!("trace_id"), Some(self.trace_id));
+        line.shown(name!("client_ip"), self.client_ip);
+        line.text(name!("method"), Some(self.method));
+        line.text(name!("host"), Some(self.host));
+        line.text(name!("path"), Some(self.path));
+        line.text(name!("route"), self.route);
+        line.number(name!("status"), self.status);
+        line.millis(name!("duration_ms"), Some(self.duration));
+        line.text(name!("upstream"), self.upstream);
+        line.millis(name!("upstream_ms"), self.upstream_took);
+        line.text(name!("decision"), Some(self.decision));
+        line.text(name!("reason"), self.reason);
+        line.text(name!("sub"), self.sub);
+        line.text(name!("client_id"), self.client_id);
+        line.text(name!("server"), self.server);
+        line.text(name!("cache"), Some(self.cache.as_str()));
+        line.millis(name!("introspection_ms"), self.introspection);
+        line.shown(name!("token_fp"), self.token_fp);
         line.end()
     }
 }

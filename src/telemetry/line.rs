@@ -6,6 +6,20 @@ use std::fmt;
 use std::io::Write as _;
 use std::time::Duration;
 
+/// A member's name, with what stands around it in either form.
+#[derive(Clone, Copy)]
+pub struct Name {
+    pub json: &'static str,
+    pub text: &'static str,
+}
+
+macro_rules! name {
+    ($name:literal) => {
+        $crate::telemetry::line::Name { json: concat!(",\"", $name, "\":"), text: concat!(" ", $name, "=") }
+    };
+}
+pub(super) use name;
+
 pub struct Line {
     text: Vec<u8>,
     format: LogFormat,
@@ -13,30 +27,29 @@ pub struct Line {
 
 impl Line {
     pub fn begin(format: LogFormat) -> Self {
-        let mut text = Vec::with_capacity(1024);
-        if format == LogFormat::Json {
-            text.push(b'{');
-        }
-        Self { text, format }
+        Self { text: Vec::with_capacity(1024), format }
     }
 
     /// The whole line, its end included.
     pub fn end(mut self) -> Vec<u8> {
-        if self.format == LogFormat::Json {
-            self.text.push(b'}');
+        match (self.format, self.text.first_mut()) {
+            (LogFormat::Json, Some(comma)) => {
+                *comma = b'{';
+                self.text.extend_from_slice(b"}\n");
+            }
+            _ => self.text.push(b'\n'),
         }
-        self.text.push(b'\n');
         self.text
     }
 
     /// A text; JSON says `null` for none, the other form nothing.
-    pub fn text(&mut self, name: &'static str, value: Option<&str>) {
+    pub fn text(&mut self, name: Name, value: Option<&str>) {
         let Some(value) = self.member(name, value) else { return };
-        let bare = match self.format {
+        let plain = match self.format {
             LogFormat::Json => false,
-            LogFormat::Text => !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'='),
+            LogFormat::Text => !value.is_empty() && all(value, |byte| byte.is_ascii_graphic() & (byte != b'"') & (byte != b'=')),
         };
-        if bare {
+        if plain {
             self.text.extend_from_slice(value.as_bytes());
         } else {
             self.quoted(value);
@@ -44,7 +57,7 @@ impl Line {
     }
 
     /// What is shown without characters that would have to be escaped.
-    pub fn shown(&mut self, name: &'static str, value: Option<impl fmt::Display>) {
+    pub fn shown(&mut self, name: Name, value: Option<impl fmt::Display>) {
         let Some(value) = self.member(name, value) else { return };
         let quote: &[u8] = if self.format == LogFormat::Json { b"\"" } else { b"" };
         self.text.extend_from_slice(quote);
@@ -52,14 +65,14 @@ impl Line {
         self.text.extend_from_slice(quote);
     }
 
-    pub fn number(&mut self, name: &'static str, value: u16) {
+    pub fn number(&mut self, name: Name, value: u16) {
         if let Some(value) = self.member(name, Some(value)) {
             self.digits(value.into(), 1);
         }
     }
 
     /// A time in milliseconds, to the microsecond.
-    pub fn millis(&mut self, name: &'static str, value: Option<Duration>) {
+    pub fn millis(&mut self, name: Name, value: Option<Duration>) {
         let Some(value) = self.member(name, value) else { return };
         let micros = crate::clock::micros(value);
         self.digits(micros / 1000, 1);
@@ -68,27 +81,23 @@ impl Line {
     }
 
     /// Begins a member. Gives the value that is to be written, if there is one.
-    fn member<V>(&mut self, name: &'static str, value: Option<V>) -> Option<V> {
-        match self.format {
-            LogFormat::Json => {
-                let start: &[u8] = if self.text.len() > 1 { b",\"" } else { b"\"" };
-                self.text.extend_from_slice(start);
-                self.text.extend_from_slice(name.as_bytes());
-                self.text.extend_from_slice(if value.is_some() { b"\":" } else { b"\":null" });
+    fn member<V>(&mut self, name: Name, value: Option<V>) -> Option<V> {
+        match (self.format, &value) {
+            (LogFormat::Json, _) => self.text.extend_from_slice(name.json.as_bytes()),
+            (LogFormat::Text, Some(_)) => {
+                let start = usize::from(self.text.is_empty());
+                self.text.extend_from_slice(&name.text.as_bytes()[start..]);
             }
-            LogFormat::Text if value.is_some() => {
-                let start: &[u8] = if self.text.is_empty() { b"" } else { b" " };
-                self.text.extend_from_slice(start);
-                self.text.extend_from_slice(name.as_bytes());
-                self.text.push(b'=');
-            }
-            LogFormat::Text => {}
+            (LogFormat::Text, None) => {}
+        }
+        if value.is_none() && self.format == LogFormat::Json {
+            self.text.extend_from_slice(b"null");
         }
         value
     }
 
     fn quoted(&mut self, value: &str) {
-        if value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        if all(value, |byte| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')) {
             self.text.push(b'"');
             self.text.extend_from_slice(value.as_bytes());
             self.text.push(b'"');
@@ -114,6 +123,11 @@ impl Line {
     }
 }
 
+/// Looks at every byte, whatever the first ones say: so the processor looks at many at once.
+fn all(text: &str, fits: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & fits(byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,15 +140,15 @@ mod tests {
     }
 
     fn example(line: &mut Line) {
-        line.shown("ip", Some(std::net::Ipv4Addr::LOCALHOST));
-        line.text("path", Some("/a b"));
-        line.text("none", None);
-        line.text("empty", Some(""));
-        line.text("route", Some("all"));
-        line.number("status", 200);
-        line.millis("took", Some(Duration::from_micros(12_034)));
-        line.millis("short", Some(Duration::from_nanos(1)));
-        line.millis("never", None);
+        line.shown(name!("ip"), Some(std::net::Ipv4Addr::LOCALHOST));
+        line.text(name!("path"), Some("/a b"));
+        line.text(name!("none"), None);
+        line.text(name!("empty"), Some(""));
+        line.text(name!("route"), Some("all"));
+        line.number(name!("status"), 200);
+        line.millis(name!("took"), Some(Duration::from_micros(12_034)));
+        line.millis(name!("short"), Some(Duration::from_nanos(1)));
+        line.millis(name!("never"), None);
     }
 
     #[test]
@@ -150,9 +164,9 @@ mod tests {
         #[test]
         fn every_text_can_be_read_back_and_no_line_is_broken(text in "(?s).{0,20}|[ -~]{0,20}", number in any::<u16>(), micros in any::<u32>()) {
             let fill = |line: &mut Line| {
-                line.text("a", Some(&text));
-                line.number("n", number);
-                line.millis("ms", Some(Duration::from_micros(micros.into())));
+                line.text(name!("a"), Some(&text));
+                line.number(name!("n"), number);
+                line.millis(name!("ms"), Some(Duration::from_micros(micros.into())));
             };
             let json = line(LogFormat::Json, fill);
             let read: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
