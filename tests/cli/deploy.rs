@@ -49,3 +49,12 @@ fn the_sidecars_configuration_is_accepted() {
     assert!(yaml.len() > 10, "{manifest}");
     accepted(&yaml.join("\n").replace("/run/secrets/introgate", "@SECRETS@"), &["admin-token", "introspection-token"], &[]);
 }
+
+/// Only what is named there reaches the image's builder.
+#[test]
+fn the_image_is_built_with_what_the_program_embeds() {
+    let embedded = "deploy/gateway.schema.json";
+    assert!(read("src/config/schema.rs").contains(&format!("include_str!(\"../../{embedded}\")")));
+    assert!(read(".dockerignore").lines().any(|line| line == format!("!{embedded}")));
+    assert!(read("deploy/Dockerfile").lines().any(|line| line == format!("COPY {embedded} deploy/")));
+}
