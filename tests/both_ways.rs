@@ -149,6 +149,24 @@ fn requests_made_of_odd_parts() {
     }
 }
 
+/// What the comparison of odd parts has found to differ.
+#[test]
+fn repeated_headers() {
+    let both = Both::start();
+    for lines in [
+        "Authorization: Bearer\r\nAuthorization: Basic dTpw\r\n",
+        "Authorization: Basic dTpw\r\nAuthorization: Bearer good\r\n",
+        "Authorization: Basic dTpw\r\nAuthorization: Basic dTpw\r\n",
+        "Connection: keep-alive\r\nConnection: close\r\n",
+        "Connection: close\r\nConnection: keep-alive\r\n",
+        "X-Twice: 1\r\nX-Twice: 2\r\nX-Introspected-Sub: a\r\nX-Introspected-Sub: b\r\n",
+        "Cookie: at=good; a=1\r\nCookie: b=2\r\n",
+    ] {
+        let request = format!("GET /public/1 HTTP/1.1\r\nHost: gateway.test\r\n{lines}\r\n");
+        both.compare("GET", request.as_bytes(), "repeated");
+    }
+}
+
 /// A request of parts that are mostly sound each, and seldom together.
 fn odd_request(random: &mut StdRng) -> (&'static str, Vec<u8>) {
     let mut pick = |from: &[&'static str]| *from.choose(random).expect("a choice");

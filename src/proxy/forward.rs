@@ -81,7 +81,8 @@ fn is_target(raw: &[u8], path: &str, query: Option<&str>) -> bool {
 }
 
 /// Whether a header of the client's goes on, its hop-by-hop headers aside: not what could be taken
-/// for ours, nor the token, nor what is set anew.
+/// for ours, nor the token, nor what is set anew. Where a header has several lines, all of them must
+/// pass.
 pub fn passes(name: &HeaderName, value: &HeaderValue, exchange: &Exchange) -> bool {
     let runtime = &exchange.runtime;
     let replaced = says_who_came_before(name, exchange.trusted_peer) || *name == REQUEST_ID || *name == TRACEPARENT;

@@ -53,16 +53,13 @@ impl Plain {
         let target = request.path.filter(|target| is_plain_target(target.as_bytes()))?;
 
         let mut headers = HeaderMap::with_capacity(request.headers.len());
-        let mut closes = false;
+        let mut connection = None;
         for line in request.headers {
             match treatment(line.name, line.value) {
                 Treatment::Passes => {}
-                Treatment::Kept => continue,
-                Treatment::Closed => {
-                    closes = true;
-                    continue;
-                }
-                Treatment::NotPlain => return None,
+                // said twice, it may say two things
+                Treatment::Connection { closes } if connection.replace(closes).is_none() => continue,
+                Treatment::Connection { .. } | Treatment::NotPlain => return None,
             }
             let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
             let value = HeaderValue::from_maybe_shared(bytes.slice_ref(line.value)).ok()?;
@@ -71,6 +68,7 @@ impl Plain {
         let mut hosts = headers.get_all(header::HOST).iter();
         let host = hosts.next().filter(|host| is_plain_host(host.as_bytes()))?;
         (!host.is_empty() && hosts.next().is_none()).then_some(())?;
+        let closes = connection.unwrap_or(false);
         Some((Self { method, target: bytes.slice_ref(target.as_bytes()), headers, closes }, length))
     }
 
@@ -82,10 +80,10 @@ impl Plain {
 /// What a header line means for the way that a request goes.
 enum Treatment {
     Passes,
-    /// `Connection: keep-alive`, which says nothing.
-    Kept,
-    /// `Connection: close`.
-    Closed,
+    /// `Connection: close` or `keep-alive`.
+    Connection {
+        closes: bool,
+    },
     NotPlain,
 }
 
@@ -97,8 +95,8 @@ fn treatment(name: &str, value: &[u8]) -> Treatment {
         7 => is("upgrade") || is("trailer"),
         10 if is("connection") => {
             return match value {
-                close if close.eq_ignore_ascii_case(b"close") => Treatment::Closed,
-                keep if keep.eq_ignore_ascii_case(b"keep-alive") => Treatment::Kept,
+                close if close.eq_ignore_ascii_case(b"close") => Treatment::Connection { closes: true },
+                keep if keep.eq_ignore_ascii_case(b"keep-alive") => Treatment::Connection { closes: false },
                 _ => Treatment::NotPlain,
             };
         }
@@ -160,6 +158,7 @@ mod tests {
             "Connection: upgrade",
             "Connection: close, x",
             "Connection: ",
+            "Connection: keep-alive\r\nConnection: close",
             "TE: trailers",
             "Trailer: a",
             "Keep-Alive: timeout=5",

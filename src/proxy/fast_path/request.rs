@@ -15,9 +15,12 @@ pub fn bytes(plain: &Plain, exchange: &Exchange) -> Vec<u8> {
     to.extend_from_slice(b" HTTP/1.1\r\n");
 
     let (host, cookies) = (host(exchange), cookies(head.headers, exchange));
+    let repeated = head.headers.len() > head.headers.keys_len();
     for (name, value) in head.headers {
         let replaced = (*name == header::HOST && host.is_some()) || (*name == header::COOKIE && cookies.is_some());
-        if !replaced && passes(name, value, exchange) {
+        // all lines of a header go, or none
+        let all_pass = || !repeated || head.headers.get_all(name).iter().all(|value| passes(name, value, exchange));
+        if !replaced && passes(name, value, exchange) && all_pass() {
             line(&mut to, name, value.as_bytes());
         }
     }
