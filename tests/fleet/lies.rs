@@ -167,7 +167,8 @@ fn a_dump_shows_no_token_and_no_identity() {
     let dump = redis.dump();
     assert!(dump.len() > 500, "{}", dump.len());
     let fingerprint = fleet.gateways[0].access_log(2)[0]["token_fp"].as_str().expect("a fingerprint").to_owned();
-    for secret in [token, "0123456789", "subject", "client", "scope", "active", "alice", "sub", REDIS_KEY, &fingerprint] {
+    // three letters without their quotes stand in enough random bytes by chance
+    for secret in [token, "0123456789", "subject", "client", "scope", "active", "alice", "\"sub\"", REDIS_KEY, &fingerprint] {
         let found = dump.windows(secret.len()).any(|window| window.eq_ignore_ascii_case(secret.as_bytes()));
         assert!(!found, "{secret}");
     }
