@@ -3,6 +3,7 @@
 use super::{free_port, wait_within};
 use redis::{Client, Commands, Connection, FromRedisValue};
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -44,7 +45,8 @@ impl Redis {
         let folder = directory.path().display().to_string();
         let mut all = vec![program.to_owned()];
         all.extend(arguments.iter().map(|argument| argument.replace("@DIR@", &folder)));
-        let mut redis = Redis { port: free_port(), arguments: all, directory, child: None };
+        let port = if arguments.contains(&"--cluster-enabled") { cluster_port() } else { free_port() };
+        let mut redis = Redis { port, arguments: all, directory, child: None };
         redis.start_again();
         Some(redis)
     }
@@ -171,4 +173,11 @@ impl Drop for Redis {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A node of a cluster also listens 10,000 above its port: beyond the ports that tests are given, and below those of outgoing
+/// connections.
+fn cluster_port() -> u16 {
+    let fits = |port: &u16| (21_000..22_768).contains(port) && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok();
+    std::iter::repeat_with(free_port).find(fits).expect("a port")
 }
