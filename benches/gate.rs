@@ -26,12 +26,16 @@ fn main() {
 
 #[divan::bench(args = [1, 100, 10_000])]
 fn route(bencher: Bencher, routes: usize) {
-    let reach =
-        |n| Reach { hosts: Vec::new(), paths: vec![PathPattern::parse(&format!("/service{n}/items/*")).unwrap()], methods: Vec::new() };
+    let reach = |n| Reach {
+        hosts: Vec::new(),
+        paths: vec![PathPattern::parse(&format!("/service{n}/items/*")).unwrap()],
+        methods: Vec::new(),
+    };
     let reaches: Vec<Reach> = (0..routes).map(reach).collect();
     let table = RouteTable::build(&reaches).unwrap();
     let path = format!("/service{}/items/17", routes / 2);
-    bencher.bench_local(|| table.find(black_box("api.example.com"), black_box(&path), &Method::GET));
+    bencher
+        .bench_local(|| table.find(black_box("api.example.com"), black_box(&path), &Method::GET));
 }
 
 #[divan::bench]
@@ -43,7 +47,11 @@ fn digest(bencher: Bencher) {
 #[divan::bench(threads = [1, 2])]
 fn cache_hit(bencher: Bencher) {
     let gate = gate();
-    let cached = &gate.routes[0].servers.meant_for(AccessToken::parse(TOKEN.as_bytes(), 8192).unwrap()).unwrap().cached;
+    let cached = &gate.routes[0]
+        .servers
+        .meant_for(AccessToken::parse(TOKEN.as_bytes(), 8192).unwrap())
+        .unwrap()
+        .cached;
     let forwarded = Forwarded::default();
     bencher.bench(|| {
         let token = AccessToken::parse(black_box(TOKEN).as_bytes(), 8192).unwrap();
@@ -63,7 +71,11 @@ fn policy(bencher: Bencher) {
 #[divan::bench]
 fn header_rendering(bencher: Bencher) {
     let Ok(Facts::Active(facts)) = read_answer(ANSWER) else { return };
-    let identity = Identity::new(IdentitySettings { prefix: "X-Introspected-".into(), claims: Vec::new(), all_claims: false });
+    let identity = Identity::new(IdentitySettings {
+        prefix: "X-Introspected-".into(),
+        claims: Vec::new(),
+        all_claims: false,
+    });
     bencher.bench_local(|| identity.render(black_box(&facts), "main"));
 }
 

@@ -30,7 +30,11 @@ fn main() {
         guard: None,
     };
     let (clock, key) = (Clock::system(), DigestKey::random());
-    let identity = Identity::new(IdentitySettings { prefix: "X-Introspected-".into(), claims: Vec::new(), all_claims: false });
+    let identity = Identity::new(IdentitySettings {
+        prefix: "X-Introspected-".into(),
+        claims: Vec::new(),
+        all_claims: false,
+    });
     let server: Arc<str> = "main".into();
     let before = resident();
     let store = Store::new(&settings, Arc::new(Metrics::new().expect("metrics")));
@@ -38,7 +42,9 @@ fn main() {
     for n in 0..ENTRIES {
         let answer = answer(n);
         answers += answer.len();
-        let Ok(Facts::Active(facts)) = read_answer(answer.as_bytes()) else { panic!("not an active answer") };
+        let Ok(Facts::Active(facts)) = read_answer(answer.as_bytes()) else {
+            panic!("not an active answer")
+        };
         let now = clock.now();
         let life = Lifetime::of_active(now, facts.expires_at, &settings, 0.0);
         let entry = Arc::new(Entry::new(*facts, server.clone(), life));
@@ -50,7 +56,10 @@ fn main() {
     let (held, _) = store.held();
     let each = (resident() - before) as f64 / held as f64;
     let answer = answers as f64 / ENTRIES as f64;
-    println!("{held} entries: {each:.0} bytes each; the answer itself {answer:.0}, above it {:.0}", each - answer);
+    println!(
+        "{held} entries: {each:.0} bytes each; the answer itself {answer:.0}, above it {:.0}",
+        each - answer
+    );
     drop(store);
 }
 

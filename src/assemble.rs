@@ -1,86 +1,26 @@
 //! From a configuration to what runs: the only place that picks implementations.
 
-use crate::cache::{Cached, Purge, RedisSettings, Shared, Source, Store};
+use crate::cache::{Cached, RedisSettings, Shared, Source, Store};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::Challenge;
-use crate::events::{Events, Taken};
-use crate::gate::{Asked, Gate, Route, Servers};
+use crate::gate::{Gate, Route, RouteServer, Servers};
 use crate::identity::Identity;
 use crate::introspect::jwt::Then;
 use crate::introspect::{
-    Amazon, Custom, Documents, Fingerprint, Github, Google, Guarded, Introspector, Jwt, Kind, Rfc7662, ServerSettings, Soap, Unusable,
+    Amazon, Custom, Documents, Fingerprint, Github, Google, Guarded, Introspector, Jwt, Kind,
+    Rfc7662, ServerSettings, Soap, Unusable,
 };
 use crate::policy::{Policy, ServerDemands};
-use crate::proxy::Destination;
 use crate::route::{Reach, RouteSettings, RouteTable};
-use crate::telemetry::{AccessLogger, LogSettings, Metrics, Occasionally, RouteMetrics};
+use crate::runtime::{AuthorizationServer, Parts, Runtime};
+use crate::security_events::Events;
+use crate::telemetry::{Metrics, RouteMetrics};
 use crate::token::DigestKey;
-use crate::upstream::Upstream;
-use arc_swap::ArcSwap;
-use ipnet::IpNet;
-use parking_lot::Mutex;
+use crate::upstream::{Destination, Upstream};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use thiserror::Error;
-
-/// What lives as long as the process, whatever happens to the configuration.
-pub struct Process {
-    pub runtime: ArcSwap<Runtime>,
-    pub parts: Parts,
-    pub access_log: AccessLogger,
-    /// Requests in flight.
-    pub in_flight: Arc<AtomicUsize>,
-    /// Configuration loaded, listeners open, not stopping.
-    pub ready: AtomicBool,
-}
-
-/// The parts of a process that one runtime hands on to the next.
-#[derive(Clone)]
-pub struct Parts {
-    pub clock: Clock,
-    pub metrics: Arc<Metrics>,
-    pub store: Arc<Store>,
-    pub documents: Arc<Documents>,
-    /// Events that came, so that none counts twice; and refused ones, for the log.
-    pub taken: Arc<Taken>,
-    pub event_log: Arc<Occasionally>,
-    /// The Redis of the last runtime that had one.
-    pub shared: Arc<Mutex<Option<Arc<Shared>>>>,
-    /// Random: digests mean nothing outside this process. With Redis, the fleet's takes its place.
-    pub digest_key: DigestKey,
-}
-
-/// The immutable snapshot made from one configuration, swapped whole on reload.
-pub struct Runtime {
-    pub gate: Gate<Destination>,
-    pub identity: Identity,
-    pub trusted_proxies: Vec<IpNet>,
-    pub log: LogSettings,
-    /// For requests without a route.
-    pub challenge: Challenge,
-    pub unrouted: RouteMetrics,
-    pub servers: Vec<Arc<AuthorizationServer>>,
-    pub events: Events,
-    /// The second level of the cache.
-    pub shared: Option<Arc<Shared>>,
-    pub upstreams: Vec<Arc<Upstream>>,
-    /// Shared with whoever needs it for as long as the process runs.
-    pub settings: Arc<Settings>,
-    /// The effective configuration with its secrets blacked out, as compact JSON: a tree of it
-    /// would take more memory than everything else of a large configuration.
-    pub shown: Box<str>,
-    /// Seconds since the Unix epoch.
-    pub loaded_at: i64,
-}
-
-/// One authorization server, made ready.
-pub struct AuthorizationServer {
-    pub name: Arc<str>,
-    pub cached: Arc<Cached>,
-    pub guarded: Arc<Guarded<Box<dyn Introspector>>>,
-}
 
 /// A checked configuration that cannot be made to run.
 #[derive(Debug, Error)]
@@ -102,25 +42,50 @@ impl Parts {
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
         let (taken, event_log, shared) = Default::default();
-        Ok(Self { clock, metrics, store, documents, taken, event_log, shared, digest_key: DigestKey::random() })
+        Ok(Self {
+            clock,
+            metrics,
+            store,
+            documents,
+            taken,
+            event_log,
+            shared,
+            digest_key: DigestKey::random(),
+        })
     }
 
     /// Makes a runtime. Answers that earlier runtimes cached are found again by it wherever the
     /// authorization server's settings are the same.
-    pub fn assemble(&self, settings: Settings, shown: &serde_json::Value) -> Result<Runtime, AssembleError> {
+    pub fn assemble(
+        &self,
+        settings: Settings,
+        shown: &serde_json::Value,
+    ) -> Result<Runtime, AssembleError> {
         let shared = settings.redis.as_ref().map(|redis| self.shared(redis));
         let mut servers = HashMap::new();
         // those that are asked by others come first
-        let (last, first): (Vec<_>, Vec<_>) = settings.servers.iter().partition(|server| server.then().is_some());
+        let (last, first): (Vec<_>, Vec<_>) =
+            settings.servers.iter().partition(|server| server.then().is_some());
         for server in first.into_iter().chain(last) {
-            servers.insert(server.name.clone(), Arc::new(self.server(server, &settings, &servers, shared.as_ref())?));
+            servers.insert(
+                server.name.clone(),
+                Arc::new(self.server(server, &settings, &servers, shared.as_ref())?),
+            );
         }
-        let upstreams: HashMap<_, _> =
-            settings.upstreams.iter().map(|upstream| (upstream.name.clone(), Arc::new(Upstream::new(upstream.clone())))).collect();
-        let routes = settings.routes.iter().map(|route| self.route(route, &settings, &servers, &upstreams)).collect::<Result<_, _>>()?;
+        let upstreams: HashMap<_, _> = settings
+            .upstreams
+            .iter()
+            .map(|upstream| (upstream.name.clone(), Arc::new(Upstream::new(upstream.clone()))))
+            .collect();
+        let routes = settings
+            .routes
+            .iter()
+            .map(|route| self.route(route, &settings, &servers, &upstreams))
+            .collect::<Result<_, _>>()?;
         let reaches: Vec<Reach> = settings.routes.iter().map(reach).collect();
-        let table = RouteTable::build(&reaches)
-            .map_err(|ties| AssembleError::Tie(ties.into_iter().map(|tie| tie.at).collect::<Vec<_>>().join("; ")))?;
+        let table = RouteTable::build(&reaches).map_err(|ties| {
+            AssembleError::Tie(ties.into_iter().map(|tie| tie.at).collect::<Vec<_>>().join("; "))
+        })?;
         Ok(Runtime {
             gate: Gate { table, routes, token: settings.token.clone() },
             identity: Identity::new(settings.identity.clone()),
@@ -128,8 +93,16 @@ impl Parts {
             log: settings.log.clone(),
             challenge: Challenge::new(&settings.realm, []),
             unrouted: RouteMetrics::of_none(&self.metrics),
-            servers: settings.servers.iter().filter_map(|server| servers.get(&server.name).cloned()).collect(),
-            upstreams: settings.upstreams.iter().filter_map(|upstream| upstreams.get(&upstream.name).cloned()).collect(),
+            servers: settings
+                .servers
+                .iter()
+                .filter_map(|server| servers.get(&server.name).cloned())
+                .collect(),
+            upstreams: settings
+                .upstreams
+                .iter()
+                .filter_map(|upstream| upstreams.get(&upstream.name).cloned())
+                .collect(),
             events: Events::new(&settings.servers, &self.documents, self.clock.clone())?,
             shared,
             loaded_at: self.clock.now().unix_seconds(),
@@ -144,7 +117,12 @@ impl Parts {
         match &*held {
             Some(shared) if shared.settings() == redis => shared.clone(),
             _ => {
-                let shared = Arc::new(Shared::new(redis.clone(), self.store.clone(), self.clock.clone(), &self.metrics));
+                let shared = Arc::new(Shared::new(
+                    redis.clone(),
+                    self.store.clone(),
+                    self.clock.clone(),
+                    &self.metrics,
+                ));
                 *held = Some(shared.clone());
                 shared
             }
@@ -163,16 +141,35 @@ impl Parts {
             let asked = settings.servers.iter().find(|server| server.name == *name);
             servers.get(name).zip(asked)
         });
-        let guarded = Arc::new(Guarded::new(self.introspector(server, then)?, server, self.clock.clone(), &self.metrics));
+        let guarded = Arc::new(Guarded::new(
+            self.introspector(server, then)?,
+            server,
+            self.clock.clone(),
+            &self.metrics,
+        ));
         let fingerprints = [Some(server.fingerprint()), then.map(|(_, asked)| asked.fingerprint())];
         let texts = fingerprints.iter().flatten().flat_map(Fingerprint::texts);
-        let key = shared.map_or(&self.digest_key, |shared| shared.digest_key()).derive(std::iter::once(&*server.name).chain(texts));
-        let keyed_by_host = server.forward_host() || then.is_some_and(|(_, asked)| asked.forward_host());
-        let source = Source { server: server.name.clone(), key, keyed_by_host, introspector: guarded.clone() };
+        let key = shared
+            .map_or(&self.digest_key, |shared| shared.digest_key())
+            .derive(std::iter::once(&*server.name).chain(texts));
+        let keyed_by_host =
+            server.forward_host() || then.is_some_and(|(_, asked)| asked.forward_host());
+        let source = Source {
+            server: server.name.clone(),
+            key,
+            keyed_by_host,
+            introspector: guarded.clone(),
+        };
         // what is found out here without asking anybody is found out sooner than looked up
         let local = matches!(server.kind, Kind::Jwt(_)) && then.is_none();
-        let cached = Cached::new(source, settings.cache, self.store.clone(), self.clock.clone(), &self.metrics)
-            .sharing(shared.filter(|_| !local).cloned());
+        let cached = Cached::new(
+            source,
+            settings.cache,
+            self.store.clone(),
+            self.clock.clone(),
+            &self.metrics,
+        )
+        .sharing(shared.filter(|_| !local).cloned());
         Ok(AuthorizationServer { name: server.name.clone(), cached: Arc::new(cached), guarded })
     }
 
@@ -185,7 +182,9 @@ impl Parts {
     ) -> Result<Box<dyn Introspector>, Unusable> {
         let clock = self.clock.clone();
         Ok(match &server.kind {
-            Kind::Rfc7662(rfc7662) => Box::new(Rfc7662::new(server, rfc7662, clock, &self.documents)?),
+            Kind::Rfc7662(rfc7662) => {
+                Box::new(Rfc7662::new(server, rfc7662, clock, &self.documents)?)
+            }
             Kind::Jwt(jwt) => {
                 let then = then.map(|(made, asked)| Then {
                     server: made.guarded.clone(),
@@ -194,8 +193,12 @@ impl Parts {
                 });
                 Box::new(Jwt::new(server, jwt, then, clock, &self.documents)?)
             }
-            Kind::Google { endpoint, .. } => Box::new(Google::new(server, endpoint.clone(), clock)?),
-            Kind::Amazon { endpoint, .. } => Box::new(Amazon::new(server, endpoint.clone(), clock)?),
+            Kind::Google { endpoint, .. } => {
+                Box::new(Google::new(server, endpoint.clone(), clock)?)
+            }
+            Kind::Amazon { endpoint, .. } => {
+                Box::new(Amazon::new(server, endpoint.clone(), clock)?)
+            }
             Kind::Github(github) => Box::new(Github::new(server, github, clock)?),
             Kind::Custom(custom) => Box::new(Custom::new(server, custom, clock)?),
             Kind::Soap(soap) => Box::new(Soap::new(server, soap, clock)?),
@@ -209,11 +212,22 @@ impl Parts {
         servers: &HashMap<Arc<str>, Arc<AuthorizationServer>>,
         upstreams: &HashMap<Arc<str>, Arc<Upstream>>,
     ) -> Result<Arc<Route<Destination>>, AssembleError> {
-        let missing = |what, name: &str| AssembleError::Missing { route: route.name.to_string(), what, name: name.to_owned() };
+        let missing = |what, name: &str| AssembleError::Missing {
+            route: route.name.to_string(),
+            what,
+            name: name.to_owned(),
+        };
         let asked = route.authorization_servers.iter().map(|name| {
             let settings = settings.servers.iter().find(|server| server.name == *name);
-            let (server, settings) = servers.get(name).zip(settings).ok_or_else(|| missing("authorization server", name))?;
-            Ok(Asked { cached: server.cached.clone(), tokens: settings.tokens.clone(), demands: demands(settings) })
+            let (server, settings) = servers
+                .get(name)
+                .zip(settings)
+                .ok_or_else(|| missing("authorization server", name))?;
+            Ok(RouteServer {
+                cached: server.cached.clone(),
+                tokens: settings.tokens.clone(),
+                demands: demands(settings),
+            })
         });
         let policy = Policy::new(route.auth, route.policy.clone());
         Ok(Arc::new(Route {
@@ -224,38 +238,16 @@ impl Parts {
             max_age: route.max_age,
             preflight_pass: route.preflight_pass,
             leads_to: Destination {
-                upstream: upstreams.get(&route.upstream).ok_or_else(|| missing("upstream", &route.upstream))?.clone(),
+                upstream: upstreams
+                    .get(&route.upstream)
+                    .ok_or_else(|| missing("upstream", &route.upstream))?
+                    .clone(),
                 strip_prefix: route.strip_prefix.clone(),
                 add_prefix: route.add_prefix.clone(),
                 timeout: route.timeout,
                 metrics: RouteMetrics::new(&self.metrics, &route.name, &route.upstream),
             },
         }))
-    }
-}
-
-impl Process {
-    pub fn new(parts: Parts, runtime: Runtime) -> Self {
-        Self {
-            runtime: ArcSwap::from_pointee(runtime),
-            parts,
-            access_log: AccessLogger::to_stdout(),
-            in_flight: Arc::default(),
-            ready: AtomicBool::new(false),
-        }
-    }
-
-    /// Forgets answers, here and in the whole fleet. How many were held here; with Redis, also
-    /// whether the others have been told already.
-    pub async fn purge(&self, purge: &Purge) -> (usize, Option<bool>) {
-        let shared = self.runtime.load().shared.clone();
-        match shared {
-            None => (self.parts.store.purge(purge), None),
-            Some(shared) => {
-                let (purged, told) = shared.purge(purge).await;
-                (purged, Some(told))
-            }
-        }
     }
 }
 
@@ -267,7 +259,12 @@ pub fn demands(server: &ServerSettings) -> ServerDemands {
         // the audience of a JWT was checked together with its signature
         Kind::Rfc7662(_) | Kind::Jwt(_) | Kind::Custom(_) | Kind::Soap(_) => (Vec::new(), None),
     };
-    ServerDemands { issuer: server.issuer.clone(), require_issuer: server.require_issuer, audience, client_id }
+    ServerDemands {
+        issuer: server.issuer.clone(),
+        require_issuer: server.require_issuer,
+        audience,
+        client_id,
+    }
 }
 
 fn reach(route: &RouteSettings) -> Reach {

@@ -32,7 +32,10 @@ impl Now {
     /// The reading that this one becomes when so much time passes.
     pub fn later(self, passed: Duration) -> Self {
         let millis = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
-        Self { wall: self.wall.saturating_add(millis), mono: self.mono.saturating_add(micros(passed)) }
+        Self {
+            wall: self.wall.saturating_add(millis),
+            mono: self.mono.saturating_add(micros(passed)),
+        }
     }
 
     /// Time between two readings; none when they are in the other order.
@@ -62,9 +65,15 @@ impl Clock {
         match self {
             Self::System { origin } => {
                 let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Now { wall: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX), mono: HEAD_START.saturating_add(micros(origin.elapsed())) }
+                Now {
+                    wall: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
+                    mono: HEAD_START.saturating_add(micros(origin.elapsed())),
+                }
             }
-            Self::Manual(clock) => Now { wall: clock.wall.load(Ordering::SeqCst), mono: clock.mono.load(Ordering::SeqCst) },
+            Self::Manual(clock) => Now {
+                wall: clock.wall.load(Ordering::SeqCst),
+                mono: clock.mono.load(Ordering::SeqCst),
+            },
         }
     }
 
@@ -89,7 +98,10 @@ pub struct ManualClock {
 impl ManualClock {
     /// Starts at `unix_seconds` on the wall.
     pub fn at(unix_seconds: i64) -> Arc<Self> {
-        Arc::new(Self { wall: AtomicI64::new(unix_seconds * 1000), mono: AtomicU64::new(HEAD_START) })
+        Arc::new(Self {
+            wall: AtomicI64::new(unix_seconds * 1000),
+            mono: AtomicU64::new(HEAD_START),
+        })
     }
 
     /// Time passes.

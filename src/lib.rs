@@ -44,13 +44,14 @@
 //! | [`telemetry`] | metrics, log, access log |
 //! | [`introspect`] | authorization servers: one file a kind, and what guards every call |
 //! | [`cache`] | what they said, for as long as it may be kept; one question at a time |
-//! | [`events`] | what authorization servers tell of their own accord: whose answers to forget |
+//! | [`security_events`] | what authorization servers tell of their own accord: whose answers to forget |
 //! | [`upstream`] | the protected services: addresses, balancing |
 //! | [`gate`] | the whole product on one screen |
+//! | [`config`] | `gateway.yaml`: read, check, compile |
+//! | [`runtime`] | the process, and the immutable snapshot that one configuration became |
+//! | [`assemble`] | configuration → runtime: the only place that picks implementations |
 //! | [`proxy`] | carries out what the gate decides: the general way and the fast path |
 //! | [`admin`] | health, metrics, status, purge |
-//! | [`config`] | `gateway.yaml`: read, check, compile |
-//! | [`assemble`] | configuration → runtime: the only place that picks implementations |
 //! | [`reload`] | a changed configuration takes the old one's place |
 //! | [`doctor`] | reaches everything once and says what is wrong |
 //! | [`server`] | listeners, services, shutdown |
@@ -64,7 +65,6 @@ pub mod clock;
 pub mod config;
 pub mod deny;
 pub mod doctor;
-pub mod events;
 pub mod extract;
 pub mod gate;
 pub mod identity;
@@ -74,7 +74,9 @@ pub mod proxy;
 pub mod reload;
 pub mod request;
 pub mod route;
+pub mod runtime;
 pub mod secret;
+pub mod security_events;
 pub mod server;
 pub mod telemetry;
 pub mod token;

@@ -1,8 +1,8 @@
 //! A changed configuration takes the old one's place: watch, load, assemble, swap. On any error the
 //! old runtime stays. Caches survive.
 
-use crate::assemble::Process;
 use crate::config::{self, Loaded, Settings};
+use crate::runtime::Process;
 use crate::telemetry::{Logging, Reloaded};
 use async_trait::async_trait;
 use pingora_core::server::ShutdownWatch;
@@ -54,19 +54,29 @@ impl Reload {
     /// Gives the files to watch from now on.
     fn reload(&self) -> Vec<PathBuf> {
         let parts = &self.process.parts;
-        let Loaded { settings, problems, files, redacted } = config::load(&self.file, &|name| std::env::var(name).ok());
-        let told: Vec<String> = problems.iter().map(|problem| problem.display(&self.file).to_string()).collect();
+        let Loaded { settings, problems, files, redacted } =
+            config::load(&self.file, &|name| std::env::var(name).ok());
+        let told: Vec<String> =
+            problems.iter().map(|problem| problem.display(&self.file).to_string()).collect();
         let outcome = match settings {
             None => Err(told),
-            Some(settings) => parts.assemble(settings, &redacted).map_err(|error| vec![error.to_string()]),
+            Some(settings) => {
+                parts.assemble(settings, &redacted).map_err(|error| vec![error.to_string()])
+            }
         };
         let event = |outcome| {
-            Reloaded { file: &self.file.display().to_string(), outcome, at: parts.clock.now().unix_seconds() }.emit(&parts.metrics)
+            Reloaded {
+                file: &self.file.display().to_string(),
+                outcome,
+                at: parts.clock.now().unix_seconds(),
+            }
+            .emit(&parts.metrics)
         };
         match outcome {
             Err(problems) => event(Err(&problems)),
             Ok(runtime) => {
-                let needs_restart = needs_restart(&self.process.runtime.load().settings, &runtime.settings);
+                let needs_restart =
+                    needs_restart(&self.process.runtime.load().settings, &runtime.settings);
                 self.logging.change(&runtime.log);
                 parts.store.resize(&runtime.settings.cache);
                 let upstreams = runtime.upstreams.clone();

@@ -38,8 +38,8 @@ impl Default for Forwarded {
 }
 
 impl RequestView<'_> {
-    /// A CORS preflight: `OPTIONS` with `Origin` and `Access-Control-Request-Method` (Fetch §3.2.2);
-    /// gives the method that is asked for.
+    /// A CORS preflight: `OPTIONS` with `Origin` and `Access-Control-Request-Method` (Fetch
+    /// §3.2.2); gives the method that is asked for.
     pub fn preflight_for(&self) -> Option<Method> {
         if self.method != Method::OPTIONS || !self.headers.contains_key(header::ORIGIN) {
             return None;
@@ -51,6 +51,9 @@ impl RequestView<'_> {
     /// The members of a header that is a comma-separated list, over all its lines.
     pub fn list<'h>(&'h self, name: &header::HeaderName) -> impl Iterator<Item = &'h [u8]> {
         let lines = self.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        lines.flat_map(|line| line.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+        lines
+            .flat_map(|line| line.split(|&byte| byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|member| !member.is_empty())
     }
 }

@@ -1,10 +1,10 @@
 //! The pingora server: listeners, services, shutdown.
 
 use crate::admin::Admin;
-use crate::assemble::Process;
 use crate::config::{Listen, Settings};
 use crate::proxy::FastPath;
 use crate::reload::Reload;
+use crate::runtime::Process;
 use crate::upstream::{Upstream, keep_resolving, keep_sweeping};
 use async_trait::async_trait;
 use pingora_core::apps::http_app::HttpServer;
@@ -22,9 +22,13 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub enum StartError {
-    #[error("cannot listen on {address}: {source}; another program may hold it, or it needs a permission")]
+    #[error(
+        "cannot listen on {address}: {source}; another program may hold it, or it needs a permission"
+    )]
     Listen { address: String, source: io::Error },
-    #[error("$SSL_CERT_FILE names {path}, which cannot be read: {source}; correct it, or unset it to use the system's CA certificates")]
+    #[error(
+        "$SSL_CERT_FILE names {path}, which cannot be read: {source}; correct it, or unset it to use the system's CA certificates"
+    )]
     Roots { path: String, source: io::Error },
 }
 
@@ -50,7 +54,8 @@ pub fn run(
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
 
-    let mut proxy = Service::new("proxy".to_owned(), FastPath::new(process.clone(), &server.configuration));
+    let mut proxy =
+        Service::new("proxy".to_owned(), FastPath::new(process.clone(), &server.configuration));
     for listener in &settings.listeners {
         match listener {
             Listen::Tcp(address) => proxy.add_tcp(&address.to_string()),
@@ -59,7 +64,8 @@ pub fn run(
     }
     server.add_service(proxy);
     if let Some(address) = settings.admin.address {
-        let mut admin = Service::new("admin".to_owned(), HttpServer::new_app(Admin::new(process.clone())));
+        let mut admin =
+            Service::new("admin".to_owned(), HttpServer::new_app(Admin::new(process.clone())));
         admin.threads = Some(1);
         admin.add_tcp(&address.to_string());
         server.add_service(admin);
@@ -79,9 +85,10 @@ pub fn run(
 /// The TLS client for upstreams is made with the server, and would bring it down.
 pub fn try_trust_roots() -> Result<(), StartError> {
     match std::env::var_os("SSL_CERT_FILE") {
-        Some(path) => {
-            std::fs::File::open(&path).map(drop).map_err(|source| StartError::Roots { path: path.to_string_lossy().into_owned(), source })
-        }
+        Some(path) => std::fs::File::open(&path).map(drop).map_err(|source| StartError::Roots {
+            path: path.to_string_lossy().into_owned(),
+            source,
+        }),
         None => Ok(()),
     }
 }
@@ -93,11 +100,15 @@ fn try_listeners(settings: &Settings) -> Result<(), StartError> {
         Listen::Unix(_) => None,
     });
     for address in tcp.chain(settings.admin.address) {
-        TcpListener::bind(address).map_err(|source| StartError::Listen { address: address.to_string(), source })?;
+        TcpListener::bind(address)
+            .map_err(|source| StartError::Listen { address: address.to_string(), source })?;
     }
     for listener in &settings.listeners {
         if let Listen::Unix(path) = listener {
-            try_unix(path).map_err(|source| StartError::Listen { address: format!("unix:{}", path.display()), source })?;
+            try_unix(path).map_err(|source| StartError::Listen {
+                address: format!("unix:{}", path.display()),
+                source,
+            })?;
         }
     }
     Ok(())
@@ -109,9 +120,13 @@ fn try_unix(path: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::AddrInUse.into());
     }
     match std::fs::symlink_metadata(path) {
-        Ok(found) if !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => Err(io::ErrorKind::AlreadyExists.into()),
+        Ok(found) if !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
+            Err(io::ErrorKind::AlreadyExists.into())
+        }
         Ok(_) => std::fs::remove_file(path),
-        Err(_) => std::os::unix::net::UnixListener::bind(path).and_then(|_| std::fs::remove_file(path)),
+        Err(_) => {
+            std::os::unix::net::UnixListener::bind(path).and_then(|_| std::fs::remove_file(path))
+        }
     }
 }
 
@@ -184,7 +199,9 @@ async fn is_open(listener: &Listen) -> bool {
             let mut address = *address;
             if address.ip().is_unspecified() {
                 let loopback = if address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
-                address.set_ip(loopback.parse().map_or(address.ip(), |loopback: SocketAddr| loopback.ip()));
+                address.set_ip(
+                    loopback.parse().map_or(address.ip(), |loopback: SocketAddr| loopback.ip()),
+                );
             }
             tokio::net::TcpStream::connect(address).await.is_ok()
         }
@@ -202,13 +219,20 @@ impl BackgroundService for Drain {
             return;
         }
         let limit = self.0.runtime.load().settings.shutdown_timeout;
-        tracing::info!(in_flight = self.0.in_flight.load(Ordering::SeqCst), ?limit, "stopping: requests in flight may finish");
+        tracing::info!(
+            in_flight = self.0.in_flight.load(Ordering::SeqCst),
+            ?limit,
+            "stopping: requests in flight may finish"
+        );
         let drained = tokio::time::timeout(limit, self.idle()).await.is_ok();
         let left = self.0.in_flight.load(Ordering::SeqCst);
         if drained {
             tracing::info!("stopped");
         } else {
-            tracing::warn!(in_flight = left, "stopped at shutdown_timeout; requests in flight were cut off");
+            tracing::warn!(
+                in_flight = left,
+                "stopped at shutdown_timeout; requests in flight were cut off"
+            );
         }
         self.0.access_log.finish();
         std::process::exit(0);

@@ -1,7 +1,11 @@
-//! `fast_path`: the two ways that a request can go differ in nothing but their price. Whatever is sent, the client gets the
-//! same response, the upstream the same request and the operator the same line in the log.
+//! `fast_path`: the two ways that a request can go differ in nothing but their price. Whatever is
+//! sent, the client gets the same response, the upstream the same request and the operator the same
+//! line in the log.
 
-use crate::support::{AuthorizationServer, Connection, Gateway, Request, Upstream, UpstreamBehaviour, known_tokens, wait_until};
+use crate::support::{
+    AuthorizationServer, Connection, Gateway, Request, Upstream, UpstreamBehaviour, known_tokens,
+    wait_until,
+};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -18,11 +22,13 @@ struct Both {
 /// All that can be seen of one request from outside.
 #[derive(Debug, PartialEq)]
 struct Seen {
-    /// Status, headers in order of their names, body; nothing where the connection was closed instead.
+    /// Status, headers in order of their names, body; nothing where the connection was closed
+    /// instead.
     response: Option<(u16, Vec<String>, String)>,
     /// Whether the connection took another request.
     kept: bool,
-    /// What reached the upstream: request lines, headers in order of their names, length of the body.
+    /// What reached the upstream: request lines, headers in order of their names, length of the
+    /// body.
     forwarded: Vec<(String, Vec<String>, usize)>,
     /// What was logged, times aside.
     logged: Option<Value>,
@@ -45,7 +51,10 @@ impl Both {
     fn start() -> Both {
         let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
         known_tokens(&server);
-        let servers = format!("authorization_servers: {{main: {{introspection_endpoint: \"{}\"}}}}", server.url());
+        let servers = format!(
+            "authorization_servers: {{main: {{introspection_endpoint: \"{}\"}}}}",
+            server.url()
+        );
         let gateway = |fast: bool| {
             let routes = ROUTES.replace("@UPSTREAM@", &upstream.url());
             Gateway::start(&format!("fast_path: {fast}\n{servers}{routes}"))
@@ -56,7 +65,8 @@ impl Both {
     /// Sends these bytes both ways.
     #[track_caller]
     fn compare(&self, method: &str, request: &[u8], what: &str) {
-        let (fast, general) = (self.see(&self.fast, method, request), self.see(&self.general, method, request));
+        let (fast, general) =
+            (self.see(&self.fast, method, request), self.see(&self.general, method, request));
         assert_eq!(fast, general, "{what}\nrequest: {}", request.escape_ascii());
     }
 
@@ -68,13 +78,24 @@ impl Both {
         let response = connection.read_response(method).ok();
         let kept = response.is_some() && is_kept(&mut connection);
         drop(connection);
-        let logged = log_since(gateway, logged).into_iter().find(|line| !PROBES.contains(&line["path"].as_str().unwrap_or_default()));
+        let logged = log_since(gateway, logged)
+            .into_iter()
+            .find(|line| !PROBES.contains(&line["path"].as_str().unwrap_or_default()));
         let forwarded = self.upstream.requests().split_off(before);
         Seen {
-            response: response
-                .map(|response| (response.status, sorted(&response.headers), steady(&String::from_utf8_lossy(&response.body)))),
+            response: response.map(|response| {
+                (
+                    response.status,
+                    sorted(&response.headers),
+                    steady(&String::from_utf8_lossy(&response.body)),
+                )
+            }),
             kept,
-            forwarded: forwarded.iter().filter(|request| !PROBES.contains(&request.path())).map(told).collect(),
+            forwarded: forwarded
+                .iter()
+                .filter(|request| !PROBES.contains(&request.path()))
+                .map(told)
+                .collect(),
             logged: logged.map(timeless),
         }
     }
@@ -95,7 +116,9 @@ fn log_since(gateway: &Gateway, known: usize) -> Vec<Value> {
 
 /// Whether another request is answered on the same connection.
 fn is_kept(connection: &mut Connection) -> bool {
-    connection.request("GET", PROBES[0], &[("Host", "gateway.test")], b"").is_ok_and(|response| response.status < 500)
+    connection
+        .request("GET", PROBES[0], &[("Host", "gateway.test")], b"")
+        .is_ok_and(|response| response.status < 500)
 }
 
 fn told(request: &Request) -> (String, Vec<String>, usize) {
@@ -107,7 +130,11 @@ fn sorted(headers: &[(String, String)]) -> Vec<String> {
     let made_anew = ["date", "x-request-id", "traceparent"];
     let line = |(name, value): &(String, String)| {
         let name = name.to_ascii_lowercase();
-        let value = if made_anew.contains(&name.as_str()) && !value.contains("fixed") { "…" } else { value };
+        let value = if made_anew.contains(&name.as_str()) && !value.contains("fixed") {
+            "…"
+        } else {
+            value
+        };
         format!("{name}: {value}")
     };
     let mut lines: Vec<String> = headers.iter().map(line).collect();
@@ -131,7 +158,16 @@ fn steady(body: &str) -> String {
 }
 
 fn timeless(mut line: Value) -> Value {
-    for member in ["ts", "request_id", "trace_id", "duration_ms", "upstream_ms", "introspection_ms", "cache", "token_fp"] {
+    for member in [
+        "ts",
+        "request_id",
+        "trace_id",
+        "duration_ms",
+        "upstream_ms",
+        "introspection_ms",
+        "cache",
+        "token_fp",
+    ] {
         line[member].take();
     }
     line
@@ -170,9 +206,15 @@ fn repeated_headers() {
 /// A request of parts that are mostly sound each, and seldom together.
 fn odd_request(random: &mut StdRng) -> (&'static str, Vec<u8>) {
     let mut pick = |from: &[&'static str]| *from.choose(random).expect("a choice");
-    let method = pick(&["GET", "GET", "GET", "GET", "GET", "HEAD", "HEAD", "POST", "OPTIONS", "DELETE", "get", "TRACE"]);
+    let method = pick(&[
+        "GET", "GET", "GET", "GET", "GET", "HEAD", "HEAD", "POST", "OPTIONS", "DELETE", "get",
+        "TRACE",
+    ]);
     let target = pick(TARGETS);
-    let version = pick(&["HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/1.2"]);
+    let version = pick(&[
+        "HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0",
+        "HTTP/1.2",
+    ]);
     let host = pick(&[
         "Host: gateway.test\r\n",
         "Host: gateway.test\r\n",
@@ -200,8 +242,13 @@ fn odd_request(random: &mut StdRng) -> (&'static str, Vec<u8>) {
     (method, text)
 }
 
-const HOSTS: [&str; 5] =
-    ["", "Host: \r\n", "Host: a b\r\n", "Host: gateway.test\r\nHost: gateway.test\r\n", "Host: other.test@gateway.test\r\n"];
+const HOSTS: [&str; 5] = [
+    "",
+    "Host: \r\n",
+    "Host: a b\r\n",
+    "Host: gateway.test\r\nHost: gateway.test\r\n",
+    "Host: other.test@gateway.test\r\n",
+];
 
 const TARGETS: &[&str] = &[
     "/items/1",
@@ -337,7 +384,11 @@ fn responses_of_every_kind() {
         let shown: String = response.chars().take(200).collect();
         for method in ["GET", "HEAD"] {
             let request = format!("{method} /items/1 HTTP/1.1\r\nHost: gateway.test\r\n{GOOD}\r\n");
-            both.compare(method, request.as_bytes(), &format!("response: {}", shown.escape_debug()));
+            both.compare(
+                method,
+                request.as_bytes(),
+                &format!("response: {}", shown.escape_debug()),
+            );
         }
     }
 }
@@ -349,9 +400,13 @@ fn one_connection_takes_both_ways() {
     for gateway in [&both.fast, &both.general] {
         let mut connection = gateway.connect();
         let plain = format!("GET /items/1 HTTP/1.1\r\nHost: gateway.test\r\n{GOOD}\r\n");
-        let body = format!("POST /items/2 HTTP/1.1\r\nHost: gateway.test\r\n{GOOD}Content-Length: 3\r\n\r\nabc");
+        let body = format!(
+            "POST /items/2 HTTP/1.1\r\nHost: gateway.test\r\n{GOOD}Content-Length: 3\r\n\r\nabc"
+        );
         for round in 0..3 {
-            for (request, method, length) in [(&plain, "GET", 0), (&body, "POST", 3), (&plain, "GET", 0)] {
+            for (request, method, length) in
+                [(&plain, "GET", 0), (&body, "POST", 3), (&plain, "GET", 0)]
+            {
                 let (first, second) = request.split_at(if round == 1 { 20 } else { 0 });
                 connection.send(first.as_bytes()).expect("a part of a request");
                 if !first.is_empty() {
@@ -359,7 +414,11 @@ fn one_connection_takes_both_ways() {
                 }
                 connection.send(second.as_bytes()).expect("the rest");
                 let response = connection.read_response(method).expect("a response");
-                assert_eq!((response.status, &response.json()["body_length"]), (200, &length.into()), "{request}");
+                assert_eq!(
+                    (response.status, &response.json()["body_length"]),
+                    (200, &length.into()),
+                    "{request}"
+                );
             }
         }
     }
@@ -369,11 +428,16 @@ fn one_connection_takes_both_ways() {
 #[test]
 fn plain_requests_that_come_at_once() {
     let both = Both::start();
-    let requests: String = (0..20).map(|n| format!("GET /items/{n} HTTP/1.1\r\nHost: gateway.test\r\n{GOOD}\r\n")).collect();
+    let requests: String = (0..20)
+        .map(|n| format!("GET /items/{n} HTTP/1.1\r\nHost: gateway.test\r\n{GOOD}\r\n"))
+        .collect();
     let mut connection = both.fast.connect();
     connection.send(requests.as_bytes()).expect("all of them");
     for n in 0..20 {
-        assert_eq!(connection.read_response("GET").expect("a response").json()["target"], format!("/items/{n}"));
+        assert_eq!(
+            connection.read_response("GET").expect("a response").json()["target"],
+            format!("/items/{n}")
+        );
     }
     // the next one waits in the gateway while the service takes its time
     both.upstream.behave(UpstreamBehaviour::EchoAfter(Duration::from_millis(100)));
@@ -394,12 +458,17 @@ fn a_client_that_leaves_is_noticed() {
     for gateway in [&both.fast, &both.general] {
         let before = both.upstream.count();
         let mut connection = gateway.connect();
-        let request = format!("GET /items/1 HTTP/1.1\r\nHost: gateway.test\r\nX-Request-Id: fixed-left\r\n{GOOD}\r\n");
+        let request = format!(
+            "GET /items/1 HTTP/1.1\r\nHost: gateway.test\r\nX-Request-Id: fixed-left\r\n{GOOD}\r\n"
+        );
         connection.send(request.as_bytes()).expect("a request");
         wait_until("the request is at the service", || both.upstream.count() > before);
         drop(connection);
         let line = gateway.access_log_of("fixed-left");
-        assert_eq!((&line["status"], &line["decision"], &line["reason"]), (&499.into(), &"allow".into(), &Value::Null));
+        assert_eq!(
+            (&line["status"], &line["decision"], &line["reason"]),
+            (&499.into(), &"allow".into(), &Value::Null)
+        );
     }
 }
 
@@ -408,7 +477,12 @@ fn a_client_that_leaves_is_noticed() {
 fn the_way_changes_on_reload() {
     let both = Both::start();
     let mut connection = both.fast.connect();
-    let mut ask = || connection.request("GET", "/public/1", &[("Host", "gateway.test")], b"").expect("a response").status;
+    let mut ask = || {
+        connection
+            .request("GET", "/public/1", &[("Host", "gateway.test")], b"")
+            .expect("a response")
+            .status
+    };
     assert_eq!(ask(), 200);
     let yaml = std::fs::read_to_string(both.fast.config_file()).expect("the configuration");
     for way in ["false", "true"] {

@@ -1,7 +1,10 @@
-//! The cache holds what the authorization server said: how long, under which key, within which bounds, and one
-//! introspection for any number of simultaneous requests.
+//! The cache holds what the authorization server said: how long, under which key, within which
+//! bounds, and one introspection for any number of simultaneous requests.
 
-use crate::support::{Behaviour, Connection, Response, Setup, active, now, one_route, request_bytes, run_cli, wait_until, wait_within};
+use crate::support::{
+    Behaviour, Connection, Response, Setup, active, now, one_route, request_bytes, run_cli,
+    wait_until, wait_within,
+};
 use serde_json::json;
 use std::sync::{Arc, Barrier};
 use std::thread::sleep;
@@ -41,10 +44,14 @@ fn a_hit_asks_nobody_and_looks_like_the_miss() {
         let headers = [("Authorization", "Bearer good"), ("X-Request-Id", id)];
         let response = setup.gateway.get("/", &headers);
         let mut seen = setup.upstream.last().headers;
-        seen.retain(|(name, _)| !["x-request-id", "traceparent"].contains(&name.to_lowercase().as_str()));
+        seen.retain(|(name, _)| {
+            !["x-request-id", "traceparent"].contains(&name.to_lowercase().as_str())
+        });
         let mut line = setup.gateway.access_log_of(id);
         let cache = line["cache"].take();
-        for changing in ["ts", "request_id", "trace_id", "duration_ms", "upstream_ms", "introspection_ms"] {
+        for changing in
+            ["ts", "request_id", "trace_id", "duration_ms", "upstream_ms", "introspection_ms"]
+        {
             line[changing].take();
         }
         (response.status, seen, line, cache)
@@ -67,7 +74,8 @@ routes:
   - { path: /claims, upstream: "@UPSTREAM@", claims: { role: admin } }
 "#,
     );
-    let statuses = ["/lax", "/strict", "/audience", "/claims", "/lax"].map(|path| setup.gateway.get_with(path, "good").status);
+    let statuses = ["/lax", "/strict", "/audience", "/claims", "/lax"]
+        .map(|path| setup.gateway.get_with(path, "good").status);
     assert_eq!(statuses, [200, 403, 401, 403, 200]);
     assert_eq!(setup.server.count(), 1);
 }
@@ -90,7 +98,11 @@ routes:
     assert_eq!(setup.gateway.get_with("/one", "good").status, 200);
     assert_eq!(setup.gateway.get_with("/two", "good").status, 401);
     assert_eq!((setup.server.count(), other.count()), (1, 1));
-    assert_eq!(setup.gateway.get_with("/one", "good").status, 200, "nor does inactive there end it here");
+    assert_eq!(
+        setup.gateway.get_with("/one", "good").status,
+        200,
+        "nor does inactive there end it here"
+    );
 }
 
 /// Pitfall 3; contract §3: the key covers what can change the answer.
@@ -169,7 +181,8 @@ fn a_ttl_of_zero_asks_each_time() {
     assert_eq!(setup.server.count(), 3);
 }
 
-/// Pitfalls 15 and 17: a route's own limit holds for what a laxer route has cached, and 0 asks each time.
+/// Pitfalls 15 and 17: a route's own limit holds for what a laxer route has cached, and 0 asks each
+/// time.
 #[test]
 fn a_routes_max_age_is_stricter_than_the_cache() {
     let setup = Setup::start(
@@ -248,7 +261,8 @@ fn an_inactive_answer_ends_the_active_one() {
     }
 }
 
-/// Contract §2, `refresh_ahead`: in the background, before the ttl ends; the client does not wait for it.
+/// Contract §2, `refresh_ahead`: in the background, before the ttl ends; the client does not wait
+/// for it.
 #[test]
 fn a_late_hit_asks_again_in_the_background() {
     let setup = cache("ttl: 60s, refresh_ahead: 0.001");
@@ -380,7 +394,9 @@ fn a_hundred_simultaneous_requests_are_one_introspection() {
     let responses = all_at_once(&setup, 100, "new");
     assert_eq!(statuses(&responses), [200; 100]);
     assert_eq!(setup.server.count(), 1);
-    assert!(setup.gateway.metric("introgate_introspections_coalesced_total{server=\"main\"}") >= 1.0);
+    assert!(
+        setup.gateway.metric("introgate_introspections_coalesced_total{server=\"main\"}") >= 1.0
+    );
 }
 
 /// The same holds for a token that turns out inactive, and with nothing kept afterwards.
@@ -396,7 +412,8 @@ fn simultaneous_bad_and_uncached_tokens_are_one_introspection_too() {
     }
 }
 
-/// Pitfall 24: the client whose request was first goes away; the others get their answer from the same introspection.
+/// Pitfall 24: the client whose request was first goes away; the others get their answer from the
+/// same introspection.
 #[test]
 fn the_first_client_may_go_away() {
     let setup = Setup::route("");
@@ -415,7 +432,8 @@ fn the_first_client_may_go_away() {
     assert_eq!(setup.server.count(), 1);
 }
 
-/// Pitfall 24: one failed call fails at most the request that made it; nobody hangs and nobody is told that the token is bad.
+/// Pitfall 24: one failed call fails at most the request that made it; nobody hangs and nobody is
+/// told that the token is bad.
 #[test]
 fn a_failed_first_call_does_not_fail_the_others() {
     let setup = Setup::server("retries: 0");
@@ -431,7 +449,8 @@ fn a_failed_first_call_does_not_fail_the_others() {
     assert!(setup.server.count() <= 3, "{} calls", setup.server.count());
 }
 
-/// While the server is down, waiting requests end together with it; they do not queue up for one time-out each.
+/// While the server is down, waiting requests end together with it; they do not queue up for one
+/// time-out each.
 #[test]
 fn a_server_that_hangs_holds_nobody_longer_than_its_timeout() {
     let setup = Setup::server("retries: 0, timeout: 400ms");
@@ -462,7 +481,9 @@ fn different_tokens_are_asked_about_side_by_side() {
 #[test]
 fn purging_forgets_by_token_member_or_all() {
     let setup = Setup::route("");
-    for (token, sub, client, jti) in [("t1", "ann", "app-1", "j1"), ("t2", "ann", "app-2", "j2"), ("t3", "ben", "app-2", "j3")] {
+    for (token, sub, client, jti) in
+        [("t1", "ann", "app-1", "j1"), ("t2", "ann", "app-2", "j2"), ("t3", "ben", "app-2", "j3")]
+    {
         setup.server.answer(token, active(json!({ "sub": sub, "client_id": client, "jti": jti })));
     }
     let warm = || {
@@ -484,7 +505,11 @@ fn purging_forgets_by_token_member_or_all() {
     ];
     for (body, purged) in cases {
         let response = setup.gateway.admin_post("/api/cache/purge", &body);
-        assert_eq!((response.status, response.json()), (200, json!({ "purged": purged })), "{body}");
+        assert_eq!(
+            (response.status, response.json()),
+            (200, json!({ "purged": purged })),
+            "{body}"
+        );
         assert_eq!(warm(), purged, "{body}");
     }
 }
@@ -502,12 +527,19 @@ fn purging_ends_inactive_answers_as_well() {
 #[test]
 fn the_command_line_purges() {
     let setup = cache("ttl: 60s");
-    assert_eq!((setup.get("good").status, setup.get("good").status, setup.server.count()), (200, 200, 1));
+    assert_eq!(
+        (setup.get("good").status, setup.get("good").status, setup.server.count()),
+        (200, 200, 1)
+    );
     let file = setup.gateway.config_file().to_string_lossy().into_owned();
     let (code, out, err) = run_cli(&["purge", "-c", &file, "--token", "good"], &[]);
     assert_eq!((code, serde_json::from_str(&out).ok()), (0, Some(json!({ "purged": 1 }))), "{err}");
     assert_eq!((setup.get("good").status, setup.server.count()), (200, 2));
-    for wrong in [&["purge", "-c", &file][..], &["purge", "-c", &file, "--all", "--sub", "x"], &["purge", "good"]] {
+    for wrong in [
+        &["purge", "-c", &file][..],
+        &["purge", "-c", &file, "--all", "--sub", "x"],
+        &["purge", "good"],
+    ] {
         assert_eq!(run_cli(wrong, &[]).0, 64, "{wrong:?}");
     }
     drop(setup);
@@ -520,7 +552,14 @@ fn a_purge_that_says_nothing_clear_is_refused() {
     let setup = Setup::route("");
     assert_eq!(setup.get("good").status, 200);
     let two = [json!({ "token": "good", "sub": "alice" }), json!({ "all": true, "jti": "1" })];
-    let unclear = [json!({}), json!([]), json!({ "all": false }), json!({ "tokn": "good" }), json!({ "token": 1 }), json!("all")];
+    let unclear = [
+        json!({}),
+        json!([]),
+        json!({ "all": false }),
+        json!({ "tokn": "good" }),
+        json!({ "token": 1 }),
+        json!("all"),
+    ];
     for body in unclear.iter().chain(&two) {
         let response = setup.gateway.admin_post("/api/cache/purge", body);
         assert_eq!(response.status, 400, "{body}");
@@ -531,10 +570,12 @@ fn a_purge_that_says_nothing_clear_is_refused() {
     assert_eq!(setup.server.count(), 1, "nothing was forgotten");
 }
 
-/// Pitfalls 18 and 22: a flood of bad tokens leaves the good ones cached and the memory flat. `FLOOD` says how many.
+/// Pitfalls 18 and 22: a flood of bad tokens leaves the good ones cached and the memory flat.
+/// `FLOOD` says how many.
 #[test]
 fn a_flood_of_bad_tokens_changes_nothing_for_good_ones() {
-    let flood: usize = std::env::var("FLOOD").ok().and_then(|count| count.parse().ok()).unwrap_or(50_000);
+    let flood: usize =
+        std::env::var("FLOOD").ok().and_then(|count| count.parse().ok()).unwrap_or(50_000);
     const CLIENTS: usize = 8;
     let setup = Setup::start(&format!(
         "cache: {{ ttl: 10m, refresh_ahead: 0, inactive_max_entries: 2000 }}\nlog: {{ level: error, access: off }}\n{}",

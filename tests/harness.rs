@@ -1,6 +1,9 @@
-//! The fake servers and the client are tested on one another, so that a test of the gateway can trust them.
+//! The fake servers and the client are tested on one another, so that a test of the gateway can
+//! trust them.
 
-use crate::support::{AuthorizationServer, Behaviour, Connection, Upstream, UpstreamBehaviour, percent_decode};
+use crate::support::{
+    AuthorizationServer, Behaviour, Connection, Upstream, UpstreamBehaviour, percent_decode,
+};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -22,7 +25,8 @@ fn the_authorization_server_answers_by_token_and_records_on_one_connection() {
     assert_eq!(good, (200, r#"{"active":true}"#.to_owned()));
     let unknown = introspect(&mut connection, "token=other").expect("an answer");
     assert_eq!(unknown, (200, r#"{"active":false}"#.to_owned()));
-    let turns: Vec<u16> = (0..3).map(|_| introspect(&mut connection, "token=turns").expect("an answer").0).collect();
+    let turns: Vec<u16> =
+        (0..3).map(|_| introspect(&mut connection, "token=turns").expect("an answer").0).collect();
     assert_eq!(turns, [503, 200, 200]);
 
     assert_eq!((server.count(), server.count_of("a+b"), server.connection_count()), (5, 1, 1));

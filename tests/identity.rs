@@ -1,4 +1,5 @@
-//! The headers that the service trusts: nobody but the gateway can set them, and no value can break them.
+//! The headers that the service trusts: nobody but the gateway can set them, and no value can break
+//! them.
 
 use crate::support::{Behaviour, Request, Setup, active, now, one_route, percent_decode};
 use base64::prelude::*;
@@ -7,14 +8,18 @@ use serde_json::{Value, json};
 /// The headers that a service could take for the gateway's, in whatever spelling.
 fn introspected(request: &Request) -> Vec<(String, String)> {
     let lower = |name: &str| name.to_lowercase().replace(['_', '.'], "-");
-    let named = request.headers.iter().filter(|(name, _)| lower(name).starts_with("x-introspected-"));
+    let named =
+        request.headers.iter().filter(|(name, _)| lower(name).starts_with("x-introspected-"));
     let mut named: Vec<_> = named.map(|(name, value)| (lower(name), value.clone())).collect();
     named.sort();
     named
 }
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-    expected.iter().map(|(name, value)| (format!("x-introspected-{name}"), value.to_string())).collect()
+    expected
+        .iter()
+        .map(|(name, value)| (format!("x-introspected-{name}"), value.to_string()))
+        .collect()
 }
 
 const FORGED: [(&str, &str); 12] = [
@@ -74,17 +79,31 @@ routes:
 #[test]
 fn other_headers_pass() {
     let setup = Setup::route("");
-    let headers = [("Authorization", "Bearer good"), ("X-Introspect", "1"), ("Introspected-Sub", "2"), ("X-Own", "a"), ("X-Own", "b")];
+    let headers = [
+        ("Authorization", "Bearer good"),
+        ("X-Introspect", "1"),
+        ("Introspected-Sub", "2"),
+        ("X-Own", "a"),
+        ("X-Own", "b"),
+    ];
     assert_eq!(setup.gateway.get("/", &headers).status, 200);
     let seen = setup.upstream.last();
-    assert_eq!((seen.header("x-introspect"), seen.header("introspected-sub")), (Some("1"), Some("2")));
+    assert_eq!(
+        (seen.header("x-introspect"), seen.header("introspected-sub")),
+        (Some("1"), Some("2"))
+    );
     assert_eq!(seen.headers_all("x-own"), ["a", "b"]);
 }
 
 #[test]
 fn the_prefix_can_be_another_one() {
     let setup = Setup::start(&format!("identity: {{ prefix: X-Auth- }}\n{}", one_route("")));
-    let headers = [("Authorization", "Bearer good"), ("X-Auth-Sub", "evil"), ("x_auth.role", "evil"), ("X-Introspected-Sub", "own")];
+    let headers = [
+        ("Authorization", "Bearer good"),
+        ("X-Auth-Sub", "evil"),
+        ("x_auth.role", "evil"),
+        ("X-Introspected-Sub", "own"),
+    ];
     assert_eq!(setup.gateway.get("/", &headers).status, 200);
     let seen = setup.upstream.last();
     assert_eq!(seen.header("x-auth-sub"), Some("alice"));
@@ -96,14 +115,21 @@ fn the_prefix_can_be_another_one() {
 #[test]
 fn connection_cannot_remove_our_headers() {
     let setup = Setup::route("");
-    for named in ["x-introspected-sub", "close, X-Introspected-Sub", "keep-alive,X-Introspected-Scope , x-introspected-sub", "x-request-id"]
-    {
+    for named in [
+        "x-introspected-sub",
+        "close, X-Introspected-Sub",
+        "keep-alive,X-Introspected-Scope , x-introspected-sub",
+        "x-request-id",
+    ] {
         let headers = [("Authorization", "Bearer good"), ("Connection", named)];
         assert_eq!(setup.gateway.get("/", &headers).status, 200, "{named}");
         let seen = setup.upstream.last();
         assert_eq!(seen.header("x-introspected-sub"), Some("alice"), "{named}");
         assert_eq!(seen.header("x-introspected-scope"), Some("read write"), "{named}");
-        assert!(seen.header("x-request-id").is_some() && seen.header("x-forwarded-for").is_some(), "{named}");
+        assert!(
+            seen.header("x-request-id").is_some() && seen.header("x-forwarded-for").is_some(),
+            "{named}"
+        );
     }
 }
 
@@ -114,9 +140,14 @@ fn a_missing_member_is_no_header() {
     let headers = [&FORGED[..], &[("Authorization", "Bearer bare")]].concat();
     assert_eq!(setup.gateway.get("/", &headers).status, 200);
     assert_eq!(introspected(&setup.upstream.last()), pairs(&[("server", "main")]));
-    setup.server.answer("nulls", active(json!({ "sub": null, "username": null, "client_id": "app" })));
+    setup
+        .server
+        .answer("nulls", active(json!({ "sub": null, "username": null, "client_id": "app" })));
     assert_eq!(setup.get("nulls").status, 200);
-    assert_eq!(introspected(&setup.upstream.last()), pairs(&[("client-id", "app"), ("server", "main")]));
+    assert_eq!(
+        introspected(&setup.upstream.last()),
+        pairs(&[("client-id", "app"), ("server", "main")])
+    );
 }
 
 /// Contract §4: the registered members, each in its form (pitfall 56).
@@ -170,7 +201,10 @@ fn configured_members_become_headers() {
     let seen = setup.upstream.last();
     let value = |name: &str| seen.header(&format!("x-introspected-{name}")).map(str::to_owned);
     assert_eq!(value("extension-field").as_deref(), Some("twenty-seven"));
-    assert_eq!((value("level").as_deref(), value("verified").as_deref()), (Some("3"), Some("true")));
+    assert_eq!(
+        (value("level").as_deref(), value("verified").as_deref()),
+        (Some("3"), Some("true"))
+    );
     assert_eq!(value("groups").as_deref(), Some(r#"["a","b"]"#));
     assert_eq!(value("org").as_deref(), Some(r#"{"unit":"sales"}"#));
     assert_eq!(value("org-unit").as_deref(), Some("sales"));
@@ -209,7 +243,10 @@ fn values_cannot_break_headers() {
     ];
     for (number, value) in values.into_iter().enumerate() {
         let token = format!("token-{number}");
-        setup.server.answer(&token, active(json!({ "sub": value, "scope": [value, "read"], "aud": [value] })));
+        setup.server.answer(
+            &token,
+            active(json!({ "sub": value, "scope": [value, "read"], "aud": [value] })),
+        );
         assert_eq!(setup.get(&token).status, 200, "{value:?}");
         let seen = setup.upstream.last();
         let sub = seen.header("x-introspected-sub").expect("the header");
@@ -259,14 +296,21 @@ fn odd_member_names_make_no_odd_headers() {
             "X-Evil": "1", "a\r\nX-Evil": "1", "": "empty",
         })),
     );
-    assert_eq!(setup.gateway.get("/", &[("Authorization", "Bearer x"), ("Host", "own.test")]).status, 200);
+    assert_eq!(
+        setup.gateway.get("/", &[("Authorization", "Bearer x"), ("Host", "own.test")]).status,
+        200
+    );
     let seen = setup.upstream.last();
     assert_eq!(seen.header("host"), Some("own.test"));
     assert_eq!(seen.header("content-length"), None);
     assert_eq!(seen.header("x-evil"), None);
     assert_eq!(seen.header("x-introspected-sub"), Some("alice"));
     assert_eq!(seen.header("x-introspected-under-score"), Some("u"));
-    let roles = seen.headers.iter().find(|(_, value)| value == "admin-role").expect("the configured member");
+    let roles = seen
+        .headers
+        .iter()
+        .find(|(_, value)| value == "admin-role")
+        .expect("the configured member");
     assert!(roles.0.to_lowercase().starts_with("x-introspected-https"), "{}", roles.0);
     for (name, _) in &seen.headers {
         assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{name:?}");
@@ -284,11 +328,13 @@ fn the_token_is_forwarded_only_when_asked_for() {
         ("/a?x=1", ("Cookie", "s=2; at=good")),
     ];
     for forward in [true, false] {
-        let setup = Setup::start(&format!("token: {{ {places}, forward: {forward} }}\n{}", one_route("")));
+        let setup =
+            Setup::start(&format!("token: {{ {places}, forward: {forward} }}\n{}", one_route("")));
         for (target, header) in requests {
             assert_eq!(setup.gateway.get(target, &[header]).status, 200);
             let seen = setup.upstream.last();
-            let there = seen.target.contains("good") || seen.headers.iter().any(|(_, value)| value.contains("good"));
+            let there = seen.target.contains("good")
+                || seen.headers.iter().any(|(_, value)| value.contains("good"));
             assert_eq!(there, forward, "{target} {header:?}");
             if forward {
                 assert_eq!((seen.target.as_str(), seen.header(header.0)), (target, Some(header.1)));
@@ -305,7 +351,8 @@ fn the_token_is_removed_on_open_routes_too() {
     assert_eq!(setup.upstream.last().header("authorization"), None);
 }
 
-/// Another spelling of the query parameter's name does not carry the token past the gateway (pitfall 58).
+/// Another spelling of the query parameter's name does not carry the token past the gateway
+/// (pitfall 58).
 #[test]
 fn an_escaped_parameter_name_is_the_same_parameter() {
     let setup = Setup::start(&format!("token: {{ from: [query] }}\n{}", one_route("")));
@@ -330,7 +377,9 @@ fn hop_by_hop_headers_are_not_forwarded() {
     ];
     assert_eq!(setup.gateway.get("/", &headers).status, 200);
     let seen = setup.upstream.last();
-    for name in ["x-hop", "keep-alive", "proxy-connection", "proxy-authorization", "trailer", "upgrade"] {
+    for name in
+        ["x-hop", "keep-alive", "proxy-connection", "proxy-authorization", "trailer", "upgrade"]
+    {
         assert_eq!(seen.header(name), None, "{name}");
     }
     assert_eq!(seen.header("x-end"), Some("1"));
@@ -353,12 +402,14 @@ fn a_request_has_an_id() {
         let id = id_for(Some(insane));
         assert!(id != insane && !id.is_empty(), "{insane:?}");
     }
-    let twice = [("Authorization", "Bearer good"), ("X-Request-Id", "one"), ("X-Request-Id", "two")];
+    let twice =
+        [("Authorization", "Bearer good"), ("X-Request-Id", "one"), ("X-Request-Id", "two")];
     setup.gateway.get("/", &twice);
     assert_eq!(setup.upstream.last().headers_all("x-request-id").len(), 1);
 }
 
-/// Contract §4 and pitfall 59: forwarded headers tell the truth, unless a trusted proxy has told it before.
+/// Contract §4 and pitfall 59: forwarded headers tell the truth, unless a trusted proxy has told it
+/// before.
 #[test]
 fn forwarded_headers_are_replaced_unless_trusted() {
     let told = [
@@ -401,14 +452,19 @@ fn a_trace_is_continued() {
         let seen = setup.upstream.last().header("traceparent").expect("traceparent").to_owned();
         let lengths: Vec<usize> = seen.split('-').map(str::len).collect();
         assert_eq!(lengths, [2, 32, 16, 2], "{seen}");
-        assert!(seen.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')), "{seen}");
+        assert!(
+            seen.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')),
+            "{seen}"
+        );
         seen
     };
     assert_eq!(&traceparent(Some(&parent))[3..35], trace);
     assert_ne!(&traceparent(None)[3..35], "0".repeat(32));
-    for bad in
-        ["nonsense", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]
-    {
+    for bad in [
+        "nonsense",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    ] {
         assert_ne!(traceparent(Some(bad)), bad);
     }
 }
@@ -422,5 +478,8 @@ fn headers_of_the_authorization_server_go_nowhere() {
     let response = setup.get("x");
     assert_eq!(response.status, 200);
     assert_eq!((response.header("set-cookie"), response.header("x-as")), (None, None));
-    assert_eq!(introspected(&setup.upstream.last()), pairs(&[("server", "main"), ("sub", "alice")]));
+    assert_eq!(
+        introspected(&setup.upstream.last()),
+        pairs(&[("server", "main"), ("sub", "alice")])
+    );
 }

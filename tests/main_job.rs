@@ -1,4 +1,5 @@
-//! The main job: a request passes with an active token, the service sees who called, everything else is refused.
+//! The main job: a request passes with an active token, the service sees who called, everything
+//! else is refused.
 
 use crate::support::{Builder, Connection, Setup, UpstreamBehaviour, active, now, one_route};
 use serde_json::json;
@@ -71,7 +72,10 @@ fn an_answer_without_sub_is_enough() {
     setup.server.answer("dot", active(members));
     assert_eq!(setup.get("dot").status, 200);
     assert_eq!(setup.upstream.last().header("x-introspected-sub"), None);
-    assert_eq!(setup.upstream.last().header("x-introspected-client-id"), Some("oUdofn7rfhRtKWbmhyVk"));
+    assert_eq!(
+        setup.upstream.last().header("x-introspected-client-id"),
+        Some("oUdofn7rfhRtKWbmhyVk")
+    );
 }
 
 #[test]
@@ -103,7 +107,9 @@ fn the_services_status_headers_and_body_pass_unchanged() {
 fn one_connection_carries_many_requests_each_judged_by_itself() {
     let setup = Setup::route("scopes: [read]");
     let mut connection = setup.gateway.connect();
-    for (token, status) in [("good", 200), ("unknown", 401), ("good", 200), ("narrow", 403), ("good", 200)] {
+    for (token, status) in
+        [("good", 200), ("unknown", 401), ("good", 200), ("narrow", 403), ("good", 200)]
+    {
         let bearer = format!("Bearer {token}");
         let response = connection.request("GET", "/", &[("Authorization", &bearer)], b"");
         assert_eq!(response.expect("an answer").status, status, "{token}");
@@ -119,7 +125,9 @@ fn a_streamed_answer_arrives_as_it_is_sent() {
     setup.upstream.behave(UpstreamBehaviour::Stream(chunks, Duration::from_millis(400)));
     let began = Instant::now();
     let mut connection = setup.gateway.connect();
-    connection.send(b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\n\r\n").expect("send");
+    connection
+        .send(b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\n\r\n")
+        .expect("send");
     let mut received = Vec::new();
     while !received.ends_with(b"first") {
         received.extend(connection.read_bytes(1).expect("a byte"));
@@ -132,7 +140,8 @@ fn a_streamed_answer_arrives_as_it_is_sent() {
     assert!(began.elapsed() >= Duration::from_millis(800));
 }
 
-/// An upgrade goes through the same gate (architecture: "WebSocket upgrades go through the same gate").
+/// An upgrade goes through the same gate (architecture: "WebSocket upgrades go through the same
+/// gate").
 #[test]
 fn a_websocket_needs_a_token_too() {
     let setup = Setup::route("scopes: [read]");
@@ -141,7 +150,8 @@ fn a_websocket_needs_a_token_too() {
     assert_eq!((refused.status, setup.upstream.count()), (401, 0));
 
     let mut connection = setup.gateway.connect();
-    let headers = [upgrade[0], upgrade[1], ("Authorization", "Bearer good"), ("X-Introspected-Sub", "evil")];
+    let headers =
+        [upgrade[0], upgrade[1], ("Authorization", "Bearer good"), ("X-Introspected-Sub", "evil")];
     let response = connection.request("GET", "/ws", &headers, b"").expect("an answer");
     assert_eq!(response.status, 101);
     assert_eq!(setup.upstream.last().header("x-introspected-sub"), Some("alice"));
@@ -166,7 +176,10 @@ fn a_client_that_expects_100_continue_gets_its_answer() {
 /// Contract §2: a listener may be `unix:PATH`.
 #[test]
 fn it_listens_on_a_unix_socket() {
-    let setup = Setup::start(&format!("listeners: [{{address: \"unix:@DIR@/in.sock\"}}]\n{}", one_route("")));
+    let setup = Setup::start(&format!(
+        "listeners: [{{address: \"unix:@DIR@/in.sock\"}}]\n{}",
+        one_route("")
+    ));
     let mut connection = Connection::open_unix(&setup.gateway.directory().join("in.sock"));
     let bearer = [("Authorization", "Bearer good")];
     assert_eq!(connection.request("GET", "/", &bearer, b"").expect("an answer").status, 200);
@@ -195,7 +208,9 @@ fn it_speaks_to_an_upstream_on_a_unix_socket() {
         path.display()
     ));
     assert_eq!(setup.get("good").text(), "hi");
-    assert!(service.join().expect("the service").to_lowercase().contains("x-introspected-sub: alice"));
+    assert!(
+        service.join().expect("the service").to_lowercase().contains("x-introspected-sub: alice")
+    );
 }
 
 /// Contract §2: `${NAME}` and `${NAME:-default}` in any string.
@@ -212,5 +227,7 @@ fn values_come_from_the_environment() {
     assert_eq!(setup.get("good").status, 200);
     assert_eq!(setup.server.last().header("authorization"), Some("Bearer from-the-environment"));
     let challenge = setup.gateway.get("/", &[]);
-    assert!(challenge.header("www-authenticate").expect("a challenge").contains("realm=\"fallback\""));
+    assert!(
+        challenge.header("www-authenticate").expect("a challenge").contains("realm=\"fallback\"")
+    );
 }

@@ -86,7 +86,11 @@ fn one_of_scopes_any_is_needed() {
         assert_eq!(demand.judges(json!({ "scope": scope })), passes(), "{scope}");
     }
     for scope in ["", "other", "reader", "administrator"] {
-        assert_eq!(demand.judges(json!({ "scope": scope })), refused(403, "insufficient_scope"), "{scope}");
+        assert_eq!(
+            demand.judges(json!({ "scope": scope })),
+            refused(403, "insufficient_scope"),
+            "{scope}"
+        );
     }
 }
 
@@ -94,7 +98,9 @@ fn one_of_scopes_any_is_needed() {
 #[test]
 fn all_scopes_and_one_of_scopes_any() {
     let demand = Demand::of("scopes: [base], scopes_any: [a, b]");
-    for (scope, status) in [("base a", 200), ("b base", 200), ("base", 403), ("a b", 403), ("", 403)] {
+    for (scope, status) in
+        [("base a", 200), ("b base", 200), ("base", 403), ("a b", 403), ("", 403)]
+    {
         assert_eq!(demand.judges(json!({ "scope": scope })).0, status, "{scope}");
     }
 }
@@ -103,7 +109,12 @@ fn all_scopes_and_one_of_scopes_any() {
 #[test]
 fn the_audience_must_name_us() {
     let demand = Demand::of("audience: [\"https://api.test\", other]");
-    for aud in [json!("https://api.test"), json!("other"), json!(["x", "https://api.test"]), json!(["other"])] {
+    for aud in [
+        json!("https://api.test"),
+        json!("other"),
+        json!(["x", "https://api.test"]),
+        json!(["other"]),
+    ] {
         assert_eq!(demand.judges(json!({ "aud": aud })), passes(), "{aud}");
     }
     let foreign = [
@@ -210,20 +221,32 @@ routes:
 #[test]
 fn a_refresh_token_is_no_access_token() {
     let demand = Demand::of("");
-    for members in [json!({ "token_type": "refresh_token" }), json!({ "token_use": "refresh" }), json!({ "token_use": "refresh_token" })] {
+    for members in [
+        json!({ "token_type": "refresh_token" }),
+        json!({ "token_use": "refresh" }),
+        json!({ "token_use": "refresh_token" }),
+    ] {
         assert_eq!(demand.judges(members.clone()), refused(401, "token_type"), "{members}");
     }
-    for members in [json!({ "token_type": "Bearer" }), json!({ "token_type": "bearer" }), json!({ "token_use": "access" })] {
+    for members in [
+        json!({ "token_type": "Bearer" }),
+        json!({ "token_type": "bearer" }),
+        json!({ "token_use": "access" }),
+    ] {
         assert_eq!(demand.judges(members.clone()), passes(), "{members}");
     }
 }
 
-/// Pitfalls 70 and 72: a token that is bound to a key is not accepted from whoever holds it, also not from the cache.
+/// Pitfalls 70 and 72: a token that is bound to a key is not accepted from whoever holds it, also
+/// not from the cache.
 #[test]
 fn a_bound_token_is_refused_without_its_proof() {
     let demand = Demand::of("");
     let thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
-    let bound = [(json!({ "jkt": thumbprint }), "binding_dpop"), (json!({ "x5t#S256": thumbprint }), "binding_mtls")];
+    let bound = [
+        (json!({ "jkt": thumbprint }), "binding_dpop"),
+        (json!({ "x5t#S256": thumbprint }), "binding_mtls"),
+    ];
     for (cnf, reason) in bound {
         assert_eq!(demand.judges(json!({ "cnf": cnf })), refused(401, reason), "{cnf}");
     }

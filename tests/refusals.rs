@@ -61,7 +61,8 @@ fn setup() -> Setup {
     let server = &setup.server;
     server.answer("early", active(json!({ "nbf": now() + 600, "note": LEAK })));
     server.answer("refresh", active(json!({ "token_type": "refresh_token", "note": LEAK })));
-    let failing = |status| Behaviour::respond(status, &[("X-Leak", LEAK), ("WWW-Authenticate", LEAK)], LEAK);
+    let failing =
+        |status| Behaviour::respond(status, &[("X-Leak", LEAK), ("WWW-Authenticate", LEAK)], LEAK);
     server.behave("broken", Behaviour::body(&format!("{{\"active\":\"{LEAK}\"}}")));
     server.behave("failing", failing(500));
     server.behave("busy", failing(429));
@@ -76,23 +77,43 @@ fn ask(setup: &Setup, method: &str, case: &Case, more: &[(&str, &str)]) -> Respo
     setup.gateway.request(method, case.path, &headers, b"")
 }
 
-/// Contract §5: the problem document has its members and nothing that the authorization server said (pitfall 67).
+/// Contract §5: the problem document has its members and nothing that the authorization server said
+/// (pitfall 67).
 #[test]
 fn a_refusal_is_a_problem_document() {
     let setup = setup();
     for case in &CASES {
         let id = format!("id-{}", case.reason);
         let response = ask(&setup, "GET", case, &[("X-Request-Id", &id)]);
-        assert_eq!((response.status, response.reason().as_str()), (case.status, case.reason), "{}", case.path);
-        assert_eq!(response.header("content-type"), Some("application/problem+json"), "{}", case.reason);
+        assert_eq!(
+            (response.status, response.reason().as_str()),
+            (case.status, case.reason),
+            "{}",
+            case.path
+        );
+        assert_eq!(
+            response.header("content-type"),
+            Some("application/problem+json"),
+            "{}",
+            case.reason
+        );
         let problem = response.json();
         for member in ["type", "title", "detail"] {
-            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {problem}");
+            assert!(
+                problem[member].as_str().is_some_and(|text| !text.is_empty()),
+                "{member}: {problem}"
+            );
         }
         assert_eq!(problem["status"], case.status);
         assert_eq!(problem["request_id"], id);
-        assert_eq!(problem.get("error").and_then(|error| error.as_str()), case.error, "{}", case.reason);
-        let known = ["type", "title", "status", "detail", "error", "reason", "request_id", "instance"];
+        assert_eq!(
+            problem.get("error").and_then(|error| error.as_str()),
+            case.error,
+            "{}",
+            case.reason
+        );
+        let known =
+            ["type", "title", "status", "detail", "error", "reason", "request_id", "instance"];
         let members: Vec<_> = problem.as_object().expect("an object").keys().collect();
         assert!(members.iter().all(|member| known.contains(&member.as_str())), "{members:?}");
     }
@@ -111,7 +132,9 @@ fn a_refusal_challenges_as_the_rfc_says() {
         assert!(challenge.starts_with("Bearer "), "{challenge}");
         assert!(challenge.contains("realm=\"api\""), "{challenge}");
         match case.error {
-            Some(error) => assert!(challenge.contains(&format!("error=\"{error}\"")), "{challenge}"),
+            Some(error) => {
+                assert!(challenge.contains(&format!("error=\"{error}\"")), "{challenge}")
+            }
             None => assert!(!challenge.contains("error="), "{challenge}"),
         }
         assert_eq!(response.header("retry-after"), None, "{}", case.reason);
@@ -154,17 +177,25 @@ fn head_has_no_body() {
     let setup = setup();
     for case in &CASES {
         let mut connection = setup.gateway.connect();
-        let headers: Vec<_> = case.authorization.map(|value| ("Authorization", value)).into_iter().collect();
+        let headers: Vec<_> =
+            case.authorization.map(|value| ("Authorization", value)).into_iter().collect();
         let head = connection.request("HEAD", case.path, &headers, b"").expect("a head");
         assert_eq!(head.status, case.status, "{}", case.reason);
         let get = ask(&setup, "GET", case, &[]);
-        assert_eq!(head.header("www-authenticate"), get.header("www-authenticate"), "{}", case.reason);
+        assert_eq!(
+            head.header("www-authenticate"),
+            get.header("www-authenticate"),
+            "{}",
+            case.reason
+        );
         if head.header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close")) {
             // a body after HEAD would be read as the start of this answer
             let next = connection.request("GET", "/nowhere", &[], b"");
             match next {
                 Ok(next) => assert_eq!(next.status, 404, "{}", case.reason),
-                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{}", case.reason),
+                Err(error) => {
+                    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{}", case.reason)
+                }
             }
         } else {
             assert_eq!(connection.read_to_end(), b"", "{}", case.reason);
@@ -189,8 +220,16 @@ fn grpc_gets_its_own_shape() {
         let case = CASES.iter().find(|case| case.reason == reason).expect("a case");
         for kind in ["application/grpc", "application/grpc+proto"] {
             let response = ask(&setup, "POST", case, &[("Content-Type", kind), ("TE", "trailers")]);
-            assert_eq!((response.status, response.header("grpc-status")), (200, Some(status)), "{reason}");
-            assert!(response.header("content-type").is_some_and(|kind| kind.starts_with("application/grpc")));
+            assert_eq!(
+                (response.status, response.header("grpc-status")),
+                (200, Some(status)),
+                "{reason}"
+            );
+            assert!(
+                response
+                    .header("content-type")
+                    .is_some_and(|kind| kind.starts_with("application/grpc"))
+            );
             assert!(response.body.is_empty(), "{reason}");
         }
     }
@@ -198,7 +237,8 @@ fn grpc_gets_its_own_shape() {
     assert_eq!(web.status, 401, "only gRPC itself");
 }
 
-/// Pitfall 67; contract §5: never anything that the authorization server sent, nor a token, nor an address of ours.
+/// Pitfall 67; contract §5: never anything that the authorization server sent, nor a token, nor an
+/// address of ours.
 #[test]
 fn nothing_leaks() {
     let setup = setup();
@@ -206,11 +246,16 @@ fn nothing_leaks() {
         let response = ask(&setup, "GET", case, &[]);
         let all = format!("{:?} {}", response.headers, response.text());
         let tokens = ["unknown", "expired", "narrow", "broken", "failing"];
-        let authorities = [format!("127.0.0.1:{}", setup.server.port()), format!(":{}", setup.upstream.port())];
-        for secret in [LEAK, "/introspect", "panicked", "src/", ".rs"].into_iter().chain(authorities.iter().map(String::as_str)) {
+        let authorities =
+            [format!("127.0.0.1:{}", setup.server.port()), format!(":{}", setup.upstream.port())];
+        for secret in [LEAK, "/introspect", "panicked", "src/", ".rs"]
+            .into_iter()
+            .chain(authorities.iter().map(String::as_str))
+        {
             assert!(!all.contains(secret), "{}: {secret} in {all}", case.reason);
         }
-        // `expired` and `inactive` are words of ours; the token's value would stand in quotes or behind Bearer
+        // `expired` and `inactive` are words of ours; the token's value would stand in quotes or
+        // behind Bearer
         for token in tokens {
             assert!(!all.contains(&format!("Bearer {token}")), "{}: {all}", case.reason);
         }
@@ -253,7 +298,9 @@ fn the_body_of_a_refused_request_is_no_request() {
     let length = inner.len();
     let requests = [
         format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{inner}"),
-        format!("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{inner}\r\n0\r\n\r\n"),
+        format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{inner}\r\n0\r\n\r\n"
+        ),
         format!("POST /a%2fb HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{inner}"),
     ];
     for request in requests {
@@ -263,7 +310,10 @@ fn the_body_of_a_refused_request_is_no_request() {
         assert!([400, 401].contains(&refused.status));
         // whatever follows on this connection is the answer to this request or nothing
         let follow = connection.request("GET", "/", &[("Connection", "close")], b"");
-        assert!(follow.is_err() || follow.is_ok_and(|response| response.status == 401), "{request}");
+        assert!(
+            follow.is_err() || follow.is_ok_and(|response| response.status == 401),
+            "{request}"
+        );
     }
     assert_eq!(setup.upstream.count(), 0);
 }
@@ -273,18 +323,22 @@ fn the_body_of_a_refused_request_is_no_request() {
 fn a_refusal_does_not_wait_for_the_body() {
     let setup = Setup::route("");
     let mut connection = setup.gateway.connect();
-    connection.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nstart").expect("send");
+    connection
+        .send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nstart")
+        .expect("send");
     assert_eq!(connection.read_response("POST").expect("a refusal").status, 401);
 }
 
 /// Contract §5: 504 and 502 are about the service, and never a challenge.
 #[test]
 fn the_services_failures_are_no_challenges() {
-    let setup =
-        Setup::start("upstreams: { api: { servers: [\"@UPSTREAM@\"], read_timeout: 200ms } }\nroutes: [{ path: /*, upstream: api }]");
-    for (behaviour, status, reason) in
-        [(UpstreamBehaviour::Close, 502, "upstream_unavailable"), (UpstreamBehaviour::Hang, 504, "upstream_timeout")]
-    {
+    let setup = Setup::start(
+        "upstreams: { api: { servers: [\"@UPSTREAM@\"], read_timeout: 200ms } }\nroutes: [{ path: /*, upstream: api }]",
+    );
+    for (behaviour, status, reason) in [
+        (UpstreamBehaviour::Close, 502, "upstream_unavailable"),
+        (UpstreamBehaviour::Hang, 504, "upstream_timeout"),
+    ] {
         setup.upstream.behave(behaviour);
         let response = setup.get("good");
         assert_eq!((response.status, response.reason().as_str()), (status, reason));

@@ -12,17 +12,26 @@ fn basic_credentials_for_the_service_itself_reach_it() {
     }
     let setup = Setup::route("auth: none");
     assert_eq!(setup.gateway.get("/", &[("Authorization", "bearer good")]).status, 200);
-    assert_eq!(setup.upstream.last().header("authorization"), None, "a token is not for the service");
+    assert_eq!(
+        setup.upstream.last().header("authorization"),
+        None,
+        "a token is not for the service"
+    );
 }
 
 /// Where tokens are read from another header, `Authorization` is none of the gateway's business.
 #[test]
 fn authorization_is_left_alone_where_tokens_come_from_elsewhere() {
-    let setup = Setup::start("token: { from: [\"header:X-Access-Token\"] }\nroutes: [{ path: /*, upstream: \"@UPSTREAM@\" }]");
+    let setup = Setup::start(
+        "token: { from: [\"header:X-Access-Token\"] }\nroutes: [{ path: /*, upstream: \"@UPSTREAM@\" }]",
+    );
     let headers = [("X-Access-Token", "good"), ("Authorization", "Bearer for-the-service")];
     assert_eq!(setup.gateway.get("/", &headers).status, 200);
     let seen = setup.upstream.last();
-    assert_eq!((seen.header("authorization"), seen.header("x-access-token")), (Some("Bearer for-the-service"), None));
+    assert_eq!(
+        (seen.header("authorization"), seen.header("x-access-token")),
+        (Some("Bearer for-the-service"), None)
+    );
 }
 
 /// The proxy's TLS client panicked.
@@ -32,9 +41,13 @@ fn a_missing_file_of_trust_roots_is_told() {
     let file = directory.path().join("gateway.yaml");
     let yaml = "listeners: [{address: '127.0.0.1:0'}]\nadmin: {address: off}\nauthorization_servers: {a: {introspection_endpoint: 'http://127.0.0.1:9/'}}\nroutes: [{path: /*, upstream: 'http://127.0.0.1:9'}]\n";
     std::fs::write(&file, yaml).expect("written");
-    let (code, _, err) = run_cli(&["run", "-c", &file.to_string_lossy()], &[("SSL_CERT_FILE", "/nonexistent.pem")]);
+    let (code, _, err) =
+        run_cli(&["run", "-c", &file.to_string_lossy()], &[("SSL_CERT_FILE", "/nonexistent.pem")]);
     assert_eq!(code, 1, "{err}");
-    assert!(err.contains("$SSL_CERT_FILE names /nonexistent.pem") && !err.contains("panicked"), "{err}");
+    assert!(
+        err.contains("$SSL_CERT_FILE names /nonexistent.pem") && !err.contains("panicked"),
+        "{err}"
+    );
 }
 
 /// Changing the level of a running log panicked, and every request with it.

@@ -1,4 +1,5 @@
-//! Which route a request gets: specificity, methods, hosts, and the one path that matcher and upstream see.
+//! Which route a request gets: specificity, methods, hosts, and the one path that matcher and
+//! upstream see.
 
 use crate::support::{Setup, percent_decode};
 use proptest::prelude::*;
@@ -13,8 +14,8 @@ fn route_of(setup: &Setup, id: &str, method: &str, path: &str, host: &str) -> St
     line["route"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Contract §2: exact path before parameters before the longest prefix; a route with methods before one without. The order in
-/// the file is the reverse of the specificity.
+/// Contract §2: exact path before parameters before the longest prefix; a route with methods before
+/// one without. The order in the file is the reverse of the specificity.
 #[test]
 fn the_most_specific_path_wins_whatever_the_order() {
     let setup = Setup::start(
@@ -49,7 +50,8 @@ routes:
     }
 }
 
-/// Contract §2: exact host before wildcard before any; a wildcard is one or more labels, never the domain itself.
+/// Contract §2: exact host before wildcard before any; a wildcard is one or more labels, never the
+/// domain itself.
 #[test]
 fn the_most_specific_host_wins() {
     let setup = Setup::start(
@@ -92,7 +94,8 @@ routes:
   - { name: open, path: /*, upstream: "@UPSTREAM@", auth: none }
 "#,
     );
-    for host in ["api.example.com.", "api.example.com.:80", " api.example.com", "API.EXAMPLE.COM."] {
+    for host in ["api.example.com.", "api.example.com.:80", " api.example.com", "API.EXAMPLE.COM."]
+    {
         let response = setup.gateway.get("/", &[("Host", host)]);
         assert!([400, 401].contains(&response.status), "{host}: {}", response.status);
     }
@@ -119,7 +122,11 @@ routes:
     ];
     for (method, path, host) in cases {
         let response = setup.gateway.request(method, path, &[bearer, ("Host", host)], b"");
-        assert_eq!((response.status, response.reason().as_str()), (404, "no_route"), "{method} {host}{path}");
+        assert_eq!(
+            (response.status, response.reason().as_str()),
+            (404, "no_route"),
+            "{method} {host}{path}"
+        );
     }
     assert_eq!((setup.upstream.count(), setup.server.count()), (0, 0));
     let found = setup.gateway.get("/items/1", &[bearer, ("Host", "api.test")]);
@@ -295,7 +302,8 @@ fn ambiguous_paths_are_refused() {
 fn control_and_foreign_bytes_in_the_target_are_refused() {
     let setup = Setup::start(PUBLIC_AND_ADMIN);
     for target in [b"/public/\x00a".as_slice(), b"/public/\x01", b"/public/\x7f", b"/public/a\tb"] {
-        let request = [b"GET ", target, b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"].concat();
+        let request =
+            [b"GET ", target, b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"].concat();
         let answer = setup.gateway.raw(&request);
         let refused = answer.is_empty() || answer.starts_with(b"HTTP/1.1 400");
         assert!(refused, "{target:?}: {}", String::from_utf8_lossy(&answer));
@@ -303,8 +311,9 @@ fn control_and_foreign_bytes_in_the_target_are_refused() {
     assert_eq!(setup.upstream.count(), 0);
 }
 
-/// Whatever is put together from harmless and harmful segments: without a token only paths below `/public` are forwarded, and
-/// what is forwarded has nothing left in it that a service could read in another way.
+/// Whatever is put together from harmless and harmful segments: without a token only paths below
+/// `/public` are forwarded, and what is forwarded has nothing left in it that a service could read
+/// in another way.
 #[test]
 fn no_combination_of_segments_leads_around_the_rule() {
     let setup = Setup::start(PUBLIC_AND_ADMIN);
@@ -333,7 +342,8 @@ fn no_combination_of_segments_leads_around_the_rule() {
         "PUBLIC",
     ]);
     let paths = prop::collection::vec(segment, 1..7);
-    let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&paths, |segments| {
         let path = format!("/{}", segments.join("/"));
         let before = setup.upstream.count();
@@ -343,7 +353,10 @@ fn no_combination_of_segments_leads_around_the_rule() {
             prop_assert!(seen == "/public" || seen.starts_with("/public/"), "{path} became {seen}");
             let plain = percent_decode(&seen);
             let dots = plain.split('/').any(|segment| [".", ".."].contains(&segment));
-            prop_assert!(!dots && !plain.contains("//") && !plain.contains('\\'), "{path} became {seen}");
+            prop_assert!(
+                !dots && !plain.contains("//") && !plain.contains('\\'),
+                "{path} became {seen}"
+            );
         } else {
             prop_assert!([400, 401, 404].contains(&response.status), "{path}: {}", response.status);
             prop_assert_eq!(setup.upstream.count(), before, "{} was refused and forwarded", path);
@@ -368,14 +381,19 @@ fn connect_and_the_asterisk_are_not_forwarded() {
         let mut connection = setup.gateway.connect();
         connection.send(request.as_bytes()).expect("send");
         match connection.read_response("GET") {
-            Ok(response) => assert!([400, 404, 405, 501].contains(&response.status), "{request}: {}", response.status),
+            Ok(response) => assert!(
+                [400, 404, 405, 501].contains(&response.status),
+                "{request}: {}",
+                response.status
+            ),
             Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{request}"),
         }
     }
     assert_eq!(setup.upstream.count(), 0);
 }
 
-/// Contract §2, `preflight`: by default a preflight is authenticated like any request; `pass` sends it on without identity.
+/// Contract §2, `preflight`: by default a preflight is authenticated like any request; `pass` sends
+/// it on without identity.
 #[test]
 fn preflight_is_authenticated_unless_it_is_let_pass() {
     let setup = Setup::start(
@@ -385,8 +403,14 @@ routes:
   - { name: open, path: /open/*, upstream: "@UPSTREAM@", preflight: pass }
 "#,
     );
-    let preflight = [("Origin", "https://app.test"), ("Access-Control-Request-Method", "PUT"), ("X-Introspected-Sub", "evil")];
-    let options = |path: &str, headers: &[(&str, &str)]| setup.gateway.request("OPTIONS", path, headers, b"").status;
+    let preflight = [
+        ("Origin", "https://app.test"),
+        ("Access-Control-Request-Method", "PUT"),
+        ("X-Introspected-Sub", "evil"),
+    ];
+    let options = |path: &str, headers: &[(&str, &str)]| {
+        setup.gateway.request("OPTIONS", path, headers, b"").status
+    };
     assert_eq!(options("/closed/x", &preflight), 401);
     assert_eq!(setup.upstream.count(), 0);
     assert_eq!(options("/open/x", &preflight), 200);
@@ -408,7 +432,13 @@ routes:
   - { path: /internal/*, upstream: "@UPSTREAM@" }
 "#,
     );
-    let cases = [("/v1/a?b=c", "/internal/a?b=c"), ("/v1//x/../a", "/internal/a"), ("/v2/a", "/a"), ("/v2", "/"), ("/v2/", "/")];
+    let cases = [
+        ("/v1/a?b=c", "/internal/a?b=c"),
+        ("/v1//x/../a", "/internal/a"),
+        ("/v2/a", "/a"),
+        ("/v2", "/"),
+        ("/v2/", "/"),
+    ];
     for (sent, seen) in cases {
         assert_eq!(setup.gateway.get(sent, &[]).status, 200, "{sent}");
         assert_eq!(setup.upstream.last().target, seen, "{sent}");

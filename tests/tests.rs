@@ -1,7 +1,8 @@
 //! One integration binary: it drives the real program over real sockets.
 //!
-//! Each test starts its own gateway, authorization server and upstream on loopback and ends them again. What is
-//! expected stands in the README; a test names the promise, the pitfall or the clause that it shows.
+//! Each test starts its own gateway, authorization server and upstream on loopback and ends them
+//! again. What is expected stands in the README; a test names the promise, the pitfall or the
+//! clause that it shows.
 
 mod both_ways;
 mod cache;
@@ -9,7 +10,6 @@ mod chaos;
 mod cli;
 mod client_auth;
 mod conformance;
-mod events;
 mod fleet;
 mod guard;
 mod harness;
@@ -25,6 +25,7 @@ mod readme;
 mod refusals;
 mod regression;
 mod routing;
+mod security_events;
 mod support;
 mod tokens;
 mod upstreams;

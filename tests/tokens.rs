@@ -7,11 +7,19 @@ fn bearer_is(setup: &Setup, value: &str) -> (u16, String) {
     (response.status, response.reason())
 }
 
-/// Contract §5: the scheme is matched without regard to case and needs at least one space behind it.
+/// Contract §5: the scheme is matched without regard to case and needs at least one space behind
+/// it.
 #[test]
 fn the_scheme_has_no_case_and_any_number_of_spaces() {
     let setup = Setup::route("");
-    for value in ["Bearer good", "bearer good", "BEARER good", "bEaReR good", "Bearer   good", "Bearer good "] {
+    for value in [
+        "Bearer good",
+        "bearer good",
+        "BEARER good",
+        "bEaReR good",
+        "Bearer   good",
+        "Bearer good ",
+    ] {
         assert_eq!(bearer_is(&setup, value).0, 200, "{value:?}");
     }
     assert_eq!(setup.server.count_of("good"), 1);
@@ -21,7 +29,9 @@ fn the_scheme_has_no_case_and_any_number_of_spaces() {
 #[test]
 fn another_scheme_is_a_missing_token() {
     let setup = Setup::route("");
-    for value in ["Basic dXNlcjpwYXNz", "Bearerx good", "Bearergood", "Token good", "Negotiate abc", "good"] {
+    for value in
+        ["Basic dXNlcjpwYXNz", "Bearerx good", "Bearergood", "Token good", "Negotiate abc", "good"]
+    {
         assert_eq!(bearer_is(&setup, value), (401, "missing_token".into()), "{value:?}");
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
@@ -56,10 +66,15 @@ fn what_is_no_token_is_refused_without_a_call() {
 #[test]
 fn a_tab_or_a_second_scheme_makes_no_bearer_token() {
     let setup = Setup::route("");
-    for value in ["Bearer\tgood", "Basic dXNlcjpwYXNz, Bearer good", "Basic Bearer good", "\tBearer\tgood"] {
+    for value in
+        ["Bearer\tgood", "Basic dXNlcjpwYXNz, Bearer good", "Basic Bearer good", "\tBearer\tgood"]
+    {
         let (status, reason) = bearer_is(&setup, value);
         assert!([400, 401].contains(&status), "{value:?}: {status}");
-        assert!(["missing_token", "malformed_token"].contains(&reason.as_str()), "{value:?}: {reason}");
+        assert!(
+            ["missing_token", "malformed_token"].contains(&reason.as_str()),
+            "{value:?}: {reason}"
+        );
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
 }
@@ -69,11 +84,16 @@ fn a_tab_or_a_second_scheme_makes_no_bearer_token() {
 fn control_characters_are_refused() {
     let setup = Setup::route("");
     for byte in [0x00, 0x01, 0x0b, 0x1b, 0x7f] {
-        let mut request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer go".to_vec();
+        let mut request =
+            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer go".to_vec();
         request.push(byte);
         request.extend_from_slice(b"od\r\n\r\n");
         let answer = setup.gateway.raw(&request);
-        assert!(answer.starts_with(b"HTTP/1.1 400"), "{byte:#x}: {}", String::from_utf8_lossy(&answer));
+        assert!(
+            answer.starts_with(b"HTTP/1.1 400"),
+            "{byte:#x}: {}",
+            String::from_utf8_lossy(&answer)
+        );
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
 }
@@ -82,14 +102,19 @@ fn control_characters_are_refused() {
 #[test]
 fn a_token_has_a_longest_length() {
     let setup = Setup::route("");
-    for (length, outcome) in [(8192, (401, "inactive")), (8193, (400, "malformed_token")), (100_000, (400, "malformed_token"))] {
+    for (length, outcome) in [
+        (8192, (401, "inactive")),
+        (8193, (400, "malformed_token")),
+        (100_000, (400, "malformed_token")),
+    ] {
         let value = format!("Bearer {}", "a".repeat(length));
         let (status, reason) = bearer_is(&setup, &value);
         assert_eq!((status, reason.as_str()), outcome, "{length}");
     }
     assert_eq!(setup.server.count(), 1);
 
-    let short = Setup::start("token: { max_length: 4 }\nroutes: [{ path: /*, upstream: \"@UPSTREAM@\" }]");
+    let short =
+        Setup::start("token: { max_length: 4 }\nroutes: [{ path: /*, upstream: \"@UPSTREAM@\" }]");
     assert_eq!(bearer_is(&short, "Bearer good").0, 200);
     assert_eq!(bearer_is(&short, "Bearer goods"), (400, "malformed_token".into()));
 }
@@ -98,8 +123,18 @@ fn a_token_has_a_longest_length() {
 #[test]
 fn unusual_but_visible_characters_arrive_intact() {
     let setup = Setup::route("");
-    for token in ["Atza|IQEBLjAsAhRmHjNg", "a!#$%&'()*+-./:<=>?@[]^_`{|}~z", "a=b&c", "1/fFBGRNJru1FQd44AzqT3Zg==", "%41"] {
-        assert_eq!(bearer_is(&setup, &format!("Bearer {token}")), (401, "inactive".into()), "{token}");
+    for token in [
+        "Atza|IQEBLjAsAhRmHjNg",
+        "a!#$%&'()*+-./:<=>?@[]^_`{|}~z",
+        "a=b&c",
+        "1/fFBGRNJru1FQd44AzqT3Zg==",
+        "%41",
+    ] {
+        assert_eq!(
+            bearer_is(&setup, &format!("Bearer {token}")),
+            (401, "inactive".into()),
+            "{token}"
+        );
         assert_eq!(setup.server.last().token().as_deref(), Some(token));
     }
 }
@@ -117,7 +152,11 @@ fn two_authorization_headers_are_refused() {
     for [first, second] in pairs {
         let headers = [("Authorization", first), ("authorization", second)];
         let response = setup.gateway.get("/", &headers);
-        assert_eq!((response.status, response.reason().as_str()), (400, "multiple_tokens"), "{first}, {second}");
+        assert_eq!(
+            (response.status, response.reason().as_str()),
+            (400, "multiple_tokens"),
+            "{first}, {second}"
+        );
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
 }
@@ -127,14 +166,17 @@ fn two_authorization_headers_are_refused() {
 fn connection_cannot_name_the_authorization_header() {
     let setup = Setup::route("auth: optional");
     for value in ["Authorization", "close, authorization", "keep-alive,AUTHORIZATION ,x"] {
-        let response = setup.gateway.get("/", &[("Authorization", "Bearer good"), ("Connection", value)]);
+        let response =
+            setup.gateway.get("/", &[("Authorization", "Bearer good"), ("Connection", value)]);
         assert_eq!((response.status, response.reason().as_str()), (400, "bad_request"), "{value}");
     }
     assert_eq!(setup.upstream.count(), 0);
 }
 
 fn from(places: &str) -> Setup {
-    Setup::start(&format!("token: {{ from: [{places}] }}\nroutes: [{{ path: /*, upstream: \"@UPSTREAM@\" }}]"))
+    Setup::start(&format!(
+        "token: {{ from: [{places}] }}\nroutes: [{{ path: /*, upstream: \"@UPSTREAM@\" }}]"
+    ))
 }
 
 #[test]
@@ -224,7 +266,8 @@ fn a_token_in_a_cookie() {
 #[test]
 fn a_token_in_two_places_is_refused() {
     let setup = from("header, query, \"header:X-Access-Token\", \"cookie:at\"");
-    let (header, custom, cookie) = (("Authorization", "Bearer good"), ("X-Access-Token", "good"), ("Cookie", "at=good"));
+    let (header, custom, cookie) =
+        (("Authorization", "Bearer good"), ("X-Access-Token", "good"), ("Cookie", "at=good"));
     let cases: [(&str, &[(&str, &str)]); 5] = [
         ("/?access_token=good", &[header]),
         ("/", &[header, custom]),
@@ -234,7 +277,11 @@ fn a_token_in_two_places_is_refused() {
     ];
     for (target, headers) in cases {
         let response = setup.gateway.get(target, headers);
-        assert_eq!((response.status, response.reason().as_str()), (400, "multiple_tokens"), "{target} {headers:?}");
+        assert_eq!(
+            (response.status, response.reason().as_str()),
+            (400, "multiple_tokens"),
+            "{target} {headers:?}"
+        );
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
 }

@@ -1,6 +1,8 @@
 //! The services behind the gateway: balancing, failure, time-outs, the connection to them.
 
-use crate::support::{Authority, Builder, Gateway, Setup, Tls, Upstream, UpstreamBehaviour, free_port, one_route};
+use crate::support::{
+    Authority, Builder, Gateway, Setup, Tls, Upstream, UpstreamBehaviour, free_port, one_route,
+};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -23,14 +25,19 @@ fn answers(gateway: &Gateway, requests: usize) -> BTreeMap<String, usize> {
 #[test]
 fn round_robin_goes_by_weight() {
     let (a, b) = (Upstream::named("a"), Upstream::named("b"));
-    let gateway = balanced(&format!("{{ servers: [\"{}\", {{ url: \"{}\", weight: 2 }}] }}", a.url(), b.url()));
+    let gateway = balanced(&format!(
+        "{{ servers: [\"{}\", {{ url: \"{}\", weight: 2 }}] }}",
+        a.url(),
+        b.url()
+    ));
     assert_eq!(answers(&gateway, 12), BTreeMap::from([("a".into(), 4), ("b".into(), 8)]));
 }
 
 #[test]
 fn random_reaches_every_server() {
     let (a, b) = (Upstream::named("a"), Upstream::named("b"));
-    let gateway = balanced(&format!("{{ balance: random, servers: [\"{}\", \"{}\"] }}", a.url(), b.url()));
+    let gateway =
+        balanced(&format!("{{ balance: random, servers: [\"{}\", \"{}\"] }}", a.url(), b.url()));
     // that one of two fair servers gets none of 40 has a chance of 2 in 10^12
     assert_eq!(answers(&gateway, 40).len(), 2);
 }
@@ -71,7 +78,9 @@ fn a_service_that_is_down_is_502_and_comes_back() {
 #[test]
 fn a_service_that_closes_or_answers_nonsense_is_502() {
     let setup = Setup::route("");
-    for behaviour in [UpstreamBehaviour::Close, UpstreamBehaviour::Raw(b"nonsense\r\n\r\n".to_vec())] {
+    for behaviour in
+        [UpstreamBehaviour::Close, UpstreamBehaviour::Raw(b"nonsense\r\n\r\n".to_vec())]
+    {
         setup.upstream.behave(behaviour.clone());
         assert_eq!(setup.outcome("good"), (502, "upstream_unavailable".into()), "{behaviour:?}");
     }
@@ -80,8 +89,9 @@ fn a_service_that_closes_or_answers_nonsense_is_502() {
 /// The time-out fires, and when it should.
 #[test]
 fn a_service_that_hangs_is_504() {
-    let setup =
-        Setup::start("upstreams: { api: { servers: [\"@UPSTREAM@\"], read_timeout: 300ms } }\nroutes: [{ path: /*, upstream: api }]");
+    let setup = Setup::start(
+        "upstreams: { api: { servers: [\"@UPSTREAM@\"], read_timeout: 300ms } }\nroutes: [{ path: /*, upstream: api }]",
+    );
     setup.upstream.behave(UpstreamBehaviour::Hang);
     let began = Instant::now();
     assert_eq!(setup.outcome("good"), (504, "upstream_timeout".into()));
@@ -163,14 +173,22 @@ fn a_service_behind_tls() {
     ] {
         let upstream = Upstream::start();
         let tls = Tls::before(upstream.port(), &identity, None);
-        let builder = Builder::new().file("ca.pem", authority.pem()).env("SSL_CERT_FILE", "@DIR@/ca.pem");
-        let routes = format!("routes: [{{path: /*, upstream: \"https://127.0.0.1:{}\", auth: none}}]", tls.port());
+        let builder =
+            Builder::new().file("ca.pem", authority.pem()).env("SSL_CERT_FILE", "@DIR@/ca.pem");
+        let routes = format!(
+            "routes: [{{path: /*, upstream: \"https://127.0.0.1:{}\", auth: none}}]",
+            tls.port()
+        );
         let gateway =
             builder.start(&format!("authorization_servers: {{main: {{introspection_endpoint: \"http://127.0.0.1:9/\"}}}}\n{routes}"));
         for _ in 0..3 {
             assert_eq!(gateway.get("/", &[]).status, status);
             assert_eq!(gateway.request("POST", "/", &[], b"body").status, status);
         }
-        assert!(upstream.connection_count() <= if status == 200 { 2 } else { 0 }, "{}", upstream.connection_count());
+        assert!(
+            upstream.connection_count() <= if status == 200 { 2 } else { 0 },
+            "{}",
+            upstream.connection_count()
+        );
     }
 }

@@ -30,11 +30,14 @@ impl ProxyHttp for Bare {
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let (Some(listen), Some(Ok(upstream))) = (arguments.next(), arguments.next().map(|address| address.parse())) else {
+    let (Some(listen), Some(Ok(upstream))) =
+        (arguments.next(), arguments.next().map(|address| address.parse()))
+    else {
         eprintln!("usage: bare_pingora LISTEN UPSTREAM");
         std::process::exit(64);
     };
-    let conf = ServerConf { threads: 1, upstream_keepalive_pool_size: 1024, ..ServerConf::default() };
+    let conf =
+        ServerConf { threads: 1, upstream_keepalive_pool_size: 1024, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
     let mut proxy = http_proxy_service(&server.configuration, Bare(upstream));

@@ -6,8 +6,10 @@ use introgate::cache::{CacheSettings, Cached, Source, Store};
 use introgate::clock::Clock;
 use introgate::deny::Challenge;
 use introgate::extract::{Place, TokenSettings};
-use introgate::gate::{Asked, Gate, Route, Servers};
-use introgate::introspect::{BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer};
+use introgate::gate::{Gate, Route, RouteServer, Servers};
+use introgate::introspect::{
+    BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
+};
 use introgate::policy::{AuthMode, Policy, PolicySettings, ServerDemands};
 use introgate::request::{Forwarded, RequestView};
 use introgate::route::{PathPattern, Reach, RouteTable};
@@ -36,7 +38,8 @@ struct AtOnce;
 #[async_trait]
 impl Introspector for AtOnce {
     async fn introspect(&self, _: &Inquiry) -> Result<Facts, Failure> {
-        read_answer(ANSWER).map_err(|error: BadAnswer| Failure::new(FailureKind::BadResponse, error.to_string()))
+        read_answer(ANSWER)
+            .map_err(|error: BadAnswer| Failure::new(FailureKind::BadResponse, error.to_string()))
     }
 }
 
@@ -44,15 +47,28 @@ impl Introspector for AtOnce {
 pub fn gate() -> Gate<()> {
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let store = Arc::new(Store::new(&SETTINGS, metrics.clone()));
-    let source = Source { server: "main".into(), key: DigestKey::random(), keyed_by_host: false, introspector: Arc::new(AtOnce) };
+    let source = Source {
+        server: "main".into(),
+        key: DigestKey::random(),
+        keyed_by_host: false,
+        introspector: Arc::new(AtOnce),
+    };
     let clock = Clock::system();
     let cached = Arc::new(Cached::new(source, SETTINGS, store, clock, &metrics));
     let demands = PolicySettings { scopes: vec!["read".into()], ..PolicySettings::default() };
-    let reach = Reach { hosts: Vec::new(), paths: vec![PathPattern::parse("/*").expect("a path")], methods: Vec::new() };
+    let reach = Reach {
+        hosts: Vec::new(),
+        paths: vec![PathPattern::parse("/*").expect("a path")],
+        methods: Vec::new(),
+    };
     let route = Route {
         name: "all".into(),
         policy: Policy::new(AuthMode::Required, demands),
-        servers: Servers::new(vec![Asked { cached, tokens: TokenSelector::default(), demands: ServerDemands::default() }]),
+        servers: Servers::new(vec![RouteServer {
+            cached,
+            tokens: TokenSelector::default(),
+            demands: ServerDemands::default(),
+        }]),
         max_age: None,
         preflight_pass: false,
         challenge: Challenge::new("introgate", ["read"]),
@@ -64,7 +80,8 @@ pub fn gate() -> Gate<()> {
         token: TokenSettings { from: vec![Place::Authorization], max_length: 8192, forward: false },
     };
     let (headers, forwarded) = (headers(), Forwarded::default());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     assert!(runtime.block_on(gate.check(&view(&headers, &forwarded))).outcome.is_ok());
     gate
 }
@@ -74,10 +91,20 @@ pub fn headers() -> HeaderMap {
     headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1"));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static("bench/1"));
-    headers.insert(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {TOKEN}")).expect("a header"));
+    headers.insert(
+        header::AUTHORIZATION,
+        HeaderValue::try_from(format!("Bearer {TOKEN}")).expect("a header"),
+    );
     headers
 }
 
 pub fn view<'r>(headers: &'r HeaderMap, forwarded: &'r Forwarded) -> RequestView<'r> {
-    RequestView { method: &Method::GET, host: "127.0.0.1", path: "/api/items", query: Some("page=1"), headers, forwarded }
+    RequestView {
+        method: &Method::GET,
+        host: "127.0.0.1",
+        path: "/api/items",
+        query: Some("page=1"),
+        headers,
+        forwarded,
+    }
 }

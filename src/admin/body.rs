@@ -26,7 +26,9 @@ pub async fn read(session: &mut ServerSession) -> Result<Vec<u8>, Unread> {
     let mut body = Vec::new();
     loop {
         match session.read_request_body().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST => body.extend_from_slice(&chunk),
+            Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST => {
+                body.extend_from_slice(&chunk)
+            }
             Ok(Some(_)) => {
                 session.set_keepalive(None);
                 return Err(Unread::TooLarge);

@@ -1,13 +1,13 @@
-//! The admin listener: health, metrics, status, purge, events. Apart from the proxy's listeners, and on
-//! loopback unless configured otherwise.
+//! The admin listener: health, metrics, status, purge, events. Apart from the proxy's listeners,
+//! and on loopback unless configured otherwise.
 
 mod body;
-mod events;
 mod page;
 mod purge;
+mod security_events;
 mod status;
 
-use crate::assemble::Process;
+use crate::runtime::Process;
 use async_trait::async_trait;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::apps::http_app::ServeHttp;
@@ -33,17 +33,33 @@ impl ServeHttp for Admin {
         let path = request.uri.path().to_owned();
         let get = matches!(request.method, Method::GET | Method::HEAD);
         match path.as_str() {
-            "/api/cache/purge" if request.method == Method::POST => purge::purge(&self.process, session).await,
+            "/api/cache/purge" if request.method == Method::POST => {
+                purge::purge(&self.process, session).await
+            }
             "/api/cache/purge" => not_allowed("POST"),
-            "/api/events" => events::events(&self.process, session).await,
-            "/" | "/livez" | "/readyz" | "/metrics" | "/api/status" | "/api/config" if !get => not_allowed("GET, HEAD"),
+            "/api/events" => security_events::events(&self.process, session).await,
+            "/" | "/livez" | "/readyz" | "/metrics" | "/api/status" | "/api/config" if !get => {
+                not_allowed("GET, HEAD")
+            }
             "/" => response(StatusCode::OK, "text/html; charset=utf-8", page::PAGE.to_owned()),
             "/livez" => text(StatusCode::OK, "alive\n"),
-            "/readyz" if self.process.ready.load(Ordering::SeqCst) => text(StatusCode::OK, "ready\n"),
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the listeners are not open yet, or a stop has begun\n"),
-            "/metrics" => response(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", status::metrics(&self.process)),
+            "/readyz" if self.process.ready.load(Ordering::SeqCst) => {
+                text(StatusCode::OK, "ready\n")
+            }
+            "/readyz" => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not ready: the listeners are not open yet, or a stop has begun\n",
+            ),
+            "/metrics" => response(
+                StatusCode::OK,
+                "text/plain; version=0.0.4; charset=utf-8",
+                status::metrics(&self.process),
+            ),
             "/api/status" => json(StatusCode::OK, &status::status(&self.process)),
-            "/api/config" => json(StatusCode::OK, &serde_json::from_str(&self.process.runtime.load().shown).unwrap_or_default()),
+            "/api/config" => json(
+                StatusCode::OK,
+                &serde_json::from_str(&self.process.runtime.load().shown).unwrap_or_default(),
+            ),
             _ => problem(StatusCode::NOT_FOUND, "Nothing is served here."),
         }
     }
@@ -72,12 +88,14 @@ fn json(status: StatusCode, body: &Value) -> Response<Vec<u8>> {
 
 fn problem(status: StatusCode, detail: &str) -> Response<Vec<u8>> {
     let title = status.canonical_reason().unwrap_or_default();
-    let body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
+    let body =
+        json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
     response(status, "application/problem+json", format!("{body}\n"))
 }
 
 fn not_allowed(allowed: &'static str) -> Response<Vec<u8>> {
-    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "This is served for another method.");
+    let mut response =
+        problem(StatusCode::METHOD_NOT_ALLOWED, "This is served for another method.");
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }

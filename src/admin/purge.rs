@@ -2,8 +2,8 @@
 
 use super::body::{self, Unread};
 use super::problem;
-use crate::assemble::Process;
-use crate::cache::{Named, Purge};
+use crate::cache::{Purge, PurgeSelector};
+use crate::runtime::Process;
 use crate::token::AccessToken;
 use http::{HeaderValue, Response, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
@@ -35,7 +35,10 @@ pub async fn purge(process: &Process, session: &mut ServerSession) -> Response<V
         Err(Refused(status, detail)) => {
             let mut refusal = problem(status, detail);
             if status == StatusCode::UNAUTHORIZED {
-                refusal.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"introgate admin\""));
+                refusal.headers_mut().insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"introgate admin\""),
+                );
             }
             refusal
         }
@@ -47,7 +50,11 @@ struct Refused(StatusCode, &'static str);
 async fn asked(process: &Process, session: &mut ServerSession) -> Result<Purge, Refused> {
     may_change(process, session)?;
     let body = body::read(session).await.map_err(|unread| {
-        let status = if unread == Unread::TooLarge { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+        let status = if unread == Unread::TooLarge {
+            StatusCode::PAYLOAD_TOO_LARGE
+        } else {
+            StatusCode::BAD_REQUEST
+        };
         Refused(status, unread.why())
     })?;
     selector(process, &body).map_err(|detail| Refused(StatusCode::BAD_REQUEST, detail))
@@ -58,18 +65,33 @@ async fn asked(process: &Process, session: &mut ServerSession) -> Result<Purge, 
 fn may_change(process: &Process, session: &ServerSession) -> Result<(), Refused> {
     let runtime = process.runtime.load();
     if let Some(token) = &runtime.settings.admin.token {
-        let given = session.get_header(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
-        let known = given.is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && token.matches(given.trim()));
-        let refused = Refused(StatusCode::UNAUTHORIZED, "This needs `Authorization: Bearer` with the token in admin.token.");
+        let given = session
+            .get_header(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '));
+        let known = given.is_some_and(|(scheme, given)| {
+            scheme.eq_ignore_ascii_case("bearer") && token.matches(given.trim())
+        });
+        let refused = Refused(
+            StatusCode::UNAUTHORIZED,
+            "This needs `Authorization: Bearer` with the token in admin.token.",
+        );
         return if known { Ok(()) } else { Err(refused) };
     }
-    let local =
-        session.client_addr().is_none_or(|address| address.as_inet().is_none_or(|address| address.ip().to_canonical().is_loopback()));
+    let local = session.client_addr().is_none_or(|address| {
+        address.as_inet().is_none_or(|address| address.ip().to_canonical().is_loopback())
+    });
     if !local {
-        return Err(Refused(StatusCode::FORBIDDEN, "From another machine this needs admin.token in the configuration."));
+        return Err(Refused(
+            StatusCode::FORBIDDEN,
+            "From another machine this needs admin.token in the configuration.",
+        ));
     }
     if session.get_header(header::ORIGIN).is_some() {
-        return Err(Refused(StatusCode::FORBIDDEN, "From a web page this needs admin.token in the configuration."));
+        return Err(Refused(
+            StatusCode::FORBIDDEN,
+            "From a web page this needs admin.token in the configuration.",
+        ));
     }
     Ok(())
 }
@@ -80,10 +102,18 @@ fn selector(process: &Process, body: &[u8]) -> Result<Purge, &'static str> {
     let Body { token, sub, client_id, jti, sid, all } = body;
     match (token, sub, client_id, jti, sid, all) {
         (Some(token), None, None, None, None, None) => of_token(process, &token),
-        (None, Some(subject), None, None, None, None) => Ok(Purge::Named(vec![Named::subject(subject)])),
-        (None, None, Some(client_id), None, None, None) => Ok(Purge::Named(vec![Named::client_id(client_id)])),
-        (None, None, None, Some(token_id), None, None) => Ok(Purge::Named(vec![Named::token_id(token_id)])),
-        (None, None, None, None, Some(session), None) => Ok(Purge::Named(vec![Named::session(session)])),
+        (None, Some(subject), None, None, None, None) => {
+            Ok(Purge::Matching(vec![PurgeSelector::subject(subject)]))
+        }
+        (None, None, Some(client_id), None, None, None) => {
+            Ok(Purge::Matching(vec![PurgeSelector::client_id(client_id)]))
+        }
+        (None, None, None, Some(token_id), None, None) => {
+            Ok(Purge::Matching(vec![PurgeSelector::token_id(token_id)]))
+        }
+        (None, None, None, None, Some(session), None) => {
+            Ok(Purge::Matching(vec![PurgeSelector::session(session)]))
+        }
         (None, None, None, None, None, Some(true)) => Ok(Purge::All),
         _ => Err(ONE),
     }
@@ -92,8 +122,10 @@ fn selector(process: &Process, body: &[u8]) -> Result<Purge, &'static str> {
 /// The token's answers of every authorization server. Where one of them answers by the host that
 /// a client asked for, a token cannot be found by itself, and everything goes.
 fn of_token(process: &Process, token: &str) -> Result<Purge, &'static str> {
-    let token = AccessToken::parse(token.as_bytes(), usize::MAX).map_err(|_| "`token` is not an access token.")?;
+    let token = AccessToken::parse(token.as_bytes(), usize::MAX)
+        .map_err(|_| "`token` is not an access token.")?;
     let runtime = process.runtime.load();
-    let digests: Option<Vec<_>> = runtime.servers.iter().map(|server| server.cached.digest_for_purge(token)).collect();
+    let digests: Option<Vec<_>> =
+        runtime.servers.iter().map(|server| server.cached.digest_for_purge(token)).collect();
     Ok(digests.map_or(Purge::All, Purge::Tokens))
 }

@@ -1,6 +1,6 @@
 //! What is going on, for people and for Prometheus.
 
-use crate::assemble::Process;
+use crate::runtime::Process;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,15 +40,23 @@ pub fn status(process: &Process) -> Value {
         .upstreams
         .iter()
         .map(|upstream| {
-            let up = |server: &str| process.parts.metrics.upstream_up.with_label_values(&[&upstream.name, server]).get() == 1;
-            let servers: Vec<Value> =
-                upstream.servers.iter().map(|server| json!({"url": &*server.label, "up": up(&server.label)})).collect();
+            let up = |server: &str| {
+                process.parts.metrics.upstream_up.with_label_values(&[&upstream.name, server]).get()
+                    == 1
+            };
+            let servers: Vec<Value> = upstream
+                .servers
+                .iter()
+                .map(|server| json!({"url": &*server.label, "up": up(&server.label)}))
+                .collect();
             json!({"name": &*upstream.name, "servers": servers})
         })
         .collect();
     let redis = runtime.shared.as_ref().map(|shared| {
-        let last_error = shared.last_trouble().map(|trouble| json!({"trouble": trouble.kind, "detail": trouble.detail, "at": trouble.at}));
-        json!({"state": if shared.is_up() { "up" } else { "passed by" }, "last_error": last_error})
+        let last_error = shared.last_error().map(
+            |trouble| json!({"trouble": trouble.kind, "detail": trouble.detail, "at": trouble.at}),
+        );
+        json!({"state": if shared.is_up() { "up" } else { "bypassed" }, "last_error": last_error})
     });
     let metrics = &process.parts.metrics;
     json!({
@@ -77,7 +85,10 @@ pub fn metrics(process: &Process) -> String {
     let metrics = &process.parts.metrics;
     let (active, inactive) = process.parts.store.held();
     for (cache, held) in [("active", active), ("inactive", inactive)] {
-        metrics.cache_entries.with_label_values(&[cache]).set(i64::try_from(held).unwrap_or(i64::MAX));
+        metrics
+            .cache_entries
+            .with_label_values(&[cache])
+            .set(i64::try_from(held).unwrap_or(i64::MAX));
     }
     metrics.log_lines_dropped.set(i64::try_from(process.access_log.dropped()).unwrap_or(i64::MAX));
     metrics.text()

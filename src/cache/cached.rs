@@ -2,7 +2,7 @@
 
 use super::fleet::Wanted;
 use super::flight::{Boarding, Lead, Outcome};
-use super::shared::{Shared, Turn};
+use super::redis::{Shared, Turn};
 use super::store::Active;
 use super::ttl::Lifetime;
 use super::{CacheSettings, Entry, Store};
@@ -88,7 +88,13 @@ struct Counters {
 }
 
 impl Cached {
-    pub fn new(source: Source, settings: CacheSettings, store: Arc<Store>, clock: Clock, metrics: &Metrics) -> Self {
+    pub fn new(
+        source: Source,
+        settings: CacheSettings,
+        store: Arc<Store>,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Self {
         let requests = |cache, result| metrics.cache_requests.with_label_values(&[cache, result]);
         let counters = Counters {
             hit: requests("active", "hit"),
@@ -112,7 +118,12 @@ impl Cached {
     }
 
     /// What is known about `token`, from an answer no older than `max_age`, or from the server.
-    pub async fn find(self: &Arc<Self>, token: AccessToken<'_>, forwarded: &Forwarded, max_age: Option<Duration>) -> Found {
+    pub async fn find(
+        self: &Arc<Self>,
+        token: AccessToken<'_>,
+        forwarded: &Forwarded,
+        max_age: Option<Duration>,
+    ) -> Found {
         let digest = self.digest(token, forwarded);
         let now = self.clock.now();
         let found = |outcome, cache, waited: Option<Duration>| {
@@ -140,10 +151,13 @@ impl Cached {
         }
         // whose token was active until now does not guess
         let guard = self.settings.guard.filter(|_| matches!(held, Held::NeverSeen));
-        let may_ask = || guard.map_or(Ok(()), |guard| self.store.guard.admit(forwarded.client, guard, now.mono));
+        let may_ask = || {
+            guard.map_or(Ok(()), |guard| self.store.guard.admit(forwarded.client, guard, now.mono))
+        };
 
         let wanted = Wanted { oldest, refresh: false };
-        let (outcome, cache) = self.ask(digest, now, wanted, may_ask, || inquiry(token, forwarded)).await;
+        let (outcome, cache) =
+            self.ask(digest, now, wanted, may_ask, || inquiry(token, forwarded)).await;
         let landed = self.clock.now();
         let waited = Some(landed.since(now));
         match outcome {
@@ -161,9 +175,17 @@ impl Cached {
 
     /// What the cache knows and may say.
     fn held(&self, digest: &TokenDigest, now: Now, oldest: Duration) -> Held {
-        let inactive = || self.store.inactive(digest, now).map(|refused| Held::Known(refused.map_or(Known::Inactive, Known::Refused)));
+        let inactive = || {
+            self.store
+                .inactive(digest, now)
+                .map(|refused| Held::Known(refused.map_or(Known::Inactive, Known::Refused)))
+        };
         match self.store.active(digest, now) {
-            Active::Alive(entry) if entry.life.is_fresh(now) && entry.life.age(now) < micros(oldest) => Held::Known(Known::Active(entry)),
+            Active::Alive(entry)
+                if entry.life.is_fresh(now) && entry.life.age(now) < micros(oldest) =>
+            {
+                Held::Known(Known::Active(entry))
+            }
             Active::Alive(_) => Held::Old,
             Active::Dead => inactive().unwrap_or(Held::Ended),
             Active::None => inactive().unwrap_or(Held::NeverSeen),
@@ -187,7 +209,8 @@ impl Cached {
                 Boarding::Refused(wait) => return (Err(Unknown::Guarded(wait)), Cache::Miss),
                 Boarding::Lead(lead, passenger) => {
                     // another one may have landed since this request looked
-                    if let Held::Known(known) = self.held(&digest, self.clock.now(), wanted.oldest) {
+                    if let Held::Known(known) = self.held(&digest, self.clock.now(), wanted.oldest)
+                    {
                         lead.land(Ok(known.clone()));
                         return (Ok(known), Cache::Coalesced);
                     }
@@ -198,8 +221,11 @@ impl Cached {
                     self.counters.coalesced.inc();
                     match passenger.outcome().await {
                         Err(failure) if first && failure.may_pass() => first = false,
-                        // heard by another gateway, for a route that takes older answers than this one
-                        Ok(Known::Active(entry)) if entry.life.stored < since.mono && !wanted.takes(entry.life.age(self.clock.now())) => {}
+                        // heard by another gateway, for a route that takes older answers than this
+                        // one
+                        Ok(Known::Active(entry))
+                            if entry.life.stored < since.mono
+                                && !wanted.takes(entry.life.age(self.clock.now())) => {}
                         outcome => return (outcome.map_err(Unknown::Failed), Cache::Coalesced),
                     }
                 }
@@ -222,7 +248,12 @@ impl Cached {
     }
 
     /// An answer past its ttl, while the server fails. A route's own limit on age still holds.
-    fn stale(&self, digest: &TokenDigest, now: Now, max_age: Option<Duration>) -> Option<Arc<Entry>> {
+    fn stale(
+        &self,
+        digest: &TokenDigest,
+        now: Now,
+        max_age: Option<Duration>,
+    ) -> Option<Arc<Entry>> {
         let limit = self.settings.ttl + self.settings.stale_if_error;
         let oldest = max_age.map_or(limit, |max_age| max_age.min(limit));
         match self.store.active(digest, now) {
@@ -262,10 +293,17 @@ impl Cached {
         });
     }
 
-    fn keep(&self, digest: TokenDigest, outcome: Result<Facts, Failure>, asked: u64, now: Now) -> Outcome {
+    fn keep(
+        &self,
+        digest: TokenDigest,
+        outcome: Result<Facts, Failure>,
+        asked: u64,
+        now: Now,
+    ) -> Outcome {
         match outcome? {
             Facts::Active(facts) => {
-                let life = Lifetime::of_active(now, facts.expires_at, &self.settings, rand::random());
+                let life =
+                    Lifetime::of_active(now, facts.expires_at, &self.settings, rand::random());
                 let entry = Arc::new(Entry::new(*facts, self.source.server.clone(), life));
                 self.store.keep_active(digest, entry.clone(), now, asked);
                 Ok(Known::Active(entry))
@@ -284,18 +322,22 @@ impl Cached {
     /// What may heal by itself is not kept, but ends an active answer all the same.
     fn keep_inactive(&self, digest: TokenDigest, refused: Option<Refused>, now: Now) {
         let lasting = refused.is_none_or(Refused::is_lasting);
-        let until = if lasting { now.mono.saturating_add(micros(self.settings.inactive_ttl)) } else { 0 };
+        let until =
+            if lasting { now.mono.saturating_add(micros(self.settings.inactive_ttl)) } else { 0 };
         self.store.keep_inactive(digest, refused, until, now);
     }
 }
 
-const GUARDED: &str = "Too many access tokens that were never seen here come from this address at the moment.";
+const GUARDED: &str =
+    "Too many access tokens that were never seen here come from this address at the moment.";
 
 impl From<Unknown> for Denial {
     fn from(unknown: Unknown) -> Self {
         match unknown {
             Unknown::Failed(failure) => failure.into(),
-            Unknown::Guarded(wait) => Self { retry_after: Some(wait), ..Self::with_detail(Reason::RateLimited, GUARDED) },
+            Unknown::Guarded(wait) => {
+                Self { retry_after: Some(wait), ..Self::with_detail(Reason::RateLimited, GUARDED) }
+            }
         }
     }
 }
@@ -326,8 +368,13 @@ mod tests {
             if token.starts_with("down") {
                 return Err(Failure::new(FailureKind::Unavailable, "scripted"));
             }
-            let answer = if token.starts_with("good") { r#"{"active":true}"# } else { r#"{"active":false}"# };
-            read_answer(answer.as_bytes()).map_err(|error| Failure::new(FailureKind::BadResponse, error.to_string()))
+            let answer = if token.starts_with("good") {
+                r#"{"active":true}"#
+            } else {
+                r#"{"active":false}"#
+            };
+            read_answer(answer.as_bytes())
+                .map_err(|error| Failure::new(FailureKind::BadResponse, error.to_string()))
         }
     }
 
@@ -353,8 +400,17 @@ mod tests {
         let metrics = Arc::new(Metrics::new().unwrap_or_else(|error| panic!("{error}")));
         let store = Arc::new(Store::new(&settings, metrics.clone()));
         let server = Arc::new(Server::default());
-        let source = Source { server: "main".into(), key: DigestKey::random(), keyed_by_host: false, introspector: server.clone() };
-        Fixture { cached: Arc::new(Cached::new(source, settings, store, clock, &metrics)), server, hand }
+        let source = Source {
+            server: "main".into(),
+            key: DigestKey::random(),
+            keyed_by_host: false,
+            introspector: server.clone(),
+        };
+        Fixture {
+            cached: Arc::new(Cached::new(source, settings, store, clock, &metrics)),
+            server,
+            hand,
+        }
     }
 
     impl Fixture {
@@ -381,13 +437,30 @@ mod tests {
     #[tokio::test]
     async fn never_seen_tokens_are_limited_whatever_comes_of_them_and_no_others() {
         let fixture = fixture(10);
-        assert_eq!((fixture.ask("good").await, fixture.ask("bad").await, fixture.ask("down").await), ("active", "inactive", "failed"));
-        assert_eq!((fixture.ask("good-2").await, fixture.ask("bad-2").await, fixture.ask("down").await), ("guarded", "guarded", "guarded"));
-        assert_eq!((fixture.ask("good").await, fixture.ask("bad").await), ("active", "inactive"), "cached answers cost nothing");
-        assert_eq!((fixture.ask_from("192.0.2.2", "good-2").await, fixture.ask("good-2").await), ("active", "active"));
+        assert_eq!(
+            (fixture.ask("good").await, fixture.ask("bad").await, fixture.ask("down").await),
+            ("active", "inactive", "failed")
+        );
+        assert_eq!(
+            (fixture.ask("good-2").await, fixture.ask("bad-2").await, fixture.ask("down").await),
+            ("guarded", "guarded", "guarded")
+        );
+        assert_eq!(
+            (fixture.ask("good").await, fixture.ask("bad").await),
+            ("active", "inactive"),
+            "cached answers cost nothing"
+        );
+        assert_eq!(
+            (fixture.ask_from("192.0.2.2", "good-2").await, fixture.ask("good-2").await),
+            ("active", "active")
+        );
         assert_eq!(fixture.asked(), 4);
         fixture.hand.advance(Duration::from_secs(6));
-        assert_eq!(fixture.ask("bad").await, "guarded", "a bad token that was forgotten is a guess again");
+        assert_eq!(
+            fixture.ask("bad").await,
+            "guarded",
+            "a bad token that was forgotten is a guess again"
+        );
         fixture.hand.advance(Duration::from_secs(54));
         assert_eq!(fixture.ask("bad").await, "inactive");
     }
@@ -401,7 +474,10 @@ mod tests {
         for _ in 0..5 {
             // past its life; and again, in the part of it that asks ahead
             fixture.hand.advance(Duration::from_secs(11));
-            assert_eq!((fixture.ask("good").await, fixture.ask("bad-3").await), ("active", "guarded"));
+            assert_eq!(
+                (fixture.ask("good").await, fixture.ask("bad-3").await),
+                ("active", "guarded")
+            );
             fixture.hand.advance(Duration::from_millis(1));
         }
         assert_eq!(fixture.asked(), 8);
@@ -412,7 +488,10 @@ mod tests {
         let fixture = fixture(10);
         let all = futures::future::join_all((0..50).map(|_| fixture.ask("good"))).await;
         assert!(all.iter().all(|outcome| *outcome == "active"), "{all:?}");
-        assert_eq!((fixture.asked(), fixture.ask("bad-1").await, fixture.ask("bad-2").await), (1, "inactive", "inactive"));
+        assert_eq!(
+            (fixture.asked(), fixture.ask("bad-1").await, fixture.ask("bad-2").await),
+            (1, "inactive", "inactive")
+        );
         assert_eq!(fixture.ask("bad-3").await, "guarded");
     }
 
@@ -422,7 +501,8 @@ mod tests {
         for bad in ["bad-1", "bad-2", "bad-3"] {
             fixture.ask(bad).await;
         }
-        let both = futures::future::join(fixture.ask_from("192.0.2.2", "good"), fixture.ask("good")).await;
+        let both =
+            futures::future::join(fixture.ask_from("192.0.2.2", "good"), fixture.ask("good")).await;
         assert_eq!(both, ("active", "active"));
     }
 
@@ -430,11 +510,22 @@ mod tests {
     async fn a_wall_clock_that_jumps_changes_no_ages() {
         for jump in [-3600, 3600] {
             let fixture = fixture(10);
-            assert_eq!((fixture.ask("good").await, fixture.ask("bad").await, fixture.asked()), ("active", "inactive", 2));
+            assert_eq!(
+                (fixture.ask("good").await, fixture.ask("bad").await, fixture.asked()),
+                ("active", "inactive", 2)
+            );
             fixture.hand.set_wall(jump);
-            assert_eq!((fixture.ask("good").await, fixture.ask("bad").await, fixture.asked()), ("active", "inactive", 2), "{jump}");
+            assert_eq!(
+                (fixture.ask("good").await, fixture.ask("bad").await, fixture.asked()),
+                ("active", "inactive", 2),
+                "{jump}"
+            );
             fixture.hand.advance(Duration::from_secs(10));
-            assert_eq!((fixture.ask("good").await, fixture.ask("bad").await, fixture.asked()), ("active", "inactive", 4), "{jump}");
+            assert_eq!(
+                (fixture.ask("good").await, fixture.ask("bad").await, fixture.asked()),
+                ("active", "inactive", 4),
+                "{jump}"
+            );
         }
     }
 }

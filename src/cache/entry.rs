@@ -24,18 +24,34 @@ const REFRESH_PAUSE: u64 = 1_000_000;
 
 impl Entry {
     pub fn new(facts: ActiveFacts, server: Arc<str>, life: Lifetime) -> Self {
-        Self { facts, server, life, refresh_from: AtomicU64::new(life.refresh_from), rendered: ArcSwapOption::empty() }
+        Self {
+            facts,
+            server,
+            life,
+            refresh_from: AtomicU64::new(life.refresh_from),
+            rendered: ArcSwapOption::empty(),
+        }
     }
 
     /// Whether this hit is the one that is to refresh the entry.
     pub fn take_refresh(&self, now: Now) -> bool {
         let from = self.refresh_from.load(Ordering::Relaxed);
-        now.mono >= from && self.refresh_from.compare_exchange(from, now.mono + REFRESH_PAUSE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        now.mono >= from
+            && self
+                .refresh_from
+                .compare_exchange(
+                    from,
+                    now.mono + REFRESH_PAUSE,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
     }
 
     /// The identity headers: rendered once, and again only after a reload that changes them.
     pub fn headers(&self, identity: &Identity) -> Result<Arc<Rendered>, TooLarge> {
-        if let Some(rendered) = self.rendered.load_full().filter(|rendered| identity.made(rendered)) {
+        if let Some(rendered) = self.rendered.load_full().filter(|rendered| identity.made(rendered))
+        {
             return Ok(rendered);
         }
         let rendered = Arc::new(identity.render(&self.facts, &self.server)?);

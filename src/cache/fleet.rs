@@ -1,6 +1,6 @@
 //! The cache among others: what another gateway heard, under this one's rules.
 
-use super::shared::{Answer, Asking, Heard, Turn};
+use super::redis::{Answer, Asking, Heard, Turn};
 use super::store::Active;
 use super::ttl::Lifetime;
 use super::{Cached, Entry, Known};
@@ -28,7 +28,12 @@ impl Wanted {
 
 impl Cached {
     /// What another gateway heard, or the turn to ask; `None`: there is no other gateway.
-    pub(super) async fn elsewhere(&self, digest: TokenDigest, wanted: Wanted, asked: u64) -> Option<Turn<Known>> {
+    pub(super) async fn elsewhere(
+        &self,
+        digest: TokenDigest,
+        wanted: Wanted,
+        asked: u64,
+    ) -> Option<Turn<Known>> {
         let shared = self.shared.as_ref()?;
         if wanted.oldest.is_zero() {
             return Some(Turn::Ask(shared.own_turn(&digest)));
@@ -39,7 +44,9 @@ impl Cached {
     /// Tells the others.
     pub(super) fn pass_on(&self, turn: Asking, outcome: &Outcome, now: Now) {
         let heard = match outcome {
-            Ok(Known::Active(entry)) => Heard::Active { facts: &entry.facts, until: entry.life.dead_at },
+            Ok(Known::Active(entry)) => {
+                Heard::Active { facts: &entry.facts, until: entry.life.dead_at }
+            }
             Ok(Known::Inactive) => Heard::Inactive { lives: self.settings.inactive_ttl },
             // found out without asking anybody; the others can do that as well
             Ok(Known::Refused(_)) => Heard::Unshared,
@@ -49,15 +56,27 @@ impl Cached {
     }
 
     /// Keeps an answer for as long as if it had been heard here, and gives it if it will do.
-    fn take(&self, digest: TokenDigest, answer: Answer, wanted: Wanted, asked: u64) -> Option<Known> {
+    fn take(
+        &self,
+        digest: TokenDigest,
+        answer: Answer,
+        wanted: Wanted,
+        asked: u64,
+    ) -> Option<Known> {
         let now = self.clock.now();
         let Some(facts) = answer.facts else {
-            let left = self.settings.inactive_ttl.checked_sub(answer.age).filter(|left| !left.is_zero())?;
+            let left = self
+                .settings
+                .inactive_ttl
+                .checked_sub(answer.age)
+                .filter(|left| !left.is_zero())?;
             self.store.keep_inactive(digest, None, now.mono.saturating_add(micros(left)), now);
             return Some(Known::Inactive);
         };
-        let life = Lifetime::of_aged(now, answer.age, facts.expires_at, &self.settings, rand::random());
-        let newer_is_here = |held: Active| matches!(held, Active::Alive(held) if held.life.stored >= life.stored);
+        let life =
+            Lifetime::of_aged(now, answer.age, facts.expires_at, &self.settings, rand::random());
+        let newer_is_here =
+            |held: Active| matches!(held, Active::Alive(held) if held.life.stored >= life.stored);
         if life.is_dead(now) || newer_is_here(self.store.active(&digest, now)) {
             return None;
         }

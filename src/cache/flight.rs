@@ -37,7 +37,11 @@ pub struct Passenger(Landing);
 
 impl Flights {
     /// `may_ask` is called when nobody is asking yet, and only then.
-    pub fn board(&self, digest: TokenDigest, may_ask: impl FnOnce() -> Result<(), Duration>) -> Boarding {
+    pub fn board(
+        &self,
+        digest: TokenDigest,
+        may_ask: impl FnOnce() -> Result<(), Duration>,
+    ) -> Boarding {
         match self.0.entry(digest) {
             Entry::Occupied(flight) => Boarding::Join(Passenger(flight.get().clone())),
             Entry::Vacant(place) => {
@@ -94,5 +98,8 @@ impl Passenger {
 }
 
 fn lost() -> Failure {
-    Failure::new(FailureKind::Unavailable, "the introspection ended without an outcome; this is a defect of the gateway")
+    Failure::new(
+        FailureKind::Unavailable,
+        "the introspection ended without an outcome; this is a defect of the gateway",
+    )
 }

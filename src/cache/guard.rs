@@ -67,7 +67,12 @@ impl Guard {
 
     /// Counts one miss at `now` (monotonic microseconds), or says when to come again. What is
     /// refused is not counted.
-    pub fn admit(&self, client: Option<IpAddr>, settings: GuardSettings, now: u64) -> Result<(), Duration> {
+    pub fn admit(
+        &self,
+        client: Option<IpAddr>,
+        settings: GuardSettings,
+        now: u64,
+    ) -> Result<(), Duration> {
         let address = Address::of(client);
         if self.held.load(Ordering::Relaxed) >= self.capacity {
             self.tidy(settings, now);
@@ -80,7 +85,8 @@ impl Guard {
             Entry::Vacant(_) => {
                 self.held.fetch_sub(1, Ordering::Relaxed);
                 let shared = self.hasher.hash_one(address) % self.shared.len() as u64;
-                let window = usize::try_from(shared).ok().and_then(|shared| self.shared.get(shared));
+                let window =
+                    usize::try_from(shared).ok().and_then(|shared| self.shared.get(shared));
                 window.map_or(Ok(()), |window| window.lock().count(settings, now))
             }
         }
@@ -89,7 +95,12 @@ impl Guard {
     /// Makes room, a second after the last time at the earliest.
     fn tidy(&self, settings: GuardSettings, now: u64) {
         let from = self.tidy_from.load(Ordering::Relaxed);
-        if now >= from && self.tidy_from.compare_exchange(from, now + TIDY_PAUSE, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if now >= from
+            && self
+                .tidy_from
+                .compare_exchange(from, now + TIDY_PAUSE, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
             self.exact.retain(|_, window| {
                 let goes_on = window.left(settings, now).is_some();
                 if !goes_on {
@@ -104,7 +115,12 @@ impl Guard {
     pub fn tell(&self, server: &str, client: Option<IpAddr>, now: u64) {
         if let Some(untold) = self.log.now("guard", now) {
             let also = (untold > 0).then_some(untold);
-            tracing::warn!(server, ?client, not_logged_since = also, "cache.guard: too many tokens that were never seen from one address");
+            tracing::warn!(
+                server,
+                ?client,
+                not_logged_since = also,
+                "cache.guard: too many tokens that were never seen from one address"
+            );
         }
     }
 }
@@ -132,7 +148,9 @@ impl Window {
 impl Address {
     fn of(client: Option<IpAddr>) -> Self {
         Self(client.map(|client| match client.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
+            IpAddr::V6(address) => {
+                IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX)))
+            }
             address => address,
         }))
     }
@@ -152,12 +170,19 @@ mod tests {
     }
 
     fn fixture(capacity: usize, shared: usize) -> Fixture {
-        Fixture { guard: Guard::with_capacity(capacity, shared), hand: ManualClock::at(1_700_000_000) }
+        Fixture {
+            guard: Guard::with_capacity(capacity, shared),
+            hand: ManualClock::at(1_700_000_000),
+        }
     }
 
     impl Fixture {
         fn admit(&self, client: &str) -> Result<(), Duration> {
-            self.guard.admit(client.parse().ok(), SETTINGS, Clock::Manual(self.hand.clone()).now().mono)
+            self.guard.admit(
+                client.parse().ok(),
+                SETTINGS,
+                Clock::Manual(self.hand.clone()).now().mono,
+            )
         }
 
         /// How many of 10 misses at this moment are let through.
@@ -186,19 +211,39 @@ mod tests {
     fn ipv6_counts_by_64_and_mapped_addresses_are_ipv4() {
         let fixture = fixture(100, 1);
         assert_eq!(
-            (fixture.passes("2001:db8:0:1::1"), fixture.passes("2001:db8:0:1:ffff::2"), fixture.passes("2001:db8:0:2::1")),
+            (
+                fixture.passes("2001:db8:0:1::1"),
+                fixture.passes("2001:db8:0:1:ffff::2"),
+                fixture.passes("2001:db8:0:2::1")
+            ),
             (3, 0, 3)
         );
-        assert_eq!((fixture.passes("192.0.2.1"), fixture.passes("::ffff:192.0.2.1"), fixture.passes("192.0.2.2")), (3, 0, 3));
+        assert_eq!(
+            (
+                fixture.passes("192.0.2.1"),
+                fixture.passes("::ffff:192.0.2.1"),
+                fixture.passes("192.0.2.2")
+            ),
+            (3, 0, 3)
+        );
         assert_eq!((fixture.passes("no address"), fixture.passes("none again")), (3, 0));
     }
 
     #[test]
     fn millions_of_addresses_stay_within_the_budget_and_within_a_limit() {
         let fixture = fixture(1000, 4);
-        let passed: usize = (0..100_000u32).filter(|&n| fixture.admit(&IpAddr::from(n.to_be_bytes()).to_string()).is_ok()).count();
-        assert_eq!(passed, 1000 + 4 * 3, "one each while there is room, then what the shared counters allow");
-        assert_eq!((fixture.guard.exact.len(), fixture.guard.held.load(Ordering::Relaxed)), (1000, 1000));
+        let passed: usize = (0..100_000u32)
+            .filter(|&n| fixture.admit(&IpAddr::from(n.to_be_bytes()).to_string()).is_ok())
+            .count();
+        assert_eq!(
+            passed,
+            1000 + 4 * 3,
+            "one each while there is room, then what the shared counters allow"
+        );
+        assert_eq!(
+            (fixture.guard.exact.len(), fixture.guard.held.load(Ordering::Relaxed)),
+            (1000, 1000)
+        );
         assert_eq!(fixture.passes("0.0.0.7"), 2, "who has a place keeps its own count");
         assert_eq!(fixture.passes("192.0.2.1"), 0);
         fixture.hand.advance(Duration::from_secs(10));
@@ -214,7 +259,8 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let admitted = (0..1000).filter(|_| guard.admit(None, settings, 1).is_ok()).count();
+                    let admitted =
+                        (0..1000).filter(|_| guard.admit(None, settings, 1).is_ok()).count();
                     passed.fetch_add(admitted, Ordering::Relaxed);
                 });
             }

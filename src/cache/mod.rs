@@ -8,16 +8,18 @@ mod flight;
 mod guard;
 #[cfg(test)]
 mod model;
-mod named;
+mod purge_selector;
+mod redis;
 mod settings;
-mod shared;
 mod store;
 mod ttl;
 
 pub use cached::{Cached, Found, Known, Source, Unknown};
 pub use entry::Entry;
-pub use named::Named;
+pub use purge_selector::PurgeSelector;
+pub use redis::{
+    LastRedisError, Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology,
+};
 pub use settings::{CacheSettings, GuardSettings};
-pub use shared::{LastTrouble, Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology};
 pub use store::{Purge, Store};
 pub use ttl::Lifetime;

@@ -56,11 +56,14 @@ impl Introspector for Server {
         *self.asked.lock() += 1;
         let answer = match *self.says.lock() {
             Says::Active(None) => r#"{"active":true}"#.to_owned(),
-            Says::Active(Some(left)) => format!(r#"{{"active":true,"exp":{}}}"#, self.clock.now().unix_seconds() + left),
+            Says::Active(Some(left)) => {
+                format!(r#"{{"active":true,"exp":{}}}"#, self.clock.now().unix_seconds() + left)
+            }
             Says::Inactive => r#"{"active":false}"#.to_owned(),
             Says::Nothing => return Err(Failure::new(FailureKind::Timeout, "scripted")),
         };
-        read_answer(answer.as_bytes()).map_err(|error| Failure::new(FailureKind::BadResponse, error.to_string()))
+        read_answer(answer.as_bytes())
+            .map_err(|error| Failure::new(FailureKind::BadResponse, error.to_string()))
     }
 }
 
@@ -89,7 +92,9 @@ fn alive(memory: Memory, now: Now, max_age: Option<u64>, failing: bool) -> bool 
         Memory::Active { since, exp } => {
             let age = now.mono - since.mono;
             // `exp` counts from when the answer came, whatever became of the wall clock since then
-            let until_exp = exp.map_or(u64::MAX, |exp| u64::try_from(exp * 1000 - since.wall).unwrap_or(0).saturating_mul(1000));
+            let until_exp = exp.map_or(u64::MAX, |exp| {
+                u64::try_from(exp * 1000 - since.wall).unwrap_or(0).saturating_mul(1000)
+            });
             let limit = if failing { (TTL + STALE) * second } else { TTL * second };
             age < limit && age < until_exp && max_age.is_none_or(|max_age| age < max_age * second)
         }
@@ -115,8 +120,17 @@ async fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let clock = Clock::Manual(hand.clone());
     let metrics = Arc::new(Metrics::new().map_err(|error| TestCaseError::fail(error.to_string()))?);
     let store = Arc::new(Store::new(&settings, metrics.clone()));
-    let server = Arc::new(Server { says: Mutex::new(Says::Active(None)), asked: Mutex::new(0), clock: clock.clone() });
-    let source = Source { server: "main".into(), key: DigestKey::random(), keyed_by_host: false, introspector: server.clone() };
+    let server = Arc::new(Server {
+        says: Mutex::new(Says::Active(None)),
+        asked: Mutex::new(0),
+        clock: clock.clone(),
+    });
+    let source = Source {
+        server: "main".into(),
+        key: DigestKey::random(),
+        keyed_by_host: false,
+        introspector: server.clone(),
+    };
     let cached = Arc::new(Cached::new(source, settings, store.clone(), clock.clone(), &metrics));
     let mut memory: HashMap<usize, Memory> = HashMap::new();
 
@@ -130,37 +144,63 @@ async fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 memory.clear();
             }
             Step::Purge { token: Some(token) } => {
-                let digest = AccessToken::parse(TOKENS[token].as_bytes(), 9).ok().and_then(|token| cached.digest_for_purge(token));
+                let digest = AccessToken::parse(TOKENS[token].as_bytes(), 9)
+                    .ok()
+                    .and_then(|token| cached.digest_for_purge(token));
                 store.purge(&Purge::Tokens(digest.into_iter().collect()));
                 memory.remove(&token);
             }
             Step::Request { token, max_age } => {
                 let before = *server.asked.lock();
-                let presented = AccessToken::parse(TOKENS[token].as_bytes(), 9).map_err(|_| TestCaseError::fail("not a token"))?;
-                let found = cached.find(presented, &Forwarded::default(), max_age.map(Duration::from_secs)).await;
+                let presented = AccessToken::parse(TOKENS[token].as_bytes(), 9)
+                    .map_err(|_| TestCaseError::fail("not a token"))?;
+                let found = cached
+                    .find(presented, &Forwarded::default(), max_age.map(Duration::from_secs))
+                    .await;
                 let asked = *server.asked.lock() > before;
                 let (now, says) = (clock.now(), *server.says.lock());
                 let known = memory.get(&token).copied();
                 let usable = known.is_some_and(|memory| alive(memory, now, max_age, false));
-                prop_assert_eq!(asked, !usable, "asked when it need not, or not when it must: {:?} at {:?}", known, now);
+                prop_assert_eq!(
+                    asked,
+                    !usable,
+                    "asked when it need not, or not when it must: {:?} at {:?}",
+                    known,
+                    now
+                );
                 match (&found.outcome, asked, says) {
-                    (Ok(Known::Active(_)), false, _) => prop_assert!(known.is_some_and(is_active), "told active of {:?}", known),
-                    (Ok(Known::Inactive), false, _) => prop_assert!(!known.is_none_or(is_active), "told inactive of {:?}", known),
+                    (Ok(Known::Active(_)), false, _) => {
+                        prop_assert!(known.is_some_and(is_active), "told active of {:?}", known)
+                    }
+                    (Ok(Known::Inactive), false, _) => {
+                        prop_assert!(!known.is_none_or(is_active), "told inactive of {:?}", known)
+                    }
                     (Ok(Known::Active(entry)), true, Says::Active(_)) => {
-                        memory.insert(token, Memory::Active { since: now, exp: entry.facts.expires_at });
+                        memory.insert(
+                            token,
+                            Memory::Active { since: now, exp: entry.facts.expires_at },
+                        );
                     }
                     (Ok(Known::Inactive), true, Says::Inactive) => {
                         memory.insert(token, Memory::Inactive { since: now });
                     }
                     (Ok(Known::Active(_)), true, Says::Nothing) => {
-                        let stale = known.is_some_and(|memory| is_active(memory) && alive(memory, now, max_age, true));
+                        let stale = known.is_some_and(|memory| {
+                            is_active(memory) && alive(memory, now, max_age, true)
+                        });
                         prop_assert!(stale, "served {:?} at {:?}", known, now);
                     }
                     (Err(_), true, Says::Nothing) => {
-                        let stale = known.is_some_and(|memory| is_active(memory) && alive(memory, now, max_age, true));
+                        let stale = known.is_some_and(|memory| {
+                            is_active(memory) && alive(memory, now, max_age, true)
+                        });
                         prop_assert!(!stale, "refused, though {:?} may serve at {:?}", known, now);
                     }
-                    (outcome, ..) => return Err(TestCaseError::fail(format!("{outcome:?} while the server says {says:?}"))),
+                    (outcome, ..) => {
+                        return Err(TestCaseError::fail(format!(
+                            "{outcome:?} while the server says {says:?}"
+                        )));
+                    }
                 }
             }
         }

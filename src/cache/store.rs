@@ -3,7 +3,7 @@
 
 use super::flight::Flights;
 use super::guard::Guard;
-use super::named::{Named, has_session};
+use super::purge_selector::{PurgeSelector, has_session};
 use super::{CacheSettings, Entry};
 use crate::clock::Now;
 use crate::telemetry::Metrics;
@@ -48,7 +48,7 @@ pub enum Active {
 pub enum Purge {
     Tokens(Vec<TokenDigest>),
     /// The active ones that one of these means.
-    Named(Vec<Named>),
+    Matching(Vec<PurgeSelector>),
     All,
 }
 
@@ -109,7 +109,13 @@ impl Store {
     }
 
     /// An inactive answer ends an active one at once; it is itself kept until `until`.
-    pub fn keep_inactive(&self, digest: TokenDigest, refused: Option<Refused>, until: u64, now: Now) {
+    pub fn keep_inactive(
+        &self,
+        digest: TokenDigest,
+        refused: Option<Refused>,
+        until: u64,
+        now: Now,
+    ) {
         self.active.remove(&digest);
         if until > now.mono {
             self.inactive.insert(digest, Inactive { until, refused });
@@ -128,11 +134,13 @@ impl Store {
         self.flights.forget();
         let purged = match purge {
             Purge::Tokens(digests) => {
-                let known =
-                    |digest| usize::from(self.active.remove(digest).is_some()) + usize::from(self.inactive.remove(digest).is_some());
+                let known = |digest| {
+                    usize::from(self.active.remove(digest).is_some())
+                        + usize::from(self.inactive.remove(digest).is_some())
+                };
                 digests.iter().map(known).sum()
             }
-            Purge::Named(named) => {
+            Purge::Matching(named) => {
                 let forgotten = AtomicUsize::new(0);
                 self.active.retain(|_, entry| {
                     let meant = named.iter().any(|named| named.means(&entry.server, &entry.facts));
@@ -152,9 +160,11 @@ impl Store {
         purged
     }
 
-    /// Whether answers of `server` can be told apart by session: some have a `sid`, or there is none.
+    /// Whether answers of `server` can be told apart by session: some have a `sid`, or there is
+    /// none.
     pub fn knows_sessions(&self, server: &str) -> bool {
-        let mut of_server = self.active.iter().filter(|(_, entry)| *entry.server == *server).peekable();
+        let mut of_server =
+            self.active.iter().filter(|(_, entry)| *entry.server == *server).peekable();
         of_server.peek().is_none() || of_server.any(|(_, entry)| has_session(&entry.facts))
     }
 
@@ -178,5 +188,11 @@ impl<V> Lifecycle<TokenDigest, V> for Counted {
 
 fn bounded<V: Clone>(name: &str, capacity: usize, metrics: &Metrics) -> Bounded<V> {
     let evictions = metrics.cache_evictions.with_label_values(&[name, "capacity"]);
-    Cache::with(capacity, capacity as u64, UnitWeighter, DigestHasher::default(), Counted(evictions))
+    Cache::with(
+        capacity,
+        capacity as u64,
+        UnitWeighter,
+        DigestHasher::default(),
+        Counted(evictions),
+    )
 }

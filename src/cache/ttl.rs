@@ -26,7 +26,13 @@ impl Lifetime {
 
     /// Of an active answer that arrived that long before `now`, at another gateway: it lives no
     /// longer than if it had arrived here then.
-    pub fn of_aged(now: Now, age: Duration, exp: Option<i64>, settings: &CacheSettings, jitter: f64) -> Self {
+    pub fn of_aged(
+        now: Now,
+        age: Duration,
+        exp: Option<i64>,
+        settings: &CacheSettings,
+        jitter: f64,
+    ) -> Self {
         let age = micros(age);
         let stored = now.mono.saturating_sub(age);
         let until_exp = exp.map_or(u64::MAX, |exp| {
@@ -38,7 +44,11 @@ impl Lifetime {
         Self {
             stored,
             fresh_until: stored.saturating_add(fresh),
-            refresh_from: stored.saturating_add(refresh_after(fresh, settings.refresh_ahead, jitter)),
+            refresh_from: stored.saturating_add(refresh_after(
+                fresh,
+                settings.refresh_ahead,
+                jitter,
+            )),
             // with a ttl of zero nothing is ever kept, not even for an outage
             dead_at: stored.saturating_add(if fresh == 0 { 0 } else { dead }),
         }
@@ -108,17 +118,36 @@ mod tests {
     #[test]
     fn what_another_gateway_heard_lives_no_longer_than_there() {
         let seconds = Duration::from_secs;
-        for (exp, ttl, stale) in
-            [(None, 60, 0), (None, 60, 30), (Some(1010), 60, 30), (Some(1070), 60, 30), (Some(999), 60, 30), (None, 0, 30)]
-        {
+        for (exp, ttl, stale) in [
+            (None, 60, 0),
+            (None, 60, 30),
+            (Some(1010), 60, 30),
+            (Some(1070), 60, 30),
+            (Some(999), 60, 30),
+            (None, 0, 30),
+        ] {
             for age in [0, 1, 9, 10, 59, 60, 75, 89, 90, 10_000] {
-                let then = Now { wall: NOW.wall - age * 1000, mono: NOW.mono - micros(seconds(age.unsigned_abs())) };
+                let then = Now {
+                    wall: NOW.wall - age * 1000,
+                    mono: NOW.mono - micros(seconds(age.unsigned_abs())),
+                };
                 let (settings, age) = (settings(ttl, stale), seconds(age.unsigned_abs()));
-                let (there, here) = (Lifetime::of_active(then, exp, &settings, 0.0), Lifetime::of_aged(NOW, age, exp, &settings, 0.0));
+                let (there, here) = (
+                    Lifetime::of_active(then, exp, &settings, 0.0),
+                    Lifetime::of_aged(NOW, age, exp, &settings, 0.0),
+                );
                 let case = format!("{exp:?} {ttl} {stale} {age:?}");
                 assert_eq!(there.stored, here.stored, "{case}");
-                assert_eq!((there.is_fresh(NOW), there.is_dead(NOW)), (here.is_fresh(NOW), here.is_dead(NOW)), "{case}");
-                assert!(here.fresh_until <= there.fresh_until.max(NOW.mono) && here.dead_at <= there.dead_at.max(NOW.mono), "{case}");
+                assert_eq!(
+                    (there.is_fresh(NOW), there.is_dead(NOW)),
+                    (here.is_fresh(NOW), here.is_dead(NOW)),
+                    "{case}"
+                );
+                assert!(
+                    here.fresh_until <= there.fresh_until.max(NOW.mono)
+                        && here.dead_at <= there.dead_at.max(NOW.mono),
+                    "{case}"
+                );
             }
         }
     }
@@ -129,7 +158,10 @@ mod tests {
             let settings = CacheSettings { refresh_ahead: share, ..settings(100, 0) };
             Lifetime::of_active(NOW, None, &settings, jitter).refresh_from
         };
-        assert_eq!((from(0.0, 0.8), from(1.0, 0.8)), (HEAD_START + 80_000_000, HEAD_START + 88_000_000));
+        assert_eq!(
+            (from(0.0, 0.8), from(1.0, 0.8)),
+            (HEAD_START + 80_000_000, HEAD_START + 88_000_000)
+        );
         assert_eq!(from(0.5, 0.0), u64::MAX);
     }
 }

@@ -24,7 +24,11 @@ pub fn tell(path: &Path, loaded: &Loaded, out: &mut dyn Write) -> io::Result<()>
         1 => Some(format!("1 {what}")),
         _ => Some(format!("{number} {what}s")),
     };
-    let counts: Vec<String> = [count(loaded.errors(), "error"), count(loaded.warnings(), "warning")].into_iter().flatten().collect();
+    let counts: Vec<String> =
+        [count(loaded.errors(), "error"), count(loaded.warnings(), "warning")]
+            .into_iter()
+            .flatten()
+            .collect();
     let summary = if counts.is_empty() { "ok".to_owned() } else { counts.join(", ") };
     writeln!(out, "{}: {summary}", path.display())
 }
@@ -47,7 +51,9 @@ mod tests {
                     routes: [{path: /*, upstream: 'http://127.0.0.1:9000'}]\n";
         assert_eq!(told(good), "gateway.yaml: ok\n");
         assert_eq!(
-            told(&format!("{good}cachee: {{}}\nlog: {{levell: info}}\nupstreams: {{x: {{servers: ['http://a']}}}}\n")),
+            told(&format!(
+                "{good}cachee: {{}}\nlog: {{levell: info}}\nupstreams: {{x: {{servers: ['http://a']}}}}\n"
+            )),
             "gateway.yaml:3:1: error: cachee: unknown key `cachee`; did you mean `cache`?\n\
              gateway.yaml:4:7: error: log.levell: unknown key `levell`; did you mean `level`?\n\
              gateway.yaml: 2 errors\n"

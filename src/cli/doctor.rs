@@ -1,9 +1,10 @@
-//! `introgate doctor`: reaches every authorization server and upstream once, and says what it found.
+//! `introgate doctor`: reaches every authorization server and upstream once, and says what it
+//! found.
 
 use super::{File, USAGE, check, named_or_read};
-use crate::assemble::Parts;
 use crate::config::{Settings, load};
 use crate::doctor::{Report, examine};
+use crate::runtime::Parts;
 use crate::server::try_trust_roots;
 use crate::token::AccessToken;
 use anyhow::Context;
@@ -15,7 +16,8 @@ use std::process::ExitCode;
 pub struct Doctor {
     #[command(flatten)]
     file: File,
-    /// A real access token, which is introspected as well; `-` reads it from standard input, so that no process list shows it
+    /// A real access token, which is introspected as well; `-` reads it from standard input, so
+    /// that no process list shows it
     #[arg(long)]
     token: Option<String>,
 }
@@ -39,10 +41,19 @@ pub fn doctor(arguments: Doctor) -> ExitCode {
 }
 
 /// The number of problems.
-fn run(settings: &Settings, token: Option<String>, report: &mut Report<'_>) -> anyhow::Result<usize> {
+fn run(
+    settings: &Settings,
+    token: Option<String>,
+    report: &mut Report<'_>,
+) -> anyhow::Result<usize> {
     let token = token.map(named_or_read).transpose().context("standard input cannot be read")?;
-    let token = token.as_ref().map(|token| AccessToken::parse(token.expose().as_bytes(), settings.token.max_length));
-    let token = token.transpose().ok().context("what --token names is not an access token, or is longer than token.max_length")?;
+    let token = token
+        .as_ref()
+        .map(|token| AccessToken::parse(token.expose().as_bytes(), settings.token.max_length));
+    let token = token
+        .transpose()
+        .ok()
+        .context("what --token names is not an access token, or is longer than token.max_length")?;
     // connections to upstreams would end the program without them
     try_trust_roots()?;
     let parts = Parts::new(settings)?;

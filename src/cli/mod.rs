@@ -30,9 +30,11 @@ enum Command {
     Run(File),
     /// Read the configuration as `run` would and print every problem; touches no network
     Check(File),
-    /// Reach every authorization server, Redis and every upstream once, credentials included, and say what is right and what is wrong
+    /// Reach every authorization server, Redis and every upstream once, credentials included, and
+    /// say what is right and what is wrong
     Doctor(doctor::Doctor),
-    /// Run a complete setup on loopback: authorization server, upstream, gateway; prints curl lines to try
+    /// Run a complete setup on loopback: authorization server, upstream, gateway; prints curl lines
+    /// to try
     Demo,
     /// Print the JSON Schema of gateway.yaml
     Schema,
@@ -44,7 +46,8 @@ enum Command {
 
 #[derive(clap::Args)]
 struct File {
-    /// The configuration [default: $INTROGATE_CONFIG, else ./gateway.yaml, else /etc/introgate/gateway.yaml]
+    /// The configuration [default: $INTROGATE_CONFIG, else ./gateway.yaml, else
+    /// /etc/introgate/gateway.yaml]
     #[arg(short = 'c', long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
     #[arg(hide = true, value_name = "FILE", conflicts_with = "config")]
@@ -59,9 +62,11 @@ impl File {
 
 /// The configuration that was named, else the first of the usual places.
 fn locate(named: Option<PathBuf>) -> PathBuf {
-    let from_environment = || std::env::var_os("INTROGATE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let from_environment =
+        || std::env::var_os("INTROGATE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
     let here = PathBuf::from("gateway.yaml");
-    let default = || if here.exists() { here.clone() } else { PathBuf::from("/etc/introgate/gateway.yaml") };
+    let default =
+        || if here.exists() { here.clone() } else { PathBuf::from("/etc/introgate/gateway.yaml") };
     named.or_else(from_environment).unwrap_or_else(default)
 }
 
@@ -95,7 +100,12 @@ pub fn main() -> ExitCode {
         Command::Schema => schema::schema(),
         Command::Purge(arguments) => purge::purge(arguments),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "introgate", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "introgate",
+                &mut std::io::stdout(),
+            );
             ExitCode::SUCCESS
         }
     }

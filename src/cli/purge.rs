@@ -22,7 +22,8 @@ pub struct Purge {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// What is known about this token; `-` reads it from standard input, so that no process list shows it
+    /// What is known about this token; `-` reads it from standard input, so that no process list
+    /// shows it
     #[arg(long)]
     token: Option<String>,
     /// All tokens of this subject
@@ -83,17 +84,33 @@ impl Which {
 
 /// The admin listener's answer, or what went wrong.
 fn ask(admin: &AdminSettings, body: &Value) -> anyhow::Result<String> {
-    let address = reachable(admin.address.ok_or_else(|| anyhow::anyhow!("admin.address is off, so there is nobody to ask"))?);
+    let address = reachable(
+        admin
+            .address
+            .ok_or_else(|| anyhow::anyhow!("admin.address is off, so there is nobody to ask"))?,
+    );
     let url = format!("http://{address}/api/cache/purge");
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(10)).build()?;
-        let mut request = client.post(&url).header("content-type", "application/json").body(body.to_string());
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .timeout(Duration::from_secs(10))
+            .build()?;
+        let mut request =
+            client.post(&url).header("content-type", "application/json").body(body.to_string());
         if let Some(token) = &admin.token {
             request = request.bearer_auth(token.expose());
         }
-        let response = request.send().await.map_err(|error| anyhow::anyhow!("no gateway answers at {url}: {error}"))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| anyhow::anyhow!("no gateway answers at {url}: {error}"))?;
         let (status, text) = (response.status(), response.text().await?);
-        if status.is_success() { Ok(text.trim().to_owned()) } else { anyhow::bail!("the gateway refused with {status}: {}", text.trim()) }
+        if status.is_success() {
+            Ok(text.trim().to_owned())
+        } else {
+            anyhow::bail!("the gateway refused with {status}: {}", text.trim())
+        }
     })
 }
 

@@ -1,9 +1,10 @@
 //! `introgate run`.
 
 use super::USAGE;
-use crate::assemble::{AssembleError, Parts, Process};
+use crate::assemble::AssembleError;
 use crate::config::{self, Loaded, Settings};
 use crate::reload::Reload;
+use crate::runtime::{Parts, Process};
 use crate::server;
 use crate::telemetry::{self, Reloaded};
 use crate::upstream::resolve_all;
@@ -29,7 +30,12 @@ pub fn run(file: &Path) -> ExitCode {
         }
     };
     let parts = &process.parts;
-    Reloaded { file: &file.display().to_string(), outcome: Ok(&[]), at: parts.clock.now().unix_seconds() }.emit(&parts.metrics);
+    Reloaded {
+        file: &file.display().to_string(),
+        outcome: Ok(&[]),
+        at: parts.clock.now().unix_seconds(),
+    }
+    .emit(&parts.metrics);
     let reload = Reload { process: process.clone(), logging, file: file.to_owned(), read: files };
     finish(server::run(process, Some(reload), Vec::new()))
 }
@@ -38,9 +44,11 @@ pub fn run(file: &Path) -> ExitCode {
 /// is more than what it is for. A thread that ends in a panic ends the program as well.
 fn load(file: &Path) -> Loaded {
     let load = || config::load(file, &|name| std::env::var(name).ok());
-    std::thread::scope(|scope| match std::thread::Builder::new().stack_size(MAIN_STACK).spawn_scoped(scope, load) {
-        Ok(loading) => loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        Err(_) => load(),
+    std::thread::scope(|scope| {
+        match std::thread::Builder::new().stack_size(MAIN_STACK).spawn_scoped(scope, load) {
+            Ok(loading) => loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => load(),
+        }
     })
 }
 

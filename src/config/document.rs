@@ -25,7 +25,9 @@ impl Document {
     /// may be keys that stand twice.
     pub fn read(text: &str, problems: &mut Vec<Problem>) -> Option<(Self, Value)> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut error = |at, path: &KeyPath, message: String| problems.push(Problem::at(Severity::Error, at, path, message));
+        let mut error = |at, path: &KeyPath, message: String| {
+            problems.push(Problem::at(Severity::Error, at, path, message))
+        };
         let mut repeated = Vec::new();
         let root = match tree::read(text, &mut repeated) {
             Ok(root) => root,
@@ -38,7 +40,12 @@ impl Document {
             error(fault.at, &fault.path, fault.message);
         }
         let Some(root) = root else {
-            error(START, &KeyPath::root(), "there is nothing in the file; write at least `authorization_servers` and `routes`".into());
+            error(
+                START,
+                &KeyPath::root(),
+                "there is nothing in the file; write at least `authorization_servers` and `routes`"
+                    .into(),
+            );
             return None;
         };
         match values::read(text) {
@@ -49,7 +56,11 @@ impl Document {
             Ok(values) => Some((Self { root, text: text.to_owned() }, values)),
             Err(unreadable) => {
                 let (line, column) = unreadable.place.unwrap_or((1, 1));
-                error(Position { line, column }, &KeyPath::root(), format!("this cannot be read: {}", unreadable.message));
+                error(
+                    Position { line, column },
+                    &KeyPath::root(),
+                    format!("this cannot be read: {}", unreadable.message),
+                );
                 None
             }
         }
@@ -76,14 +87,27 @@ impl Document {
 
     /// Where the character stands that begins the `nth` reference to the environment of a text,
     /// where `references` gives the places of references in a text.
-    pub fn reference_at(&self, path: &KeyPath, nth: usize, references: impl Fn(&str) -> Vec<usize>) -> Position {
+    pub fn reference_at(
+        &self,
+        path: &KeyPath,
+        nth: usize,
+        references: impl Fn(&str) -> Vec<usize>,
+    ) -> Position {
         let Some(Found { node, .. }) = self.find(path) else { return self.value_at(path) };
         let (from, to) = node.source;
         let source: String = self.text.chars().skip(from).take(to.saturating_sub(from)).collect();
         let Some(&offset) = references(&source).get(nth) else { return node.at };
-        let before: String = self.text.chars().take(from).chain(source.get(..offset).unwrap_or_default().chars()).collect();
+        let before: String = self
+            .text
+            .chars()
+            .take(from)
+            .chain(source.get(..offset).unwrap_or_default().chars())
+            .collect();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+        Position {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
     }
 
     fn find(&self, path: &KeyPath) -> Option<Found<'_>> {

@@ -12,15 +12,23 @@ pub fn effective(raw: &Gateway, settings: &Settings, foreign: &HashSet<KeyPath>)
     let mut values = serde_json::to_value(raw).unwrap_or_default();
     redact(&mut values, foreign);
     let defaults = values.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
-    let Some(routes) = values.get_mut("routes").and_then(Value::as_array_mut) else { return values };
-    for (i, (route, settings)) in routes.iter_mut().filter_map(Value::as_object_mut).zip(&settings.routes).enumerate() {
+    let Some(routes) = values.get_mut("routes").and_then(Value::as_array_mut) else {
+        return values;
+    };
+    for (i, (route, settings)) in
+        routes.iter_mut().filter_map(Value::as_object_mut).zip(&settings.routes).enumerate()
+    {
         // a derived name is made of what may have come from the environment
-        let matched = ["host", "path", "methods"].map(|key| KeyPath::root().key("routes").item(i).key(key));
-        let derived_is_foreign = foreign.iter().any(|path| matched.iter().any(|matched| path.is_within(matched)));
+        let matched =
+            ["host", "path", "methods"].map(|key| KeyPath::root().key("routes").item(i).key(key));
+        let derived_is_foreign =
+            foreign.iter().any(|path| matched.iter().any(|matched| path.is_within(matched)));
         for (key, value) in &defaults {
             route.entry(key.clone()).or_insert_with(|| value.clone());
         }
-        route.entry("name").or_insert_with(|| if derived_is_foreign { REDACTED.into() } else { (*settings.name).into() });
+        route.entry("name").or_insert_with(|| {
+            if derived_is_foreign { REDACTED.into() } else { (*settings.name).into() }
+        });
         route.entry("auth").or_insert_with(|| "required".into());
         route.entry("timeout").or_insert_with(|| format!("{}s", settings.timeout.as_secs()).into());
         if let [server] = settings.authorization_servers.as_slice() {

@@ -49,8 +49,12 @@ pub fn interpolate(
 fn walk(value: &mut Value, path: &KeyPath, visit: &mut dyn FnMut(&mut String, &KeyPath)) {
     match value {
         Value::String(text) => visit(text, path),
-        Value::Array(items) => items.iter_mut().enumerate().for_each(|(i, item)| walk(item, &path.item(i), visit)),
-        Value::Object(members) => members.iter_mut().for_each(|(key, member)| walk(member, &path.key(key), visit)),
+        Value::Array(items) => {
+            items.iter_mut().enumerate().for_each(|(i, item)| walk(item, &path.item(i), visit))
+        }
+        Value::Object(members) => {
+            members.iter_mut().for_each(|(key, member)| walk(member, &path.key(key), visit))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -87,13 +91,19 @@ fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Expansion {
 }
 
 /// The value, and whether it came from the environment rather than from the file.
-fn resolve(inside: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Result<(String, bool), String> {
-    let inside = inside.ok_or("`${` has no `}` behind it; close it, or write `$${` for the two characters themselves")?;
+fn resolve(
+    inside: Option<&str>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(String, bool), String> {
+    let inside = inside.ok_or(
+        "`${` has no `}` behind it; close it, or write `$${` for the two characters themselves",
+    )?;
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inside, None),
     };
-    let valid = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.starts_with(|c: char| c.is_ascii_digit());
+    let valid = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !name.starts_with(|c: char| c.is_ascii_digit());
     if name.is_empty() || !valid {
         return Err("what stands in `${…}` is not the name of an environment variable; write `${NAME}` or `${NAME:-default}`, \
                     or `$${` for the two characters themselves"
@@ -104,7 +114,9 @@ fn resolve(inside: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Result
         (None, Some(default)) => Ok((default.to_owned(), false)),
         (Some(value), Some(default)) if value.is_empty() => Ok((default.to_owned(), false)),
         (Some(value), _) => Ok((value, true)),
-        (None, None) => Err(format!("the environment variable `{name}` is not set; set it, or write `${{{name}:-default}}`")),
+        (None, None) => Err(format!(
+            "the environment variable `{name}` is not set; set it, or write `${{{name}:-default}}`"
+        )),
     }
 }
 
@@ -184,7 +196,13 @@ mod tests {
 
     #[test]
     fn only_a_lone_reference_may_stand_for_a_number() {
-        for (text, whole) in [("${A}", true), ("${NONE:-5}", true), ("${A}${A}", false), ("x${A}", false), ("${A} ", false)] {
+        for (text, whole) in [
+            ("${A}", true),
+            ("${NONE:-5}", true),
+            ("${A}${A}", false),
+            ("x${A}", false),
+            ("${A} ", false),
+        ] {
             assert_eq!(expand(text, &env).whole, whole, "{text}");
         }
     }
@@ -194,7 +212,10 @@ mod tests {
         for text in ["${NONE}", "${", "${A", "${}", "${1A}", "${A-b}", "${:-x}", "${a b}"] {
             assert_eq!(expand(text, &env).faults.len(), 1, "{text}");
         }
-        assert_eq!(expand("${NONE}${A}${", &env).faults.iter().map(|(nth, _)| *nth).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(
+            expand("${NONE}${A}${", &env).faults.iter().map(|(nth, _)| *nth).collect::<Vec<_>>(),
+            [0, 2]
+        );
     }
 
     #[test]

@@ -81,11 +81,16 @@ pub fn parse(text: &str, file: &Path, env: &dyn Fn(&str) -> Option<String>) -> L
         Ok(raw) => {
             let files = compile::Files::beside(file);
             let settings = compile::compile(&raw, &report, &files).filter(|_| !report.has_errors());
-            let redacted = settings.as_ref().map(|settings| effective::effective(&raw, settings, &interpolated.foreign));
+            let redacted = settings
+                .as_ref()
+                .map(|settings| effective::effective(&raw, settings, &interpolated.foreign));
             (settings, redacted.unwrap_or_default(), files.into_read())
         }
         Err(_) => {
-            report.error(&path::KeyPath::root(), "this cannot be read although it fits the schema; please report this as a bug");
+            report.error(
+                &path::KeyPath::root(),
+                "this cannot be read although it fits the schema; please report this as a bug",
+            );
             (None, Value::Null, Vec::new())
         }
     };
@@ -94,7 +99,12 @@ pub fn parse(text: &str, file: &Path, env: &dyn Fn(&str) -> Option<String>) -> L
 
 impl Loaded {
     fn failed(problems: Vec<Problem>) -> Self {
-        Self { settings: None, problems: sorted(problems), files: Vec::new(), redacted: Value::Null }
+        Self {
+            settings: None,
+            problems: sorted(problems),
+            files: Vec::new(),
+            redacted: Value::Null,
+        }
     }
 
     pub fn errors(&self) -> usize {
@@ -126,11 +136,13 @@ enum Unreadable {
 
 fn text(path: &Path) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes)).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Unreadable::Missing,
-        io::ErrorKind::PermissionDenied => Unreadable::Forbidden,
-        _ => Unreadable::Io(error),
-    })?;
+    File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes)).map_err(
+        |error| match error.kind() {
+            io::ErrorKind::NotFound => Unreadable::Missing,
+            io::ErrorKind::PermissionDenied => Unreadable::Forbidden,
+            _ => Unreadable::Io(error),
+        },
+    )?;
     if bytes.len() as u64 > MAX_SIZE {
         return Err(Unreadable::TooLarge);
     }

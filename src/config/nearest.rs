@@ -7,10 +7,14 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     let word = word.to_ascii_lowercase();
     let likeness = |known: &str| {
         let known = known.to_ascii_lowercase();
-        strsim::normalized_damerau_levenshtein(&word, &known).max(strsim::jaro_winkler(&word, &known) - 0.25)
+        strsim::normalized_damerau_levenshtein(&word, &known)
+            .max(strsim::jaro_winkler(&word, &known) - 0.25)
     };
     let scored = known.into_iter().map(|known| (likeness(known), known));
-    scored.filter(|(likeness, _)| *likeness >= 0.6).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+    scored
+        .filter(|(likeness, _)| *likeness >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
 }
 
 /// The end of a message about an unknown word: the nearest known one, or all of a few.
@@ -32,7 +36,14 @@ mod tests {
 
     #[test]
     fn misspellings_find_their_word() {
-        let known = ["scopes", "scopes_any", "audience", "authorization_server", "introspection_endpoint", "timeout"];
+        let known = [
+            "scopes",
+            "scopes_any",
+            "audience",
+            "authorization_server",
+            "introspection_endpoint",
+            "timeout",
+        ];
         for (word, expected) in [
             ("scope", Some("scopes")),
             ("Scopes", Some("scopes")),

@@ -87,7 +87,11 @@ pub struct Key<'a>(pub &'a str);
 impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'<');
-        if !self.0.is_empty() && self.0.bytes().all(plain) { f.write_str(self.0) } else { write!(f, "{:?}", self.0) }
+        if !self.0.is_empty() && self.0.bytes().all(plain) {
+            f.write_str(self.0)
+        } else {
+            write!(f, "{:?}", self.0)
+        }
     }
 }
 

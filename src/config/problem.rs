@@ -27,13 +27,30 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn at(severity: Severity, at: Position, path: &KeyPath, message: impl Into<String>) -> Self {
-        Self { severity, line: at.line, column: at.column, path: path.to_string(), message: message.into() }
+    pub(super) fn at(
+        severity: Severity,
+        at: Position,
+        path: &KeyPath,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity,
+            line: at.line,
+            column: at.column,
+            path: path.to_string(),
+            message: message.into(),
+        }
     }
 
     /// A problem of the file as such: it is missing, say. `line` 0: it has no place.
     pub(super) fn of_the_file(line: usize, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, line, column: line.min(1), path: String::new(), message: message.into() }
+        Self {
+            severity: Severity::Error,
+            line,
+            column: line.min(1),
+            path: String::new(),
+            message: message.into(),
+        }
     }
 
     /// `FILE:LINE:COL: error: path.to.key: what is wrong; what to do`.

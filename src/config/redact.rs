@@ -61,7 +61,12 @@ mod tests {
         ] {
             assert!(is_secret(&path(secret)), "{secret}");
         }
-        for open in ["token.from", "authorization_servers.token.timeout", "authorization_servers.a.token_type_hint", "realm"] {
+        for open in [
+            "token.from",
+            "authorization_servers.token.timeout",
+            "authorization_servers.a.token_type_hint",
+            "realm",
+        ] {
             assert!(!is_secret(&path(open)), "{open}");
         }
     }

@@ -18,7 +18,11 @@ pub struct Report<'d> {
 
 impl<'d> Report<'d> {
     /// `foreign`: the places whose text came from the environment.
-    pub fn new(document: &'d Document, foreign: &'d HashSet<KeyPath>, problems: Vec<Problem>) -> Self {
+    pub fn new(
+        document: &'d Document,
+        foreign: &'d HashSet<KeyPath>,
+        problems: Vec<Problem>,
+    ) -> Self {
         Self { document, foreign, broken: RefCell::default(), problems: RefCell::new(problems) }
     }
 
@@ -104,7 +108,10 @@ impl<'d> Report<'d> {
 pub fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by(|a, b| {
         let key = |problem: &Problem| (problem.line, problem.column, problem.severity);
-        key(a).cmp(&key(b)).then_with(|| a.path.cmp(&b.path)).then_with(|| a.message.cmp(&b.message))
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| a.path.cmp(&b.path))
+            .then_with(|| a.message.cmp(&b.message))
     });
     problems.dedup();
     problems

@@ -1,5 +1,5 @@
-//! The JSON Schema of the file: for editors, and for telling what is wrong with one. It is made from
-//! the types in [`super::raw`] when they change, not in the program: `make schema`, and a test
+//! The JSON Schema of the file: for editors, and for telling what is wrong with one. It is made
+//! from the types in [`super::raw`] when they change, not in the program: `make schema`, and a test
 //! fails while it is stale.
 
 use serde_json::Value;
@@ -16,7 +16,8 @@ pub fn schema() -> Value {
 pub fn generated() -> Value {
     use super::raw::Gateway;
     use schemars::generate::SchemaSettings;
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<Gateway>().to_value();
     tidy(&mut schema);
     if let Some(members) = schema.as_object_mut() {
@@ -31,7 +32,9 @@ fn tidy(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(tidy),
         Value::Object(members) => {
-            members.retain(|key, value| !(key == "format" && value.is_string() || key == "default" && value.is_null()));
+            members.retain(|key, value| {
+                !(key == "format" && value.is_string() || key == "default" && value.is_null())
+            });
             for key in ["type", "enum"] {
                 let Some(Value::Array(options)) = members.get_mut(key) else { continue };
                 options.retain(|option| !option.is_null() && option != "null");

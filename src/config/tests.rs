@@ -50,8 +50,17 @@ fn read(text: &str) -> Loaded {
 /// The problems of a text as `check` prints them, without the name of the file.
 fn told(text: &str) -> Vec<String> {
     let loaded = read(text);
-    assert_eq!(loaded.settings.is_some(), loaded.errors() == 0, "settings exactly when there is no error: {:?}", loaded.problems);
-    loaded.problems.iter().map(|problem| problem.display(Path::new("")).to_string()[1..].to_owned()).collect()
+    assert_eq!(
+        loaded.settings.is_some(),
+        loaded.errors() == 0,
+        "settings exactly when there is no error: {:?}",
+        loaded.problems
+    );
+    loaded
+        .problems
+        .iter()
+        .map(|problem| problem.display(Path::new("")).to_string()[1..].to_owned())
+        .collect()
 }
 
 /// `WHOLE` with further lines behind: keys of its route, further routes, or keys of the top.

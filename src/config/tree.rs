@@ -89,24 +89,42 @@ enum Body {
 impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
         match event {
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => Ok(()),
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => Ok(()),
             Event::Scalar(text, style, anchor, tag) => {
-                self.refuse(&span, tag.is_some().then_some("a tag (`!…`) is not read here; remove it"))?;
+                self.refuse(
+                    &span,
+                    tag.is_some().then_some("a tag (`!…`) is not read here; remove it"),
+                )?;
                 if self.wants_key() {
                     return self.key(text.into_owned(), span);
                 }
-                let written = !(style == ScalarStyle::Plain && (span.is_empty() || text.is_empty()));
-                let at = if written { position(&span.start) } else { self.key_at().unwrap_or_else(|| position(&span.start)) };
+                let written =
+                    !(style == ScalarStyle::Plain && (span.is_empty() || text.is_empty()));
+                let at = if written {
+                    position(&span.start)
+                } else {
+                    self.key_at().unwrap_or_else(|| position(&span.start))
+                };
                 self.value(Node { at, ..node(span, Kind::Scalar, 1, 1) }, anchor)
             }
             Event::Alias(anchor) => {
-                self.refuse(&span, self.wants_key().then_some("an alias cannot be a key; write the key out"))?;
+                self.refuse(
+                    &span,
+                    self.wants_key().then_some("an alias cannot be a key; write the key out"),
+                )?;
                 let Some(target) = self.anchors.get(&anchor).cloned() else {
-                    return self.refuse(&span, Some("this alias refers to something that contains it"));
+                    return self
+                        .refuse(&span, Some("this alias refers to something that contains it"));
                 };
                 self.value(Node { at: position(&span.start), ..target }, 0)
             }
-            Event::SequenceStart(anchor, tag) => self.open(span, anchor, tag.is_some(), Body::List(Vec::new())),
+            Event::SequenceStart(anchor, tag) => {
+                self.open(span, anchor, tag.is_some(), Body::List(Vec::new()))
+            }
             Event::MappingStart(anchor, tag) => {
                 let body = Body::Map { entries: Vec::new(), index: HashMap::new(), key: None };
                 self.open(span, anchor, tag.is_some(), body)
@@ -117,8 +135,14 @@ impl Builder<'_> {
 
     fn open(&mut self, start: Span, anchor: usize, tagged: bool, body: Body) -> Result<(), Fault> {
         self.refuse(&start, tagged.then_some("a tag (`!…`) is not read here; remove it"))?;
-        self.refuse(&start, self.wants_key().then_some("a list or mapping cannot be a key; write plain text"))?;
-        self.refuse(&start, (self.open.len() >= MAX_DEPTH).then_some("lists and mappings are nested too deep here"))?;
+        self.refuse(
+            &start,
+            self.wants_key().then_some("a list or mapping cannot be a key; write plain text"),
+        )?;
+        self.refuse(
+            &start,
+            (self.open.len() >= MAX_DEPTH).then_some("lists and mappings are nested too deep here"),
+        )?;
         self.open.push(Open { start, anchor, body });
         Ok(())
     }
@@ -138,9 +162,19 @@ impl Builder<'_> {
         };
         let values = children().fold(1_usize, |sum, child| sum.saturating_add(child.values));
         let depth = children().map(|child| child.depth).max().unwrap_or(0) + 1;
-        self.refuse(&start, (values > MAX_VALUES).then_some("there is too much in here once aliases are written out"))?;
-        self.refuse(&start, (depth > MAX_DEPTH).then_some("lists and mappings are nested too deep here"))?;
-        let span = Span::new(start.start, if end.end.index() >= start.start.index() { end.end } else { start.end });
+        self.refuse(
+            &start,
+            (values > MAX_VALUES)
+                .then_some("there is too much in here once aliases are written out"),
+        )?;
+        self.refuse(
+            &start,
+            (depth > MAX_DEPTH).then_some("lists and mappings are nested too deep here"),
+        )?;
+        let span = Span::new(
+            start.start,
+            if end.end.index() >= start.start.index() { end.end } else { start.end },
+        );
         self.value(node(span, kind, values, depth), anchor)
     }
 
@@ -152,7 +186,10 @@ impl Builder<'_> {
             *key = Some((text, at));
             if let Some(first) = first {
                 let path = self.path();
-                let message = format!("this key stands already in line {}; remove one of the two", first.line);
+                let message = format!(
+                    "this key stands already in line {}; remove one of the two",
+                    first.line
+                );
                 self.repeated.push(Fault { at, path, message });
             }
         }
@@ -191,7 +228,9 @@ impl Builder<'_> {
     fn refuse(&self, span: &Span, why: Option<&str>) -> Result<(), Fault> {
         match why {
             None => Ok(()),
-            Some(why) => Err(Fault { at: position(&span.start), path: self.path(), message: why.to_owned() }),
+            Some(why) => {
+                Err(Fault { at: position(&span.start), path: self.path(), message: why.to_owned() })
+            }
         }
     }
 
@@ -205,7 +244,13 @@ impl Builder<'_> {
 }
 
 fn node(span: Span, kind: Kind, values: usize, depth: usize) -> Node {
-    Node { at: position(&span.start), source: (span.start.index(), span.end.index()), kind: Rc::new(kind), values, depth }
+    Node {
+        at: position(&span.start),
+        source: (span.start.index(), span.end.index()),
+        kind: Rc::new(kind),
+        values,
+        depth,
+    }
 }
 
 fn position(marker: &Marker) -> Position {

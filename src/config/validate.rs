@@ -31,13 +31,23 @@ impl Checker {
         for error in validator.iter_errors(values) {
             let path = key_path(values, error.instance_path().as_str());
             let place = error.schema_path().as_str();
-            let wanted = place.rfind('/').and_then(|end| self.schema.pointer(&place[..end])).unwrap_or(&Value::Null);
+            let wanted = place
+                .rfind('/')
+                .and_then(|end| self.schema.pointer(&place[..end]))
+                .unwrap_or(&Value::Null);
             let what = match error.into_parts().kind {
                 Kind::AdditionalProperties { unexpected } => {
                     let known = wanted.get("properties").and_then(Value::as_object);
-                    What::Unknown { keys: unexpected, known: known.map(|known| known.keys().cloned().collect()).unwrap_or_default() }
+                    What::Unknown {
+                        keys: unexpected,
+                        known: known
+                            .map(|known| known.keys().cloned().collect())
+                            .unwrap_or_default(),
+                    }
                 }
-                Kind::Required { property } => What::Missing { key: property.as_str().unwrap_or_default().to_owned() },
+                Kind::Required { property } => {
+                    What::Missing { key: property.as_str().unwrap_or_default().to_owned() }
+                }
                 kind => What::Wrong { wanted: wanted.clone(), kind },
             };
             found.push(Mistake { path, what });
@@ -62,7 +72,9 @@ pub fn validate(values: &mut Value, interpolated: &Interpolated, report: &Report
                 for key in keys {
                     let at = path.key(&key);
                     report.error_at_key(&at, unknown(&key, &known));
-                    meant.extend(nearest(&key, known.iter().map(String::as_str)).map(|key| path.key(key)));
+                    meant.extend(
+                        nearest(&key, known.iter().map(String::as_str)).map(|key| path.key(key)),
+                    );
                     removed.insert(at);
                 }
             }
@@ -70,7 +82,10 @@ pub fn validate(values: &mut Value, interpolated: &Interpolated, report: &Report
             What::Wrong { wanted, kind } => {
                 if !interpolated.failed.contains(&path) && told.insert(path.clone()) {
                     let value = at(values, &path).unwrap_or(&Value::Null);
-                    report.error(&path, wording(&kind, &wanted, value, &|text| report.shown(&path, text)));
+                    report.error(
+                        &path,
+                        wording(&kind, &wanted, value, &|text| report.shown(&path, text)),
+                    );
                 }
                 removed.insert(path);
             }
@@ -104,7 +119,8 @@ enum What {
 
 /// Texts that stand for a number or a boolean, where one is wanted.
 fn convert(values: &mut Value, interpolated: &Interpolated, checker: &Checker) {
-    let wrong: BTreeMap<KeyPath, ()> = checker.mistakes(values).into_iter().map(|mistake| (mistake.path, ())).collect();
+    let wrong: BTreeMap<KeyPath, ()> =
+        checker.mistakes(values).into_iter().map(|mistake| (mistake.path, ())).collect();
     for path in wrong.into_keys().filter(|path| interpolated.whole.contains(path)) {
         if let Some(value) = at_mut(values, &path)
             && let Some(converted) = value.as_str().and_then(scalar)
@@ -146,7 +162,9 @@ fn remove(values: &mut Value, path: &KeyPath, report: &Report) {
     let parent = steps.iter().fold(KeyPath::root(), |path, step| path.step(step.clone()));
     match (last, at_mut(values, &parent)) {
         (Step::Key(key), Some(Value::Object(members))) => drop(members.remove(key)),
-        (Step::Item(index), Some(Value::Array(items))) if matches!(parent.keys().last(), Some("routes" | "listeners")) => {
+        (Step::Item(index), Some(Value::Array(items)))
+            if matches!(parent.keys().last(), Some("routes" | "listeners")) =>
+        {
             if let Some(item) = items.get_mut(*index) {
                 *item = json!({});
             }

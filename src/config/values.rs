@@ -101,7 +101,10 @@ pub fn scalar(text: &str) -> Option<Value> {
         "true" => Some(true.into()),
         "false" => Some(false.into()),
         text => {
-            let whole = text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from));
+            let whole = text
+                .parse::<i64>()
+                .map(Value::from)
+                .or_else(|_| text.parse::<u64>().map(Value::from));
             whole.ok().or_else(|| number(text.parse().ok()?))
         }
     }

@@ -5,15 +5,28 @@ use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
 
 /// `wanted`: the schema of the place. `shown` makes a text of the file fit to be printed.
-pub fn wording(kind: &Kind, wanted: &Value, value: &Value, shown: &dyn Fn(&str) -> String) -> String {
+pub fn wording(
+    kind: &Kind,
+    wanted: &Value,
+    value: &Value,
+    shown: &dyn Fn(&str) -> String,
+) -> String {
     let found = found(value, shown);
     match kind {
         Kind::MinItems { .. } => "is an empty list; name at least one, or remove the key".into(),
         Kind::MinProperties { .. } => "is empty; write at least one".into(),
-        _ if value.is_null() => format!("has no value; write {}, or remove the key", expected(wanted)),
-        Kind::Minimum { limit } if !has_title(wanted) => format!("must be at least {limit}, found {found}"),
-        Kind::Maximum { limit } if !has_title(wanted) => format!("must be at most {limit}, found {found}"),
-        _ => format!("expected {}, found {found}{}", expected(wanted), advice(wanted, value, &found)),
+        _ if value.is_null() => {
+            format!("has no value; write {}, or remove the key", expected(wanted))
+        }
+        Kind::Minimum { limit } if !has_title(wanted) => {
+            format!("must be at least {limit}, found {found}")
+        }
+        Kind::Maximum { limit } if !has_title(wanted) => {
+            format!("must be at most {limit}, found {found}")
+        }
+        _ => {
+            format!("expected {}, found {found}{}", expected(wanted), advice(wanted, value, &found))
+        }
     }
 }
 
@@ -22,11 +35,14 @@ fn has_title(wanted: &Value) -> bool {
 }
 
 fn expected(wanted: &Value) -> String {
-    if let Some(title) = wanted.get("title").and_then(Value::as_str).filter(|_| !is_kind(wanted, "object")) {
+    if let Some(title) =
+        wanted.get("title").and_then(Value::as_str).filter(|_| !is_kind(wanted, "object"))
+    {
         return title.to_owned();
     }
     if let Some(options) = options(wanted) {
-        let words: Vec<String> = options.iter().map(|option| format!("`{}`", plain(option))).collect();
+        let words: Vec<String> =
+            options.iter().map(|option| format!("`{}`", plain(option))).collect();
         return match words.as_slice() {
             [only] => only.clone(),
             words => format!("one of {}", words.join(", ")),
@@ -67,12 +83,16 @@ fn advice(wanted: &Value, value: &Value, found: &str) -> String {
     let hidden = !found.starts_with('`');
     if let (Some(options), Value::String(text), false) = (options(wanted), value, hidden) {
         let words: Vec<String> = options.iter().map(plain).collect();
-        return nearest(text, words.iter().map(String::as_str)).map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
+        return nearest(text, words.iter().map(String::as_str))
+            .map(|word| format!("; did you mean `{word}`?"))
+            .unwrap_or_default();
     }
     let only_text = is_kind(wanted, "string") && !has_title(wanted) && options(wanted).is_none();
     match value {
         Value::Number(_) | Value::Bool(_) if only_text => "; put it in quotes".into(),
-        Value::String(_) | Value::Number(_) if is_kind(wanted, "array") => "; put it in brackets, as in `[a, b]`".into(),
+        Value::String(_) | Value::Number(_) if is_kind(wanted, "array") => {
+            "; put it in brackets, as in `[a, b]`".into()
+        }
         _ => String::new(),
     }
 }

@@ -55,7 +55,10 @@ mod tests {
 
     #[test]
     fn rfc6750_section_3() {
-        assert_eq!(value(Reason::MissingToken).as_deref(), Some(r#"Bearer realm="introgate", scope="read write""#));
+        assert_eq!(
+            value(Reason::MissingToken).as_deref(),
+            Some(r#"Bearer realm="introgate", scope="read write""#)
+        );
         assert_eq!(
             value(Reason::InsufficientScope).as_deref(),
             Some(concat!(
@@ -71,8 +74,10 @@ mod tests {
     #[test]
     fn every_refusal_of_a_token_is_a_challenge_with_a_realm() {
         for reason in Reason::ALL {
-            let challenged = value(reason).is_some_and(|value| value.starts_with("Bearer realm=\"introgate\""));
-            let of_a_token = reason.oauth_error().is_some() || matches!(reason, Reason::MissingToken | Reason::Claim);
+            let challenged =
+                value(reason).is_some_and(|value| value.starts_with("Bearer realm=\"introgate\""));
+            let of_a_token = reason.oauth_error().is_some()
+                || matches!(reason, Reason::MissingToken | Reason::Claim);
             assert_eq!(challenged, of_a_token, "{reason:?}");
         }
     }
@@ -81,6 +86,9 @@ mod tests {
     fn nothing_ends_the_quoted_string() {
         let challenge = Challenge::new("a\"b\\c\r\nd\u{e9}", ["x\"y"]);
         let value = challenge.for_reason(Reason::MissingToken);
-        assert_eq!(value.as_ref().and_then(|value| value.to_str().ok()), Some(r#"Bearer realm="abcd", scope="xy""#));
+        assert_eq!(
+            value.as_ref().and_then(|value| value.to_str().ok()),
+            Some(r#"Bearer realm="abcd", scope="xy""#)
+        );
     }
 }

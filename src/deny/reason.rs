@@ -113,7 +113,9 @@ impl Reason {
 
     pub fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest | Self::MalformedToken | Self::MultipleTokens => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::MalformedToken | Self::MultipleTokens => {
+                StatusCode::BAD_REQUEST
+            }
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::MissingToken
             | Self::Inactive
@@ -188,15 +190,23 @@ impl Reason {
             Self::TokenType => "A refresh token is not an access token.",
             Self::Issuer => "The access token was issued by somebody else.",
             Self::Audience => "The access token was issued for another service.",
-            Self::BindingDpop => "The access token is bound to a key, and the request does not prove possession of it.",
-            Self::BindingMtls => "The access token is bound to a client certificate, and the request does not come with it.",
+            Self::BindingDpop => {
+                "The access token is bound to a key, and the request does not prove possession of it."
+            }
+            Self::BindingMtls => {
+                "The access token is bound to a client certificate, and the request does not come with it."
+            }
             Self::InsufficientScope => "The access token does not have the scope that this needs.",
             Self::Claim => "The access token does not allow this.",
             Self::RateLimited => "This is asked for too often at the moment.",
             Self::IdentityTooLarge => "The token's identity does not fit into a request header.",
-            Self::AsUnavailable | Self::AsCircuitOpen => "The authorization server cannot be reached at the moment.",
+            Self::AsUnavailable | Self::AsCircuitOpen => {
+                "The authorization server cannot be reached at the moment."
+            }
             Self::AsTimeout => "The authorization server did not answer in time.",
-            Self::AsThrottled | Self::AsOverloaded => "The authorization server is asked too often at the moment.",
+            Self::AsThrottled | Self::AsOverloaded => {
+                "The authorization server is asked too often at the moment."
+            }
             Self::AsBadResponse => "The authorization server's answer could not be understood.",
             Self::AsRejectedUs => "The authorization server does not accept this gateway.",
             Self::UpstreamUnavailable => "The service cannot be reached at the moment.",

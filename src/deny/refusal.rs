@@ -28,9 +28,12 @@ pub struct Refusal {
 
 impl Shape {
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
-        let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let content_type =
+            headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
         // `application/grpc+proto` too, but not `application/grpc-web`, which is another protocol
-        let grpc = content_type.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest, [] | [b'+' | b';', ..]));
+        let grpc = content_type
+            .strip_prefix(b"application/grpc")
+            .is_some_and(|rest| matches!(rest, [] | [b'+' | b';', ..]));
         if grpc {
             Self::Grpc
         } else if method == Method::HEAD {
@@ -45,7 +48,9 @@ impl Denial {
     /// The response. `request_id` is one of ours, or was checked.
     pub fn respond(&self, challenge: &Challenge, shape: Shape, request_id: &str) -> Refusal {
         let mut headers = vec![("Cache-Control", HeaderValue::from_static("no-store"))];
-        let mut add = |name: &'static str, value: Option<HeaderValue>| headers.extend(value.map(|value| (name, value)));
+        let mut add = |name: &'static str, value: Option<HeaderValue>| {
+            headers.extend(value.map(|value| (name, value)))
+        };
         add("X-Request-Id", HeaderValue::try_from(request_id).ok());
         add("WWW-Authenticate", challenge.for_reason(self.reason));
         add("Retry-After", self.retry_after_seconds().map(HeaderValue::from));
@@ -73,13 +78,19 @@ impl Denial {
         }
         let body = Bytes::from(format!("{problem}\n"));
         let length = body.len();
-        Refusal { status, headers, body: if shape == Shape::Head { Bytes::new() } else { body }, length }
+        Refusal {
+            status,
+            headers,
+            body: if shape == Shape::Head { Bytes::new() } else { body },
+            length,
+        }
     }
 
     /// Every 429 and 503 says when to come again: when a limit of ours or somebody else says so, or
     /// in a second. Of others we believe five minutes at most.
     fn retry_after_seconds(&self) -> Option<u64> {
-        let told = self.retry_after.map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0));
+        let told =
+            self.retry_after.map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0));
         let told = told.unwrap_or(1).max(1);
         match self.reason.status() {
             StatusCode::TOO_MANY_REQUESTS => Some(told),
@@ -113,7 +124,11 @@ mod tests {
     }
 
     fn header<'a>(refusal: &'a Refusal, name: &str) -> Option<&'a str> {
-        refusal.headers.iter().find(|(held, _)| held.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.to_str().ok())
+        refusal
+            .headers
+            .iter()
+            .find(|(held, _)| held.eq_ignore_ascii_case(name))
+            .and_then(|(_, value)| value.to_str().ok())
     }
 
     #[test]
@@ -139,11 +154,18 @@ mod tests {
 
     #[test]
     fn grpc_gets_a_grpc_status() {
-        for (reason, status) in
-            [(Reason::MissingToken, "16"), (Reason::InsufficientScope, "7"), (Reason::AsTimeout, "14"), (Reason::UpstreamUnavailable, "14")]
-        {
+        for (reason, status) in [
+            (Reason::MissingToken, "16"),
+            (Reason::InsufficientScope, "7"),
+            (Reason::AsTimeout, "14"),
+            (Reason::UpstreamUnavailable, "14"),
+        ] {
             let refusal = respond(&Denial::because(reason), Shape::Grpc);
-            assert_eq!((refusal.status, header(&refusal, "grpc-status")), (StatusCode::OK, Some(status)), "{reason:?}");
+            assert_eq!(
+                (refusal.status, header(&refusal, "grpc-status")),
+                (StatusCode::OK, Some(status)),
+                "{reason:?}"
+            );
             assert!(refusal.body.is_empty());
         }
     }
@@ -151,12 +173,18 @@ mod tests {
     #[test]
     fn every_503_says_when_to_come_again() {
         let after = |retry_after| {
-            let refusal = respond(&Denial { retry_after, ..Denial::because(Reason::AsThrottled) }, Shape::Http);
+            let refusal = respond(
+                &Denial { retry_after, ..Denial::because(Reason::AsThrottled) },
+                Shape::Http,
+            );
             header(&refusal, "retry-after").map(str::to_owned)
         };
         assert_eq!(after(None).as_deref(), Some("1"));
         assert_eq!(after(Some(Duration::from_millis(2500))).as_deref(), Some("3"));
         assert_eq!(after(Some(Duration::from_secs(100_000))).as_deref(), Some("300"));
-        assert_eq!(header(&respond(&Denial::because(Reason::Inactive), Shape::Http), "retry-after"), None);
+        assert_eq!(
+            header(&respond(&Denial::because(Reason::Inactive), Shape::Http), "retry-after"),
+            None
+        );
     }
 }

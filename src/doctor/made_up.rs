@@ -12,13 +12,17 @@ pub fn token(server: &ServerSettings) -> Secret {
     let random = format!("{:032x}", rand::random::<u128>());
     Secret::new(match &server.kind {
         Kind::Jwt(jwt) => jws(jwt, &random),
-        _ => format!("{}introgate-doctor-{random}", server.tokens.prefix.as_deref().unwrap_or_default()),
+        _ => format!(
+            "{}introgate-doctor-{random}",
+            server.tokens.prefix.as_deref().unwrap_or_default()
+        ),
     })
 }
 
 /// Signed by nobody, with a key that has to be looked for.
 fn jws(jwt: &JwtSettings, random: &str) -> String {
-    let mut header = json!({ "alg": jwt.algorithms.first(), "kid": format!("introgate-doctor-{random}") });
+    let mut header =
+        json!({ "alg": jwt.algorithms.first(), "kid": format!("introgate-doctor-{random}") });
     if let Some(typ) = jwt.typ.first() {
         header["typ"] = json!(typ);
     }

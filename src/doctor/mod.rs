@@ -1,5 +1,5 @@
-//! `introgate doctor`: reaches every authorization server, Redis and every upstream once, as the gateway
-//! would, and says in words what is right and what is wrong.
+//! `introgate doctor`: reaches every authorization server, Redis and every upstream once, as the
+//! gateway would, and says in words what is right and what is wrong.
 
 mod made_up;
 mod redis;
@@ -9,16 +9,25 @@ mod upstream;
 
 pub use report::Report;
 
-use crate::assemble::Parts;
 use crate::config::Settings;
+use crate::runtime::Parts;
 use crate::token::AccessToken;
 use crate::upstream::Upstream;
 
 /// Examines everything that the settings name, one after the other, so that a slow one is seen to
 /// be the slow one. `token`: a real token, shown only to the servers that take tokens like it.
-pub async fn examine(settings: &Settings, parts: &Parts, token: Option<AccessToken<'_>>, report: &mut Report<'_>) {
+pub async fn examine(
+    settings: &Settings,
+    parts: &Parts,
+    token: Option<AccessToken<'_>>,
+    report: &mut Report<'_>,
+) {
     for server in &settings.servers {
-        report.section(&format!("authorization server `{}` ({})", server.name, server::kind(server)));
+        report.section(&format!(
+            "authorization server `{}` ({})",
+            server.name,
+            server::kind(server)
+        ));
         server::examine(server, parts, token, report).await;
     }
     if let Some(shared) = settings.redis.as_ref().map(|redis| parts.shared(redis)) {

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(7);
 pub async fn examine(shared: &Shared, report: &mut Report<'_>) {
     let started = Instant::now();
     let settled = async {
-        while !shared.is_up() && shared.last_trouble().is_none() && started.elapsed() < PATIENCE {
+        while !shared.is_up() && shared.last_error().is_none() && started.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -21,9 +21,15 @@ pub async fn examine(shared: &Shared, report: &mut Report<'_>) {
         () = settled => {}
     }
     // once `run` has stopped there is no connection any more: what was found before counts
-    match shared.last_trouble() {
-        None if started.elapsed() < PATIENCE => report.good(format_args!("in use within {:?}", rounded(started.elapsed()))),
-        None => report.wrong(format_args!("no answer within {PATIENCE:?}; the gateway would go without it")),
-        Some(trouble) => report.wrong(format_args!("{}: {}; the gateway would go without it", trouble.kind, trouble.detail)),
+    match shared.last_error() {
+        None if started.elapsed() < PATIENCE => {
+            report.good(format_args!("in use within {:?}", rounded(started.elapsed())))
+        }
+        None => report
+            .wrong(format_args!("no answer within {PATIENCE:?}; the gateway would go without it")),
+        Some(trouble) => report.wrong(format_args!(
+            "{}: {}; the gateway would go without it",
+            trouble.kind, trouble.detail
+        )),
     }
 }

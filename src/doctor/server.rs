@@ -3,9 +3,10 @@
 
 use super::upstream::rounded;
 use super::{Report, made_up};
-use crate::assemble::{Parts, demands};
+use crate::assemble::demands;
 use crate::introspect::{Failure, FailureKind, Inquiry, Kind, ServerSettings, reach};
 use crate::policy::{AuthMode, Policy, PolicySettings};
+use crate::runtime::Parts;
 use crate::secret::Secret;
 use crate::token::{AccessToken, ActiveFacts, Facts};
 use std::time::Instant;
@@ -25,7 +26,12 @@ pub fn kind(server: &ServerSettings) -> &'static str {
 }
 
 /// Every endpoint is examined for itself, also those that are only asked when others fail.
-pub async fn examine(server: &ServerSettings, parts: &Parts, token: Option<AccessToken<'_>>, report: &mut Report<'_>) {
+pub async fn examine(
+    server: &ServerSettings,
+    parts: &Parts,
+    token: Option<AccessToken<'_>>,
+    report: &mut Report<'_>,
+) {
     let mut reached = true;
     for origin in server.origins() {
         reached &= examine_origin(server, &origin, parts, report).await;
@@ -42,7 +48,12 @@ pub async fn examine(server: &ServerSettings, parts: &Parts, token: Option<Acces
 }
 
 /// Whether somebody speaks HTTP there, and what time it is for them.
-async fn examine_origin(server: &ServerSettings, origin: &Url, parts: &Parts, report: &mut Report<'_>) -> bool {
+async fn examine_origin(
+    server: &ServerSettings,
+    origin: &Url,
+    parts: &Parts,
+    report: &mut Report<'_>,
+) -> bool {
     let started = Instant::now();
     match reach(server, origin, &parts.clock).await {
         Ok(reached) => {
@@ -51,7 +62,8 @@ async fn examine_origin(server: &ServerSettings, origin: &Url, parts: &Parts, re
                 None => report.note("clock: the server does not say what time it has"),
                 Some(-2..=2) => report.good("clock: the server's and ours agree"),
                 Some(ahead) => {
-                    let (by, which) = (ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
+                    let (by, which) =
+                        (ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
                     report.wrong(format_args!(
                         "clock: the server's is {by} s {which} ours; tokens end too early or too late by as much; let both machines keep time by NTP"
                     ));
@@ -82,7 +94,12 @@ async fn examine_answers(server: &ServerSettings, parts: &Parts, report: &mut Re
     }
 }
 
-async fn examine_token(server: &ServerSettings, parts: &Parts, token: AccessToken<'_>, report: &mut Report<'_>) {
+async fn examine_token(
+    server: &ServerSettings,
+    parts: &Parts,
+    token: AccessToken<'_>,
+    report: &mut Report<'_>,
+) {
     match ask(server, parts, token.to_secret()).await {
         Ok(Facts::Active(facts)) => {
             let policy = Policy::new(AuthMode::Required, PolicySettings { allow_unbound_use: true, ..PolicySettings::default() });
@@ -103,11 +120,20 @@ async fn examine_token(server: &ServerSettings, parts: &Parts, token: AccessToke
 }
 
 async fn ask(server: &ServerSettings, parts: &Parts, token: Secret) -> Result<Facts, Failure> {
-    let unusable = |error: crate::introspect::Unusable| Failure::new(FailureKind::Unavailable, error.to_string());
+    let unusable = |error: crate::introspect::Unusable| {
+        Failure::new(FailureKind::Unavailable, error.to_string())
+    };
     let introspector = parts.introspector(server, None).map_err(unusable)?;
     let inquiry = Inquiry { token, forwarded: None };
-    let late = || Failure::new(FailureKind::Timeout, format!("no answer within timeout ({:?})", server.timeout));
-    tokio::time::timeout(server.timeout, introspector.introspect(&inquiry)).await.unwrap_or_else(|_| Err(late()))
+    let late = || {
+        Failure::new(
+            FailureKind::Timeout,
+            format!("no answer within timeout ({:?})", server.timeout),
+        )
+    };
+    tokio::time::timeout(server.timeout, introspector.introspect(&inquiry))
+        .await
+        .unwrap_or_else(|_| Err(late()))
 }
 
 fn told(failure: &Failure) -> String {
@@ -117,11 +143,15 @@ fn told(failure: &Failure) -> String {
 /// What the facts say that routes may demand.
 fn shown(facts: &ActiveFacts, parts: &Parts) -> String {
     let text = |name: &str, value: Option<&str>| value.map(|value| format!("{name} {value:?}"));
-    let ends = facts.expires_at.map_or("without exp".to_owned(), |at| match at - parts.clock.now().unix_seconds() {
-        left if left > 0 => format!("ends in {left} s"),
-        past => format!("ended {} s ago", -past),
+    let ends = facts.expires_at.map_or("without exp".to_owned(), |at| {
+        match at - parts.clock.now().unix_seconds() {
+            left if left > 0 => format!("ends in {left} s"),
+            past => format!("ended {} s ago", -past),
+        }
     });
-    let list = |name: &str, items: Vec<&str>| (!items.is_empty()).then(|| format!("{name} {:?}", items.join(" ")));
+    let list = |name: &str, items: Vec<&str>| {
+        (!items.is_empty()).then(|| format!("{name} {:?}", items.join(" ")))
+    };
     [
         text("sub", facts.subject()),
         text("client_id", facts.client_id()),

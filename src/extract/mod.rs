@@ -16,8 +16,12 @@ use std::borrow::Cow;
 /// Errors: [`Reason::MultipleTokens`] for more than one, in one place or in several;
 /// [`Reason::MalformedToken`] for something that is not a token (RFC 6750 §2, §3.1);
 /// [`Reason::BadRequest`] when `Connection` names `Authorization`.
-pub fn token<'r>(request: &RequestView<'r>, settings: &TokenSettings) -> Result<Option<Cow<'r, str>>, Reason> {
-    // read before hop-by-hop headers go; a client has no reason to have its credential dropped midway
+pub fn token<'r>(
+    request: &RequestView<'r>,
+    settings: &TokenSettings,
+) -> Result<Option<Cow<'r, str>>, Reason> {
+    // read before hop-by-hop headers go; a client has no reason to have its credential dropped
+    // midway
     if request.list(&header::CONNECTION).any(|name| name.eq_ignore_ascii_case(b"authorization")) {
         return Err(Reason::BadRequest);
     }
@@ -25,7 +29,11 @@ pub fn token<'r>(request: &RequestView<'r>, settings: &TokenSettings) -> Result<
     for place in &settings.from {
         let here = match place {
             Place::Authorization => authorization(request)?,
-            Place::Header(name) => one(request.headers.get_all(name).iter().map(|value| Cow::Borrowed(value.as_bytes())))?,
+            Place::Header(name) => one(request
+                .headers
+                .get_all(name)
+                .iter()
+                .map(|value| Cow::Borrowed(value.as_bytes())))?,
             Place::Query(name) => one(query(request, name))?,
             Place::Cookie(name) => one(cookies(request, name))?,
         };
@@ -40,7 +48,12 @@ pub fn token<'r>(request: &RequestView<'r>, settings: &TokenSettings) -> Result<
 /// `Authorization: Bearer TOKEN`; the scheme without regard to case, at least one space behind it.
 /// Another scheme is no token of ours. A repeated header is refused, whatever it holds.
 fn authorization<'r>(request: &RequestView<'r>) -> Result<Option<Cow<'r, [u8]>>, Reason> {
-    let value = match one(request.headers.get_all(header::AUTHORIZATION).iter().map(|value| Cow::Borrowed(value.as_bytes())))? {
+    let value = match one(request
+        .headers
+        .get_all(header::AUTHORIZATION)
+        .iter()
+        .map(|value| Cow::Borrowed(value.as_bytes())))?
+    {
         Some(Cow::Borrowed(value)) => value,
         _ => return Ok(None),
     };
@@ -70,11 +83,16 @@ fn query<'r>(request: &RequestView<'r>, name: &str) -> impl Iterator<Item = Cow<
 /// The values of a cookie (RFC 6265 §4.2.1).
 fn cookies<'r>(request: &RequestView<'r>, name: &str) -> impl Iterator<Item = Cow<'r, [u8]>> {
     let lines = request.headers.get_all(header::COOKIE).iter();
-    let pairs = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);
-    pairs.filter_map(move |pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")).map(Cow::Borrowed)
+    let pairs =
+        lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).map(<[u8]>::trim_ascii);
+    pairs
+        .filter_map(move |pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        .map(Cow::Borrowed)
 }
 
-fn one<'r>(mut values: impl Iterator<Item = Cow<'r, [u8]>>) -> Result<Option<Cow<'r, [u8]>>, Reason> {
+fn one<'r>(
+    mut values: impl Iterator<Item = Cow<'r, [u8]>>,
+) -> Result<Option<Cow<'r, [u8]>>, Reason> {
     let first = values.next();
     match values.next() {
         Some(_) => Err(Reason::MultipleTokens),
@@ -84,8 +102,11 @@ fn one<'r>(mut values: impl Iterator<Item = Cow<'r, [u8]>>) -> Result<Option<Cow
 
 fn well_formed(bytes: Cow<'_, [u8]>, max_length: usize) -> Result<Cow<'_, str>, Reason> {
     match bytes {
-        Cow::Borrowed(bytes) => AccessToken::parse(bytes, max_length).map(|token| Cow::Borrowed(token.expose())),
-        Cow::Owned(bytes) => AccessToken::parse(&bytes, max_length).map(|token| Cow::Owned(token.expose().to_owned())),
+        Cow::Borrowed(bytes) => {
+            AccessToken::parse(bytes, max_length).map(|token| Cow::Borrowed(token.expose()))
+        }
+        Cow::Owned(bytes) => AccessToken::parse(&bytes, max_length)
+            .map(|token| Cow::Owned(token.expose().to_owned())),
     }
     .map_err(|Malformed| Reason::MalformedToken)
 }
@@ -97,15 +118,29 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
     /// What is found in a request with these headers and this query.
-    fn found(from: &[Place], query: Option<&str>, headers: &[(&str, &str)]) -> Result<Option<String>, Reason> {
+    fn found(
+        from: &[Place],
+        query: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Result<Option<String>, Reason> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::from_bytes(value.as_bytes())) {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::try_from(*name), HeaderValue::from_bytes(value.as_bytes()))
+            {
                 map.append(name, value);
             }
         }
-        let view = RequestView { method: &Method::GET, host: "", path: "/", query, headers: &map, forwarded: &Forwarded::default() };
-        token(&view, &TokenSettings { from: from.to_vec(), max_length: 100, forward: false }).map(|token| token.map(Cow::into_owned))
+        let view = RequestView {
+            method: &Method::GET,
+            host: "",
+            path: "/",
+            query,
+            headers: &map,
+            forwarded: &Forwarded::default(),
+        };
+        token(&view, &TokenSettings { from: from.to_vec(), max_length: 100, forward: false })
+            .map(|token| token.map(Cow::into_owned))
     }
 
     #[test]
@@ -122,16 +157,32 @@ mod tests {
         ] {
             assert_eq!(one(value), Ok(token.map(str::to_owned)), "{value:?}");
         }
-        for value in ["Bearer", "Bearer\tt", "Bearer t u", "Bearer t, Bearer u", "Bearer é", "Bearer=t", "Bearer \"t\""] {
+        for value in [
+            "Bearer",
+            "Bearer\tt",
+            "Bearer t u",
+            "Bearer t, Bearer u",
+            "Bearer é",
+            "Bearer=t",
+            "Bearer \"t\"",
+        ] {
             assert_eq!(one(value), Err(Reason::MalformedToken), "{value:?}");
         }
         assert_eq!(one("Basic x, Bearer y"), Ok(None));
         assert_eq!(
-            found(&[Place::Authorization], None, &[("authorization", "Bearer t"), ("authorization", "Bearer t")]),
+            found(
+                &[Place::Authorization],
+                None,
+                &[("authorization", "Bearer t"), ("authorization", "Bearer t")]
+            ),
             Err(Reason::MultipleTokens)
         );
         assert_eq!(
-            found(&[Place::Authorization], None, &[("authorization", "Basic x"), ("authorization", "Bearer t")]),
+            found(
+                &[Place::Authorization],
+                None,
+                &[("authorization", "Basic x"), ("authorization", "Bearer t")]
+            ),
             Err(Reason::MultipleTokens)
         );
     }
@@ -146,10 +197,22 @@ mod tests {
         ];
         assert_eq!(found(&places, Some("a=b&access_token=t%7Cu"), &[]), Ok(Some("t|u".into())));
         assert_eq!(found(&places, None, &[("x-access-token", "t")]), Ok(Some("t".into())));
-        assert_eq!(found(&places, None, &[("cookie", "a=b; session=t; c=d")]), Ok(Some("t".into())));
-        assert_eq!(found(&places[..1], Some("access_token=t"), &[("x-access-token", "t")]), Ok(None));
-        assert_eq!(found(&places, Some("access_token=t"), &[("authorization", "Bearer t")]), Err(Reason::MultipleTokens));
-        assert_eq!(found(&places, Some("access_token=t&access_token=t"), &[]), Err(Reason::MultipleTokens));
+        assert_eq!(
+            found(&places, None, &[("cookie", "a=b; session=t; c=d")]),
+            Ok(Some("t".into()))
+        );
+        assert_eq!(
+            found(&places[..1], Some("access_token=t"), &[("x-access-token", "t")]),
+            Ok(None)
+        );
+        assert_eq!(
+            found(&places, Some("access_token=t"), &[("authorization", "Bearer t")]),
+            Err(Reason::MultipleTokens)
+        );
+        assert_eq!(
+            found(&places, Some("access_token=t&access_token=t"), &[]),
+            Err(Reason::MultipleTokens)
+        );
         assert_eq!(found(&places, Some("access_token="), &[]), Err(Reason::MalformedToken));
         assert_eq!(found(&places, Some("access_token=%00"), &[]), Err(Reason::MalformedToken));
     }

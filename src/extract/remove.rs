@@ -10,7 +10,10 @@ impl TokenSettings {
     /// stands in `Authorization` is between the client and the service.
     pub fn removes(&self, name: &HeaderName, value: &HeaderValue) -> bool {
         let carries = |place: &Place| match place {
-            Place::Authorization => *name == header::AUTHORIZATION && SCHEMES.iter().any(|scheme| starts_with(value, scheme)),
+            Place::Authorization => {
+                *name == header::AUTHORIZATION
+                    && SCHEMES.iter().any(|scheme| starts_with(value, scheme))
+            }
             Place::Header(carrier) => name == carrier,
             Place::Query(_) | Place::Cookie(_) => false,
         };
@@ -21,14 +24,18 @@ impl TokenSettings {
     /// `None` when nothing is left.
     pub fn forwarded_query<'q>(&self, query: &'q str) -> Option<Cow<'q, str>> {
         let carries = |pair: &str| {
-            let name = form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name).unwrap_or_default();
+            let name = form_urlencoded::parse(pair.as_bytes())
+                .next()
+                .map(|(name, _)| name)
+                .unwrap_or_default();
             self.from.iter().any(|place| matches!(place, Place::Query(carrier) if *carrier == name))
         };
         let none = !self.from.iter().any(|place| matches!(place, Place::Query(_)));
         without(query, '&', carries, self.forward || none)
     }
 
-    /// A `Cookie` header's value without the cookies that carry tokens. `None` when nothing is left.
+    /// A `Cookie` header's value without the cookies that carry tokens. `None` when nothing is
+    /// left.
     pub fn forwarded_cookies<'c>(&self, cookies: &'c str) -> Option<Cow<'c, str>> {
         let carries = |pair: &str| {
             let name = pair.trim_ascii().split('=').next().unwrap_or_default();
@@ -44,7 +51,12 @@ fn starts_with(value: &HeaderValue, scheme: &[u8]) -> bool {
     value.as_bytes().get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
-fn without<'t>(text: &'t str, separator: char, carries: impl Fn(&str) -> bool, forward: bool) -> Option<Cow<'t, str>> {
+fn without<'t>(
+    text: &'t str,
+    separator: char,
+    carries: impl Fn(&str) -> bool,
+    forward: bool,
+) -> Option<Cow<'t, str>> {
     if forward || !text.split(separator).any(&carries) {
         return Some(Cow::Borrowed(text));
     }
@@ -59,7 +71,11 @@ mod tests {
     use super::*;
 
     fn settings(forward: bool) -> TokenSettings {
-        let from = vec![Place::Authorization, Place::Query("access_token".into()), Place::Cookie("session".into())];
+        let from = vec![
+            Place::Authorization,
+            Place::Query("access_token".into()),
+            Place::Cookie("session".into()),
+        ];
         TokenSettings { from, max_length: 100, forward }
     }
 
@@ -81,15 +97,26 @@ mod tests {
 
     #[test]
     fn a_credential_for_the_service_itself_stays() {
-        let removes = |name, value| settings(false).removes(&name, &HeaderValue::from_static(value));
+        let removes =
+            |name, value| settings(false).removes(&name, &HeaderValue::from_static(value));
         assert!(
             removes(header::AUTHORIZATION, "Bearer t")
                 && removes(header::AUTHORIZATION, "bEARER\tt")
                 && removes(header::AUTHORIZATION, "DPoP t")
         );
-        assert!(!removes(header::AUTHORIZATION, "Basic dTpw") && !removes(header::COOKIE, "Bearer"));
-        let elsewhere = TokenSettings { from: vec![Place::Header(HeaderName::from_static("x-access-token"))], ..settings(false) };
-        assert!(elsewhere.removes(&HeaderName::from_static("x-access-token"), &HeaderValue::from_static("t")));
+        assert!(
+            !removes(header::AUTHORIZATION, "Basic dTpw") && !removes(header::COOKIE, "Bearer")
+        );
+        let elsewhere = TokenSettings {
+            from: vec![Place::Header(HeaderName::from_static("x-access-token"))],
+            ..settings(false)
+        };
+        assert!(
+            elsewhere.removes(
+                &HeaderName::from_static("x-access-token"),
+                &HeaderValue::from_static("t")
+            )
+        );
         assert!(!elsewhere.removes(&header::AUTHORIZATION, &HeaderValue::from_static("Bearer t")));
     }
 

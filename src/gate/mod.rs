@@ -3,7 +3,7 @@
 mod preflight;
 mod servers;
 
-pub use servers::{Asked, Servers};
+pub use servers::{RouteServer, Servers};
 
 use crate::cache::{Entry, Found, Known};
 use crate::deny::{Challenge, Denial, Reason};
@@ -16,7 +16,8 @@ use crate::token::{AccessToken, TokenDigest};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Everything that a decision needs, made once from one configuration. `R` is what a route leads to.
+/// Everything that a decision needs, made once from one configuration. `R` is what a route leads
+/// to.
 pub struct Gate<R> {
     pub table: RouteTable,
     /// In the order of the table.
@@ -70,11 +71,17 @@ impl<R> Gate<R> {
         Decision { route: Some(route), outcome, trail }
     }
 
-    async fn admit(&self, route: &Route<R>, request: &RequestView<'_>, trail: &mut Trail) -> Result<Permit, Denial> {
+    async fn admit(
+        &self,
+        route: &Route<R>,
+        request: &RequestView<'_>,
+        trail: &mut Trail,
+    ) -> Result<Permit, Denial> {
         let Some(token) = extract::token(request, &self.token).map_err(Denial::because)? else {
             return route.policy.anonymous();
         };
-        let token = AccessToken::parse(token.as_bytes(), self.token.max_length).map_err(|_| Denial::because(Reason::MalformedToken))?;
+        let token = AccessToken::parse(token.as_bytes(), self.token.max_length)
+            .map_err(|_| Denial::because(Reason::MalformedToken))?;
         if route.servers.is_empty() {
             return Err(Denial::because(Reason::AsUnavailable));
         }
@@ -82,8 +89,15 @@ impl<R> Gate<R> {
         let Some(server) = route.servers.meant_for(token) else {
             return Err(Denial::because(Reason::Inactive));
         };
-        let Found { outcome, cache, digest, waited, at } = server.cached.find(token, request.forwarded, route.max_age).await;
-        *trail = Trail { cache, server: Some(server.cached.name().clone()), digest: Some(digest), waited, entry: None };
+        let Found { outcome, cache, digest, waited, at } =
+            server.cached.find(token, request.forwarded, route.max_age).await;
+        *trail = Trail {
+            cache,
+            server: Some(server.cached.name().clone()),
+            digest: Some(digest),
+            waited,
+            entry: None,
+        };
         match outcome? {
             Known::Inactive => Err(Denial::because(Reason::Inactive)),
             Known::Refused(refused) => Err(Denial::because(refused.into())),

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 /// The authorization servers of a route; empty only where nothing is checked.
 #[derive(Default)]
-pub struct Servers(Vec<Asked>);
+pub struct Servers(Vec<RouteServer>);
 
 /// One of them.
-pub struct Asked {
+pub struct RouteServer {
     pub cached: Arc<Cached>,
     /// Which tokens it may see.
     pub tokens: TokenSelector,
@@ -20,7 +20,7 @@ pub struct Asked {
 }
 
 impl Servers {
-    pub fn new(mut servers: Vec<Asked>) -> Self {
+    pub fn new(mut servers: Vec<RouteServer>) -> Self {
         servers.sort_by_key(|server| std::cmp::Reverse(server.tokens.specificity()));
         Self(servers)
     }
@@ -31,7 +31,7 @@ impl Servers {
 
     /// The server that this token is meant for: of those that would take it the one that says most
     /// about its tokens. No other one ever sees it.
-    pub fn meant_for(&self, token: AccessToken<'_>) -> Option<&Asked> {
+    pub fn meant_for(&self, token: AccessToken<'_>) -> Option<&RouteServer> {
         self.0.iter().find(|server| server.tokens.takes(token))
     }
 }

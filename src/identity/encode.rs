@@ -29,7 +29,11 @@ pub fn append_text(to: &mut String, text: &str) -> Result<(), TooLarge> {
     let inner = without_start.trim_end_matches(' ');
     let (start, end) = (text.len() - without_start.len(), without_start.len() - inner.len());
     let before = to.len();
-    to.extend(std::iter::repeat_n("%20", start).chain(percent_encode(inner.as_bytes(), ENCODED)).chain(std::iter::repeat_n("%20", end)));
+    to.extend(
+        std::iter::repeat_n("%20", start)
+            .chain(percent_encode(inner.as_bytes(), ENCODED))
+            .chain(std::iter::repeat_n("%20", end)),
+    );
     if to.len() - before > LIMIT { Err(TooLarge) } else { Ok(()) }
 }
 

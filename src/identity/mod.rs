@@ -30,7 +30,12 @@ static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 impl Identity {
     pub fn new(settings: IdentitySettings) -> Self {
         let folded_prefix = settings.prefix.bytes().map(strip::fold).collect();
-        Self { names: Self::names(&settings), settings, folded_prefix, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed) }
+        Self {
+            names: Self::names(&settings),
+            settings,
+            folded_prefix,
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     /// The header that carries a claim: the prefix, then the names on the claim's path, each part
@@ -40,12 +45,17 @@ impl Identity {
     /// `extension_field` → `X-Introspected-Extension-Field`, `realm_access.roles` →
     /// `X-Introspected-Realm-Access-Roles`
     pub fn header_name(prefix: &str, steps: &[String]) -> Option<String> {
-        let parts = steps.iter().flat_map(|step| step.split(['_', '.', '-', ':', '/'])).filter(|part| !part.is_empty()).map(|part| {
-            let (first, rest) = part.split_at_checked(1).unwrap_or((part, ""));
-            first.to_ascii_uppercase() + rest
-        });
+        let parts = steps
+            .iter()
+            .flat_map(|step| step.split(['_', '.', '-', ':', '/']))
+            .filter(|part| !part.is_empty())
+            .map(|part| {
+                let (first, rest) = part.split_at_checked(1).unwrap_or((part, ""));
+                first.to_ascii_uppercase() + rest
+            });
         let name = prefix.to_owned() + &parts.collect::<Vec<_>>().join("-");
-        let sound = name.len() > prefix.len() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let sound = name.len() > prefix.len()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         (sound && HeaderName::try_from(name.as_str()).is_ok()).then_some(name)
     }
 }

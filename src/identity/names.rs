@@ -1,6 +1,6 @@
 //! The names of identity headers and of authorization servers, made once for the life of the
-//! process: a text that everybody borrows costs a request nothing, neither a copy nor a count of its
-//! users.
+//! process: a text that everybody borrows costs a request nothing, neither a copy nor a count of
+//! its users.
 
 use http::HeaderName;
 use parking_lot::Mutex;
@@ -10,12 +10,12 @@ static TEXTS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
 /// A name that was found to be one. Its text is never given back, which is fine for what stands in
 /// a configuration, and for nothing else.
-pub fn kept(name: &str) -> HeaderName {
-    HeaderName::from_static(kept_text(&name.to_ascii_lowercase()))
+pub fn intern(name: &str) -> HeaderName {
+    HeaderName::from_static(intern_text(&name.to_ascii_lowercase()))
 }
 
 /// The same of any text that a configuration names.
-pub fn kept_text(text: &str) -> &'static str {
+pub fn intern_text(text: &str) -> &'static str {
     let mut texts = TEXTS.lock();
     texts.get(text).copied().unwrap_or_else(|| {
         let text: &'static str = text.to_owned().leak();
@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_name_is_made_once() {
-        let (first, second) = (kept("X-Once"), kept("x-once"));
+        let (first, second) = (intern("X-Once"), intern("x-once"));
         assert!(std::ptr::eq(first.as_str(), second.as_str()));
     }
 }

@@ -46,9 +46,12 @@ impl Identity {
     /// A missing member gives no header.
     pub fn render(&self, facts: &ActiveFacts, server: &str) -> Result<Rendered, TooLarge> {
         let claims = &self.settings.claims;
-        let members = facts
-            .claims
-            .read_some(|name| READ.contains(&name) || claims.iter().any(|claim| claim.steps().first().is_some_and(|first| first == name)));
+        let members = facts.claims.read_some(|name| {
+            READ.contains(&name)
+                || claims
+                    .iter()
+                    .any(|claim| claim.steps().first().is_some_and(|first| first == name))
+        });
         let mut text = String::with_capacity(facts.claims.text().len());
         let mut ends = Vec::with_capacity(self.names.len());
         for member in REGISTERED {
@@ -75,7 +78,9 @@ impl Identity {
         let answer = facts.claims.shared();
         let mut own = String::new();
         let starts = std::iter::once(0).chain(ends.iter().copied());
-        let parts = (0..).zip(starts.zip(ends)).filter_map(|(name, (start, &end))| Some((name, text.get(start..end)?)));
+        let parts = (0..)
+            .zip(starts.zip(ends))
+            .filter_map(|(name, (start, &end))| Some((name, text.get(start..end)?)));
         let parts = parts.filter(|(_, part)| !part.is_empty());
         // room for as many as there are: it is kept for as long as the answer
         let mut values = Vec::with_capacity(parts.clone().count());
@@ -87,21 +92,35 @@ impl Identity {
             Some(Value { name, length: part.len().try_into().ok()?, start: start.try_into().ok()? })
         }));
         // mostly nothing but the server's name, which all its answers share
-        let own =
-            if own == server { Bytes::from_static(names::kept_text(server).as_bytes()) } else { Bytes::copy_from_slice(own.as_bytes()) };
+        let own = if own == server {
+            Bytes::from_static(names::intern_text(server).as_bytes())
+        } else {
+            Bytes::copy_from_slice(own.as_bytes())
+        };
         let values = values.into_boxed_slice();
         Rendered { generation: self.generation, values, own }
     }
 
     /// What this `Identity` rendered from these facts.
-    pub fn headers<'r>(&'r self, rendered: &'r Rendered, facts: &'r ActiveFacts) -> impl Iterator<Item = (&'r HeaderName, HeaderValue)> {
-        let value = |(name, text, place): (_, &Bytes, Range<usize>)| Some((name, HeaderValue::from_maybe_shared(text.slice(place)).ok()?));
+    pub fn headers<'r>(
+        &'r self,
+        rendered: &'r Rendered,
+        facts: &'r ActiveFacts,
+    ) -> impl Iterator<Item = (&'r HeaderName, HeaderValue)> {
+        let value = |(name, text, place): (_, &Bytes, Range<usize>)| {
+            Some((name, HeaderValue::from_maybe_shared(text.slice(place)).ok()?))
+        };
         self.places(rendered, facts).filter_map(value)
     }
 
     /// The same as bytes.
-    pub fn parts<'r>(&'r self, rendered: &'r Rendered, facts: &'r ActiveFacts) -> impl Iterator<Item = (&'r HeaderName, &'r [u8])> {
-        self.places(rendered, facts).filter_map(|(name, text, place)| Some((name, text.get(place)?)))
+    pub fn parts<'r>(
+        &'r self,
+        rendered: &'r Rendered,
+        facts: &'r ActiveFacts,
+    ) -> impl Iterator<Item = (&'r HeaderName, &'r [u8])> {
+        self.places(rendered, facts)
+            .filter_map(|(name, text, place)| Some((name, text.get(place)?)))
     }
 
     /// Each name with the text that its value stands in, and where.
@@ -113,7 +132,9 @@ impl Identity {
         let answer = facts.claims.shared();
         rendered.values.iter().filter_map(move |value| {
             let (start, length) = (value.start as usize, usize::from(value.length));
-            let (text, start) = start.checked_sub(answer.len()).map_or((answer, start), |start| (&rendered.own, start));
+            let (text, start) = start
+                .checked_sub(answer.len())
+                .map_or((answer, start), |start| (&rendered.own, start));
             let name = self.names.get(usize::from(value.name))?.as_ref()?;
             (start + length <= text.len()).then_some((name, text, start..start + length))
         })
@@ -123,19 +144,38 @@ impl Identity {
     /// where a claim's path makes no name.
     pub(super) fn names(settings: &IdentitySettings) -> Box<[Option<HeaderName>]> {
         let of = |member: &str| Self::header_name(&settings.prefix, &[member.to_owned()]);
-        let claims = settings.claims.iter().map(|claim| Self::header_name(&settings.prefix, claim.steps()));
-        let names = REGISTERED.into_iter().map(of).chain(claims).chain(["server", "claims"].map(of));
-        names.map(|name| name.map(|name| names::kept(&name))).collect()
+        let claims =
+            settings.claims.iter().map(|claim| Self::header_name(&settings.prefix, claim.steps()));
+        let names =
+            REGISTERED.into_iter().map(of).chain(claims).chain(["server", "claims"].map(of));
+        names.map(|name| name.map(|name| names::intern(&name))).collect()
     }
 }
 
 /// The members that RFC 7662 §2.2 defines, `active` aside.
-pub const REGISTERED: [&str; 11] = ["sub", "username", "client_id", "scope", "aud", "iss", "exp", "iat", "nbf", "jti", "token_type"];
+pub const REGISTERED: [&str; 11] = [
+    "sub",
+    "username",
+    "client_id",
+    "scope",
+    "aud",
+    "iss",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "token_type",
+];
 
 /// Those of them that are shown as they are written in the answer.
 const READ: [&str; 3] = ["username", "aud", "token_type"];
 
-fn registered(to: &mut String, member: &str, facts: &ActiveFacts, members: &Map<String, serde_json::Value>) -> Result<(), TooLarge> {
+fn registered(
+    to: &mut String,
+    member: &str,
+    facts: &ActiveFacts,
+    members: &Map<String, serde_json::Value>,
+) -> Result<(), TooLarge> {
     match member {
         "scope" => encode::append_text(to, facts.scopes().text()),
         "sub" => encode::append_text(to, facts.subject().unwrap_or_default()),
@@ -162,10 +202,18 @@ mod tests {
 
     fn rendered(answer: Value, claims: &[&str], all_claims: bool) -> Result<Vec<String>, TooLarge> {
         let claims = claims.iter().filter_map(|claim| ClaimPath::parse(claim)).collect();
-        let identity = Identity::new(IdentitySettings { prefix: "X-Introspected-".into(), claims, all_claims });
-        let Ok(Facts::Active(facts)) = read_answer(answer.to_string().as_bytes()) else { return Ok(Vec::new()) };
+        let identity = Identity::new(IdentitySettings {
+            prefix: "X-Introspected-".into(),
+            claims,
+            all_claims,
+        });
+        let Ok(Facts::Active(facts)) = read_answer(answer.to_string().as_bytes()) else {
+            return Ok(Vec::new());
+        };
         let rendered = identity.render(&facts, "main")?;
-        let line = |(name, value): (&HeaderName, HeaderValue)| format!("{name}: {}", value.to_str().unwrap_or_default());
+        let line = |(name, value): (&HeaderName, HeaderValue)| {
+            format!("{name}: {}", value.to_str().unwrap_or_default())
+        };
         Ok(identity.headers(&rendered, &facts).map(line).collect())
     }
 
@@ -193,7 +241,10 @@ mod tests {
     #[test]
     fn a_missing_empty_or_null_member_gives_no_header() {
         let answer = json!({"active": true, "sub": null, "username": "", "scope": ""});
-        assert_eq!(rendered(answer, &["missing"], false).unwrap_or_default(), ["x-introspected-server: main"]);
+        assert_eq!(
+            rendered(answer, &["missing"], false).unwrap_or_default(),
+            ["x-introspected-server: main"]
+        );
     }
 
     #[test]
@@ -216,13 +267,19 @@ mod tests {
     fn all_claims_can_be_read_back() {
         let answer = json!({"active": true, "sub": "é"});
         let lines = rendered(answer.clone(), &[], true).unwrap_or_default();
-        let carried = lines.last().and_then(|line| line.strip_prefix("x-introspected-claims: ")).unwrap_or_default();
+        let carried = lines
+            .last()
+            .and_then(|line| line.strip_prefix("x-introspected-claims: "))
+            .unwrap_or_default();
         let decoded = URL_SAFE_NO_PAD.decode(carried).unwrap_or_default();
         assert_eq!(serde_json::from_slice::<Value>(&decoded).unwrap_or_default(), answer);
     }
 
     #[test]
     fn a_value_that_does_not_fit_is_an_error() {
-        assert_eq!(rendered(json!({"active": true, "sub": "x".repeat(65_536)}), &[], false), Err(TooLarge));
+        assert_eq!(
+            rendered(json!({"active": true, "sub": "x".repeat(65_536)}), &[], false),
+            Err(TooLarge)
+        );
     }
 }

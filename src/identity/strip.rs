@@ -8,7 +8,8 @@ impl Identity {
     /// fold `_`, `.` and `-` together, and nobody minds case.
     pub fn owns(&self, name: &HeaderName) -> bool {
         let (name, prefix) = (name.as_str().as_bytes(), &self.folded_prefix);
-        name.len() >= prefix.len() && name.iter().zip(prefix).all(|(&ours, &prefix)| fold(ours) == prefix)
+        name.len() >= prefix.len()
+            && name.iter().zip(prefix).all(|(&ours, &prefix)| fold(ours) == prefix)
     }
 }
 
@@ -21,12 +22,16 @@ pub(super) fn fold(byte: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::IdentitySettings;
     use super::*;
+    use crate::identity::IdentitySettings;
 
     #[test]
     fn every_spelling_is_ours() {
-        let identity = Identity::new(IdentitySettings { prefix: "X-Introspected-".into(), claims: Vec::new(), all_claims: false });
+        let identity = Identity::new(IdentitySettings {
+            prefix: "X-Introspected-".into(),
+            claims: Vec::new(),
+            all_claims: false,
+        });
         let owns = |name: &str| HeaderName::try_from(name).is_ok_and(|name| identity.owns(&name));
         for name in [
             "X-Introspected-Sub",
@@ -38,7 +43,13 @@ mod tests {
         ] {
             assert!(owns(name), "{name}");
         }
-        for name in ["X-Introspected", "X-Introspecte-Sub", "Authorization", "XX-Introspected-Sub", "X-Intro"] {
+        for name in [
+            "X-Introspected",
+            "X-Introspecte-Sub",
+            "Authorization",
+            "XX-Introspected-Sub",
+            "X-Intro",
+        ] {
             assert!(!owns(name), "{name}");
         }
     }

@@ -57,13 +57,22 @@ mod tests {
         assert_eq!(facts.subject(), Some("amznl.account.K2LI23KL2LK2"));
         assert_eq!(facts.client_id(), Some("amznl.oa2-client.ASFWDFBRN"));
         assert_eq!(facts.issuer(), Some("https://www.amazon.com"));
-        assert_eq!((facts.expires_at, facts.issued_at), (Some(asked() + 3597), Some(1_311_280_970)));
+        assert_eq!(
+            (facts.expires_at, facts.issued_at),
+            (Some(asked() + 3597), Some(1_311_280_970))
+        );
         assert!(facts.claims.text().contains(r#""app_id":"amznl.application.436457DFHDH""#));
     }
 
     #[test]
     fn what_is_left_may_be_nothing_or_far_away() {
-        for (exp, expected) in [("0", asked()), ("-5", asked() - 5), ("\"10\"", asked() + 10), ("1e300", i64::MAX), ("3.9", asked() + 3)] {
+        for (exp, expected) in [
+            ("0", asked()),
+            ("-5", asked() - 5),
+            ("\"10\"", asked() + 10),
+            ("1e300", i64::MAX),
+            ("3.9", asked() + 3),
+        ] {
             let body: &'static str = format!(r#"{{"aud":"a","exp":{exp}}}"#).leak();
             let facts = outcome(200, body, interpret).ok().flatten();
             assert_eq!(facts.and_then(|facts| facts.expires_at), Some(expected), "{exp}");
@@ -72,8 +81,20 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_of_another_type_is_no_answer() {
-        for body in [r#"{"exp":1}"#, r#"{"aud":"a"}"#, r#"{"aud":["a",1],"exp":1}"#, r#"{"aud":"a","exp":"soon"}"#, "[]", "", "{}"] {
-            assert_eq!(kind(outcome(200, body, interpret)), Some(FailureKind::BadResponse), "{body}");
+        for body in [
+            r#"{"exp":1}"#,
+            r#"{"aud":"a"}"#,
+            r#"{"aud":["a",1],"exp":1}"#,
+            r#"{"aud":"a","exp":"soon"}"#,
+            "[]",
+            "",
+            "{}",
+        ] {
+            assert_eq!(
+                kind(outcome(200, body, interpret)),
+                Some(FailureKind::BadResponse),
+                "{body}"
+            );
         }
         assert!(matches!(outcome(400, r#"{"error":"invalid_token"}"#, interpret), Ok(None)));
         assert_eq!(kind(outcome(404, "", interpret)), Some(FailureKind::BadResponse));

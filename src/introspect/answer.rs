@@ -87,7 +87,10 @@ pub(super) fn present<'a>(members: &'a Map<String, Value>, name: &str) -> Option
     members.get(name).filter(|value| !value.is_null())
 }
 
-fn text<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<Option<Cow<'a, str>>, BadAnswer> {
+fn text<'a>(
+    members: &'a Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<Cow<'a, str>>, BadAnswer> {
     match present(members, name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(Cow::Borrowed(text))),
@@ -97,24 +100,36 @@ fn text<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<Optio
     }
 }
 
-fn texts<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<Vec<&'a str>, BadAnswer> {
+fn texts<'a>(
+    members: &'a Map<String, Value>,
+    name: &'static str,
+) -> Result<Vec<&'a str>, BadAnswer> {
     match present(members, name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![text]),
-        Some(Value::Array(items)) => items.iter().map(Value::as_str).collect::<Option<_>>().ok_or(BadAnswer::NotTexts(name)),
+        Some(Value::Array(items)) => {
+            items.iter().map(Value::as_str).collect::<Option<_>>().ok_or(BadAnswer::NotTexts(name))
+        }
         Some(_) => Err(BadAnswer::NotTexts(name)),
     }
 }
 
 /// Seconds since the Unix epoch: an integer, a fraction (cut down, so that nothing lives longer)
 /// or a text that is one of both. What is too far away saturates.
-pub(super) fn time(members: &Map<String, Value>, name: &'static str) -> Result<Option<i64>, BadAnswer> {
+pub(super) fn time(
+    members: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<i64>, BadAnswer> {
     let seconds = match present(members, name) {
         None => return Ok(None),
         Some(Value::Number(number)) => number.as_i64().or_else(|| number.as_f64().map(saturate)),
         Some(Value::String(text)) => {
-            let numeric = !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
-            let fraction = || text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(saturate);
+            let numeric = !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+            let fraction =
+                || text.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(saturate);
             numeric.then(|| text.parse::<i64>().ok().or_else(fraction)).flatten()
         }
         Some(_) => None,
@@ -129,7 +144,10 @@ fn saturate(seconds: f64) -> i64 {
 
 fn is_refresh_token(members: &Map<String, Value>) -> bool {
     let says = |name: &str, words: &[&str]| {
-        members.get(name).and_then(Value::as_str).is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
+        members
+            .get(name)
+            .and_then(Value::as_str)
+            .is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
     };
     says("token_type", &["refresh_token"]) || says("token_use", &["refresh", "refresh_token"])
 }
@@ -155,7 +173,8 @@ mod tests {
     }
 
     fn exp(json: &str) -> Result<Option<i64>, BadAnswer> {
-        read(&format!(r#"{{"active":true,"exp":{json}}}"#)).map(|facts| facts.and_then(|facts| facts.expires_at))
+        read(&format!(r#"{{"active":true,"exp":{json}}}"#))
+            .map(|facts| facts.and_then(|facts| facts.expires_at))
     }
 
     #[test]
@@ -163,10 +182,23 @@ mod tests {
         assert!(read(r#"{"active":true}"#).is_ok_and(|facts| facts.is_some()));
         assert!(read(r#"{"active":false,"exp":"nonsense"}"#).is_ok_and(|facts| facts.is_none()));
         for active in [r#""true""#, "1", "null", "[]", "{}", r#""false""#, "0"] {
-            assert_eq!(read(&format!(r#"{{"active":{active}}}"#)).err(), Some(BadAnswer::ActiveNotBoolean), "{active}");
+            assert_eq!(
+                read(&format!(r#"{{"active":{active}}}"#)).err(),
+                Some(BadAnswer::ActiveNotBoolean),
+                "{active}"
+            );
         }
         assert_eq!(read("{}").err(), Some(BadAnswer::NoActive));
-        for body in ["", "[]", "null", "\"x\"", "<html>", "{\"active\":true", r#"{"active":false,"active":true}"#, "{\"active\":true}x"] {
+        for body in [
+            "",
+            "[]",
+            "null",
+            "\"x\"",
+            "<html>",
+            "{\"active\":true",
+            r#"{"active":false,"active":true}"#,
+            "{\"active\":true}x",
+        ] {
             assert_eq!(read(body).err(), Some(BadAnswer::NotAnObject), "{body}");
         }
     }
@@ -190,14 +222,28 @@ mod tests {
             assert_eq!(exp(json), Ok(Some(seconds)), "{json}");
         }
         assert_eq!(exp("null"), Ok(None));
-        for json in ["\"\"", "\"soon\"", "\"inf\"", "\"NaN\"", "\"1e999\"", "\" 1\"", "true", "[]", "{}", "\"0x10\""] {
+        for json in [
+            "\"\"",
+            "\"soon\"",
+            "\"inf\"",
+            "\"NaN\"",
+            "\"1e999\"",
+            "\" 1\"",
+            "true",
+            "[]",
+            "{}",
+            "\"0x10\"",
+        ] {
             assert_eq!(exp(json), Err(BadAnswer::NotATime("exp")), "{json}");
         }
     }
 
     #[test]
     fn scope_is_a_text_or_a_list_and_scp_stands_in() {
-        let scopes = |json: &str| read(&format!(r#"{{"active":true,{json}}}"#)).map(|facts| facts.map(|facts| facts.scopes().to_string()));
+        let scopes = |json: &str| {
+            read(&format!(r#"{{"active":true,{json}}}"#))
+                .map(|facts| facts.map(|facts| facts.scopes().to_string()))
+        };
         for (json, expected) in [
             (r#""scope":"read  write\tx\n""#, "read write x"),
             (r#""scope":["read","write x"]"#, "read write x"),
@@ -226,7 +272,8 @@ mod tests {
             (r#""token_use":"access""#, false),
         ] {
             assert_eq!(
-                read(&format!(r#"{{"active":true,{json}}}"#)).map(|facts| facts.map(|facts| facts.refresh_token)),
+                read(&format!(r#"{{"active":true,{json}}}"#))
+                    .map(|facts| facts.map(|facts| facts.refresh_token)),
                 Ok(Some(refresh)),
                 "{json}"
             );

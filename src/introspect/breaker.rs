@@ -30,7 +30,10 @@ struct State {
 
 impl Breaker {
     pub fn new(settings: BreakerSettings) -> Self {
-        Self { settings, state: Mutex::new(State { circuit: CircuitState::Closed, failures: 0, probe_at: 0 }) }
+        Self {
+            settings,
+            state: Mutex::new(State { circuit: CircuitState::Closed, failures: 0, probe_at: 0 }),
+        }
     }
 
     /// Whether a call may go now; if not, after what time one may.
@@ -43,7 +46,9 @@ impl Breaker {
                 state.probe_at = now + micros(self.settings.open_for);
                 Ok(())
             }
-            CircuitState::Open | CircuitState::HalfOpen => Err(Duration::from_micros(state.probe_at - now)),
+            CircuitState::Open | CircuitState::HalfOpen => {
+                Err(Duration::from_micros(state.probe_at - now))
+            }
         }
     }
 
@@ -59,7 +64,9 @@ impl Breaker {
         let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);
         let probe = state.circuit == CircuitState::HalfOpen;
-        if probe || state.circuit == CircuitState::Closed && state.failures >= self.settings.failures {
+        if probe
+            || state.circuit == CircuitState::Closed && state.failures >= self.settings.failures
+        {
             state.circuit = CircuitState::Open;
             state.probe_at = now + micros(self.settings.open_for);
         }
@@ -109,9 +116,15 @@ mod tests {
         }
         assert_eq!((breaker.state(), breaker.admit(0)), (CircuitState::Closed, Ok(())));
         breaker.failed(0);
-        assert_eq!((breaker.state(), breaker.admit(1_000_000)), (CircuitState::Open, Err(Duration::from_secs(4))));
+        assert_eq!(
+            (breaker.state(), breaker.admit(1_000_000)),
+            (CircuitState::Open, Err(Duration::from_secs(4)))
+        );
         assert_eq!(breaker.admit(5_000_000), Ok(()));
-        assert_eq!((breaker.state(), breaker.admit(5_001_000)), (CircuitState::HalfOpen, Err(Duration::from_millis(4999))));
+        assert_eq!(
+            (breaker.state(), breaker.admit(5_001_000)),
+            (CircuitState::HalfOpen, Err(Duration::from_millis(4999)))
+        );
         breaker.succeeded();
         assert_eq!((breaker.state(), breaker.admit(5_002_000)), (CircuitState::Closed, Ok(())));
     }

@@ -44,7 +44,11 @@ pub struct Custom {
 }
 
 impl Custom {
-    pub fn new(settings: &ServerSettings, custom: &CustomSettings, clock: Clock) -> Result<Self, Unusable> {
+    pub fn new(
+        settings: &ServerSettings,
+        custom: &CustomSettings,
+        clock: Clock,
+    ) -> Result<Self, Unusable> {
         let url = custom.url.text();
         let shown = url.split('?').next().unwrap_or_default().to_owned();
         Ok(Self { client: HttpClient::new(settings)?, settings: custom.clone(), clock, shown })
@@ -53,7 +57,8 @@ impl Custom {
     /// `None`: the token cannot stand where it should, and so means nothing to the server.
     fn request(&self, token: &str) -> Option<(Url, HeaderMap, Option<String>)> {
         let url = exact_url(&self.settings.url.fill(token, Place::Url))?;
-        let mut headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("application/json"))]);
+        let mut headers =
+            HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("application/json"))]);
         if let Some(content_type) = self.settings.body.as_ref().and_then(|body| body.content_type) {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
@@ -62,37 +67,60 @@ impl Custom {
             value.set_sensitive(true);
             headers.insert(name.clone(), value);
         }
-        Some((url, headers, self.settings.body.as_ref().map(|body| body.template.fill(token, body.place))))
+        Some((
+            url,
+            headers,
+            self.settings.body.as_ref().map(|body| body.template.fill(token, body.place)),
+        ))
     }
 }
 
 #[async_trait]
 impl Introspector for Custom {
     async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
-        let Some((url, headers, body)) = self.request(inquiry.token.expose()) else { return Ok(Facts::Inactive) };
+        let Some((url, headers, body)) = self.request(inquiry.token.expose()) else {
+            return Ok(Facts::Inactive);
+        };
         let asked = self.clock.now().unix_seconds();
         let answer = self.client.send(|client| {
-            let request = client.request(self.settings.method.clone(), url.clone()).headers(headers.clone());
+            let request =
+                client.request(self.settings.method.clone(), url.clone()).headers(headers.clone());
             match &body {
                 Some(body) => request.body(body.clone()),
                 None => request,
             }
         });
-        answer.await.and_then(|answer| interpret(&self.settings, &answer, asked, inquiry)).map_err(|failure| failure.at(&self.shown))
+        answer
+            .await
+            .and_then(|answer| interpret(&self.settings, &answer, asked, inquiry))
+            .map_err(|failure| failure.at(&self.shown))
     }
 }
 
-fn interpret(settings: &CustomSettings, answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Failure> {
+fn interpret(
+    settings: &CustomSettings,
+    answer: &Answer,
+    asked: i64,
+    inquiry: &Inquiry,
+) -> Result<Facts, Failure> {
     if settings.inactive_status.contains(&answer.status) {
         return Ok(Facts::Inactive);
     }
     match answer.status {
         StatusCode::OK => Ok(translate(settings, &answer.body, asked, inquiry)?),
-        _ => Err(failure(answer, "check the headers of `request`, or name the status in `inactive_status`")),
+        _ => Err(failure(
+            answer,
+            "check the headers of `request`, or name the status in `inactive_status`",
+        )),
     }
 }
 
-fn translate(settings: &CustomSettings, body: &[u8], asked: i64, inquiry: &Inquiry) -> Result<Facts, BadAnswer> {
+fn translate(
+    settings: &CustomSettings,
+    body: &[u8],
+    asked: i64,
+    inquiry: &Inquiry,
+) -> Result<Facts, BadAnswer> {
     let points = settings.active.is_some() || !settings.answer.is_empty();
     let answer = match json::value(body) {
         Ok(answer) => answer,
@@ -124,7 +152,9 @@ fn translate(settings: &CustomSettings, body: &[u8], asked: i64, inquiry: &Inqui
 /// with a meaning here do not get that meaning, unless it speaks against the token.
 fn rest(mut members: Map<String, Value>) -> Map<String, Value> {
     let against = |name: &str| matches!(name, "token_type" | "token_use");
-    members.retain(|name, _| against(name) || !(NAMES.contains(&name.as_str()) || name == "expires_in"));
+    members.retain(|name, _| {
+        against(name) || !(NAMES.contains(&name.as_str()) || name == "expires_in")
+    });
     members
 }
 
@@ -141,11 +171,19 @@ fn is_true(value: &Value) -> Result<bool, BadAnswer> {
 
 impl CustomSettings {
     pub(super) fn fingerprint(&self) -> Fingerprint {
-        let mut fingerprint = Fingerprint::of("custom").with("method", self.method.as_str()).with("url", self.url.text());
-        fingerprint.list("headers", self.headers.iter().flat_map(|(name, value)| [name.to_string(), value.text()]));
+        let mut fingerprint = Fingerprint::of("custom")
+            .with("method", self.method.as_str())
+            .with("url", self.url.text());
+        fingerprint.list(
+            "headers",
+            self.headers.iter().flat_map(|(name, value)| [name.to_string(), value.text()]),
+        );
         fingerprint.list("body", self.body.iter().map(|body| body.template.text()));
         fingerprint.list("active", self.active.iter().cloned());
-        fingerprint.list("answer", self.answer.iter().flat_map(|(name, pointer)| [name.clone(), pointer.clone()]));
+        fingerprint.list(
+            "answer",
+            self.answer.iter().flat_map(|(name, pointer)| [name.clone(), pointer.clone()]),
+        );
         fingerprint.list("inactive_status", self.inactive_status.iter().map(ToString::to_string));
         fingerprint
     }
@@ -164,7 +202,10 @@ mod tests {
             headers: Vec::new(),
             body: None,
             active: (!active.is_empty()).then(|| active.to_owned()),
-            answer: answer.iter().map(|(name, pointer)| ((*name).to_owned(), (*pointer).to_owned())).collect(),
+            answer: answer
+                .iter()
+                .map(|(name, pointer)| ((*name).to_owned(), (*pointer).to_owned()))
+                .collect(),
             inactive_status: Vec::new(),
         }
     }
@@ -179,18 +220,35 @@ mod tests {
     #[test]
     fn three_values_are_true() {
         let settings = settings("/valid", &[]);
-        for (value, active) in
-            [("true", true), ("1", true), ("\"true\"", true), ("false", false), ("0", false), ("2", false), ("-1", false), ("1.5", false)]
-                .into_iter()
-                .chain([("\"True\"", false), ("\"1\"", false), ("\"yes\"", false), ("\"\"", false), ("null", false)])
-        {
-            let outcome = read(&settings, &format!(r#"{{"valid":{value}}}"#)).map(|facts| facts.is_some());
+        for (value, active) in [
+            ("true", true),
+            ("1", true),
+            ("\"true\"", true),
+            ("false", false),
+            ("0", false),
+            ("2", false),
+            ("-1", false),
+            ("1.5", false),
+        ]
+        .into_iter()
+        .chain([
+            ("\"True\"", false),
+            ("\"1\"", false),
+            ("\"yes\"", false),
+            ("\"\"", false),
+            ("null", false),
+        ]) {
+            let outcome =
+                read(&settings, &format!(r#"{{"valid":{value}}}"#)).map(|facts| facts.is_some());
             assert_eq!(outcome, Ok(active), "{value}");
         }
         for body in [r#"{"valid":[]}"#, r#"{"valid":{}}"#] {
             assert_eq!(read(&settings, body).err(), Some(BadAnswer::NotATruth("active")), "{body}");
         }
-        assert_eq!(read(&settings, r#"{"other":true}"#).err(), Some(BadAnswer::NothingAt("active")));
+        assert_eq!(
+            read(&settings, r#"{"other":true}"#).err(),
+            Some(BadAnswer::NothingAt("active"))
+        );
         for body in ["", "<html>", r#"{"valid":false,"valid":true}"#] {
             assert_eq!(read(&settings, body).err(), Some(BadAnswer::NotJson), "{body}");
         }
@@ -200,7 +258,13 @@ mod tests {
     fn members_are_where_the_pointers_say() {
         let settings = settings(
             "/valid",
-            &[("sub", "/user/id"), ("username", "/user/name"), ("scope", "/permissions"), ("expires_in", "/ttl"), ("tenant", "/a~1b/0")],
+            &[
+                ("sub", "/user/id"),
+                ("username", "/user/name"),
+                ("scope", "/permissions"),
+                ("expires_in", "/ttl"),
+                ("tenant", "/a~1b/0"),
+            ],
         );
         let body = r#"{"valid":1,"user":{"id":7,"name":"jo"},"permissions":["r","w"],"ttl":"60","a/b":["t"],"plan":"gold"}"#;
         let Ok(Some(facts)) = read(&settings, body) else { panic!("not active") };
@@ -215,21 +279,38 @@ mod tests {
     fn names_that_nobody_pointed_at_mean_nothing() {
         let body = r#"{"valid":true,"scope":"admin","sub":"root","exp":"tomorrow","expires_in":[],"aud":"x","iss":1}"#;
         let Ok(Some(facts)) = read(&settings("/valid", &[]), body) else { panic!("not active") };
-        assert!(facts.scopes().is_empty() && facts.subject().is_none() && facts.audience().next().is_none());
+        assert!(
+            facts.scopes().is_empty()
+                && facts.subject().is_none()
+                && facts.audience().next().is_none()
+        );
         assert_eq!(facts.claims.text(), r#"{"valid":true,"active":true}"#);
-        for body in [r#"{"valid":true,"cnf":{"jkt":"x"}}"#, r#"{"valid":true,"token_use":"refresh"}"#] {
-            let Ok(Some(facts)) = read(&settings("/valid", &[]), body) else { panic!("not active") };
-            assert!(facts.refresh_token || facts.confirmation != crate::token::Confirmation::None, "{body}");
+        for body in
+            [r#"{"valid":true,"cnf":{"jkt":"x"}}"#, r#"{"valid":true,"token_use":"refresh"}"#]
+        {
+            let Ok(Some(facts)) = read(&settings("/valid", &[]), body) else {
+                panic!("not active")
+            };
+            assert!(
+                facts.refresh_token || facts.confirmation != crate::token::Confirmation::None,
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn what_is_of_another_type_is_no_answer() {
-        let settings = settings("", &[("sub", "/s"), ("scope", "/p"), ("exp", "/e"), ("expires_in", "/t")]);
-        for body in [r#"{"s":{}}"#, r#"{"p":1}"#, r#"{"p":[1]}"#, r#"{"e":"soon"}"#, r#"{"t":{}}"#, "x"] {
+        let settings =
+            settings("", &[("sub", "/s"), ("scope", "/p"), ("exp", "/e"), ("expires_in", "/t")]);
+        for body in
+            [r#"{"s":{}}"#, r#"{"p":1}"#, r#"{"p":[1]}"#, r#"{"e":"soon"}"#, r#"{"t":{}}"#, "x"]
+        {
             assert!(read(&settings, body).is_err(), "{body}");
         }
-        assert!(read(&settings, r#"{"s":null}"#).is_ok_and(|facts| facts.is_some_and(|facts| facts.subject().is_none())));
+        assert!(
+            read(&settings, r#"{"s":null}"#)
+                .is_ok_and(|facts| facts.is_some_and(|facts| facts.subject().is_none()))
+        );
     }
 
     #[test]
@@ -242,6 +323,9 @@ mod tests {
     #[test]
     fn the_answer_may_be_a_list() {
         let settings = settings("/0/ok", &[("sub", "/0/id")]);
-        assert!(read(&settings, r#"[{"ok":true,"id":"a"}]"#).is_ok_and(|facts| facts.is_some_and(|facts| facts.subject() == Some("a"))));
+        assert!(
+            read(&settings, r#"[{"ok":true,"id":"a"}]"#)
+                .is_ok_and(|facts| facts.is_some_and(|facts| facts.subject() == Some("a")))
+        );
     }
 }

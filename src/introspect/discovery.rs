@@ -28,7 +28,8 @@ pub struct Discovery {
 #[derive(Clone, Copy)]
 pub enum Wanted {
     Member(&'static str),
-    /// The same for clients with a certificate, where the server has another one for them (RFC 8705 §5).
+    /// The same for clients with a certificate, where the server has another one for them (RFC 8705
+    /// §5).
     WithCertificate(&'static str),
 }
 
@@ -44,8 +45,19 @@ impl Discovery {
         client: &Arc<HttpClient>,
         server: &ServerSettings,
     ) -> Arc<Fetched<Self>> {
-        let source = || Self { client: client.clone(), issuer: issuer.to_owned(), places: places(at), wanted };
-        documents.of(server, "discovery", REFRESH, &format!("{} of {issuer} at {at}", wanted.shown()), source)
+        let source = || Self {
+            client: client.clone(),
+            issuer: issuer.to_owned(),
+            places: places(at),
+            wanted,
+        };
+        documents.of(
+            server,
+            "discovery",
+            REFRESH,
+            &format!("{} of {issuer} at {at}", wanted.shown()),
+            source,
+        )
     }
 
     fn read(&self, members: &Map<String, Value>) -> Result<Url, String> {
@@ -60,9 +72,13 @@ impl Discovery {
             Some(_) => {}
         }
         let shown = self.wanted.shown();
-        let wanted = self.wanted.of(members).ok_or_else(|| format!("the document has no `{shown}`"))?;
-        let url = Url::parse(wanted).ok().filter(|url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
-        let url = url.ok_or_else(|| format!("the document's `{shown}` is not a URL that can be called"))?;
+        let wanted =
+            self.wanted.of(members).ok_or_else(|| format!("the document has no `{shown}`"))?;
+        let url = Url::parse(wanted).ok().filter(|url| {
+            url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+        });
+        let url =
+            url.ok_or_else(|| format!("the document's `{shown}` is not a URL that can be called"))?;
         if !is_safe(&url) {
             return Err(format!("the document's `{shown}` is not an https URL"));
         }
@@ -75,7 +91,8 @@ impl Wanted {
         match self {
             Self::Member(name) => members.get(name)?.as_str(),
             Self::WithCertificate(name) => {
-                let alias = members.get("mtls_endpoint_aliases").and_then(|aliases| aliases.get(name));
+                let alias =
+                    members.get("mtls_endpoint_aliases").and_then(|aliases| aliases.get(name));
                 alias.or_else(|| members.get(name))?.as_str()
             }
         }
@@ -102,7 +119,12 @@ impl Fetch for Discovery {
                     Ok(url) => return Ok(url),
                     Err(wrong) => found.push(format!("{}: {wrong}", shown(place))),
                 },
-                Err(failure) if matches!(failure.kind, FailureKind::BadResponse | FailureKind::RejectedUs) => {
+                Err(failure)
+                    if matches!(
+                        failure.kind,
+                        FailureKind::BadResponse | FailureKind::RejectedUs
+                    ) =>
+                {
                     found.push(failure.detail.to_string())
                 }
                 Err(failure) => return Err(failure),
@@ -121,7 +143,10 @@ fn places(issuer: &Url) -> [Url; 2] {
         url.set_path(path);
         url
     };
-    [at(&format!("/.well-known/oauth-authorization-server{path}")), at(&format!("{path}/.well-known/openid-configuration"))]
+    [
+        at(&format!("/.well-known/oauth-authorization-server{path}")),
+        at(&format!("{path}/.well-known/openid-configuration")),
+    ]
 }
 
 impl ServerSettings {
@@ -129,7 +154,14 @@ impl ServerSettings {
     /// failed is asked again.
     pub fn fetch(&self, what: &'static str, refresh: Duration) -> FetchSettings {
         let (pause, timeout) = (self.circuit_breaker.open_for, self.timeout);
-        FetchSettings { server: self.name.clone(), what, refresh, pause, timeout, retries: self.retries }
+        FetchSettings {
+            server: self.name.clone(),
+            what,
+            refresh,
+            pause,
+            timeout,
+            retries: self.retries,
+        }
     }
 }
 
@@ -155,7 +187,8 @@ mod tests {
                 ],
             ),
         ] {
-            let places = Url::parse(issuer).map(|issuer| places(&issuer).map(|place| place.to_string()));
+            let places =
+                Url::parse(issuer).map(|issuer| places(&issuer).map(|place| place.to_string()));
             assert_eq!(places, Ok(expected.map(str::to_owned)));
         }
     }

@@ -15,10 +15,16 @@ pub async fn json_object(client: &HttpClient, url: &Url) -> Result<Map<String, V
 }
 
 async fn fetch(client: &HttpClient, url: &Url) -> Result<Map<String, Value>, Failure> {
-    let answer = client.send(|client| client.get(url.clone()).header(header::ACCEPT, "application/json")).await?;
+    let answer = client
+        .send(|client| client.get(url.clone()).header(header::ACCEPT, "application/json"))
+        .await?;
     match answer.status {
-        StatusCode::OK => json::object(&answer.body)
-            .map_err(|_| Failure::new(FailureKind::BadResponse, "status 200, but not one JSON object without duplicate members")),
+        StatusCode::OK => json::object(&answer.body).map_err(|_| {
+            Failure::new(
+                FailureKind::BadResponse,
+                "status 200, but not one JSON object without duplicate members",
+            )
+        }),
         _ => Err(status::failure(&answer, "this document should be public")),
     }
 }

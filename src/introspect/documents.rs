@@ -33,15 +33,26 @@ impl Documents {
         source: impl FnOnce() -> F,
     ) -> Arc<Fetched<F>> {
         let settings = server.fetch(what, refresh);
-        self.shared(server, &format!("{place:?} {settings:?}"), || Fetched::new(source(), settings, self.clock.clone(), &self.metrics))
+        self.shared(server, &format!("{place:?} {settings:?}"), || {
+            Fetched::new(source(), settings, self.clock.clone(), &self.metrics)
+        })
     }
 
     /// What is fetched from `server` with its HTTP client, and made by `make` if it is not known by
     /// this key yet.
-    pub fn shared<T: Send + Sync + 'static>(&self, server: &ServerSettings, key: &str, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+    pub fn shared<T: Send + Sync + 'static>(
+        &self,
+        server: &ServerSettings,
+        key: &str,
+        make: impl FnOnce() -> Arc<T>,
+    ) -> Arc<T> {
         let key = format!("{key} {}", server.way());
         self.known.retain(|_, known| known.strong_count() > 0);
-        let known = self.known.get(&key).and_then(|known| known.upgrade()).and_then(|known| known.downcast().ok());
+        let known = self
+            .known
+            .get(&key)
+            .and_then(|known| known.upgrade())
+            .and_then(|known| known.downcast().ok());
         known.unwrap_or_else(|| {
             let made = make();
             let any: Arc<dyn Any + Send + Sync> = made.clone();

@@ -53,7 +53,11 @@ impl Failure {
     /// Whether the server itself is in trouble. A client must not be able to open the circuit
     /// with garbage tokens, nor an operator with a wrong password.
     pub fn counts_for_breaker(&self) -> bool {
-        !self.isolated && matches!(self.kind, FailureKind::Unavailable | FailureKind::Timeout | FailureKind::Throttled)
+        !self.isolated
+            && matches!(
+                self.kind,
+                FailureKind::Unavailable | FailureKind::Timeout | FailureKind::Throttled
+            )
     }
 }
 

@@ -71,9 +71,21 @@ struct Counters {
 impl<F: Fetch> Fetched<F> {
     pub fn new(source: F, settings: FetchSettings, clock: Clock, metrics: &Metrics) -> Arc<Self> {
         let requests = |result| metrics.cache_requests.with_label_values(&[settings.what, result]);
-        let counters = Counters { hit: requests("hit"), miss: requests("miss"), expired: requests("expired"), error: requests("error") };
+        let counters = Counters {
+            hit: requests("hit"),
+            miss: requests("miss"),
+            expired: requests("expired"),
+            error: requests("error"),
+        };
         let held = Held { document: None, since: 0, failure: None, not_before: 0, under_way: None };
-        Arc::new(Self { source, settings, held: Mutex::new(held), clock, counters, log: Occasionally::default() })
+        Arc::new(Self {
+            source,
+            settings,
+            held: Mutex::new(held),
+            clock,
+            counters,
+            log: Occasionally::default(),
+        })
     }
 
     /// The document, from memory where there is one.
@@ -103,8 +115,13 @@ impl<F: Fetch> Fetched<F> {
 
     /// A document that came after `known`; `None` when it is too soon to ask for one. A failure
     /// says that there may well be a newer one.
-    pub async fn after(self: &Arc<Self>, known: &Arc<F::Document>) -> Result<Option<Arc<F::Document>>, Failure> {
-        let newer = |held: &Held<F::Document>| held.document.clone().filter(|document| !Arc::ptr_eq(document, known));
+    pub async fn after(
+        self: &Arc<Self>,
+        known: &Arc<F::Document>,
+    ) -> Result<Option<Arc<F::Document>>, Failure> {
+        let newer = |held: &Held<F::Document>| {
+            held.document.clone().filter(|document| !Arc::ptr_eq(document, known))
+        };
         let landing = {
             let mut held = self.held.lock();
             if let Some(document) = newer(&held) {
@@ -122,9 +139,15 @@ impl<F: Fetch> Fetched<F> {
     }
 
     /// Joins the call under way, or starts one, unless it is too soon.
-    fn board(self: &Arc<Self>, held: &mut Held<F::Document>, now: u64) -> Option<watch::Receiver<()>> {
+    fn board(
+        self: &Arc<Self>,
+        held: &mut Held<F::Document>,
+        now: u64,
+    ) -> Option<watch::Receiver<()>> {
         // a receiver whose sender is gone belongs to a call that has ended
-        if let Some(landing) = held.under_way.as_ref().filter(|landing| landing.has_changed().is_ok()) {
+        if let Some(landing) =
+            held.under_way.as_ref().filter(|landing| landing.has_changed().is_ok())
+        {
             return Some(landing.clone());
         }
         if now < held.not_before {
@@ -148,20 +171,35 @@ impl<F: Fetch> Fetched<F> {
                 match self.source.fetch().await {
                     Err(failure) if failure.transient && attempt < self.settings.retries => {
                         attempt += 1;
-                        tokio::time::sleep(Duration::from_millis(rand::random_range(5..=25) * u64::from(attempt))).await;
+                        tokio::time::sleep(Duration::from_millis(
+                            rand::random_range(5..=25) * u64::from(attempt),
+                        ))
+                        .await;
                     }
                     outcome => return outcome,
                 }
             }
         };
-        let too_slow = || Failure::new(FailureKind::Timeout, format!("no answer within timeout ({:?})", self.settings.timeout));
-        tokio::time::timeout(self.settings.timeout, with_retries).await.unwrap_or_else(|_| Err(too_slow()))
+        let too_slow = || {
+            Failure::new(
+                FailureKind::Timeout,
+                format!("no answer within timeout ({:?})", self.settings.timeout),
+            )
+        };
+        tokio::time::timeout(self.settings.timeout, with_retries)
+            .await
+            .unwrap_or_else(|_| Err(too_slow()))
     }
 
     fn keep(&self, outcome: Result<F::Document, Failure>) {
         let now = self.clock.now().mono;
         let mut held = self.held.lock();
-        let asked_for = outcome.as_ref().err().and_then(|failure| failure.retry_after).unwrap_or_default().min(LONGEST_PAUSE);
+        let asked_for = outcome
+            .as_ref()
+            .err()
+            .and_then(|failure| failure.retry_after)
+            .unwrap_or_default()
+            .min(LONGEST_PAUSE);
         held.not_before = now + micros(self.settings.pause.max(asked_for));
         let (server, what) = (&*self.settings.server, self.settings.what);
         match outcome {
@@ -177,7 +215,14 @@ impl<F: Fetch> Fetched<F> {
                 self.counters.error.inc();
                 if self.log.now(failure.kind.label(), now).is_some() {
                     let (reason, still) = (failure.kind.reason().as_str(), held.document.is_some());
-                    tracing::warn!(server, document = what, reason, detail = &*failure.detail, old_one_still_serves = still, "not fetched");
+                    tracing::warn!(
+                        server,
+                        document = what,
+                        reason,
+                        detail = &*failure.detail,
+                        old_one_still_serves = still,
+                        "not fetched"
+                    );
                 }
                 // the call for a document says nothing about the calls for tokens
                 held.failure = Some(Failure { transient: false, isolated: true, ..failure });
@@ -192,7 +237,12 @@ impl<D> Held<D> {
     }
 
     fn why_not(&self, now: u64) -> Failure {
-        let lost = || Failure::new(FailureKind::Unavailable, "the call ended without an outcome; this is a defect of the gateway");
+        let lost = || {
+            Failure::new(
+                FailureKind::Unavailable,
+                "the call ended without an outcome; this is a defect of the gateway",
+            )
+        };
         let retry_after = Some(Duration::from_micros(self.not_before.saturating_sub(now)));
         Failure { retry_after, isolated: true, ..self.failure.clone().unwrap_or_else(lost) }
     }
@@ -224,7 +274,11 @@ mod tests {
         async fn fetch(&self) -> Result<u32, Failure> {
             let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
             tokio::task::yield_now().await;
-            if *self.down.lock() { Err(Failure::new(FailureKind::Unavailable, "scripted")) } else { Ok(call) }
+            if *self.down.lock() {
+                Err(Failure::new(FailureKind::Unavailable, "scripted"))
+            } else {
+                Ok(call)
+            }
         }
     }
 
@@ -247,7 +301,11 @@ mod tests {
             };
             let metrics = Metrics::new().unwrap_or_else(|error| panic!("{error}"));
             let source = Scripted { calls: AtomicU32::new(0), down: down.clone() };
-            Self { fetched: Fetched::new(source, settings, Clock::Manual(clock.clone()), &metrics), clock, down }
+            Self {
+                fetched: Fetched::new(source, settings, Clock::Manual(clock.clone()), &metrics),
+                clock,
+                down,
+            }
         }
 
         fn calls(&self) -> u32 {
@@ -273,7 +331,10 @@ mod tests {
         *setup.down.lock() = true;
         for _ in 0..10 {
             let failure = setup.fetched.get().await.err();
-            assert!(failure.is_some_and(|failure| failure.isolated && failure.retry_after == Some(Duration::from_secs(5))));
+            assert!(
+                failure.is_some_and(|failure| failure.isolated
+                    && failure.retry_after == Some(Duration::from_secs(5)))
+            );
         }
         assert_eq!(setup.calls(), 1);
         *setup.down.lock() = false;
@@ -300,11 +361,16 @@ mod tests {
         let setup = Setup::new();
         let first = setup.fetched.get().await.unwrap_or_default();
         for _ in 0..10 {
-            assert!(setup.fetched.after(&first).await.is_ok_and(|newer| newer.is_none()), "too soon");
+            assert!(
+                setup.fetched.after(&first).await.is_ok_and(|newer| newer.is_none()),
+                "too soon"
+            );
         }
         setup.clock.advance(Duration::from_secs(5));
         let all = futures::future::join_all((0..10).map(|_| setup.fetched.after(&first))).await;
-        assert!(all.iter().all(|newer| newer.as_ref().is_ok_and(|newer| newer.as_deref() == Some(&2))));
+        assert!(
+            all.iter().all(|newer| newer.as_ref().is_ok_and(|newer| newer.as_deref() == Some(&2)))
+        );
         assert_eq!(setup.calls(), 2);
     }
 }

@@ -43,7 +43,11 @@ pub struct Github {
 }
 
 impl Github {
-    pub fn new(settings: &ServerSettings, github: &GithubSettings, clock: Clock) -> Result<Self, Unusable> {
+    pub fn new(
+        settings: &ServerSettings,
+        github: &GithubSettings,
+        clock: Clock,
+    ) -> Result<Self, Unusable> {
         let credentials = || Unusable::Credentials(settings.name.to_string());
         let auth = ClientAuth::ClientSecretBasic {
             client_id: github.client_id.clone(),
@@ -55,14 +59,21 @@ impl Github {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/vnd.github+json"));
         if github.api == GithubApi::Current {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers.insert(HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28"));
+            headers.insert(
+                HeaderName::from_static("x-github-api-version"),
+                HeaderValue::from_static("2022-11-28"),
+            );
         }
         let what = match github.api {
             GithubApi::Current => "token",
             GithubApi::Legacy => "tokens/",
         };
         let root = shown(&github.endpoint);
-        let base = format!("{}/applications/{}/{what}", root.trim_end_matches('/'), placed::in_url(&github.client_id));
+        let base = format!(
+            "{}/applications/{}/{what}",
+            root.trim_end_matches('/'),
+            placed::in_url(&github.client_id)
+        );
         let client = HttpClient::new(settings)?;
         Ok(Self { client, api: github.api, shown: base.clone(), base, headers, clock })
     }
@@ -71,7 +82,9 @@ impl Github {
     fn url(&self, token: &str) -> Option<Url> {
         match self.api {
             GithubApi::Current => Url::parse(&self.base).ok(),
-            GithubApi::Legacy => placed::exact_url(&format!("{}{}", self.base, placed::in_url(token))),
+            GithubApi::Legacy => {
+                placed::exact_url(&format!("{}{}", self.base, placed::in_url(token)))
+            }
         }
     }
 }
@@ -89,7 +102,10 @@ impl Introspector for Github {
                 client.post(url.clone()).headers(self.headers.clone()).body(body)
             }
         });
-        answer.await.and_then(|answer| interpret(&answer, asked, inquiry)).map_err(|failure| failure.at(&self.shown))
+        answer
+            .await
+            .and_then(|answer| interpret(&answer, asked, inquiry))
+            .map_err(|failure| failure.at(&self.shown))
     }
 }
 
@@ -97,10 +113,12 @@ fn interpret(answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Fa
     match answer.status {
         StatusCode::OK => Ok(translate(&answer.body, inquiry)?),
         StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Ok(Facts::Inactive),
-        status @ (StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) => match pause(&answer.headers, asked) {
-            None if status == StatusCode::FORBIDDEN => Err(refused(answer)),
-            pause => Err(throttled(status, pause)),
-        },
+        status @ (StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) => {
+            match pause(&answer.headers, asked) {
+                None if status == StatusCode::FORBIDDEN => Err(refused(answer)),
+                pause => Err(throttled(status, pause)),
+            }
+        }
         _ => Err(refused(answer)),
     }
 }
@@ -130,8 +148,14 @@ fn translate(body: &[u8], inquiry: &Inquiry) -> Result<Facts, BadAnswer> {
     let mut answer = Translation::read(body)?;
     answer.need(&["scopes", "app"])?;
     answer.name("scope", &["scopes"]);
-    for (ours, object, member) in [("client_id", "app", "client_id"), ("username", "user", "login"), ("sub", "user", "id")] {
-        let value = answer.member(object)?.and_then(|members| members.get(member)).filter(|value| !value.is_null()).cloned();
+    for (ours, object, member) in
+        [("client_id", "app", "client_id"), ("username", "user", "login"), ("sub", "user", "id")]
+    {
+        let value = answer
+            .member(object)?
+            .and_then(|members| members.get(member))
+            .filter(|value| !value.is_null())
+            .cloned();
         if let Some(value) = value {
             answer.set(ours, value);
         }
@@ -165,15 +189,23 @@ mod tests {
     fn the_published_answer_is_read() {
         let Ok(Some(facts)) = outcome(200, ANSWER, interpret) else { panic!("not active") };
         assert_eq!((facts.subject(), facts.client_id()), (Some("1"), Some("abcde12345fghij67890")));
-        assert_eq!((facts.scopes().to_string().as_str(), facts.expires_at), ("public_repo read:org", Some(1_800_000_000)));
+        assert_eq!(
+            (facts.scopes().to_string().as_str(), facts.expires_at),
+            ("public_repo read:org", Some(1_800_000_000))
+        );
         assert!(facts.claims.text().contains(r#""username":"octocat""#));
         assert!(!facts.claims.text().contains("token"), "{}", facts.claims.text());
     }
 
     #[test]
     fn a_user_and_an_end_may_be_absent() {
-        for body in [r#"{"scopes":[],"app":{"client_id":"a"}}"#, r#"{"scopes":[],"app":{"client_id":"a"},"user":null,"expires_at":null}"#] {
-            let Ok(Some(facts)) = outcome(200, body, interpret) else { panic!("not active: {body}") };
+        for body in [
+            r#"{"scopes":[],"app":{"client_id":"a"}}"#,
+            r#"{"scopes":[],"app":{"client_id":"a"},"user":null,"expires_at":null}"#,
+        ] {
+            let Ok(Some(facts)) = outcome(200, body, interpret) else {
+                panic!("not active: {body}")
+            };
             assert_eq!((facts.subject(), facts.expires_at), (None, None));
         }
     }
@@ -218,13 +250,27 @@ mod tests {
             "[]",
             "",
         ] {
-            assert_eq!(kind(outcome(200, body, interpret)), Some(FailureKind::BadResponse), "{body}");
+            assert_eq!(
+                kind(outcome(200, body, interpret)),
+                Some(FailureKind::BadResponse),
+                "{body}"
+            );
         }
     }
 
-    fn refusal(status: u16, headers: &[(&'static str, &'static str)]) -> Option<(FailureKind, Option<u64>)> {
-        let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
-        let answer = Answer { status: StatusCode::from_u16(status).ok()?, headers, body: Default::default() };
+    fn refusal(
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+    ) -> Option<(FailureKind, Option<u64>)> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let answer = Answer {
+            status: StatusCode::from_u16(status).ok()?,
+            headers,
+            body: Default::default(),
+        };
         let failure = interpret(&answer, asked(), &inquiry()).err()?;
         Some((failure.kind, failure.retry_after.map(|pause| pause.as_secs())))
     }
@@ -233,14 +279,28 @@ mod tests {
     fn a_rate_limit_is_told_from_bad_credentials() {
         let throttled = |pause| Some((FailureKind::Throttled, pause));
         assert_eq!(refusal(403, &[("retry-after", "60")]), throttled(Some(60)));
-        assert_eq!(refusal(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1000030")]), throttled(Some(30)));
-        assert_eq!(refusal(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")]), throttled(Some(1)));
+        assert_eq!(
+            refusal(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1000030")]),
+            throttled(Some(30))
+        );
+        assert_eq!(
+            refusal(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")]),
+            throttled(Some(1))
+        );
         assert_eq!(refusal(403, &[("x-ratelimit-remaining", "0")]), throttled(Some(1)));
-        assert_eq!(refusal(429, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1000030")]), throttled(Some(30)));
+        assert_eq!(
+            refusal(429, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1000030")]),
+            throttled(Some(30))
+        );
         assert_eq!(refusal(429, &[]), throttled(None));
-        for headers in [&[][..], &[("x-ratelimit-remaining", "4999"), ("x-ratelimit-reset", "1000030")]] {
+        for headers in
+            [&[][..], &[("x-ratelimit-remaining", "4999"), ("x-ratelimit-reset", "1000030")]]
+        {
             assert_eq!(refusal(403, headers), Some((FailureKind::RejectedUs, None)));
         }
-        assert_eq!(refusal(401, &[("x-ratelimit-remaining", "0")]), Some((FailureKind::RejectedUs, None)));
+        assert_eq!(
+            refusal(401, &[("x-ratelimit-remaining", "0")]),
+            Some((FailureKind::RejectedUs, None))
+        );
     }
 }

@@ -30,9 +30,10 @@ fn interpret(answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Fa
     match answer.status {
         StatusCode::OK => Ok(translate(&answer.body, asked, inquiry)?),
         StatusCode::BAD_REQUEST if is_invalid_token(&answer.body) => Ok(Facts::Inactive),
-        status @ StatusCode::BAD_REQUEST => {
-            Err(Failure::new(FailureKind::BadResponse, format!("status {status}, and not because of the token; check the endpoint")))
-        }
+        status @ StatusCode::BAD_REQUEST => Err(Failure::new(
+            FailureKind::BadResponse,
+            format!("status {status}, and not because of the token; check the endpoint"),
+        )),
         _ => Err(status::failure(answer, "tokeninfo needs no credentials; check the endpoint")),
     }
 }
@@ -59,7 +60,9 @@ fn is_invalid_token(body: &[u8]) -> bool {
     let text = |name| members.get(name).and_then(serde_json::Value::as_str);
     match members.get("error") {
         Some(_) => text("error") == Some("invalid_token"),
-        None => text("error_description").is_some_and(|text| text.eq_ignore_ascii_case("invalid value")),
+        None => {
+            text("error_description").is_some_and(|text| text.eq_ignore_ascii_case("invalid value"))
+        }
     }
 }
 
@@ -111,9 +114,15 @@ mod tests {
         ] {
             assert!(matches!(read(400, body), Ok(None)), "{body}");
         }
-        for body in
-            ["", "<html>", r#"{"error":"invalid_request"}"#, r#"{"error":{"code":400}}"#, r#"{"error_description":"else"}"#, "{}", "[]"]
-        {
+        for body in [
+            "",
+            "<html>",
+            r#"{"error":"invalid_request"}"#,
+            r#"{"error":{"code":400}}"#,
+            r#"{"error_description":"else"}"#,
+            "{}",
+            "[]",
+        ] {
             assert_eq!(kind(read(400, body)), Some(FailureKind::BadResponse), "{body}");
         }
     }

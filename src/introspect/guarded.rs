@@ -21,7 +21,8 @@ pub struct Guarded<I> {
     retries: u32,
     turns: Semaphore,
     breaker: Breaker,
-    /// Until when the server asked to be left alone (429 with `Retry-After`), monotonic microseconds.
+    /// Until when the server asked to be left alone (429 with `Retry-After`), monotonic
+    /// microseconds.
     quiet_until: AtomicU64,
     last_error: Mutex<Option<LastError>>,
     log: Occasionally,
@@ -73,7 +74,12 @@ impl<I: Introspector> Guarded<I> {
             Ok(turn) => turn,
             Err(_) => match tokio::time::timeout(self.timeout, self.turns.acquire()).await {
                 Ok(Ok(turn)) => turn,
-                _ => return Err(Failure::new(FailureKind::Overloaded, "max_concurrent calls are under way, and none ended in time")),
+                _ => {
+                    return Err(Failure::new(
+                        FailureKind::Overloaded,
+                        "max_concurrent calls are under way, and none ended in time",
+                    ));
+                }
             },
         };
         let now = self.clock.now().mono;
@@ -87,9 +93,15 @@ impl<I: Introspector> Guarded<I> {
             Ok(outcome) => outcome,
             // most of the time went into waiting for a turn: that says nothing about the server
             Err(_) if left < self.timeout / 2 => {
-                return Err(Failure::new(FailureKind::Overloaded, "max_concurrent calls were under way, and the turn came too late"));
+                return Err(Failure::new(
+                    FailureKind::Overloaded,
+                    "max_concurrent calls were under way, and the turn came too late",
+                ));
             }
-            Err(_) => Err(Failure::new(FailureKind::Timeout, format!("no answer within timeout ({:?})", self.timeout))),
+            Err(_) => Err(Failure::new(
+                FailureKind::Timeout,
+                format!("no answer within timeout ({:?})", self.timeout),
+            )),
         };
         drop(turn);
         self.learn(&outcome);
@@ -103,7 +115,13 @@ impl<I: Introspector> Guarded<I> {
             return Ok(());
         }
         let retry_after = Some(Duration::from_micros(until - now));
-        Err(Failure { retry_after, ..Failure::new(FailureKind::Throttled, "the server asked for a pause, and it is not over") })
+        Err(Failure {
+            retry_after,
+            ..Failure::new(
+                FailureKind::Throttled,
+                "the server asked for a pause, and it is not over",
+            )
+        })
     }
 
     async fn with_retries(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
@@ -115,7 +133,10 @@ impl<I: Introspector> Guarded<I> {
                     attempt += 1;
                     self.metrics.retries.inc();
                     // not all gateways at the same moment
-                    tokio::time::sleep(Duration::from_millis(rand::random_range(5..=25) * u64::from(attempt))).await;
+                    tokio::time::sleep(Duration::from_millis(
+                        rand::random_range(5..=25) * u64::from(attempt),
+                    ))
+                    .await;
                 }
                 _ => return outcome,
             }
@@ -128,7 +149,8 @@ impl<I: Introspector> Guarded<I> {
             Err(failure) if failure.counts_for_breaker() => {
                 self.breaker.failed(now);
                 if let (FailureKind::Throttled, Some(pause)) = (failure.kind, failure.retry_after) {
-                    self.quiet_until.store(now + micros(pause.min(LONGEST_PAUSE)), Ordering::Relaxed);
+                    self.quiet_until
+                        .store(now + micros(pause.min(LONGEST_PAUSE)), Ordering::Relaxed);
                 }
             }
             _ => self.breaker.succeeded(),
@@ -153,10 +175,19 @@ impl<I: Introspector> Introspector for Guarded<I> {
         self.metrics.in_flight.dec();
         let now = self.clock.now();
         if let Err(failure) = &outcome {
-            *self.last_error.lock() = Some(LastError { kind: failure.kind, detail: failure.detail.clone(), at: now.unix_seconds() });
+            *self.last_error.lock() = Some(LastError {
+                kind: failure.kind,
+                detail: failure.detail.clone(),
+                at: now.unix_seconds(),
+            });
         }
-        Introspected { server: &self.name, outcome: &outcome, took: Duration::from_micros(now.mono - started), now: now.mono }
-            .emit(&self.metrics, &self.log);
+        Introspected {
+            server: &self.name,
+            outcome: &outcome,
+            took: Duration::from_micros(now.mono - started),
+            now: now.mono,
+        }
+        .emit(&self.metrics, &self.log);
         outcome
     }
 }
@@ -181,7 +212,10 @@ mod tests {
         }
     }
 
-    fn guarded(script: Vec<Result<(), Failure>>, retries: u32) -> Option<(Guarded<Scripted>, Arc<ManualClock>)> {
+    fn guarded(
+        script: Vec<Result<(), Failure>>,
+        retries: u32,
+    ) -> Option<(Guarded<Scripted>, Arc<ManualClock>)> {
         let endpoint = url::Url::parse("http://localhost/").ok()?;
         let settings = ServerSettings {
             name: "main".into(),
@@ -201,7 +235,10 @@ mod tests {
         };
         let clock = ManualClock::at(1_000_000);
         let scripted = Scripted(Mutex::new(script), AtomicU64::new(0));
-        Some((Guarded::new(scripted, &settings, Clock::Manual(clock.clone()), &Metrics::new().ok()?), clock))
+        Some((
+            Guarded::new(scripted, &settings, Clock::Manual(clock.clone()), &Metrics::new().ok()?),
+            clock,
+        ))
     }
 
     async fn ask(guarded: &Guarded<Scripted>) -> Option<FailureKind> {
@@ -219,14 +256,23 @@ mod tests {
         let Some((server, _)) = guarded(script, 1) else { panic!("no metrics") };
         assert_eq!((ask(&server).await, server.inner.1.load(Ordering::SeqCst)), (None, 2));
         for kind in [FailureKind::BadResponse, FailureKind::RejectedUs, FailureKind::Throttled] {
-            let Some((server, _)) = guarded(vec![failure(kind, false)], 3) else { panic!("no metrics") };
-            assert_eq!((ask(&server).await, server.inner.1.load(Ordering::SeqCst)), (Some(kind), 1));
+            let Some((server, _)) = guarded(vec![failure(kind, false)], 3) else {
+                panic!("no metrics")
+            };
+            assert_eq!(
+                (ask(&server).await, server.inner.1.load(Ordering::SeqCst)),
+                (Some(kind), 1)
+            );
         }
     }
 
     #[tokio::test]
     async fn the_circuit_opens_and_a_probe_closes_it() {
-        let script = vec![failure(FailureKind::Unavailable, false), failure(FailureKind::Timeout, false), Ok(())];
+        let script = vec![
+            failure(FailureKind::Unavailable, false),
+            failure(FailureKind::Timeout, false),
+            Ok(()),
+        ];
         let Some((server, clock)) = guarded(script, 0) else { panic!("no metrics") };
         assert_eq!(ask(&server).await, Some(FailureKind::Unavailable));
         assert_eq!(ask(&server).await, Some(FailureKind::Timeout));
@@ -239,7 +285,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_cannot_open_the_circuit() {
-        let Some((server, _)) = guarded(vec![failure(FailureKind::BadResponse, false)], 0) else { panic!("no metrics") };
+        let Some((server, _)) = guarded(vec![failure(FailureKind::BadResponse, false)], 0) else {
+            panic!("no metrics")
+        };
         for _ in 0..10 {
             assert_eq!(ask(&server).await, Some(FailureKind::BadResponse));
         }
@@ -247,8 +295,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_pause_that_the_server_asks_for_is_kept() {
-        let throttled = Err(Failure { retry_after: Some(Duration::from_secs(3)), ..Failure::new(FailureKind::Throttled, "scripted") });
-        let Some((server, clock)) = guarded(vec![throttled, Ok(())], 0) else { panic!("no metrics") };
+        let throttled = Err(Failure {
+            retry_after: Some(Duration::from_secs(3)),
+            ..Failure::new(FailureKind::Throttled, "scripted")
+        });
+        let Some((server, clock)) = guarded(vec![throttled, Ok(())], 0) else {
+            panic!("no metrics")
+        };
         assert_eq!(ask(&server).await, Some(FailureKind::Throttled));
         assert_eq!(ask(&server).await, Some(FailureKind::Throttled));
         assert_eq!(server.inner.1.load(Ordering::SeqCst), 1, "not asked during the pause");

@@ -13,7 +13,7 @@ use url::{Host, Position};
 pub struct HttpClient {
     clients: Clients,
     /// Of `tls.server_name`.
-    named: Option<Named>,
+    named: Option<NameOverride>,
     max_response_size: usize,
 }
 
@@ -26,7 +26,7 @@ struct Clients {
 
 /// TLS asks for one name, whatever the URL's host. The clients take the name for the host, and look
 /// up the host in its place: one pair for each, so that no host gets what is meant for another one.
-struct Named {
+struct NameOverride {
     name: String,
     by_host: Mutex<HashMap<String, Clients>>,
     settings: ServerSettings,
@@ -41,22 +41,35 @@ pub struct Answer {
 
 impl HttpClient {
     pub fn new(settings: &ServerSettings) -> Result<Self, Unusable> {
-        let unusable = |error: Error| Unusable::Client { name: settings.name.to_string(), why: explained(&error) };
+        let unusable = |error: Error| Unusable::Client {
+            name: settings.name.to_string(),
+            why: explained(&error),
+        };
         Ok(Self {
             clients: Clients::build(settings, None).map_err(unusable)?,
-            named: settings.server_name.clone().map(|name| Named { name, by_host: Mutex::default(), settings: settings.clone() }),
+            named: settings.server_name.clone().map(|name| NameOverride {
+                name,
+                by_host: Mutex::default(),
+                settings: settings.clone(),
+            }),
             max_response_size: settings.max_response_size,
         })
     }
 
     /// Sends what `request` builds. A server may close an idle connection just as it is used
     /// again: then the call is repeated at once, on a new one.
-    pub async fn send(&self, request: impl Fn(&Client) -> RequestBuilder) -> Result<Answer, Failure> {
+    pub async fn send(
+        &self,
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Answer, Failure> {
         self.try_send(|client| Ok(request(client))).await
     }
 
     /// The same with a request that is new each time, and may fail to be made.
-    pub async fn try_send(&self, request: impl Fn(&Client) -> Result<RequestBuilder, Failure>) -> Result<Answer, Failure> {
+    pub async fn try_send(
+        &self,
+        request: impl Fn(&Client) -> Result<RequestBuilder, Failure>,
+    ) -> Result<Answer, Failure> {
         let build = || request(&self.clients.pooled)?.build().map_err(failure);
         let mut first = build()?;
         let clients = self.clients_for(&mut first)?;
@@ -73,11 +86,19 @@ impl HttpClient {
     /// Those that send the request, which is changed for them where TLS asks for another name than
     /// the URL's host: the name becomes the URL's, and `Host` says what the URL said.
     fn clients_for(&self, request: &mut Request) -> Result<Clients, Failure> {
-        let Some(named) = self.named.as_ref().filter(|_| request.url().scheme() == "https") else { return Ok(self.clients.clone()) };
-        let unusable = || Failure::new(FailureKind::Unavailable, "tls.server_name cannot stand in the place of the URL's host");
+        let Some(named) = self.named.as_ref().filter(|_| request.url().scheme() == "https") else {
+            return Ok(self.clients.clone());
+        };
+        let unusable = || {
+            Failure::new(
+                FailureKind::Unavailable,
+                "tls.server_name cannot stand in the place of the URL's host",
+            )
+        };
         let url = request.url();
         let host = url.host().ok_or_else(unusable)?.to_owned();
-        let authority = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).map_err(|_| unusable())?;
+        let authority = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort])
+            .map_err(|_| unusable())?;
         let clients = named.clients_for(host)?;
         request.url_mut().set_host(Some(&named.name)).map_err(|_| unusable())?;
         request.headers_mut().entry(header::HOST).or_insert(authority);
@@ -88,7 +109,10 @@ impl HttpClient {
         let too_large = || {
             Failure::new(
                 FailureKind::BadResponse,
-                format!("the answer is larger than max_response_size ({} bytes)", self.max_response_size),
+                format!(
+                    "the answer is larger than max_response_size ({} bytes)",
+                    self.max_response_size
+                ),
             )
         };
         if response.content_length().is_some_and(|length| length > self.max_response_size as u64) {
@@ -101,7 +125,11 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body: body.freeze() })
+        Ok(Answer {
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body: body.freeze(),
+        })
     }
 }
 
@@ -133,13 +161,16 @@ impl Clients {
             Ok::<_, Error>(builder)
         };
         Ok(Self {
-            pooled: builder()?.pool_idle_timeout(Duration::from_secs(20)).pool_max_idle_per_host(32).build()?,
+            pooled: builder()?
+                .pool_idle_timeout(Duration::from_secs(20))
+                .pool_max_idle_per_host(32)
+                .build()?,
             fresh: builder()?.pool_max_idle_per_host(0).build()?,
         })
     }
 }
 
-impl Named {
+impl NameOverride {
     /// Hosts are those of the configuration and of the server's own metadata: few.
     fn clients_for(&self, host: Host) -> Result<Clients, Failure> {
         let key = host.to_string();
@@ -178,10 +209,14 @@ impl Resolve for Instead {
 impl ServerSettings {
     /// Everything that decides how the server is called, for keys of what was fetched from it.
     pub fn way(&self) -> String {
-        let (connect_timeout, limit, server_name) = (self.connect_timeout, self.max_response_size, &self.server_name);
+        let (connect_timeout, limit, server_name) =
+            (self.connect_timeout, self.max_response_size, &self.server_name);
         let roots = self.extra_roots.as_ref().map(|(_, pem)| blake3::hash(pem));
         let certificate = self.certificate().map(super::ClientCertificate::digest);
-        format!("{connect_timeout:?} {limit} {roots:?} {server_name:?} {certificate:?} {}", self.is_plain())
+        format!(
+            "{connect_timeout:?} {limit} {roots:?} {server_name:?} {certificate:?} {}",
+            self.is_plain()
+        )
     }
 }
 
@@ -195,7 +230,9 @@ fn was_closed(error: &Error) -> bool {
         && !error.is_timeout()
         && causes(error).any(|cause| {
             cause.downcast_ref::<std::io::Error>().is_some_and(|error| closed(error.kind()))
-                || cause.downcast_ref::<hyper::Error>().is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
+                || cause
+                    .downcast_ref::<hyper::Error>()
+                    .is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
         })
 }
 
@@ -205,16 +242,25 @@ fn failure(error: Error) -> Failure {
     let text = explained(&error);
     if error.is_connect() {
         let kind = if error.is_timeout() { FailureKind::Timeout } else { FailureKind::Unavailable };
-        return Failure { transient: true, ..Failure::new(kind, format!("cannot connect: {text}")) };
+        return Failure {
+            transient: true,
+            ..Failure::new(kind, format!("cannot connect: {text}"))
+        };
     }
     if error.is_timeout() {
         return Failure::new(FailureKind::Timeout, "no answer in time");
     }
     if error.is_decode() {
-        return Failure::new(FailureKind::BadResponse, format!("the answer cannot be decoded: {text}"));
+        return Failure::new(
+            FailureKind::BadResponse,
+            format!("the answer cannot be decoded: {text}"),
+        );
     }
     let closed = was_closed(&error);
-    Failure { transient: closed, ..Failure::new(FailureKind::Unavailable, format!("the call broke off: {text}")) }
+    Failure {
+        transient: closed,
+        ..Failure::new(FailureKind::Unavailable, format!("the call broke off: {text}"))
+    }
 }
 
 fn explained(error: &Error) -> String {

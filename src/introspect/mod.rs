@@ -33,7 +33,9 @@ mod xpath;
 pub use amazon::Amazon;
 pub use answer::{BadAnswer, read_answer};
 pub use breaker::{Breaker, CircuitState};
-pub use client_auth::{Assertion, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey};
+pub use client_auth::{
+    Assertion, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
+};
 pub use custom::{Body, Custom, CustomSettings};
 pub use documents::Documents;
 pub use endpoint::{is_loopback, is_safe};
@@ -87,6 +89,8 @@ pub enum Unusable {
         "authorization server `{0}`: the credentials do not fit into a header; look for line breaks or other control characters in them"
     )]
     Credentials(String),
-    #[error("authorization server `{name}`: no HTTPS client can be made: {why}; are CA certificates installed, and is tls.ca a PEM file?")]
+    #[error(
+        "authorization server `{name}`: no HTTPS client can be made: {why}; are CA certificates installed, and is tls.ca a PEM file?"
+    )]
     Client { name: String, why: String },
 }

@@ -18,7 +18,8 @@ pub fn in_json(text: &str) -> String {
     quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
 }
 
-/// The URL, if it is read exactly as it is written: `..` in the place of a segment would be resolved.
+/// The URL, if it is read exactly as it is written: `..` in the place of a segment would be
+/// resolved.
 pub fn exact_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| url.as_str() == text)
 }
@@ -68,7 +69,8 @@ impl Template {
         let url = Url::parse(&template.0.join(&stand_in)).ok()?;
         let behind = url.as_str().get(url.origin().ascii_serialization().len()..)?;
         let pieces: Vec<String> = url.as_str().split(&stand_in).map(str::to_owned).collect();
-        let within = behind.matches(&stand_in).count() == template.places() && pieces.len() == template.0.len();
+        let within = behind.matches(&stand_in).count() == template.places()
+            && pieces.len() == template.0.len();
         within.then_some(Self(pieces))
     }
 
@@ -125,13 +127,28 @@ mod tests {
     #[test]
     fn only_unreserved_characters_stand_in_a_url_as_they_are() {
         assert_eq!(in_url("aZ09-._~"), "aZ09-._~");
-        assert_eq!(in_url("a/b?c#d%e&f=g+h|i*j'k:l@m!"), "a%2Fb%3Fc%23d%25e%26f%3Dg%2Bh%7Ci%2Aj%27k%3Al%40m%21");
+        assert_eq!(
+            in_url("a/b?c#d%e&f=g+h|i*j'k:l@m!"),
+            "a%2Fb%3Fc%23d%25e%26f%3Dg%2Bh%7Ci%2Aj%27k%3Al%40m%21"
+        );
     }
 
     #[test]
     fn dot_segments_are_no_tokens() {
-        for (token, fine) in [("a", true), ("..", false), (".", false), ("...", true), ("..a", true), ("%2e%2e", true), ("a/../b", true)] {
-            assert_eq!(exact_url(&format!("https://a/tokens/{}", in_url(token))).is_some(), fine, "{token}");
+        for (token, fine) in [
+            ("a", true),
+            ("..", false),
+            (".", false),
+            ("...", true),
+            ("..a", true),
+            ("%2e%2e", true),
+            ("a/../b", true),
+        ] {
+            assert_eq!(
+                exact_url(&format!("https://a/tokens/{}", in_url(token))).is_some(),
+                fine,
+                "{token}"
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! For the doctor: whether an authorization server is there at all, apart from what it says of tokens.
+//! For the doctor: whether an authorization server is there at all, apart from what it says of
+//! tokens.
 
 use super::http_client::HttpClient;
 use super::{ClientAuth, Failure, FailureKind, Kind, ServerSettings};
@@ -15,20 +16,39 @@ pub struct Reached {
 
 /// Asks for the root page, without token and credentials, over the connection that introspection
 /// takes too: the same trust roots, the same time limits. The status does not matter.
-pub async fn reach(server: &ServerSettings, origin: &Url, clock: &Clock) -> Result<Reached, Failure> {
-    let client = HttpClient::new(server).map_err(|error| Failure::new(FailureKind::Unavailable, error.to_string()))?;
+pub async fn reach(
+    server: &ServerSettings,
+    origin: &Url,
+    clock: &Clock,
+) -> Result<Reached, Failure> {
+    let client = HttpClient::new(server)
+        .map_err(|error| Failure::new(FailureKind::Unavailable, error.to_string()))?;
     let sent = clock.now();
-    let late = || Failure::new(FailureKind::Timeout, format!("no answer within timeout ({:?})", server.timeout));
-    let answer = tokio::time::timeout(server.timeout, client.send(|client| client.get(origin.clone())));
-    let answer = answer.await.unwrap_or_else(|_| Err(late())).map_err(|failure| failure.at(origin.as_str()))?;
+    let late = || {
+        Failure::new(
+            FailureKind::Timeout,
+            format!("no answer within timeout ({:?})", server.timeout),
+        )
+    };
+    let answer =
+        tokio::time::timeout(server.timeout, client.send(|client| client.get(origin.clone())));
+    let answer = answer
+        .await
+        .unwrap_or_else(|_| Err(late()))
+        .map_err(|failure| failure.at(origin.as_str()))?;
     // in the middle between question and answer
     let ours = sent.later(clock.now().since(sent) / 2).wall;
-    let theirs = answer.headers.get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    let theirs = theirs.and_then(|theirs| theirs.duration_since(UNIX_EPOCH).ok()?.as_secs().try_into().ok());
+    let theirs = answer
+        .headers
+        .get(header::DATE)
+        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let theirs =
+        theirs.and_then(|theirs| theirs.duration_since(UNIX_EPOCH).ok()?.as_secs().try_into().ok());
     Ok(Reached { ahead: theirs.map(|theirs: i64| ahead(theirs, ours)) })
 }
 
-/// `theirs` in whole seconds, which is half a second too early on the average, `ours` in milliseconds.
+/// `theirs` in whole seconds, which is half a second too early on the average, `ours` in
+/// milliseconds.
 fn ahead(theirs: i64, ours: i64) -> i64 {
     (theirs.saturating_mul(1000).saturating_add(500) - ours) / 1000
 }
@@ -46,7 +66,14 @@ impl ServerSettings {
                     _ => None,
                 };
                 let keys = rfc7662.signed.as_ref().and_then(|signed| signed.keys.place());
-                rfc7662.endpoints.iter().cloned().chain(found).chain(of_token).chain(keys.cloned()).collect()
+                rfc7662
+                    .endpoints
+                    .iter()
+                    .cloned()
+                    .chain(found)
+                    .chain(of_token)
+                    .chain(keys.cloned())
+                    .collect()
             }
             Kind::Jwt(jwt) => jwt.keys.place().into_iter().cloned().collect(),
             Kind::Google { endpoint, .. } | Kind::Amazon { endpoint, .. } => vec![endpoint.clone()],
@@ -91,6 +118,9 @@ mod tests {
 
     #[test]
     fn a_date_without_fractions_is_not_taken_for_a_clock_that_is_behind() {
-        assert_eq!([ahead(10, 10_900), ahead(10, 10_000), ahead(100, 10_000), ahead(10, 100_000)], [0, 0, 90, -89]);
+        assert_eq!(
+            [ahead(10, 10_900), ahead(10, 10_000), ahead(100, 10_000), ahead(10, 100_000)],
+            [0, 0, 90, -89]
+        );
     }
 }

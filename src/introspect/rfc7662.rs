@@ -7,7 +7,8 @@ use super::http_client::{Answer, HttpClient};
 use super::signed_answer::{MEDIA_TYPE, SignedAnswers, SignedSettings};
 use super::status::{self, shown};
 use super::{
-    BadAnswer, ClientAuth, Documents, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable, read_answer,
+    BadAnswer, ClientAuth, Documents, Failure, FailureKind, Fingerprint, Inquiry, Introspector,
+    ServerSettings, Unusable, read_answer,
 };
 use crate::clock::Clock;
 use crate::token::Facts;
@@ -48,7 +49,12 @@ pub struct Rfc7662 {
 }
 
 impl Rfc7662 {
-    pub fn new(server: &ServerSettings, settings: &Rfc7662Settings, clock: Clock, documents: &Documents) -> Result<Self, Unusable> {
+    pub fn new(
+        server: &ServerSettings,
+        settings: &Rfc7662Settings,
+        clock: Clock,
+        documents: &Documents,
+    ) -> Result<Self, Unusable> {
         let client = Arc::new(HttpClient::new(server)?);
         let auth = &settings.client_auth;
         let issuer = server.issuer.as_deref().filter(|_| settings.endpoints.is_empty());
@@ -57,27 +63,52 @@ impl Rfc7662 {
             None => Wanted::Member("introspection_endpoint"),
             Some(_) => Wanted::WithCertificate("introspection_endpoint"),
         };
-        let discovery = issuer.map(|(issuer, at)| Discovery::of(documents, wanted, (issuer, &at), &client, server));
+        let discovery = issuer
+            .map(|(issuer, at)| Discovery::of(documents, wanted, (issuer, &at), &client, server));
         let own_token = match auth {
-            ClientAuth::ClientCredentials(own) => Some(OwnToken::of(server, own, &client, clock.clone(), documents)?),
+            ClientAuth::ClientCredentials(own) => {
+                Some(OwnToken::of(server, own, &client, clock.clone(), documents)?)
+            }
             _ => None,
         };
         let mut headers: HeaderMap = settings.headers.iter().cloned().collect();
-        let signed = settings.signed.as_ref().map(|signed| SignedAnswers::new(server, signed, clock.clone(), documents)).transpose()?;
+        let signed = settings
+            .signed
+            .as_ref()
+            .map(|signed| SignedAnswers::new(server, signed, clock.clone(), documents))
+            .transpose()?;
         let accept = if signed.is_some() { MEDIA_TYPE } else { "application/json" };
         headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
         if let Some(credentials) = auth.header() {
-            headers.insert(header::AUTHORIZATION, credentials.ok_or_else(|| Unusable::Credentials(server.name.to_string()))?);
+            headers.insert(
+                header::AUTHORIZATION,
+                credentials.ok_or_else(|| Unusable::Credentials(server.name.to_string()))?,
+            );
         }
-        Ok(Self { settings: settings.clone(), timeout: server.timeout, client, clock, discovery, own_token, signed, headers })
+        Ok(Self {
+            settings: settings.clone(),
+            timeout: server.timeout,
+            client,
+            clock,
+            discovery,
+            own_token,
+            signed,
+            headers,
+        })
     }
 
     /// One question to one endpoint; a second one where the server does not take the gateway's own
     /// token any more.
-    async fn ask(&self, endpoint: &Url, inquiry: &Inquiry, own: Option<&Arc<Token>>) -> Result<Facts, Failure> {
+    async fn ask(
+        &self,
+        endpoint: &Url,
+        inquiry: &Inquiry,
+        own: Option<&Arc<Token>>,
+    ) -> Result<Facts, Failure> {
         let mut answer = self.call(endpoint, inquiry, own).await?;
         // 403 for a token that has ended is seen too
-        if let (Some(token), Some(own), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) = (own, &self.own_token, answer.status)
+        if let (Some(token), Some(own), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) =
+            (own, &self.own_token, answer.status)
             && let Some(newer) = own.after(token).await?
         {
             answer = self.call(endpoint, inquiry, Some(&newer)).await?;
@@ -90,7 +121,12 @@ impl Rfc7662 {
     }
 
     /// One request (RFC 7662 §2.1).
-    async fn call(&self, endpoint: &Url, inquiry: &Inquiry, own: Option<&Arc<Token>>) -> Result<Answer, Failure> {
+    async fn call(
+        &self,
+        endpoint: &Url,
+        inquiry: &Inquiry,
+        own: Option<&Arc<Token>>,
+    ) -> Result<Answer, Failure> {
         let forwarded = inquiry.forwarded.as_ref().filter(|_| self.settings.forward_host);
         let answer = self.client.try_send(|client| {
             let mut request = client
@@ -102,7 +138,11 @@ impl Rfc7662 {
                 request = request.header(header::AUTHORIZATION, token.header.clone());
             }
             for (name, value) in forwarded.into_iter().flat_map(|forwarded| {
-                [("x-forwarded-host", &forwarded.host), ("x-forwarded-proto", &forwarded.proto), ("x-forwarded-for", &forwarded.chain)]
+                [
+                    ("x-forwarded-host", &forwarded.host),
+                    ("x-forwarded-proto", &forwarded.proto),
+                    ("x-forwarded-for", &forwarded.chain),
+                ]
             }) {
                 request = request.header(name, value);
             }
@@ -115,12 +155,15 @@ impl Rfc7662 {
     fn form(&self, endpoint: &Url, inquiry: &Inquiry) -> Result<String, Failure> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("token", inquiry.token.expose());
-        form.extend_pairs(self.settings.token_type_hint.iter().map(|hint| ("token_type_hint", hint)));
+        form.extend_pairs(
+            self.settings.token_type_hint.iter().map(|hint| ("token_type_hint", hint)),
+        );
         form.extend_pairs(&self.settings.parameters);
         form.extend_pairs(self.settings.client_auth.parameters());
         if let ClientAuth::Assertion(assertion) = &self.settings.client_auth {
             let minted = assertion.mint(endpoint, self.clock.now().unix_seconds())?;
-            form.append_pair("client_assertion_type", ASSERTION_TYPE).append_pair("client_assertion", minted.expose());
+            form.append_pair("client_assertion_type", ASSERTION_TYPE)
+                .append_pair("client_assertion", minted.expose());
         }
         Ok(form.finish())
     }
@@ -128,7 +171,8 @@ impl Rfc7662 {
 
 #[async_trait]
 impl Introspector for Rfc7662 {
-    /// Asks the endpoints in order, until one is not in trouble. Each gets an equal share of the time.
+    /// Asks the endpoints in order, until one is not in trouble. Each gets an equal share of the
+    /// time.
     async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
         let found;
         let endpoints = match &self.discovery {
@@ -145,9 +189,13 @@ impl Introspector for Rfc7662 {
         let share = self.timeout / u32::try_from(endpoints.len()).unwrap_or(u32::MAX).max(1);
         let mut outcome = Err(Failure::new(FailureKind::Unavailable, "no introspection endpoint"));
         for endpoint in endpoints {
-            outcome = match tokio::time::timeout(share, self.ask(endpoint, inquiry, own.as_ref())).await {
+            outcome = match tokio::time::timeout(share, self.ask(endpoint, inquiry, own.as_ref()))
+                .await
+            {
                 Ok(outcome) => outcome,
-                Err(_) => Err(Failure::new(FailureKind::Timeout, format!("no answer within {share:?}"))),
+                Err(_) => {
+                    Err(Failure::new(FailureKind::Timeout, format!("no answer within {share:?}")))
+                }
             };
             outcome = outcome.map_err(|failure| failure.at(&shown(endpoint)));
             if !outcome.as_ref().is_err_and(Failure::counts_for_breaker) {
@@ -164,19 +212,26 @@ fn interpret(answer: &Answer) -> Result<Facts, Failure> {
     match answer.status {
         StatusCode::OK => read_answer(&answer.body).or_else(|error| bad(explained(error))),
         // the server does not know such tokens (RFC 7009 §2.2.1 names the error)
-        StatusCode::BAD_REQUEST if status::error_code(&answer.body).as_deref() == Some("unsupported_token_type") => Ok(Facts::Inactive),
+        StatusCode::BAD_REQUEST
+            if status::error_code(&answer.body).as_deref() == Some("unsupported_token_type") =>
+        {
+            Ok(Facts::Inactive)
+        }
         // RFC 6749 §5.2 has 400 for this where the credentials were not in a header
         StatusCode::BAD_REQUEST
-            if matches!(status::error_code(&answer.body).as_deref(), Some("invalid_client" | "unauthorized_client")) =>
+            if matches!(
+                status::error_code(&answer.body).as_deref(),
+                Some("invalid_client" | "unauthorized_client")
+            ) =>
         {
             Err(Failure::new(
                 FailureKind::RejectedUs,
                 "status 400: the server does not accept this gateway; check client_auth and the clock",
             ))
         }
-        status @ StatusCode::BAD_REQUEST => {
-            bad(format!("status {status}: the server does not understand the call; missing or doubled client_auth is a usual reason"))
-        }
+        status @ StatusCode::BAD_REQUEST => bad(format!(
+            "status {status}: the server does not understand the call; missing or doubled client_auth is a usual reason"
+        )),
         _ => Err(status::failure(answer, "check client_auth, its scope and form_encode")),
     }
 }
@@ -195,18 +250,29 @@ impl Rfc7662Settings {
             list("issuer", issuer.map(str::to_owned).into_iter().collect());
         }
         list("endpoints", self.endpoints.iter().map(ToString::to_string).collect());
-        list("client_auth", self.client_auth.fingerprint().into_iter().map(str::to_owned).collect());
+        list(
+            "client_auth",
+            self.client_auth.fingerprint().into_iter().map(str::to_owned).collect(),
+        );
         list("token_type_hint", self.token_type_hint.iter().cloned().collect());
-        list("parameters", self.parameters.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect());
-        let headers =
-            self.headers.iter().flat_map(|(name, value)| [name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()]);
+        list(
+            "parameters",
+            self.parameters
+                .iter()
+                .flat_map(|(name, value)| [name.clone(), value.clone()])
+                .collect(),
+        );
+        let headers = self.headers.iter().flat_map(|(name, value)| {
+            [name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()]
+        });
         list("headers", headers.collect());
         list("forward_host", vec![self.forward_host.to_string()]);
         list("signed", self.signed.iter().flat_map(SignedSettings::fingerprint).collect());
         fingerprint
     }
 
-    /// Whether nothing but plain http is ever called: what is found by the issuer may well be https.
+    /// Whether nothing but plain http is ever called: what is found by the issuer may well be
+    /// https.
     pub(super) fn is_plain(&self) -> bool {
         let of_token = match &self.client_auth {
             ClientAuth::ClientCredentials(own) => Some(own.token_endpoint.as_ref()),
@@ -223,9 +289,20 @@ impl Rfc7662Settings {
 mod tests {
     use super::*;
 
-    fn interpreted(status: u16, headers: &[(header::HeaderName, &'static str)], body: &'static str) -> Result<Facts, Failure> {
-        let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-        interpret(&Answer { status: StatusCode::from_u16(status).unwrap_or_default(), headers, body: body.into() })
+    fn interpreted(
+        status: u16,
+        headers: &[(header::HeaderName, &'static str)],
+        body: &'static str,
+    ) -> Result<Facts, Failure> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+            .collect();
+        interpret(&Answer {
+            status: StatusCode::from_u16(status).unwrap_or_default(),
+            headers,
+            body: body.into(),
+        })
     }
 
     fn kind(status: u16, body: &'static str) -> Option<FailureKind> {
@@ -253,28 +330,49 @@ mod tests {
 
     #[test]
     fn an_unsupported_token_type_is_an_inactive_token() {
-        assert!(matches!(interpreted(400, &[], r#"{"error":"unsupported_token_type"}"#), Ok(Facts::Inactive)));
+        assert!(matches!(
+            interpreted(400, &[], r#"{"error":"unsupported_token_type"}"#),
+            Ok(Facts::Inactive)
+        ));
         assert_eq!(kind(400, r#"{"error":"invalid_request"}"#), Some(FailureKind::BadResponse));
-        assert_eq!(kind(401, r#"{"error":"unsupported_token_type"}"#), Some(FailureKind::RejectedUs));
+        assert_eq!(
+            kind(401, r#"{"error":"unsupported_token_type"}"#),
+            Some(FailureKind::RejectedUs)
+        );
     }
 
     #[test]
     fn a_client_that_is_refused_by_400_is_refused() {
-        assert_eq!(kind(400, r#"{"error":"invalid_client","error_description":"jti was used"}"#), Some(FailureKind::RejectedUs));
+        assert_eq!(
+            kind(400, r#"{"error":"invalid_client","error_description":"jti was used"}"#),
+            Some(FailureKind::RejectedUs)
+        );
         assert_eq!(kind(400, r#"{"error":"unauthorized_client"}"#), Some(FailureKind::RejectedUs));
     }
 
     #[test]
     fn a_redirect_is_explained_without_its_query() {
-        let failure = interpreted(301, &[(header::LOCATION, "/o/introspect/?token=secret")], "").err();
+        let failure =
+            interpreted(301, &[(header::LOCATION, "/o/introspect/?token=secret")], "").err();
         let detail = failure.map(|failure| failure.detail.to_string()).unwrap_or_default();
-        assert!(detail.contains("`/o/introspect/`") && detail.contains("final slash") && !detail.contains("secret"), "{detail}");
+        assert!(
+            detail.contains("`/o/introspect/`")
+                && detail.contains("final slash")
+                && !detail.contains("secret"),
+            "{detail}"
+        );
     }
 
     #[test]
     fn only_the_servers_own_trouble_counts_for_the_breaker() {
-        for (status, counts) in [(500, true), (429, true), (401, false), (400, false), (301, false), (404, false)] {
-            assert_eq!(interpreted(status, &[], "").err().map(|failure| failure.counts_for_breaker()), Some(counts), "{status}");
+        for (status, counts) in
+            [(500, true), (429, true), (401, false), (400, false), (301, false), (404, false)]
+        {
+            assert_eq!(
+                interpreted(status, &[], "").err().map(|failure| failure.counts_for_breaker()),
+                Some(counts),
+                "{status}"
+            );
         }
     }
 }

@@ -20,7 +20,10 @@ impl TokenSelector {
     pub fn takes(&self, token: AccessToken<'_>) -> bool {
         let token = token.expose();
         self.prefix.as_deref().is_none_or(|prefix| token.starts_with(prefix))
-            && self.jwt_issuer.as_deref().is_none_or(|issuer| claimed_issuer(token).as_deref() == Some(issuer))
+            && self
+                .jwt_issuer
+                .as_deref()
+                .is_none_or(|issuer| claimed_issuer(token).as_deref() == Some(issuer))
     }
 
     /// Of two selectors that take a token, the one with the greater value says more about it: an
@@ -40,7 +43,11 @@ fn claimed_issuer(token: &str) -> Option<String> {
         iss: Cow<'p, str>,
     }
     let mut parts = token.split('.');
-    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else { return None };
+    let (Some(_), Some(payload), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
     let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
     serde_json::from_slice::<Payload>(&payload).ok().map(|payload| payload.iss.into_owned())
 }
@@ -50,7 +57,11 @@ mod tests {
     use super::*;
 
     fn jwt(payload: &str) -> String {
-        format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#), URL_SAFE_NO_PAD.encode(payload))
+        format!(
+            "{}.{}.c2ln",
+            URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#),
+            URL_SAFE_NO_PAD.encode(payload)
+        )
     }
 
     fn takes(prefix: &str, issuer: &str, token: &str) -> Option<bool> {
@@ -61,7 +72,9 @@ mod tests {
 
     #[test]
     fn a_prefix_is_compared_byte_by_byte() {
-        for (token, expected) in [("gho_x", true), ("gho_", true), ("GHO_x", false), ("gh", false), ("xgho_", false)] {
+        for (token, expected) in
+            [("gho_x", true), ("gho_", true), ("GHO_x", false), ("gh", false), ("xgho_", false)]
+        {
             assert_eq!(takes("gho_", "", token), Some(expected), "{token}");
         }
         assert_eq!(takes("", "", "anything"), Some(true));
@@ -86,7 +99,13 @@ mod tests {
         ] {
             assert_eq!(takes("", "https://as", &jwt(payload)), Some(false), "{payload}");
         }
-        for token in ["opaque".to_owned(), format!("{}.x", jwt(iss)), jwt(iss).replace(".c2ln", ""), "..".into(), "a.%.b".into()] {
+        for token in [
+            "opaque".to_owned(),
+            format!("{}.x", jwt(iss)),
+            jwt(iss).replace(".c2ln", ""),
+            "..".into(),
+            "a.%.b".into(),
+        ] {
             assert_eq!(takes("", "https://as", &token), Some(false), "{token}");
         }
     }

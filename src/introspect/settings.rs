@@ -1,7 +1,10 @@
 //! What the configuration says about one authorization server.
 
 use super::jwt::KeySource;
-use super::{ClientCertificate, CustomSettings, GithubSettings, JwtSettings, Rfc7662Settings, SoapSettings, TokenSelector};
+use super::{
+    ClientCertificate, CustomSettings, GithubSettings, JwtSettings, Rfc7662Settings, SoapSettings,
+    TokenSelector,
+};
 use jsonwebtoken::Algorithm;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,8 +110,12 @@ impl ServerSettings {
     pub fn fingerprint(&self) -> Fingerprint {
         match &self.kind {
             Kind::Rfc7662(rfc7662) => rfc7662.fingerprint(self.issuer.as_deref()),
-            Kind::Google { endpoint, .. } => Fingerprint::of("google").with("endpoint", endpoint.as_str()),
-            Kind::Amazon { endpoint, .. } => Fingerprint::of("amazon").with("endpoint", endpoint.as_str()),
+            Kind::Google { endpoint, .. } => {
+                Fingerprint::of("google").with("endpoint", endpoint.as_str())
+            }
+            Kind::Amazon { endpoint, .. } => {
+                Fingerprint::of("amazon").with("endpoint", endpoint.as_str())
+            }
             Kind::Custom(custom) => custom.fingerprint(),
             Kind::Soap(soap) => soap.fingerprint(),
             Kind::Github(github) => Fingerprint::of("github")

@@ -1,9 +1,12 @@
-//! Answers that are signed, so that nobody on the way and no proxy in front of the server can change them
-//! (RFC 9701). What the token is worth stands in `token_introspection`; all around it is about the answer itself.
+//! Answers that are signed, so that nobody on the way and no proxy in front of the server can
+//! change them (RFC 9701). What the token is worth stands in `token_introspection`; all around it
+//! is about the answer itself.
 
 use super::answer::read_members;
 use super::http_client::Answer;
-use super::jwt::{DecryptionKeys, Flaw, KeySource, Keys, Opened, Unverified, is_for, media_type, time};
+use super::jwt::{
+    DecryptionKeys, Flaw, KeySource, Keys, Opened, Unverified, is_for, media_type, time,
+};
 use super::{Documents, Failure, FailureKind, ServerSettings, Unusable};
 use crate::clock::Clock;
 use crate::token::Facts;
@@ -36,18 +39,32 @@ pub struct SignedAnswers {
 /// In `Accept`, in `Content-Type` and, without `application/`, in the header's `typ`.
 pub const MEDIA_TYPE: &str = "application/token-introspection+jwt";
 
-/// Seconds. An answer is made when it is asked for; an older one was kept by somebody, and may not be true any more.
+/// Seconds. An answer is made when it is asked for; an older one was kept by somebody, and may not
+/// be true any more.
 const OLDEST: i64 = 300;
 
 impl SignedAnswers {
-    pub fn new(server: &ServerSettings, settings: &SignedSettings, clock: Clock, documents: &Documents) -> Result<Self, Unusable> {
-        Ok(Self { settings: settings.clone(), keys: Keys::of(&settings.keys, server, documents)?, clock })
+    pub fn new(
+        server: &ServerSettings,
+        settings: &SignedSettings,
+        clock: Clock,
+        documents: &Documents,
+    ) -> Result<Self, Unusable> {
+        Ok(Self {
+            settings: settings.clone(),
+            keys: Keys::of(&settings.keys, server, documents)?,
+            clock,
+        })
     }
 
     /// Reads a 200 answer.
     pub async fn read(&self, answer: &Answer) -> Result<Facts, Failure> {
         let bad = |detail: String| Failure::new(FailureKind::BadResponse, detail);
-        let content_type = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type = answer
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         let content_type = content_type.split(';').next().unwrap_or_default().trim();
         if media_type(content_type) != media_type(MEDIA_TYPE) {
             return Err(bad(format!(
@@ -55,16 +72,23 @@ impl SignedAnswers {
             )));
         }
         match self.verified(&answer.body).await {
-            Ok(members) => read_members(&members)
-                .map_err(|error| bad(format!("status 200 and a good signature, but {error} (in `token_introspection`)"))),
-            Err(Unverified::Flaw(flaw)) => Err(bad(format!("status 200, but the signed answer is not to be believed: {}", flaw.why))),
+            Ok(members) => read_members(&members).map_err(|error| {
+                bad(format!(
+                    "status 200 and a good signature, but {error} (in `token_introspection`)"
+                ))
+            }),
+            Err(Unverified::Flaw(flaw)) => Err(bad(format!(
+                "status 200, but the signed answer is not to be believed: {}",
+                flaw.why
+            ))),
             Err(Unverified::Failure(failure)) => Err(failure),
         }
     }
 
     /// `token_introspection` of an answer that is good (RFC 9701 §5).
     async fn verified(&self, body: &[u8]) -> Result<Map<String, Value>, Unverified> {
-        let text = std::str::from_utf8(body).map_err(|_| Flaw::invalid("it is not a JWT: it is not even text"))?;
+        let text = std::str::from_utf8(body)
+            .map_err(|_| Flaw::invalid("it is not a JWT: it is not even text"))?;
         let opened = Opened::new(text.trim_ascii(), self.settings.decryption_keys.as_deref())?;
         let jws = opened.signed()?;
         // RFC 9701 §8.1: no other JWT of the server may be taken for an answer
@@ -77,7 +101,9 @@ impl SignedAnswers {
         let now = self.clock.now().unix_seconds();
         let key_issuer = self.keys.verify(&jws, now).await?;
         if key_issuer.is_some_and(|issuer| issuer != self.settings.issuer) {
-            return Err(Flaw::invalid("the key that signed it is published for another issuer").into());
+            return Err(
+                Flaw::invalid("the key that signed it is published for another issuer").into()
+            );
         }
         let mut claims = jws.claims()?;
         self.check(&claims, now)?;
@@ -95,14 +121,18 @@ impl SignedAnswers {
             return Err(Flaw::invalid("its `iss` is not the configured issuer"));
         }
         if !is_for(claims, &self.settings.audience) {
-            return Err(Flaw::invalid("its `aud` is not this gateway: neither `audience` nor, without it, `client_id`"));
+            return Err(Flaw::invalid(
+                "its `aud` is not this gateway: neither `audience` nor, without it, `client_id`",
+            ));
         }
         let issued = time(claims, "iat")?.ok_or(Flaw::invalid("it has no `iat`"))?;
         if issued.saturating_sub(leeway) > now {
             return Err(Flaw::invalid("its `iat` is in the future; look at the clocks"));
         }
         if issued.saturating_add(OLDEST).saturating_add(leeway) < now {
-            return Err(Flaw::invalid("it was made more than five minutes ago: somebody keeps answers, or the clocks differ"));
+            return Err(Flaw::invalid(
+                "it was made more than five minutes ago: somebody keeps answers, or the clocks differ",
+            ));
         }
         // RFC 7519 §4.1.4 and §4.1.5: these are the answer's own, where it has them
         if time(claims, "exp")?.is_some_and(|ends| ends.saturating_add(leeway) <= now) {
@@ -126,6 +156,9 @@ impl SignedSettings {
             self.decryption_keys.iter().map(|keys| keys.digest().to_owned()).collect(),
         ];
         // with their lengths, so that no two lists run together
-        lists.into_iter().flat_map(|list| std::iter::once(list.len().to_string()).chain(list)).collect()
+        lists
+            .into_iter()
+            .flat_map(|list| std::iter::once(list.len().to_string()).chain(list))
+            .collect()
     }
 }

@@ -6,7 +6,9 @@ use super::status::{failure, shown};
 use super::tokeninfo::Translation;
 use super::xml;
 use super::xpath::{Expression, Name, text};
-use super::{BadAnswer, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable};
+use super::{
+    BadAnswer, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable,
+};
 use crate::clock::Clock;
 use crate::token::Facts;
 use async_trait::async_trait;
@@ -52,7 +54,11 @@ pub struct Soap {
 }
 
 impl Soap {
-    pub fn new(settings: &ServerSettings, soap: &SoapSettings, clock: Clock) -> Result<Self, Unusable> {
+    pub fn new(
+        settings: &ServerSettings,
+        soap: &SoapSettings,
+        clock: Clock,
+    ) -> Result<Self, Unusable> {
         let namespace = match soap.version {
             SoapVersion::V1 => ENVELOPE_1,
             SoapVersion::V2 => ENVELOPE_2,
@@ -61,8 +67,15 @@ impl Soap {
         let envelope = format!(
             r#"<?xml version="1.0" encoding="UTF-8"?><soap:Envelope xmlns:soap="{namespace}"><soap:Body>{body}</soap:Body></soap:Envelope>"#
         );
-        let headers = headers(soap).ok_or_else(|| Unusable::Credentials(settings.name.to_string()))?;
-        Ok(Self { client: HttpClient::new(settings)?, settings: soap.clone(), envelope: Template::new(&envelope), headers, clock })
+        let headers =
+            headers(soap).ok_or_else(|| Unusable::Credentials(settings.name.to_string()))?;
+        Ok(Self {
+            client: HttpClient::new(settings)?,
+            settings: soap.clone(),
+            envelope: Template::new(&envelope),
+            headers,
+            clock,
+        })
     }
 }
 
@@ -72,13 +85,22 @@ fn headers(soap: &SoapSettings) -> Option<HeaderMap> {
     match soap.version {
         SoapVersion::V1 => {
             headers.insert(header::ACCEPT, HeaderValue::from_static("text/xml"));
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
-            headers.insert(HeaderName::from_static("soapaction"), HeaderValue::try_from(format!("\"{}\"", soap.action)).ok()?);
+            headers
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+            headers.insert(
+                HeaderName::from_static("soapaction"),
+                HeaderValue::try_from(format!("\"{}\"", soap.action)).ok()?,
+            );
         }
         SoapVersion::V2 => {
-            let action = if soap.action.is_empty() { String::new() } else { format!("; action=\"{}\"", soap.action) };
+            let action = if soap.action.is_empty() {
+                String::new()
+            } else {
+                format!("; action=\"{}\"", soap.action)
+            };
             headers.insert(header::ACCEPT, HeaderValue::from_static("application/soap+xml"));
-            let content_type = HeaderValue::try_from(format!("application/soap+xml; charset=utf-8{action}"));
+            let content_type =
+                HeaderValue::try_from(format!("application/soap+xml; charset=utf-8{action}"));
             headers.insert(header::CONTENT_TYPE, content_type.ok()?);
         }
     }
@@ -91,16 +113,28 @@ impl Introspector for Soap {
         let asked = self.clock.now().unix_seconds();
         let envelope = self.envelope.fill(inquiry.token.expose(), Place::Xml);
         let endpoint = &self.settings.endpoint;
-        let answer = self.client.send(|client| client.post(endpoint.clone()).headers(self.headers.clone()).body(envelope.clone()));
-        answer.await.and_then(|answer| interpret(&self.settings, &answer, asked, inquiry)).map_err(|failure| failure.at(&shown(endpoint)))
+        let answer = self.client.send(|client| {
+            client.post(endpoint.clone()).headers(self.headers.clone()).body(envelope.clone())
+        });
+        answer
+            .await
+            .and_then(|answer| interpret(&self.settings, &answer, asked, inquiry))
+            .map_err(|failure| failure.at(&shown(endpoint)))
     }
 }
 
 /// Faults come with status 500 (SOAP 1.1 §6.2) or 400 (SOAP 1.2 part 2 §7.4.2), and with 200 in
 /// practice.
-fn interpret(settings: &SoapSettings, answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Failure> {
+fn interpret(
+    settings: &SoapSettings,
+    answer: &Answer,
+    asked: i64,
+    inquiry: &Inquiry,
+) -> Result<Facts, Failure> {
     let fine = answer.status == StatusCode::OK;
-    if !fine && !matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR) {
+    if !fine
+        && !matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR)
+    {
         return Err(refused(answer));
     }
     let text = std::str::from_utf8(&answer.body).ok();
@@ -111,10 +145,18 @@ fn interpret(settings: &SoapSettings, answer: &Answer, asked: i64, inquiry: &Inq
         return Err(if fine { BadAnswer::NotAnEnvelope.into() } else { refused(answer) });
     };
     match child(body, "Fault") {
-        Some(fault) if codes(fault).any(|code| settings.fault_inactive.iter().any(|known| means(code, known))) => Ok(Facts::Inactive),
+        Some(fault)
+            if codes(fault)
+                .any(|code| settings.fault_inactive.iter().any(|known| means(code, known))) =>
+        {
+            Ok(Facts::Inactive)
+        }
         Some(_) => Err(Failure::new(
             FailureKind::BadResponse,
-            format!("status {}, a SOAP fault whose code is not among fault_inactive", answer.status.as_u16()),
+            format!(
+                "status {}, a SOAP fault whose code is not among fault_inactive",
+                answer.status.as_u16()
+            ),
         )),
         None if fine => Ok(translate(settings, &document, asked, inquiry)?),
         None => Err(refused(answer)),
@@ -138,14 +180,19 @@ fn body<'d, 'i>(document: &'d Document<'i>) -> Option<Node<'d, 'i>> {
 /// A child in the namespace of its parent.
 fn child<'d, 'i>(parent: Node<'d, 'i>, name: &str) -> Option<Node<'d, 'i>> {
     let namespace = parent.tag_name().namespace();
-    parent.children().find(|node| node.is_element() && node.tag_name().name() == name && node.tag_name().namespace() == namespace)
+    parent.children().find(|node| {
+        node.is_element()
+            && node.tag_name().name() == name
+            && node.tag_name().namespace() == namespace
+    })
 }
 
-/// The elements with a fault's codes: `faultcode` in 1.1 (§4.4), in 1.2 the value of the code and of
-/// the subcodes below it (part 1 §5.4.1).
+/// The elements with a fault's codes: `faultcode` in 1.1 (§4.4), in 1.2 the value of the code and
+/// of the subcodes below it (part 1 §5.4.1).
 fn codes<'d, 'i>(fault: Node<'d, 'i>) -> impl Iterator<Item = Node<'d, 'i>> {
     let old = fault.children().filter(|node| node.has_tag_name("faultcode"));
-    let new = std::iter::successors(child(fault, "Code"), |code| child(*code, "Subcode")).filter_map(|code| child(code, "Value"));
+    let new = std::iter::successors(child(fault, "Code"), |code| child(*code, "Subcode"))
+        .filter_map(|code| child(code, "Value"));
     old.chain(new)
 }
 
@@ -155,17 +202,25 @@ fn means(code: Node, known: &Name) -> bool {
     match text.split_once(':') {
         Some((prefix, local)) => {
             let namespace = code.lookup_namespace_uri(Some(prefix));
-            known.local == local && known.namespace.is_some() && known.namespace.as_deref() == namespace
+            known.local == local
+                && known.namespace.is_some()
+                && known.namespace.as_deref() == namespace
         }
         // servers leave the prefix out, or mean the default namespace
         None => {
             let namespace = known.namespace.as_deref();
-            known.local == text && (namespace.is_none() || namespace == code.lookup_namespace_uri(None))
+            known.local == text
+                && (namespace.is_none() || namespace == code.lookup_namespace_uri(None))
         }
     }
 }
 
-fn translate(settings: &SoapSettings, document: &Document, asked: i64, inquiry: &Inquiry) -> Result<Facts, BadAnswer> {
+fn translate(
+    settings: &SoapSettings,
+    document: &Document,
+    asked: i64,
+    inquiry: &Inquiry,
+) -> Result<Facts, BadAnswer> {
     let active = only(&settings.active, document)?.ok_or(BadAnswer::NothingAt("active"))?;
     let is_active = match &settings.active.equals {
         Some(wanted) => active == *wanted,
@@ -217,8 +272,12 @@ impl SoapSettings {
             .with("version", format!("{:?}", self.version))
             .with("body", self.body.text())
             .with("active", format!("{:?}", self.active));
-        fingerprint.list("answer", self.answer.iter().flat_map(|(name, path)| [name.clone(), format!("{path:?}")]));
-        fingerprint.list("fault_inactive", self.fault_inactive.iter().map(|code| format!("{code:?}")));
+        fingerprint.list(
+            "answer",
+            self.answer.iter().flat_map(|(name, path)| [name.clone(), format!("{path:?}")]),
+        );
+        fingerprint
+            .list("fault_inactive", self.fault_inactive.iter().map(|code| format!("{code:?}")));
         fingerprint
     }
 }

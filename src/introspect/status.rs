@@ -12,13 +12,19 @@ pub fn failure(answer: &Answer, credentials: &str) -> Failure {
     let status = answer.status;
     let bad = |detail: String| Failure::new(FailureKind::BadResponse, detail);
     match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Failure::new(FailureKind::RejectedUs, format!("status {status}: the server does not accept this gateway; {credentials}"))
-        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::new(
+            FailureKind::RejectedUs,
+            format!("status {status}: the server does not accept this gateway; {credentials}"),
+        ),
         StatusCode::TOO_MANY_REQUESTS => throttled(status, retry_after(&answer.headers)),
         status if status.is_redirection() => bad(redirected(status, &answer.headers)),
         status if status.is_server_error() => Failure {
-            transient: matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT),
+            transient: matches!(
+                status,
+                StatusCode::BAD_GATEWAY
+                    | StatusCode::SERVICE_UNAVAILABLE
+                    | StatusCode::GATEWAY_TIMEOUT
+            ),
             retry_after: retry_after(&answer.headers),
             ..Failure::new(FailureKind::Unavailable, format!("status {status}"))
         },
@@ -30,7 +36,10 @@ pub fn failure(answer: &Answer, credentials: &str) -> Failure {
 pub fn throttled(status: StatusCode, retry_after: Option<Duration>) -> Failure {
     Failure {
         retry_after,
-        ..Failure::new(FailureKind::Throttled, format!("status {}: the server limits how often it is asked", status.as_u16()))
+        ..Failure::new(
+            FailureKind::Throttled,
+            format!("status {}: the server limits how often it is asked", status.as_u16()),
+        )
     }
 }
 
@@ -56,7 +65,10 @@ pub fn shown(endpoint: &Url) -> String {
 }
 
 fn redirected(status: StatusCode, headers: &HeaderMap) -> String {
-    let location = headers.get(header::LOCATION).and_then(|location| location.to_str().ok()).unwrap_or_default();
+    let location = headers
+        .get(header::LOCATION)
+        .and_then(|location| location.to_str().ok())
+        .unwrap_or_default();
     let path = match Url::parse(location) {
         Ok(url) => url.path().to_owned(),
         Err(_) => location.split(['?', '#']).next().unwrap_or_default().to_owned(),
@@ -75,10 +87,18 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let after = |headers: &[(header::HeaderName, &'static str)]| {
-            retry_after(&headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect())
+            retry_after(
+                &headers
+                    .iter()
+                    .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+                    .collect(),
+            )
         };
         assert_eq!(after(&[(header::RETRY_AFTER, "7")]), Some(Duration::from_secs(7)));
-        let dates = [(header::RETRY_AFTER, "Sun, 06 Nov 1994 08:49:47 GMT"), (header::DATE, "Sun, 06 Nov 1994 08:49:37 GMT")];
+        let dates = [
+            (header::RETRY_AFTER, "Sun, 06 Nov 1994 08:49:47 GMT"),
+            (header::DATE, "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ];
         assert_eq!(after(&dates), Some(Duration::from_secs(10)));
         assert_eq!(after(&[(header::RETRY_AFTER, "soon")]), None);
     }

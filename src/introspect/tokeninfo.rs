@@ -26,13 +26,25 @@ impl Tokeninfo {
     /// Asks, and reads the answer together with the time at which it was asked for, in seconds
     /// since the Unix epoch: what is relative in an answer counts from then, so that nothing lives
     /// longer than it should.
-    pub async fn ask(&self, inquiry: &Inquiry, read: impl FnOnce(&Answer, i64) -> Result<Facts, Failure>) -> Result<Facts, Failure> {
+    pub async fn ask(
+        &self,
+        inquiry: &Inquiry,
+        read: impl FnOnce(&Answer, i64) -> Result<Facts, Failure>,
+    ) -> Result<Facts, Failure> {
         let mut url = self.endpoint.clone();
         url.query_pairs_mut().append_pair("access_token", inquiry.token.expose());
         let asked = self.clock.now().unix_seconds();
-        let answer =
-            self.client.send(|client| client.get(url.clone()).header(header::ACCEPT, HeaderValue::from_static("application/json"))).await;
-        answer.and_then(|answer| read(&answer, asked)).map_err(|failure| failure.at(&shown(&self.endpoint)))
+        let answer = self
+            .client
+            .send(|client| {
+                client
+                    .get(url.clone())
+                    .header(header::ACCEPT, HeaderValue::from_static("application/json"))
+            })
+            .await;
+        answer
+            .and_then(|answer| read(&answer, asked))
+            .map_err(|failure| failure.at(&shown(&self.endpoint)))
     }
 }
 
@@ -80,7 +92,9 @@ impl Translation {
 
     /// The members of a member that is an object.
     pub fn member(&self, name: &'static str) -> Result<Option<&Map<String, Value>>, BadAnswer> {
-        self.get(name).map(|value| value.as_object().ok_or(BadAnswer::NotAnObjectIn(name))).transpose()
+        self.get(name)
+            .map(|value| value.as_object().ok_or(BadAnswer::NotAnObjectIn(name)))
+            .transpose()
     }
 
     pub fn set(&mut self, name: &str, value: Value) {
@@ -98,22 +112,40 @@ impl Translation {
 
     /// Members without which the answer decides nothing.
     pub fn need(&self, names: &[&'static str]) -> Result<(), BadAnswer> {
-        names.iter().find(|name| !self.has(name)).map_or(Ok(()), |name| Err(BadAnswer::Missing(name)))
+        names
+            .iter()
+            .find(|name| !self.has(name))
+            .map_or(Ok(()), |name| Err(BadAnswer::Missing(name)))
     }
 
     /// The facts. Wherever the answer repeats the token itself, that is left out: answers are kept,
     /// and tokens are not.
     pub fn facts(mut self, inquiry: &Inquiry) -> Result<Facts, BadAnswer> {
         let token = inquiry.token.expose();
-        self.members.retain(|name, value| NAMES.contains(&name.as_str()) || !leave_out(value, token));
+        self.members
+            .retain(|name, value| NAMES.contains(&name.as_str()) || !leave_out(value, token));
         self.members.insert("active".to_owned(), true.into());
         active(&self.members)
     }
 }
 
 /// The members of an answer that mean something here (RFC 7662 §2.2 and what stands in for them).
-pub const NAMES: [&str; 14] =
-    ["active", "scope", "scp", "client_id", "username", "token_type", "token_use", "exp", "iat", "nbf", "sub", "aud", "iss", "jti"];
+pub const NAMES: [&str; 14] = [
+    "active",
+    "scope",
+    "scp",
+    "client_id",
+    "username",
+    "token_type",
+    "token_use",
+    "exp",
+    "iat",
+    "nbf",
+    "sub",
+    "aud",
+    "iss",
+    "jti",
+];
 
 /// Whether a value is the token; takes it out of lists and objects.
 fn leave_out(value: &mut Value, token: &str) -> bool {
@@ -133,7 +165,10 @@ fn leave_out(value: &mut Value, token: &str) -> bool {
 
 impl From<BadAnswer> for Failure {
     fn from(error: BadAnswer) -> Self {
-        Self::new(FailureKind::BadResponse, format!("status 200, but {error}; is the endpoint the right one for this `type`?"))
+        Self::new(
+            FailureKind::BadResponse,
+            format!("status 200, but {error}; is the endpoint the right one for this `type`?"),
+        )
     }
 }
 
@@ -159,7 +194,11 @@ pub mod tests {
         body: &'static str,
         interpret: fn(&Answer, i64, &Inquiry) -> Result<Facts, Failure>,
     ) -> Result<Option<ActiveFacts>, FailureKind> {
-        let answer = Answer { status: StatusCode::from_u16(status).unwrap_or_default(), headers: HeaderMap::new(), body: body.into() };
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap_or_default(),
+            headers: HeaderMap::new(),
+            body: body.into(),
+        };
         match interpret(&answer, asked(), &inquiry()) {
             Ok(Facts::Active(facts)) => Ok(Some(*facts)),
             Ok(Facts::Inactive | Facts::Refused(_)) => Ok(None),
@@ -173,8 +212,13 @@ pub mod tests {
 
     #[test]
     fn an_answer_never_keeps_the_token() {
-        let body = br#"{"token":"the-token","deep":{"list":["x","the-token"],"t":"the-token"},"sub":"s"}"#;
-        let Ok(Ok(Facts::Active(facts))) = Translation::read(body).map(|answer| answer.facts(&inquiry())) else { panic!("not read") };
+        let body =
+            br#"{"token":"the-token","deep":{"list":["x","the-token"],"t":"the-token"},"sub":"s"}"#;
+        let Ok(Ok(Facts::Active(facts))) =
+            Translation::read(body).map(|answer| answer.facts(&inquiry()))
+        else {
+            panic!("not read")
+        };
         assert_eq!(facts.claims.text(), r#"{"deep":{"list":["x"]},"sub":"s","active":true}"#);
     }
 }

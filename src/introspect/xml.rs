@@ -8,7 +8,11 @@ const MAX_NODES: u32 = 10_000;
 
 /// `None`: it is not well-formed, has a DTD, or is too much.
 pub fn parse(text: &str) -> Option<Document<'_>> {
-    Document::parse_with_options(text, ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() }).ok()
+    Document::parse_with_options(
+        text,
+        ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() },
+    )
+    .ok()
 }
 
 /// Whether a template is XML with its places in texts and values of attributes. `stand_in` stands
@@ -17,8 +21,15 @@ pub fn is_xml(template: &Template, stand_in: &str) -> bool {
     let text = template.fill(stand_in, Place::Plain);
     let Some(document) = parse(&text) else { return false };
     let places = document.descendants().map(|node| {
-        let text = if node.is_text() { node.text().unwrap_or_default().matches(stand_in).count() } else { 0 };
-        text + node.attributes().map(|attribute| attribute.value().matches(stand_in).count()).sum::<usize>()
+        let text = if node.is_text() {
+            node.text().unwrap_or_default().matches(stand_in).count()
+        } else {
+            0
+        };
+        text + node
+            .attributes()
+            .map(|attribute| attribute.value().matches(stand_in).count())
+            .sum::<usize>()
     });
     // what is escaped would stand in a CDATA section as it is
     !text.contains("<![CDATA[") && places.sum::<usize>() == template.places()

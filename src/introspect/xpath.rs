@@ -41,7 +41,9 @@ impl Expression {
     pub fn parse(text: &str, namespaces: &BTreeMap<String, String>) -> Result<Self, Wrong> {
         let (path, equals) = match text.split_once('=') {
             None => (text, None),
-            Some((path, literal)) => (path, Some(quoted(literal.trim()).ok_or(Wrong::Path)?.to_owned())),
+            Some((path, literal)) => {
+                (path, Some(quoted(literal.trim()).ok_or(Wrong::Path)?.to_owned()))
+            }
         };
         let mut rest = path.trim();
         let (mut steps, mut attribute) = (Vec::new(), None);
@@ -78,7 +80,10 @@ impl Expression {
             None => Some(text(node)),
             Some(name) => node
                 .attributes()
-                .find(|attribute| attribute.name() == name.local && attribute.namespace() == name.namespace.as_deref())
+                .find(|attribute| {
+                    attribute.name() == name.local
+                        && attribute.namespace() == name.namespace.as_deref()
+                })
                 .map(|attribute| attribute.value().trim().to_owned()),
         });
         found.take(limit + 1).collect()
@@ -121,19 +126,23 @@ impl Name {
         }
         let namespace = match prefix {
             None => None,
-            Some(prefix) => Some(namespaces.get(prefix).ok_or_else(|| Wrong::Prefix(prefix.to_owned()))?.clone()),
+            Some(prefix) => Some(
+                namespaces.get(prefix).ok_or_else(|| Wrong::Prefix(prefix.to_owned()))?.clone(),
+            ),
         };
         Ok(Self { namespace, local: local.to_owned() })
     }
 
     pub fn is_of(&self, node: Node) -> bool {
-        node.tag_name().name() == self.local && node.tag_name().namespace() == self.namespace.as_deref()
+        node.tag_name().name() == self.local
+            && node.tag_name().namespace() == self.namespace.as_deref()
     }
 }
 
 /// All text within an element (XPath 1.0 §5.2), without white space around it.
 pub fn text(node: Node) -> String {
-    let whole: String = node.descendants().filter(Node::is_text).filter_map(|node| node.text()).collect();
+    let whole: String =
+        node.descendants().filter(Node::is_text).filter_map(|node| node.text()).collect();
     whole.trim().to_owned()
 }
 
@@ -145,7 +154,8 @@ fn quoted(text: &str) -> Option<&str> {
 /// A name without a colon, as names are in practice.
 fn is_name(text: &str) -> bool {
     let first = |c: char| c.is_alphabetic() || c == '_';
-    text.starts_with(first) && text.chars().all(|c| first(c) || c.is_numeric() || matches!(c, '-' | '.'))
+    text.starts_with(first)
+        && text.chars().all(|c| first(c) || c.is_numeric() || matches!(c, '-' | '.'))
 }
 
 #[cfg(test)]
@@ -156,8 +166,7 @@ mod tests {
         [("v".to_owned(), "urn:v".to_owned()), ("w".to_owned(), "urn:w".to_owned())].into()
     }
 
-    const XML: &str =
-        r#"<r xmlns:x="urn:v" id="1"><x:a k="K" x:k="NS"> one <b>two</b></x:a><a>plain</a><x:c><x:a>deep<x:a>er</x:a></x:a></x:c></r>"#;
+    const XML: &str = r#"<r xmlns:x="urn:v" id="1"><x:a k="K" x:k="NS"> one <b>two</b></x:a><a>plain</a><x:c><x:a>deep<x:a>er</x:a></x:a></x:c></r>"#;
 
     fn found(path: &str) -> Option<Vec<String>> {
         let document = Document::parse(XML).ok()?;
@@ -184,17 +193,29 @@ mod tests {
             ("/r/@none", &[]),
             ("  //b  ", &["two"]),
         ] {
-            assert_eq!(found(path).as_deref(), Some(&expected.iter().map(ToString::to_string).collect::<Vec<_>>()[..]), "{path}");
+            assert_eq!(
+                found(path).as_deref(),
+                Some(&expected.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn a_comparison_has_a_quoted_text() {
-        let equals = |text: &str| Expression::parse(text, &namespaces()).map(|expression| expression.equals);
+        let equals =
+            |text: &str| Expression::parse(text, &namespaces()).map(|expression| expression.equals);
         assert_eq!(equals("//v:a = 'true'"), Ok(Some("true".into())));
         assert_eq!(equals("//v:a=\"it's = x\""), Ok(Some("it's = x".into())));
         assert_eq!(equals("//v:a"), Ok(None));
-        for text in ["//v:a = true", "//v:a = 'true", "//v:a = ", "//v:a = 'a' or 'b'", "= 'x'", "//v:a = ''x'"] {
+        for text in [
+            "//v:a = true",
+            "//v:a = 'true",
+            "//v:a = ",
+            "//v:a = 'a' or 'b'",
+            "= 'x'",
+            "//v:a = ''x'",
+        ] {
             assert_eq!(equals(text), Err(Wrong::Path), "{text}");
         }
     }
@@ -202,8 +223,8 @@ mod tests {
     #[test]
     fn everything_else_of_xpath_is_refused() {
         for text in [
-            "", "/", "//", "a", "v:a", "//*", "//v:a[1]", "//v:a/..", "/a//", "//text()", "@a", "/@a", "//@a/b", "//a|//b", "///a",
-            "//a b", "//a:b:c", "//1a",
+            "", "/", "//", "a", "v:a", "//*", "//v:a[1]", "//v:a/..", "/a//", "//text()", "@a",
+            "/@a", "//@a/b", "//a|//b", "///a", "//a b", "//a:b:c", "//1a",
         ] {
             assert_eq!(Expression::parse(text, &namespaces()), Err(Wrong::Path), "{text}");
         }
@@ -212,7 +233,9 @@ mod tests {
 
     #[test]
     fn what_is_found_is_limited() {
-        let Ok(document) = Document::parse("<r><a>1</a><a>2</a><a>3</a></r>") else { panic!("no XML") };
+        let Ok(document) = Document::parse("<r><a>1</a><a>2</a><a>3</a></r>") else {
+            panic!("no XML")
+        };
         let Ok(path) = Expression::parse("//a", &namespaces()) else { panic!("no path") };
         assert_eq!(path.find(&document, 1), ["1", "2"]);
     }

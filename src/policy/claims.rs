@@ -17,7 +17,9 @@ pub fn check(facts: &ActiveFacts, demands: &[ClaimDemand]) -> Result<(), Denial>
 /// Compared with type: the text `"1"` is not the number 1, though 1 is 1.0.
 fn allowed(demand: &ClaimDemand, value: &Value) -> bool {
     demand.allowed.iter().any(|allowed| match (allowed, value) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64() && a.is_f64() != b.is_f64(),
+        (Value::Number(a), Value::Number(b)) => {
+            a == b || a.as_f64() == b.as_f64() && a.is_f64() != b.is_f64()
+        }
         (a, b) => a == b,
     })
 }
@@ -30,14 +32,16 @@ mod tests {
     use serde_json::json;
 
     fn met(path: &str, allowed: Value) -> bool {
-        let answer =
-            json!({"active": true, "tier": "gold", "n": 1, "admin": true, "groups": ["a", "b"], "realm": {"roles": ["x"]}, "none": null});
-        let Ok(Facts::Active(facts)) = read_answer(answer.to_string().as_bytes()) else { return false };
+        let answer = json!({"active": true, "tier": "gold", "n": 1, "admin": true, "groups": ["a", "b"], "realm": {"roles": ["x"]}, "none": null});
+        let Ok(Facts::Active(facts)) = read_answer(answer.to_string().as_bytes()) else {
+            return false;
+        };
         let allowed = match allowed {
             Value::Array(values) => values,
             value => vec![value],
         };
-        ClaimPath::parse(path).is_some_and(|path| check(&facts, &[ClaimDemand { path, allowed }]).is_ok())
+        ClaimPath::parse(path)
+            .is_some_and(|path| check(&facts, &[ClaimDemand { path, allowed }]).is_ok())
     }
 
     #[test]

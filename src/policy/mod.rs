@@ -62,7 +62,12 @@ impl Policy {
     /// A request with a token that the authorization server calls active; `server`: what this
     /// server's answers must say. The order is part of the contract: the first demand that is not
     /// met names the refusal.
-    pub fn evaluate(&self, facts: &ActiveFacts, server: &ServerDemands, now: Now) -> Result<Permit, Denial> {
+    pub fn evaluate(
+        &self,
+        facts: &ActiveFacts,
+        server: &ServerDemands,
+        now: Now,
+    ) -> Result<Permit, Denial> {
         validity::check(facts, now)?;
         if facts.refresh_token {
             return Err(Denial::because(Reason::TokenType));
@@ -107,9 +112,15 @@ mod tests {
         outcome_of(policy, &ServerDemands::default(), answer)
     }
 
-    fn outcome_of(policy: &Policy, server: &ServerDemands, answer: serde_json::Value) -> Result<Permit, Reason> {
+    fn outcome_of(
+        policy: &Policy,
+        server: &ServerDemands,
+        answer: serde_json::Value,
+    ) -> Result<Permit, Reason> {
         match read_answer(answer.to_string().as_bytes()) {
-            Ok(Facts::Active(facts)) => policy.evaluate(&facts, server, NOW).map_err(|denial| denial.reason),
+            Ok(Facts::Active(facts)) => {
+                policy.evaluate(&facts, server, NOW).map_err(|denial| denial.reason)
+            }
             _ => Err(Reason::Inactive),
         }
     }
@@ -130,7 +141,10 @@ mod tests {
         let demands = PolicySettings {
             scopes: vec!["read".into()],
             audience: vec!["me".into()],
-            claims: ClaimPath::parse("tier").map(|path| ClaimDemand { path, allowed: vec!["gold".into()] }).into_iter().collect(),
+            claims: ClaimPath::parse("tier")
+                .map(|path| ClaimDemand { path, allowed: vec!["gold".into()] })
+                .into_iter()
+                .collect(),
             ..PolicySettings::default()
         };
         let policy = policy(demands);
@@ -168,13 +182,24 @@ mod tests {
         ] {
             let answer = json!({"active": true, "cnf": cnf});
             assert_eq!(outcome(&policy(PolicySettings::default()), answer.clone()), Err(reason));
-            assert_eq!(outcome(&policy(PolicySettings { allow_unbound_use: true, ..PolicySettings::default() }), answer), PERMIT);
+            assert_eq!(
+                outcome(
+                    &policy(PolicySettings {
+                        allow_unbound_use: true,
+                        ..PolicySettings::default()
+                    }),
+                    answer
+                ),
+                PERMIT
+            );
         }
     }
 
     #[test]
     fn no_token_is_anonymous_only_where_it_is_optional() {
-        let anonymous = |auth| Policy::new(auth, PolicySettings::default()).anonymous().map_err(|denial| denial.reason);
+        let anonymous = |auth| {
+            Policy::new(auth, PolicySettings::default()).anonymous().map_err(|denial| denial.reason)
+        };
         assert_eq!(anonymous(AuthMode::Required), Err(Reason::MissingToken));
         assert_eq!(anonymous(AuthMode::Optional), Ok(Permit(Admission::Anonymous)));
     }

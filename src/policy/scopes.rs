@@ -6,7 +6,8 @@ use crate::token::ScopeSet;
 
 pub fn check(held: ScopeSet<'_>, demands: &PolicySettings) -> Result<(), Denial> {
     let all = demands.scopes.iter().all(|scope| held.contains(scope));
-    let any = demands.scopes_any.is_empty() || demands.scopes_any.iter().any(|scope| held.contains(scope));
+    let any = demands.scopes_any.is_empty()
+        || demands.scopes_any.iter().any(|scope| held.contains(scope));
     if all && any { Ok(()) } else { Err(Denial::because(Reason::InsufficientScope)) }
 }
 
@@ -18,7 +19,11 @@ mod tests {
     fn all_and_any() {
         let met = |held: &str, scopes: &[&str], scopes_any: &[&str]| {
             let owned = |list: &[&str]| list.iter().map(|&scope| scope.to_owned()).collect();
-            let demands = PolicySettings { scopes: owned(scopes), scopes_any: owned(scopes_any), ..PolicySettings::default() };
+            let demands = PolicySettings {
+                scopes: owned(scopes),
+                scopes_any: owned(scopes_any),
+                ..PolicySettings::default()
+            };
             check(ScopeSet::of(held), &demands).is_ok()
         };
         assert!(met("read write extra", &["read", "write"], &[]));

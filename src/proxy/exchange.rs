@@ -1,8 +1,6 @@
 //! One request and its response, from the first phase to the last.
 
-use super::Destination;
 use super::trace::TraceContext;
-use crate::assemble::{Process, Runtime};
 use crate::cache::Entry;
 use crate::clock::Now;
 use crate::deny::Reason;
@@ -10,7 +8,8 @@ use crate::gate::{Route, Trail};
 use crate::identity::Rendered;
 use crate::policy::Permit;
 use crate::request::Forwarded;
-use crate::upstream::{Aim, Server};
+use crate::runtime::{Process, Runtime};
+use crate::upstream::{Aim, Destination, Server};
 use http::{HeaderValue, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -94,7 +93,12 @@ impl Exchange {
     pub fn upstream_is_up(&self, up: bool) {
         if let (Some(route), Some(server)) = (&self.route, self.server()) {
             let upstream = &route.leads_to.upstream.settings.name;
-            self.process.parts.metrics.upstream_up.with_label_values(&[upstream, server.label()]).set(up.into());
+            self.process
+                .parts
+                .metrics
+                .upstream_up
+                .with_label_values(&[upstream, server.label()])
+                .set(up.into());
         }
     }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 /// Headers by which a client asks an upstream to take its method for another one: the route was
 /// chosen by the method on the wire.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+const METHOD_OVERRIDES: [&str; 3] =
+    ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// One attempt to reach the upstream.
 pub struct Attempt {
@@ -42,8 +43,15 @@ pub fn next_attempt(exchange: &mut Exchange) -> Result<Attempt> {
 /// What is left of the route's time.
 pub fn budget(exchange: &Exchange, now: Now) -> Result<Duration> {
     let spent = exchange.upstream.began.map_or(Duration::ZERO, |began| now.since(began));
-    let left = exchange.route.as_ref().map_or(Duration::ZERO, |route| route.leads_to.timeout.saturating_sub(spent));
-    if left.is_zero() { Err(Error::explain(ErrorType::ConnectTimedout, "no time left for another attempt")) } else { Ok(left) }
+    let left = exchange
+        .route
+        .as_ref()
+        .map_or(Duration::ZERO, |route| route.leads_to.timeout.saturating_sub(spent));
+    if left.is_zero() {
+        Err(Error::explain(ErrorType::ConnectTimedout, "no time left for another attempt"))
+    } else {
+        Ok(left)
+    }
 }
 
 pub fn no_address() -> Box<Error> {
@@ -53,7 +61,8 @@ pub fn no_address() -> Box<Error> {
 /// Nothing has been sent yet, so another server may be tried.
 pub fn connection_failed(exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
     exchange.upstream_is_up(false);
-    let retries = exchange.route.as_ref().map_or(0, |route| route.leads_to.upstream.settings.retries);
+    let retries =
+        exchange.route.as_ref().map_or(0, |route| route.leads_to.upstream.settings.retries);
     error.set_retry(exchange.upstream.attempts <= retries as usize);
     error
 }
@@ -64,7 +73,10 @@ pub fn target(raw: &[u8], exchange: &Exchange) -> Option<String> {
         Some(route) => route.leads_to.rewrite(&exchange.path),
         None => Cow::Borrowed(exchange.path.as_str()),
     };
-    let query = exchange.query.as_deref().and_then(|query| exchange.runtime.gate.token.forwarded_query(query));
+    let query = exchange
+        .query
+        .as_deref()
+        .and_then(|query| exchange.runtime.gate.token.forwarded_query(query));
     match query {
         _ if is_target(raw, &path, query.as_deref()) => None,
         Some(query) => Some(format!("{path}?{query}")),
@@ -81,12 +93,17 @@ fn is_target(raw: &[u8], path: &str, query: Option<&str>) -> bool {
 }
 
 /// Whether a header of the client's goes on, its hop-by-hop headers aside: not what could be taken
-/// for ours, nor the token, nor what is set anew. Where a header has several lines, all of them must
-/// pass.
+/// for ours, nor the token, nor what is set anew. Where a header has several lines, all of them
+/// must pass.
 pub fn passes(name: &HeaderName, value: &HeaderValue, exchange: &Exchange) -> bool {
     let runtime = &exchange.runtime;
-    let replaced = says_who_came_before(name, exchange.trusted_peer) || *name == REQUEST_ID || *name == TRACEPARENT;
-    !(replaced || runtime.identity.owns(name) || runtime.gate.token.removes(name, value) || METHOD_OVERRIDES.contains(&name.as_str()))
+    let replaced = says_who_came_before(name, exchange.trusted_peer)
+        || *name == REQUEST_ID
+        || *name == TRACEPARENT;
+    !(replaced
+        || runtime.identity.owns(name)
+        || runtime.gate.token.removes(name, value)
+        || METHOD_OVERRIDES.contains(&name.as_str()))
 }
 
 /// `Forwarded` and `X-Forwarded-…`: all of them, or from a trusted proxy those that are set anew.
@@ -100,7 +117,7 @@ fn says_who_came_before(name: &HeaderName, trusted: bool) -> bool {
 
 /// What tells the upstream of the way that the request came; an empty value says nothing, and is
 /// not sent.
-pub fn of_the_way(exchange: &Exchange) -> [(HeaderName, &HeaderValue); 5] {
+pub fn forwarding_headers(exchange: &Exchange) -> [(HeaderName, &HeaderValue); 5] {
     let forwarded = &exchange.forwarded;
     [
         (FORWARDED_FOR, &forwarded.chain),
@@ -124,7 +141,8 @@ pub fn host(exchange: &Exchange) -> Option<&str> {
 /// The client's cookies without the token: `None` where none has to be taken out.
 pub fn cookies(headers: &HeaderMap, exchange: &Exchange) -> Option<String> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let kept: Vec<Option<Cow<'_, str>>> = lines.map(|line| exchange.runtime.gate.token.forwarded_cookies(line)).collect();
+    let kept: Vec<Option<Cow<'_, str>>> =
+        lines.map(|line| exchange.runtime.gate.token.forwarded_cookies(line)).collect();
     if kept.iter().all(|line| matches!(line, Some(Cow::Borrowed(_)))) {
         return None;
     }

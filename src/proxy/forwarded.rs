@@ -18,17 +18,23 @@ impl Origin {
     /// `peer` is `None` on a Unix socket, whose other end is on this machine and trusted only when
     /// loopback addresses are.
     pub fn of(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
-        let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address.to_canonical()));
+        let is_trusted =
+            |address: IpAddr| trusted.iter().any(|net| net.contains(&address.to_canonical()));
         let trusted_peer = is_trusted(peer.unwrap_or(IpAddr::from([127, 0, 0, 1])));
         let host = text(headers.get(header::HOST)).unwrap_or(HeaderValue::from_static(""));
         if !trusted_peer {
             let client = peer.map(|peer| peer.to_canonical());
-            let forwarded = Forwarded { client, chain: peer.map_or(UNKNOWN, shown), host, proto: HTTP };
+            let forwarded =
+                Forwarded { client, chain: peer.map_or(UNKNOWN, shown), host, proto: HTTP };
             return Self { trusted_peer, forwarded };
         }
         let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
         let shown = peer.map_or(UNKNOWN, shown);
-        let mut chain: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).filter(|address| !address.is_empty()).collect();
+        let mut chain: Vec<&str> = lines
+            .flat_map(|line| line.split(','))
+            .map(str::trim)
+            .filter(|address| !address.is_empty())
+            .collect();
         let mut client = peer.map(|peer| peer.to_canonical());
         for address in chain.iter().rev() {
             let Some(address) = address_of(address) else { break };
@@ -42,7 +48,9 @@ impl Origin {
             client,
             chain: HeaderValue::try_from(chain.join(", ")).unwrap_or(shown),
             host: text(headers.get("x-forwarded-host")).unwrap_or(host),
-            proto: text(headers.get("x-forwarded-proto")).filter(|proto| proto == "https" || proto == "http").unwrap_or(HTTP),
+            proto: text(headers.get("x-forwarded-proto"))
+                .filter(|proto| proto == "https" || proto == "http")
+                .unwrap_or(HTTP),
         };
         Self { trusted_peer, forwarded }
     }
@@ -51,7 +59,11 @@ impl Origin {
 /// An address, perhaps with a port, as proxies write it.
 fn address_of(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.split(']').next());
-    let parsed = bare.unwrap_or(text).parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()));
+    let parsed = bare
+        .unwrap_or(text)
+        .parse()
+        .ok()
+        .or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()));
     parsed.map(|address: IpAddr| address.to_canonical())
 }
 
@@ -91,8 +103,12 @@ mod tests {
     use http::HeaderName;
 
     fn origin(peer: &str, headers: &[(&'static str, &str)], trusted: &[&str]) -> Origin {
-        let headers =
-            headers.iter().filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::try_from(*value).ok()?))).collect();
+        let headers = headers
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((HeaderName::from_static(name), HeaderValue::try_from(*value).ok()?))
+            })
+            .collect();
         let trusted: Vec<IpNet> = trusted.iter().filter_map(|net| net.parse().ok()).collect();
         Origin::of(peer.parse().ok(), &headers, &trusted)
     }
@@ -112,20 +128,30 @@ mod tests {
     fn an_untrusted_peer_is_not_believed() {
         let origin = origin("1.2.3.4", CLAIMS, &["10.0.0.0/8"]);
         let client = "1.2.3.4".parse().ok();
-        assert_eq!(origin.forwarded, Forwarded { client, chain: value("1.2.3.4"), host: value("gateway"), proto: HTTP });
+        assert_eq!(
+            origin.forwarded,
+            Forwarded { client, chain: value("1.2.3.4"), host: value("gateway"), proto: HTTP }
+        );
     }
 
     #[test]
     fn a_trusted_chain_is_followed_to_the_first_stranger() {
         let origin = origin("10.0.0.1", CLAIMS, &["10.0.0.0/8"]);
         let chain = value("6.6.6.6, 9.9.9.9, 10.0.0.2, 10.0.0.1");
-        let expected = Forwarded { client: "9.9.9.9".parse().ok(), chain, host: value("api.example.com"), proto: value("https") };
+        let expected = Forwarded {
+            client: "9.9.9.9".parse().ok(),
+            chain,
+            host: value("api.example.com"),
+            proto: value("https"),
+        };
         assert_eq!(origin.forwarded, expected);
     }
 
     #[test]
     fn addresses_are_shown_as_everywhere() {
-        for address in ["0.0.0.0", "1.2.3.4", "10.99.100.9", "255.255.255.255", "2001:db8::1", "127.0.0.1"] {
+        for address in
+            ["0.0.0.0", "1.2.3.4", "10.99.100.9", "255.255.255.255", "2001:db8::1", "127.0.0.1"]
+        {
             assert_eq!(address.parse().map(shown), Ok(value(address)), "{address}");
         }
         assert_eq!("::ffff:10.0.0.1".parse().map(shown), Ok(value("10.0.0.1")));
@@ -133,8 +159,11 @@ mod tests {
 
     #[test]
     fn odd_addresses_end_the_chain() {
-        let origin =
-            origin("::ffff:10.0.0.1", &[("x-forwarded-for", "6.6.6.6, nonsense, [2001:db8::1]:80")], &["10.0.0.0/8", "2001:db8::/32"]);
+        let origin = origin(
+            "::ffff:10.0.0.1",
+            &[("x-forwarded-for", "6.6.6.6, nonsense, [2001:db8::1]:80")],
+            &["10.0.0.0/8", "2001:db8::/32"],
+        );
         assert_eq!(origin.forwarded.client, "2001:db8::1".parse().ok());
     }
 }

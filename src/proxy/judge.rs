@@ -12,16 +12,23 @@ use http::header;
 use std::net::IpAddr;
 
 /// Decides, and keeps in `exchange` what the later phases need. `peer` is the other end of the
-/// connection, `None` on a Unix socket; `clean` is what [`super::hygiene::check`] said.
-pub async fn judge(head: Head<'_>, peer: Option<IpAddr>, clean: Result<(), Denial>, exchange: &mut Exchange) -> Result<(), Denial> {
-    let Origin { trusted_peer, forwarded } = Origin::of(peer, head.headers, &exchange.runtime.trusted_proxies);
+/// connection, `None` on a Unix socket; `clean` is what [`super::validate::check`] said.
+pub async fn judge(
+    head: Head<'_>,
+    peer: Option<IpAddr>,
+    clean: Result<(), Denial>,
+    exchange: &mut Exchange,
+) -> Result<(), Denial> {
+    let Origin { trusted_peer, forwarded } =
+        Origin::of(peer, head.headers, &exchange.runtime.trusted_proxies);
     exchange.request_id = request_id(head.headers);
     exchange.trace = TraceContext::of(head.headers);
     exchange.trusted_peer = trusted_peer;
     exchange.forwarded = forwarded;
     exchange.host = host(&head);
     clean?;
-    let Target { path, query } = normalise(head.target).map_err(|why| Denial::with_detail(Reason::BadRequest, why.sentence()))?;
+    let Target { path, query } = normalise(head.target)
+        .map_err(|why| Denial::with_detail(Reason::BadRequest, why.sentence()))?;
     exchange.path = path.into_owned();
     exchange.query = query.map(str::to_owned);
 
@@ -39,7 +46,9 @@ pub async fn judge(head: Head<'_>, peer: Option<IpAddr>, clean: Result<(), Denia
     let permit = decision.outcome?;
     if permit.admission() == Admission::Identified {
         let entry = exchange.trail.entry.as_ref().ok_or(Denial::because(Reason::AsUnavailable))?;
-        let headers = entry.headers(&exchange.runtime.identity).map_err(|_| Denial::because(Reason::IdentityTooLarge))?;
+        let headers = entry
+            .headers(&exchange.runtime.identity)
+            .map_err(|_| Denial::because(Reason::IdentityTooLarge))?;
         exchange.identity = Some((entry.clone(), headers));
     }
     exchange.permit = Some(permit);

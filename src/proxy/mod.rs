@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`general`] | pingora's proxy, for every kind of request; its phases delegate to the files here |
 //! | [`fast_path`] | the plain case, a `GET` or `HEAD` over HTTP/1.1 without a body, without the parts of pingora that it does not need |
-//! | `head`, `hygiene`, `forwarded`, `trace` | what is read of a request |
+//! | `head`, `validate`, `forwarded`, `trace` | what is read of a request |
 //! | `judge` | the question to the gate |
 //! | `forward` | to which server, and as what request |
 //! | `refuse` | what the client gets in place of a response |
@@ -14,18 +14,16 @@
 pub mod fast_path;
 pub mod general;
 
-mod destination;
 mod exchange;
 mod forward;
 mod forwarded;
 mod head;
-mod hygiene;
 mod judge;
 mod refuse;
 mod report;
 mod trace;
+mod validate;
 
-pub use destination::Destination;
 pub use fast_path::FastPath;
 pub use general::General;
 

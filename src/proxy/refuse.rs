@@ -21,24 +21,45 @@ pub fn prepare(head: Head<'_>, denial: &Denial, exchange: &mut Exchange) -> Prep
     exchange.reason = Some(denial.reason);
     // after an upstream was tried the connection is closed in any case
     let tried = exchange.upstream.attempts > 0;
-    let close = denial.reason == Reason::BadRequest || tried || head.headers.contains_key(header::EXPECT) || !small_body(head);
-    let challenge = exchange.route.as_ref().map_or(&exchange.runtime.challenge, |route| &route.challenge);
-    Prepared { refusal: denial.respond(challenge, Shape::of(head.method, head.headers), exchange.request_id()), close }
+    let close = denial.reason == Reason::BadRequest
+        || tried
+        || head.headers.contains_key(header::EXPECT)
+        || !small_body(head);
+    let challenge =
+        exchange.route.as_ref().map_or(&exchange.runtime.challenge, |route| &route.challenge);
+    Prepared {
+        refusal: denial.respond(
+            challenge,
+            Shape::of(head.method, head.headers),
+            exchange.request_id(),
+        ),
+        close,
+    }
 }
 
 fn small_body(head: Head<'_>) -> bool {
-    let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let length = head
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     !head.headers.contains_key(header::TRANSFER_ENCODING) && length.unwrap_or(0) <= DRAINED
 }
 
 /// Why a request that was permitted could not be carried out; `None`: the client is gone.
 pub fn reason(error: &Error, exchange: &Exchange) -> Option<Reason> {
     let reason = match (error.esource(), error.etype()) {
-        (ErrorSource::Downstream, ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed) => return None,
+        (
+            ErrorSource::Downstream,
+            ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed,
+        ) => return None,
         (ErrorSource::Downstream, _) => Reason::BadRequest,
-        (_, ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::TLSHandshakeTimedout) => {
-            Reason::UpstreamTimeout
-        }
+        (
+            _,
+            ErrorType::ConnectTimedout
+            | ErrorType::ReadTimedout
+            | ErrorType::WriteTimedout
+            | ErrorType::TLSHandshakeTimedout,
+        ) => Reason::UpstreamTimeout,
         _ => Reason::UpstreamUnavailable,
     };
     if reason != Reason::BadRequest {

@@ -17,14 +17,21 @@ pub fn report(method: &Method, status: Option<StatusCode>, exchange: &Exchange) 
     let status = status.map_or(CLIENT_LEFT, |status| status.as_u16());
     count(method, exchange, status, now.since(exchange.began));
     if exchange.process.access_log.wants(exchange.reason, &exchange.runtime.log) {
-        exchange.process.access_log.write(&line(method, exchange, status, now), exchange.runtime.log.format);
+        exchange
+            .process
+            .access_log
+            .write(&line(method, exchange, status, now), exchange.runtime.log.format);
     }
 }
 
 fn count(method: &Method, exchange: &Exchange, status: u16, took: Duration) {
-    let metrics = exchange.route.as_ref().map_or(&exchange.runtime.unrouted, |route| &route.leads_to.metrics);
+    let metrics =
+        exchange.route.as_ref().map_or(&exchange.runtime.unrouted, |route| &route.leads_to.metrics);
     metrics.ended(method_label(method), status, took);
-    let decided_by = exchange.reason.filter(|reason| reason.fault() != Fault::Upstream).map_or("", |reason| reason.as_str());
+    let decided_by = exchange
+        .reason
+        .filter(|reason| reason.fault() != Fault::Upstream)
+        .map_or("", |reason| reason.as_str());
     metrics.decided(decision(exchange), decided_by);
     if exchange.trail.cache == Cache::Stale {
         metrics.served_stale();
@@ -37,7 +44,11 @@ fn count(method: &Method, exchange: &Exchange, status: u16, took: Duration) {
 fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -> AccessLine<'a> {
     let facts = exchange.trail.entry.as_ref().map(|entry| &entry.facts);
     let upstream = &exchange.upstream;
-    let tried = exchange.route.as_ref().filter(|_| upstream.attempts > 0).map(|route| &*route.leads_to.upstream.settings.name);
+    let tried = exchange
+        .route
+        .as_ref()
+        .filter(|_| upstream.attempts > 0)
+        .map(|route| &*route.leads_to.upstream.settings.name);
     AccessLine {
         ts: Timestamp { unix_millis: now.wall },
         level: "info",
@@ -51,7 +62,10 @@ fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -
         status,
         duration: now.since(exchange.began),
         upstream: tried,
-        upstream_took: upstream.began.zip(upstream.answered).map(|(began, (answered, _))| answered.since(began)),
+        upstream_took: upstream
+            .began
+            .zip(upstream.answered)
+            .map(|(began, (answered, _))| answered.since(began)),
         decision: decision(exchange),
         reason: exchange.reason.map(|reason| reason.as_str()),
         sub: facts.and_then(|facts| facts.subject()),
@@ -64,7 +78,10 @@ fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -
 }
 
 fn decision(exchange: &Exchange) -> &'static str {
-    match (exchange.permit.map(|permit| permit.admission()), exchange.reason.map(|reason| reason.fault())) {
+    match (
+        exchange.permit.map(|permit| permit.admission()),
+        exchange.reason.map(|reason| reason.fault()),
+    ) {
         (Some(Admission::Anonymous), _) => "anonymous",
         (Some(_), _) => "allow",
         (None, Some(Fault::AuthorizationServer | Fault::Gateway)) => "error",

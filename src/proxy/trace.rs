@@ -13,7 +13,8 @@ pub struct TraceContext {
 impl TraceContext {
     /// Trace Context §3.2: exactly one well-formed header is passed on as it came.
     pub fn of(headers: &HeaderMap) -> Self {
-        let given = only(headers, &TRACEPARENT).filter(|value| value.to_str().is_ok_and(is_traceparent));
+        let given =
+            only(headers, &TRACEPARENT).filter(|value| value.to_str().is_ok_and(is_traceparent));
         Self { traceparent: given.cloned().unwrap_or_else(new_traceparent) }
     }
 
@@ -39,19 +40,27 @@ fn new_traceparent() -> HeaderValue {
 }
 
 fn is_traceparent(value: &str) -> bool {
-    let hex = |part: &str, length: usize| part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
     let zeros = |part: &str| part.bytes().all(|b| b == b'0');
     let parts: Vec<&str> = value.split('-').collect();
     match parts.as_slice() {
-        ["00", trace, parent, flags] => hex(trace, 32) && !zeros(trace) && hex(parent, 16) && !zeros(parent) && hex(flags, 2),
+        ["00", trace, parent, flags] => {
+            hex(trace, 32) && !zeros(trace) && hex(parent, 16) && !zeros(parent) && hex(flags, 2)
+        }
         _ => false,
     }
 }
 
 /// The client's `X-Request-Id` when it is one sane word, else a new one of 128 random bits.
 pub fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let sane = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:+/=@".contains(&b));
-    let given = only(headers, &REQUEST_ID).filter(|value| value.to_str().ok().as_ref().is_some_and(sane));
+    let sane = |id: &&str| {
+        (1..=128).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:+/=@".contains(&b))
+    };
+    let given =
+        only(headers, &REQUEST_ID).filter(|value| value.to_str().ok().as_ref().is_some_and(sane));
     given.cloned().unwrap_or_else(|| {
         let mut text = [0; 32];
         write_hex(&mut text, &rand::random::<u128>().to_be_bytes());
@@ -82,7 +91,12 @@ mod tests {
     use super::*;
 
     fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
-        values.iter().filter_map(|value| Some((HeaderName::from_static(name), HeaderValue::try_from(*value).ok()?))).collect()
+        values
+            .iter()
+            .filter_map(|value| {
+                Some((HeaderName::from_static(name), HeaderValue::try_from(*value).ok()?))
+            })
+            .collect()
     }
 
     #[test]
@@ -98,7 +112,10 @@ mod tests {
     fn a_sound_traceparent_is_passed_on() {
         let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let trace = TraceContext::of(&headers("traceparent", &[given]));
-        assert_eq!((trace.traceparent.to_str().unwrap_or_default(), trace.trace_id()), (given, "0af7651916cd43dd8448eb211c80319c"));
+        assert_eq!(
+            (trace.traceparent.to_str().unwrap_or_default(), trace.trace_id()),
+            (given, "0af7651916cd43dd8448eb211c80319c")
+        );
         for bad in [
             "",
             "00-0-0-0",
@@ -107,7 +124,10 @@ mod tests {
             "01-x",
         ] {
             let trace = TraceContext::of(&headers("traceparent", &[bad]));
-            assert!(trace.traceparent.to_str().is_ok_and(is_traceparent) && trace.traceparent != bad, "{bad}");
+            assert!(
+                trace.traceparent.to_str().is_ok_and(is_traceparent) && trace.traceparent != bad,
+                "{bad}"
+            );
         }
     }
 }

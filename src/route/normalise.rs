@@ -35,7 +35,9 @@ impl Unsafe {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::NotAPath => "The request target is not a path.",
-            Self::Character => "The path has a raw control character, a space, a fragment or a byte outside ASCII.",
+            Self::Character => {
+                "The path has a raw control character, a space, a fragment or a byte outside ASCII."
+            }
             Self::EncodedSlash => "The path has an encoded slash.",
             Self::Backslash => "The path has a backslash.",
             Self::Control => "The path has an encoded control character.",
@@ -55,7 +57,8 @@ impl Unsafe {
 /// `.` and `..` segments are resolved, repeated slashes merged.
 pub fn normalise(target: &[u8]) -> Result<Target<'_>, Unsafe> {
     let text = std::str::from_utf8(target).map_err(|_| Unsafe::Character)?;
-    let (absolute, text) = match (!text.starts_with('/')).then(|| text.split_once("://")).flatten() {
+    let (absolute, text) = match (!text.starts_with('/')).then(|| text.split_once("://")).flatten()
+    {
         Some((_, rest)) => (true, rest.find(['/', '?']).map_or("", |end| &rest[end..])),
         None => (false, text),
     };
@@ -126,7 +129,10 @@ fn decode(path: &str) -> Result<String, Unsafe> {
                     b'/' => return Err(Unsafe::EncodedSlash),
                     b'\\' => return Err(Unsafe::Backslash),
                     0..=0x1f | 0x7f => return Err(Unsafe::Control),
-                    byte @ (b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~') => decoded.push(char::from(byte)),
+                    byte
+                    @ (b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~') => {
+                        decoded.push(char::from(byte))
+                    }
                     byte => {
                         decoded.push('%');
                         decoded.push(digit(byte >> 4));
@@ -173,7 +179,9 @@ fn resolve(path: &str) -> Result<String, Unsafe> {
                 kept.pop().ok_or(Unsafe::AboveRoot)?;
             }
             // some servers cut parameters off before they resolve dots
-            segment if segment.split(';').next().is_some_and(|name| matches!(name, "." | "..")) => return Err(Unsafe::DotParameters),
+            segment if segment.split(';').next().is_some_and(|name| matches!(name, "." | "..")) => {
+                return Err(Unsafe::DotParameters);
+            }
             segment => kept.push(segment),
         }
     }

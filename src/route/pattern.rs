@@ -32,7 +32,9 @@ pub enum Segment {
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PatternError {
-    #[error("`{0}` is not a host name; write `api.example.com` or `*.example.com`, without scheme, port or path")]
+    #[error(
+        "`{0}` is not a host name; write `api.example.com` or `*.example.com`, without scheme, port or path"
+    )]
     Host(String),
     #[error("`{0}` does not start with `/`")]
     NotAbsolute(String),
@@ -56,7 +58,10 @@ impl HostPattern {
         let name = name.strip_suffix('.').unwrap_or(name);
         let bracketed = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
         let address = bracketed.is_some_and(|name| name.parse::<std::net::Ipv6Addr>().is_ok());
-        let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        let label = |label: &str| {
+            !label.is_empty()
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
         if !(name.split('.').all(label) || address && !below) {
             return Err(PatternError::Host(written.to_owned()));
         }
@@ -92,22 +97,40 @@ impl PathPattern {
             match name {
                 Some(name) if is_name(name) => {
                     if names.contains(&name) {
-                        return Err(PatternError::ParameterTwice(written.to_owned(), name.to_owned()));
+                        return Err(PatternError::ParameterTwice(
+                            written.to_owned(),
+                            name.to_owned(),
+                        ));
                     }
                     names.push(name);
                     segments.push(Segment::Parameter(name.to_owned()));
                 }
-                None if !segment.contains(['{', '}']) => segments.push(Segment::Literal(segment.to_owned())),
+                None if !segment.contains(['{', '}']) => {
+                    segments.push(Segment::Literal(segment.to_owned()))
+                }
                 _ => return Err(PatternError::Parameter(written.to_owned())),
             }
         }
-        let plain: String = segments.iter().map(|segment| format!("/{}", segment.literal().unwrap_or("x"))).collect();
+        let plain: String = segments
+            .iter()
+            .map(|segment| format!("/{}", segment.literal().unwrap_or("x")))
+            .collect();
         let plain = if plain.is_empty() { "/".to_owned() } else { plain };
         match normalise(plain.as_bytes()) {
-            Err(error) => return Err(PatternError::NotNormal(written.to_owned(), error.to_string())),
-            Ok(target) if target.query.is_some() => return Err(PatternError::NotNormal(written.to_owned(), "a path has no query".into())),
+            Err(error) => {
+                return Err(PatternError::NotNormal(written.to_owned(), error.to_string()));
+            }
+            Ok(target) if target.query.is_some() => {
+                return Err(PatternError::NotNormal(
+                    written.to_owned(),
+                    "a path has no query".into(),
+                ));
+            }
             Ok(target) if target.path != plain => {
-                return Err(PatternError::NotNormal(written.to_owned(), format!("write `{}`", target.path)));
+                return Err(PatternError::NotNormal(
+                    written.to_owned(),
+                    format!("write `{}`", target.path),
+                ));
             }
             Ok(_) => {}
         }
@@ -171,25 +194,44 @@ mod tests {
 
     #[test]
     fn patterns_are_read_and_shown_as_written() {
-        for path in
-            ["/", "/*", "/a", "/a/", "/a/*", "/items/{id}", "/items/{id}/parts/{part}", "/t/{tenant}/*", "/a;b", "/a%20b", "/.well-known/x"]
-        {
-            assert_eq!(PathPattern::parse(path).map(|pattern| pattern.to_string()), Ok(path.to_owned()));
+        for path in [
+            "/",
+            "/*",
+            "/a",
+            "/a/",
+            "/a/*",
+            "/items/{id}",
+            "/items/{id}/parts/{part}",
+            "/t/{tenant}/*",
+            "/a;b",
+            "/a%20b",
+            "/.well-known/x",
+        ] {
+            assert_eq!(
+                PathPattern::parse(path).map(|pattern| pattern.to_string()),
+                Ok(path.to_owned())
+            );
         }
         for host in ["api.example.com", "*.example.com", "localhost", "127.0.0.1", "[::1]"] {
-            assert_eq!(HostPattern::parse(host).map(|pattern| pattern.to_string()), Ok(host.to_owned()));
+            assert_eq!(
+                HostPattern::parse(host).map(|pattern| pattern.to_string()),
+                Ok(host.to_owned())
+            );
         }
     }
 
     #[test]
     fn patterns_that_cannot_match_are_refused() {
         for path in [
-            "", "a", "/a//b", "/a/../b", "/%61", "/a%2fb", "/a/*/b", "/a*", "/*/", "/{", "/{}", "/a{b}", "/{a}/{a}", "/{a b}", "/a?b",
-            "/a#b", "/é",
+            "", "a", "/a//b", "/a/../b", "/%61", "/a%2fb", "/a/*/b", "/a*", "/*/", "/{", "/{}",
+            "/a{b}", "/{a}/{a}", "/{a b}", "/a?b", "/a#b", "/é",
         ] {
             assert!(PathPattern::parse(path).is_err(), "{path}");
         }
-        for host in ["", "*", "*.", "a..b", "http://a", "a:80", "a/b", "*.*.com", "a.*.com", "é.com", "*.[::1]"] {
+        for host in [
+            "", "*", "*.", "a..b", "http://a", "a:80", "a/b", "*.*.com", "a.*.com", "é.com",
+            "*.[::1]",
+        ] {
             assert!(HostPattern::parse(host).is_err(), "{host}");
         }
     }

@@ -69,23 +69,32 @@ impl RouteTable {
         for (host, routes) in by_host {
             let methods = Methods::build(reaches, &routes);
             match host {
-                Some(HostPattern::Exact(name)) => drop(table.exact_hosts.insert(name.clone(), methods)),
-                Some(HostPattern::Below(name)) => drop(table.hosts_below.insert(name.clone(), methods)),
+                Some(HostPattern::Exact(name)) => {
+                    drop(table.exact_hosts.insert(name.clone(), methods))
+                }
+                Some(HostPattern::Below(name)) => {
+                    drop(table.hosts_below.insert(name.clone(), methods))
+                }
                 None => table.any_host = methods,
             }
         }
         Ok(table)
     }
 
-    /// The most specific route for a request. `host` as [`host_of`] gives it, `path` in normal form.
+    /// The most specific route for a request. `host` as [`host_of`] gives it, `path` in normal
+    /// form.
     pub fn find(&self, host: &str, path: &str, method: &Method) -> Option<usize> {
-        if let Some(route) = self.exact_hosts.get(host).and_then(|methods| methods.find(path, method)) {
+        if let Some(route) =
+            self.exact_hosts.get(host).and_then(|methods| methods.find(path, method))
+        {
             return Some(route);
         }
         if !self.hosts_below.is_empty() {
             let mut rest = host;
             while let Some((_, parent)) = rest.split_once('.') {
-                if let Some(route) = self.hosts_below.get(parent).and_then(|methods| methods.find(path, method)) {
+                if let Some(route) =
+                    self.hosts_below.get(parent).and_then(|methods| methods.find(path, method))
+                {
                     return Some(route);
                 }
                 rest = parent;
@@ -98,15 +107,23 @@ impl RouteTable {
 impl Methods {
     fn build(reaches: &[Reach], routes: &[usize]) -> Self {
         let mut methods = Self::default();
-        let without: Vec<usize> = routes.iter().copied().filter(|&route| reaches[route].methods.is_empty()).collect();
+        let without: Vec<usize> =
+            routes.iter().copied().filter(|&route| reaches[route].methods.is_empty()).collect();
         for &route in routes {
             for method in &reaches[route].methods {
                 if methods.named.iter().any(|(named, _)| named == method) {
                     continue;
                 }
-                let with: Vec<usize> = routes.iter().copied().filter(|&route| reaches[route].methods.contains(method)).collect();
-                // routes that name the method come first, so the same pattern without it does not replace them
-                methods.named.push((method.clone(), Paths::build(reaches, with.iter().chain(&without))));
+                let with: Vec<usize> = routes
+                    .iter()
+                    .copied()
+                    .filter(|&route| reaches[route].methods.contains(method))
+                    .collect();
+                // routes that name the method come first, so the same pattern without it does not
+                // replace them
+                methods
+                    .named
+                    .push((method.clone(), Paths::build(reaches, with.iter().chain(&without))));
             }
         }
         methods.others = Paths::build(reaches, without.iter());
@@ -114,7 +131,11 @@ impl Methods {
     }
 
     fn find(&self, path: &str, method: &Method) -> Option<usize> {
-        let paths = self.named.iter().find(|(named, _)| named == method).map_or(&self.others, |(_, paths)| paths);
+        let paths = self
+            .named
+            .iter()
+            .find(|(named, _)| named == method)
+            .map_or(&self.others, |(_, paths)| paths);
         paths.find(path)
     }
 }
@@ -124,10 +145,15 @@ impl Paths {
         let mut paths = Self::default();
         for &route in routes {
             for path in &reaches[route].paths {
-                // an insertion fails only where the same pattern is there already: the first one wins
+                // an insertion fails only where the same pattern is there already: the first one
+                // wins
                 match path {
-                    PathPattern::Exact(path) => drop(paths.exact.entry(path.clone()).or_insert(route)),
-                    PathPattern::Parameters(segments) => drop(paths.parameters.insert(matcher(segments), route)),
+                    PathPattern::Exact(path) => {
+                        paths.exact.entry(path.clone()).or_insert(route);
+                    }
+                    PathPattern::Parameters(segments) => {
+                        let _ = paths.parameters.insert(matcher(segments), route);
+                    }
                     PathPattern::Prefix(segments) => {
                         let stem = matcher(segments);
                         let _ = paths.prefixes.insert(format!("{stem}/{{*below}}"), route);
@@ -164,7 +190,8 @@ fn matcher(segments: &[Segment]) -> String {
     pattern
 }
 
-/// Routes that reach for the same host and paths of the same shape, and share a method or both name none.
+/// Routes that reach for the same host and paths of the same shape, and share a method or both name
+/// none.
 fn ties(reaches: &[Reach]) -> Vec<Tie> {
     let mut seen: HashMap<(Option<&HostPattern>, String, Option<&Method>), usize> = HashMap::new();
     let mut found = Vec::new();
@@ -175,9 +202,17 @@ fn ties(reaches: &[Reach]) -> Vec<Tie> {
                 for method in any_or(&reach.methods) {
                     let first = *seen.entry((host, path.shape(), method)).or_insert(route);
                     if first != route && told.insert((first, route)) {
-                        let host = host.map_or_else(|| "any host".to_owned(), |host| format!("host {host}"));
-                        let method = method.map_or_else(|| "any method".to_owned(), |method| format!("method {method}"));
-                        found.push(Tie { first, second: route, at: format!("{host}, path {path}, {method}") });
+                        let host = host
+                            .map_or_else(|| "any host".to_owned(), |host| format!("host {host}"));
+                        let method = method.map_or_else(
+                            || "any method".to_owned(),
+                            |method| format!("method {method}"),
+                        );
+                        found.push(Tie {
+                            first,
+                            second: route,
+                            at: format!("{host}, path {path}, {method}"),
+                        });
                     }
                 }
             }
@@ -205,7 +240,9 @@ mod tests {
 
     /// `"METHODS HOST PATH"`, with `-` for any.
     fn reach(text: &str) -> Reach {
-        let mut words = text.split(' ').map(|word| if word == "-" { Vec::new() } else { word.split('|').collect() });
+        let mut words = text
+            .split(' ')
+            .map(|word| if word == "-" { Vec::new() } else { word.split('|').collect() });
         let mut next = || words.next().unwrap_or_default();
         Reach {
             methods: next().iter().filter_map(|method| method.parse().ok()).collect(),
@@ -262,7 +299,11 @@ mod tests {
             let table = RouteTable::build(&reaches).unwrap_or_default();
             for (method, host, path, expected) in cases {
                 let found = method.parse().ok().and_then(|method| table.find(host, path, &method));
-                assert_eq!(found.map(|i| order[i]), Some(expected), "{method} {host} {path} reversed={reversed}");
+                assert_eq!(
+                    found.map(|i| order[i]),
+                    Some(expected),
+                    "{method} {host} {path} reversed={reversed}"
+                );
             }
         }
     }
@@ -278,15 +319,27 @@ mod tests {
             ("GET", "a.b.com", "/x/"),
             ("GET", "a.b.com", "/x/1/2"),
         ] {
-            assert_eq!(method.parse().ok().and_then(|method| table.find(host, path, &method)), None, "{method} {host} {path}");
+            assert_eq!(
+                method.parse().ok().and_then(|method| table.find(host, path, &method)),
+                None,
+                "{method} {host} {path}"
+            );
         }
     }
 
     #[test]
     fn all_ties_are_found_and_name_both() {
-        let ties = table(&["- - /a/{x}", "GET - /a/{y}", "- - /a/{z}", "GET|POST h /b/*", "POST h /b/*", "- - /c", "- - /c/"])
-            .err()
-            .unwrap_or_default();
+        let ties = table(&[
+            "- - /a/{x}",
+            "GET - /a/{y}",
+            "- - /a/{z}",
+            "GET|POST h /b/*",
+            "POST h /b/*",
+            "- - /c",
+            "- - /c/",
+        ])
+        .err()
+        .unwrap_or_default();
         let pairs: Vec<_> = ties.iter().map(|tie| (tie.first, tie.second)).collect();
         assert_eq!(pairs, [(0, 2), (3, 4)]);
         assert_eq!(ties[1].at, "host h, path /b/*, method POST");

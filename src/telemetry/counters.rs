@@ -22,7 +22,8 @@ impl<K: Copy + PartialEq> Counters<K> {
         }
         let counter = labels(&self.all);
         counter.inc();
-        self.used.rcu(|used| used.iter().cloned().chain([(key, counter.clone())]).collect::<Vec<_>>());
+        self.used
+            .rcu(|used| used.iter().cloned().chain([(key, counter.clone())]).collect::<Vec<_>>());
     }
 }
 
@@ -38,6 +39,9 @@ mod tests {
         for code in [200, 404, 200, 200, 500] {
             counters.count(code, |all| all.with_label_values(&[&code.to_string()]));
         }
-        assert_eq!(["200", "404", "500"].map(|code| all.with_label_values(&[code]).get()), [3, 1, 1]);
+        assert_eq!(
+            ["200", "404", "500"].map(|code| all.with_label_values(&[code]).get()),
+            [3, 1, 1]
+        );
     }
 }

@@ -22,12 +22,20 @@ impl Reloaded<'_> {
                 metrics.config_last_reload_timestamp.set(self.at as f64);
                 tracing::info!(file = self.file, "configuration in force");
                 for part in needs_restart {
-                    tracing::warn!(file = self.file, part, "this part of the configuration changed and needs a restart to take effect");
+                    tracing::warn!(
+                        file = self.file,
+                        part,
+                        "this part of the configuration changed and needs a restart to take effect"
+                    );
                 }
             }
             Err(problems) => {
                 for problem in problems {
-                    tracing::error!(file = self.file, problem, "configuration not reloaded; the old one stays in force");
+                    tracing::error!(
+                        file = self.file,
+                        problem,
+                        "configuration not reloaded; the old one stays in force"
+                    );
                 }
             }
         }
@@ -58,11 +66,23 @@ impl Received<'_> {
         let (server, result) = (self.server.unwrap_or("-"), self.result);
         metrics.events.with_label_values(&[server, result]).inc();
         match self.outcome {
-            Ok(CarriedOut { events, purged }) => tracing::info!(server, result, events = events.join(","), purged, "a security event came"),
+            Ok(CarriedOut { events, purged }) => tracing::info!(
+                server,
+                result,
+                events = events.join(","),
+                purged,
+                "a security event came"
+            ),
             Err(detail) => {
                 if let Some(untold) = log.now(result, self.now) {
                     let also = (untold > 0).then_some(untold);
-                    tracing::warn!(server, result, detail, not_logged_since = also, "a security event was refused");
+                    tracing::warn!(
+                        server,
+                        result,
+                        detail,
+                        not_logged_since = also,
+                        "a security event was refused"
+                    );
                 }
             }
         }

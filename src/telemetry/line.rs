@@ -1,5 +1,5 @@
-//! A log line, written member by member: as JSON, or as `name=value`. The names are known and need no
-//! escaping, nor do most values.
+//! A log line, written member by member: as JSON, or as `name=value`. The names are known and need
+//! no escaping, nor do most values.
 
 use super::LogFormat;
 use std::fmt;
@@ -15,7 +15,10 @@ pub struct Name {
 
 macro_rules! name {
     ($name:literal) => {
-        $crate::telemetry::line::Name { json: concat!(",\"", $name, "\":"), text: concat!(" ", $name, "=") }
+        $crate::telemetry::line::Name {
+            json: concat!(",\"", $name, "\":"),
+            text: concat!(" ", $name, "="),
+        }
     };
 }
 pub(super) use name;
@@ -47,7 +50,10 @@ impl Line {
         let Some(value) = self.member(name, value) else { return };
         let plain = match self.format {
             LogFormat::Json => false,
-            LogFormat::Text => !value.is_empty() && all(value, |byte| byte.is_ascii_graphic() & (byte != b'"') & (byte != b'=')),
+            LogFormat::Text => {
+                !value.is_empty()
+                    && all(value, |byte| byte.is_ascii_graphic() & (byte != b'"') & (byte != b'='))
+            }
         };
         if plain {
             self.text.extend_from_slice(value.as_bytes());
@@ -157,7 +163,10 @@ mod tests {
             line(LogFormat::Json, example),
             "{\"ip\":\"127.0.0.1\",\"path\":\"/a b\",\"none\":null,\"empty\":\"\",\"route\":\"all\",\"status\":200,\"took\":12.034,\"short\":0.000,\"never\":null}\n"
         );
-        assert_eq!(line(LogFormat::Text, example), "ip=127.0.0.1 path=\"/a b\" empty=\"\" route=all status=200 took=12.034 short=0.000\n");
+        assert_eq!(
+            line(LogFormat::Text, example),
+            "ip=127.0.0.1 path=\"/a b\" empty=\"\" route=all status=200 took=12.034 short=0.000\n"
+        );
     }
 
     proptest! {

@@ -18,7 +18,9 @@ pub fn start(settings: &LogSettings) -> Logging {
     let (filter, handle) = reload::Layer::new(targets(settings));
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let lines = match settings.format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        }
         LogFormat::Text => lines.with_ansi(false).boxed(),
     };
     // a second start in one process (tests) keeps the first
@@ -38,5 +40,8 @@ fn targets(settings: &LogSettings) -> Targets {
     // calls it an error when two requests reach for one idle connection at the same moment, and one
     // of them makes a new one; what really fails there is told by the request
     let quiet = ("pingora_core::connectors", LevelFilter::OFF);
-    Targets::new().with_default(others).with_target("introgate", settings.level).with_targets([quiet])
+    Targets::new()
+        .with_default(others)
+        .with_target("introgate", settings.level)
+        .with_targets([quiet])
 }

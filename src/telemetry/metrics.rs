@@ -2,7 +2,10 @@
 //! never a token, a subject, a client id or a raw path.
 
 use prometheus::core::Collector;
-use prometheus::{Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
 
 pub struct Metrics {
     registry: Registry,
@@ -29,8 +32,12 @@ pub struct Metrics {
 }
 
 /// Upper bounds in seconds: a cached decision takes microseconds, an upstream up to a minute.
-const REQUEST_BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-const INTROSPECTION_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const REQUEST_BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0,
+];
+const INTROSPECTION_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 impl Metrics {
     /// Registers everything. An error means that two metrics have one name, which is a mistake in
@@ -38,51 +45,99 @@ impl Metrics {
     pub fn new() -> prometheus::Result<Self> {
         let table = Table(Registry::new());
         let metrics = Self {
-            requests: table.counters("requests_total", "Requests by route, method and status code.", &["route", "method", "code"])?,
+            requests: table.counters(
+                "requests_total",
+                "Requests by route, method and status code.",
+                &["route", "method", "code"],
+            )?,
             request_duration: table.histograms(
                 "request_duration_seconds",
                 "From a request's header to the end of its response.",
                 &["route"],
                 REQUEST_BUCKETS,
             )?,
-            decisions: table.counters("decisions_total", "What the gate decided, and why not.", &["route", "decision", "reason"])?,
-            introspections: table.counters("introspections_total", "Questions put to an authorization server.", &["server", "result"])?,
+            decisions: table.counters(
+                "decisions_total",
+                "What the gate decided, and why not.",
+                &["route", "decision", "reason"],
+            )?,
+            introspections: table.counters(
+                "introspections_total",
+                "Questions put to an authorization server.",
+                &["server", "result"],
+            )?,
             introspection_duration: table.histograms(
                 "introspection_duration_seconds",
                 "How long an authorization server took to answer, all attempts included.",
                 &["server"],
                 INTROSPECTION_BUCKETS,
             )?,
-            introspections_in_flight: table.gauges("introspections_in_flight", "Questions that wait for an answer.", &["server"])?,
+            introspections_in_flight: table.gauges(
+                "introspections_in_flight",
+                "Questions that wait for an answer.",
+                &["server"],
+            )?,
             introspections_coalesced: table.counters(
                 "introspections_coalesced_total",
                 "Requests that shared another one's introspection.",
                 &["server"],
             )?,
-            introspection_retries: table.counters("introspection_retries_total", "Repeated attempts.", &["server"])?,
-            circuit_state: table.gauges("circuit_state", "0 closed, 1 half-open, 2 open.", &["server"])?,
-            cache_requests: table.counters("cache_requests_total", "Look-ups by cache and result.", &["cache", "result"])?,
+            introspection_retries: table.counters(
+                "introspection_retries_total",
+                "Repeated attempts.",
+                &["server"],
+            )?,
+            circuit_state: table.gauges(
+                "circuit_state",
+                "0 closed, 1 half-open, 2 open.",
+                &["server"],
+            )?,
+            cache_requests: table.counters(
+                "cache_requests_total",
+                "Look-ups by cache and result.",
+                &["cache", "result"],
+            )?,
             cache_entries: table.gauges("cache_entries", "Answers held.", &["cache"])?,
-            cache_evictions: table.counters("cache_evictions_total", "Answers dropped before their time.", &["cache", "reason"])?,
+            cache_evictions: table.counters(
+                "cache_evictions_total",
+                "Answers dropped before their time.",
+                &["cache", "reason"],
+            )?,
             stale_served: table.counters(
                 "stale_served_total",
                 "Requests decided by an answer past its ttl, since the server failed.",
                 &["route"],
             )?,
-            events: table.counters("events_total", "Security events that came in.", &["server", "result"])?,
+            events: table.counters(
+                "events_total",
+                "Security events that came in.",
+                &["server", "result"],
+            )?,
             upstream_requests: table.counters(
                 "upstream_requests_total",
                 "Responses by upstream and status code.",
                 &["upstream", "code"],
             )?,
-            upstream_up: table.gauges("upstream_up", "1: the last connection succeeded, 0: it failed.", &["upstream", "server"])?,
-            config_reloads: table.counters("config_reloads_total", "Reloads of the configuration.", &["result"])?,
-            config_last_reload_success: table.gauge("config_last_reload_success", "1: the configuration in force is the newest one.")?,
+            upstream_up: table.gauges(
+                "upstream_up",
+                "1: the last connection succeeded, 0: it failed.",
+                &["upstream", "server"],
+            )?,
+            config_reloads: table.counters(
+                "config_reloads_total",
+                "Reloads of the configuration.",
+                &["result"],
+            )?,
+            config_last_reload_success: table.gauge(
+                "config_last_reload_success",
+                "1: the configuration in force is the newest one.",
+            )?,
             config_last_reload_timestamp: table.seconds(
                 "config_last_reload_timestamp_seconds",
                 "When the configuration in force was loaded, in seconds since the Unix epoch.",
             )?,
-            log_lines_dropped: table.gauge("log_lines_dropped", "Log lines lost since their reader was too slow.")?,
+            log_lines_dropped: table
+                .gauge("log_lines_dropped", "Log lines lost since their reader was too slow.")?,
             registry: table.0,
         };
         let build = metrics.registry_gauges("build_info", "Always 1.", &["version"])?;
@@ -101,10 +156,19 @@ impl Metrics {
     /// `stale_served_total` of all routes together, for the status page.
     pub fn stale_served_by_all(&self) -> f64 {
         let families = self.stale_served.collect();
-        families.iter().flat_map(|family| family.get_metric()).map(|metric| metric.get_counter().get_value()).sum()
+        families
+            .iter()
+            .flat_map(|family| family.get_metric())
+            .map(|metric| metric.get_counter().get_value())
+            .sum()
     }
 
-    fn registry_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+    fn registry_gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntGaugeVec> {
         Table(self.registry.clone()).gauges(name, help, labels)
     }
 }
@@ -112,7 +176,12 @@ impl Metrics {
 struct Table(Registry);
 
 impl Table {
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
         self.keep(IntCounterVec::new(options(name, help), labels)?)
     }
 
@@ -128,7 +197,13 @@ impl Table {
         self.keep(Gauge::with_opts(options(name, help))?)
     }
 
-    fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> prometheus::Result<HistogramVec> {
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> prometheus::Result<HistogramVec> {
         let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
         self.keep(HistogramVec::new(options, labels)?)
     }
@@ -166,6 +241,10 @@ mod tests {
     #[test]
     fn every_metric_has_a_name_of_its_own() {
         let text = Metrics::new().map(|metrics| metrics.text());
-        assert!(text.is_ok_and(|text| text.contains(concat!("introgate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"))));
+        assert!(text.is_ok_and(|text| text.contains(concat!(
+            "introgate_build_info{version=\"",
+            env!("CARGO_PKG_VERSION"),
+            "\"} 1"
+        ))));
     }
 }

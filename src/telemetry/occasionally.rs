@@ -46,7 +46,10 @@ mod tests {
     fn once_a_minute_with_the_count_of_the_untold() {
         let log = Occasionally::default();
         assert_eq!(log.now("a", 0), Some(0));
-        assert_eq!((log.now("a", 1), log.now("a", 59_999_999), log.now("b", 2)), (None, None, Some(0)));
+        assert_eq!(
+            (log.now("a", 1), log.now("a", 59_999_999), log.now("b", 2)),
+            (None, None, Some(0))
+        );
         assert_eq!(log.now("a", 60_000_000), Some(2));
         assert!(log.over() && !log.over());
         assert_eq!(log.now("a", 60_000_001), Some(0));

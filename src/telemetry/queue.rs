@@ -35,7 +35,9 @@ impl Queue {
     pub fn start(to: impl Write + Send + 'static) -> Arc<Self> {
         let queue = Arc::new(Self::default());
         let for_thread = queue.clone();
-        let started = std::thread::Builder::new().name("access log".into()).spawn(move || for_thread.write_out(to));
+        let started = std::thread::Builder::new()
+            .name("access log".into())
+            .spawn(move || for_thread.write_out(to));
         if let Err(error) = started {
             tracing::error!(%error, "there is no thread for the access log; its lines are lost");
             queue.waiting.lock().finished = true;

@@ -39,12 +39,16 @@ impl RouteMetrics {
 
     /// A request has ended; `method` as a label, see [`super::method_label`].
     pub fn ended(&self, method: &'static str, status: u16, took: Duration) {
-        self.requests.count((method, status), |all| all.with_label_values(&[&*self.route, method, &status.to_string()]));
+        self.requests.count((method, status), |all| {
+            all.with_label_values(&[&*self.route, method, &status.to_string()])
+        });
         self.duration.observe(took.as_secs_f64());
     }
 
     pub fn decided(&self, decision: &'static str, reason: &'static str) {
-        self.decisions.count((decision, reason), |all| all.with_label_values(&[&*self.route, decision, reason]));
+        self.decisions.count((decision, reason), |all| {
+            all.with_label_values(&[&*self.route, decision, reason])
+        });
     }
 
     /// It was decided by an answer past its ttl.
@@ -54,6 +58,7 @@ impl RouteMetrics {
 
     /// The route's upstream has answered.
     pub fn answered(&self, status: u16) {
-        self.answers.count(status, |all| all.with_label_values(&[&*self.upstream, &status.to_string()]));
+        self.answers
+            .count(status, |all| all.with_label_values(&[&*self.upstream, &status.to_string()]));
     }
 }

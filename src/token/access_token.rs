@@ -59,14 +59,22 @@ mod tests {
 
     #[test]
     fn real_tokens_are_well_formed() {
-        for token in ["2YotnFZFEjr1zCsicMWpAA", "Atza|IQEBLjAsAhRmHjNgHpi0U-Dme37rR6CuUpSR", "1/fFBGRNJru1FQd44AzqT3Zg", "a.b.c~+/=="] {
+        for token in [
+            "2YotnFZFEjr1zCsicMWpAA",
+            "Atza|IQEBLjAsAhRmHjNgHpi0U-Dme37rR6CuUpSR",
+            "1/fFBGRNJru1FQd44AzqT3Zg",
+            "a.b.c~+/==",
+        ] {
             assert!(AccessToken::parse(token.as_bytes(), 8192).is_ok(), "{token}");
         }
     }
 
     #[test]
     fn everything_else_is_malformed() {
-        for token in ["", " ", "a b", "a\tb", "a\rb", "a\nb", "a\0b", "a\"b", "a,b", "a;b", "a\\b", "é", "a\x7f"] {
+        for token in [
+            "", " ", "a b", "a\tb", "a\rb", "a\nb", "a\0b", "a\"b", "a,b", "a;b", "a\\b", "é",
+            "a\x7f",
+        ] {
             assert_eq!(AccessToken::parse(token.as_bytes(), 8192), Err(Malformed), "{token:?}");
         }
     }

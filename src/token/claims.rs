@@ -20,7 +20,10 @@ pub struct Claims {
 
 impl Claims {
     /// `members`, and the places of what `read` keeps besides them.
-    pub(super) fn new<R>(members: &Map<String, Value>, read: impl FnOnce(&mut Draft) -> R) -> (Self, R) {
+    pub(super) fn new<R>(
+        members: &Map<String, Value>,
+        read: impl FnOnce(&mut Draft) -> R,
+    ) -> (Self, R) {
         let text = serde_json::to_string(members).unwrap_or_else(|_| "{}".into());
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let mut draft = Draft::of(text);
@@ -48,7 +51,11 @@ impl Claims {
     pub fn read_some(&self, wanted: impl Fn(&str) -> bool) -> Cow<'_, Map<String, Value>> {
         match self.parsed.get() {
             Some(members) => Cow::Borrowed(members),
-            None => Cow::Owned(serde_json::Deserializer::from_str(self.text()).deserialize_map(Picked(wanted)).unwrap_or_default()),
+            None => Cow::Owned(
+                serde_json::Deserializer::from_str(self.text())
+                    .deserialize_map(Picked(wanted))
+                    .unwrap_or_default(),
+            ),
         }
     }
 
@@ -144,10 +151,13 @@ mod tests {
 
     #[test]
     fn some_members_are_read_without_the_others() {
-        let members: Map<String, Value> = serde_json::from_str(r#"{"a":{"b":[1,"}"]},"c\u0022":"é","d":null}"#).unwrap_or_default();
+        let members: Map<String, Value> =
+            serde_json::from_str(r#"{"a":{"b":[1,"}"]},"c\u0022":"é","d":null}"#)
+                .unwrap_or_default();
         let (claims, ()) = Claims::new(&members, |_| ());
         assert_eq!(*claims.read(), members);
-        let some: Map<String, Value> = members.clone().into_iter().filter(|(name, _)| name != "a").collect();
+        let some: Map<String, Value> =
+            members.clone().into_iter().filter(|(name, _)| name != "a").collect();
         assert_eq!(*claims.read_some(|name| name != "a"), some);
         assert_eq!(*claims.members(), members);
         assert_eq!(*claims.read_some(|_| false), members, "those that are there already");

@@ -16,7 +16,10 @@ impl DigestKey {
 
     /// The key for everything that has to do with `settings`, a list of texts whose order and
     /// number count. Texts are length-prefixed, so that no two lists run together.
-    pub fn derive<'a, T: AsRef<[u8]> + ?Sized + 'a>(&self, settings: impl IntoIterator<Item = &'a T>) -> Self {
+    pub fn derive<'a, T: AsRef<[u8]> + ?Sized + 'a>(
+        &self,
+        settings: impl IntoIterator<Item = &'a T>,
+    ) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         for text in settings {
             hasher.update(&(text.as_ref().len() as u64).to_le_bytes());
@@ -125,7 +128,8 @@ mod tests {
     #[test]
     fn settings_separate_digests() {
         let process = DigestKey::random();
-        let digest = |settings: &[&str], token: &str| process.derive(settings.iter().copied()).digest(token);
+        let digest =
+            |settings: &[&str], token: &str| process.derive(settings.iter().copied()).digest(token);
         assert_eq!(digest(&["a", "b"], "t"), digest(&["a", "b"], "t"));
         for other in [&["ab"][..], &["a", "b", ""], &["b", "a"], &["a"], &[]] {
             assert_ne!(digest(&["a", "b"], "t"), digest(other, "t"), "{other:?}");

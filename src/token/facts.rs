@@ -81,10 +81,19 @@ impl ActiveFacts {
     /// `stated` is what was read from `members`.
     pub fn new(members: &Map<String, Value>, stated: &Stated<'_>) -> Self {
         let (claims, (texts, audience)) = Claims::new(members, |draft| {
-            let mut keep = |text: &Option<Cow<'_, str>>| text.as_deref().and_then(|text| draft.keep(text));
-            let texts = [keep(&stated.subject), keep(&stated.client_id), keep(&stated.issuer), keep(&stated.token_id)];
+            let mut keep =
+                |text: &Option<Cow<'_, str>>| text.as_deref().and_then(|text| draft.keep(text));
+            let texts = [
+                keep(&stated.subject),
+                keep(&stated.client_id),
+                keep(&stated.issuer),
+                keep(&stated.token_id),
+            ];
             let scopes = draft.keep(&stated.scopes);
-            ((scopes, texts), stated.audience.iter().filter_map(|audience| draft.keep(audience)).collect())
+            (
+                (scopes, texts),
+                stated.audience.iter().filter_map(|audience| draft.keep(audience)).collect(),
+            )
         });
         let (scopes, [subject, client_id, issuer, token_id]) = texts;
         Self {

@@ -112,7 +112,11 @@ mod tests {
             "{\"a\":NaN}",
             &deep,
         ] {
-            assert!(object(text.as_bytes()).is_err(), "{}", text.chars().take(40).collect::<String>());
+            assert!(
+                object(text.as_bytes()).is_err(),
+                "{}",
+                text.chars().take(40).collect::<String>()
+            );
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A set of scope tokens, compared whole and with regard to case, kept in the order given: one text,
-/// separated by single spaces.
+/// A set of scope tokens, compared whole and with regard to case, kept in the order given: one
+/// text, separated by single spaces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScopeSet<'t>(&'t str);
 

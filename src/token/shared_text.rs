@@ -68,7 +68,8 @@ mod tests {
     fn what_stands_there_already_is_not_added() {
         let mut draft = Draft::of(r#"{"sub":"jdoe","scope":"a  b"}"#.to_owned());
         let length = draft.0.len();
-        let spans: Vec<Option<Span>> = ["jdoe", "a b", "é", "", "a b", "doe"].iter().map(|part| draft.keep(part)).collect();
+        let spans: Vec<Option<Span>> =
+            ["jdoe", "a b", "é", "", "a b", "doe"].iter().map(|part| draft.keep(part)).collect();
         let text = draft.finish();
         let parts: Vec<&str> = spans.into_iter().flatten().map(|span| span.of(&text)).collect();
         assert_eq!(parts, ["jdoe", "a b", "é", "", "a b", "doe"]);
@@ -81,7 +82,11 @@ mod tests {
         for length in [1, 2, 63, 64, 65, 101] {
             for start in 0..text.len() - length {
                 let part = &text[start..start + length];
-                assert_eq!(place(&text, part), text.windows(length).position(|window| window == part), "{start} {length}");
+                assert_eq!(
+                    place(&text, part),
+                    text.windows(length).position(|window| window == part),
+                    "{start} {length}"
+                );
             }
             assert_eq!(place(&text, "c".repeat(length).as_bytes()), None);
         }

@@ -13,7 +13,8 @@ pub struct Turns {
 
 impl Turns {
     pub fn new(settings: &UpstreamSettings) -> Self {
-        let weights: Vec<i64> = settings.servers.iter().map(|server| i64::from(server.weight.max(1))).collect();
+        let weights: Vec<i64> =
+            settings.servers.iter().map(|server| i64::from(server.weight.max(1))).collect();
         Self { balance: settings.balance, order: smooth(&weights), next: AtomicUsize::new(0) }
     }
 
@@ -74,7 +75,11 @@ mod tests {
 
     #[test]
     fn further_attempts_go_to_other_servers() {
-        let turns = Turns { balance: Balance::RoundRobin, order: smooth(&[2, 1, 1]), next: AtomicUsize::new(0) };
+        let turns = Turns {
+            balance: Balance::RoundRobin,
+            order: smooth(&[2, 1, 1]),
+            next: AtomicUsize::new(0),
+        };
         for place in 0..8 {
             let mut servers: Vec<_> = turns.from(place).collect();
             assert_eq!(servers.first(), turns.order.get(place % 4));

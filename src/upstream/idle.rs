@@ -62,7 +62,9 @@ impl Idle {
             let rested = all.iter().take_while(|waiting| waiting.since.elapsed() >= RESTED).count();
             all.drain(..rested).collect()
         };
-        rested.retain_mut(|waiting| waiting.since.elapsed() < longest && is_quiet(&mut waiting.connection));
+        rested.retain_mut(|waiting| {
+            waiting.since.elapsed() < longest && is_quiet(&mut waiting.connection)
+        });
         let mut all = self.0.lock();
         for waiting in rested.into_iter().rev() {
             all.push_front(waiting);
@@ -107,7 +109,8 @@ mod tests {
 
         /// Both ends of a connection, and by what the gateway's can be told from others.
         async fn connection(&self) -> std::io::Result<(Stream, i32, tokio::net::TcpStream)> {
-            let ours: Stream = Box::new(TcpStream::from(tokio::net::TcpStream::connect(self.1).await?));
+            let ours: Stream =
+                Box::new(TcpStream::from(tokio::net::TcpStream::connect(self.1).await?));
             let (theirs, _) = self.0.accept().await?;
             let id = ours.id();
             Ok((ours, id, theirs))
@@ -163,7 +166,10 @@ mod tests {
         idle.put(Some(server.1), fresh);
         idle.sweep(LONG);
         assert_eq!(idle.0.lock().len(), 3, "the one that the server closed is gone");
-        assert_eq!(idle.take(Some(server.1), LONG).map(|connection| connection.id()), Some(fresh_id));
+        assert_eq!(
+            idle.take(Some(server.1), LONG).map(|connection| connection.id()),
+            Some(fresh_id)
+        );
         idle.sweep(Duration::ZERO);
         assert_eq!(idle.0.lock().len(), 0);
         Ok(())

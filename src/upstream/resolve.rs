@@ -36,13 +36,16 @@ impl Addresses {
         match tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((host.as_str(), *port))).await {
             Ok(Ok(found)) => {
                 let mut found: Vec<SocketAddr> = found.collect();
-                // IPv4 first: an address family that does not work here must not cost the first attempt
+                // IPv4 first: an address family that does not work here must not cost the first
+                // attempt
                 found.sort_by_key(SocketAddr::is_ipv6);
                 if !found.is_empty() {
                     self.known.store(Arc::new(found));
                 }
             }
-            Ok(Err(error)) => tracing::warn!(upstream, host, %error, "an upstream's name cannot be resolved"),
+            Ok(Err(error)) => {
+                tracing::warn!(upstream, host, %error, "an upstream's name cannot be resolved")
+            }
             Err(_) => tracing::warn!(upstream, host, "an upstream's name was not resolved in time"),
         }
     }

@@ -1,11 +1,14 @@
-//! Clients that never stop, tokens that are revoked and purged, a configuration that is reloaded, and an authorization
-//! server that dies, hangs, lies and comes back: no answer may be wrong. A few seconds in every test run; for a minute or
-//! more, with the figures printed, `make chaos`. Alone, and in a fleet that shares a Redis.
+//! Clients that never stop, tokens that are revoked and purged, a configuration that is reloaded,
+//! and an authorization server that dies, hangs, lies and comes back: no answer may be wrong. A few
+//! seconds in every test run; for a minute or more, with the figures printed, `make chaos`. Alone,
+//! and in a fleet that shares a Redis.
 
 mod trouble;
 mod truth;
 
-use crate::support::{AuthorizationServer, Connection, Gateway, REDIS_KEY, Redis, Upstream, request_bytes, wait_until};
+use crate::support::{
+    AuthorizationServer, Connection, Gateway, REDIS_KEY, Redis, Upstream, request_bytes, wait_until,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -28,8 +31,9 @@ routes:
   - { name: all, path: /*, upstream: '@UPSTREAM@', scopes: [read] }
 ";
 
-/// How long after its revocation a token may still pass: an introspection that was under way, then the ttl, then the
-/// time for which answers serve while the server fails, and a moment for a machine that is busy.
+/// How long after its revocation a token may still pass: an introspection that was under way, then
+/// the ttl, then the time for which answers serve while the server fails, and a moment for a
+/// machine that is busy.
 const LONGEST_PASS: Duration = Duration::from_millis(1000 + 500 + 1000 + 500);
 
 #[test]
@@ -46,36 +50,66 @@ fn no_answer_of_a_fleet_is_wrong() {
 }
 
 fn stir(gateways: usize, redis: Option<Redis>) {
-    let seconds = std::env::var("CHAOS_SECONDS").map_or(4, |text| text.parse().expect("CHAOS_SECONDS is a number of seconds"));
-    let seed: u64 = std::env::var("CHAOS_SEED").map_or_else(|_| rand::random(), |text| text.parse().expect("CHAOS_SEED is a number"));
-    let shared = redis.as_ref().map(|redis| format!(", redis: {{ url: '{}', key: '{REDIS_KEY}' }}", redis.url()));
+    let seconds = std::env::var("CHAOS_SECONDS")
+        .map_or(4, |text| text.parse().expect("CHAOS_SECONDS is a number of seconds"));
+    let seed: u64 = std::env::var("CHAOS_SEED")
+        .map_or_else(|_| rand::random(), |text| text.parse().expect("CHAOS_SEED is a number"));
+    let shared = redis
+        .as_ref()
+        .map(|redis| format!(", redis: {{ url: '{}', key: '{REDIS_KEY}' }}", redis.url()));
     let with_redis = CONFIGURATION.replace("@REDIS@", &shared.unwrap_or_default());
     let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
-    let configuration = with_redis.replace("@AS@", &server.url()).replace("@UPSTREAM@", &upstream.url());
+    let configuration =
+        with_redis.replace("@AS@", &server.url()).replace("@UPSTREAM@", &upstream.url());
     let gateways: Vec<Gateway> = (0..gateways).map(|_| Gateway::start(&configuration)).collect();
     let truth = Truth::new(server, LONGEST_PASS);
     let (tally, done) = (Tally::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for (client, gateway) in (1..=CLIENTS).zip(gateways.iter().cycle()) {
             let (truth, tally, done, port) = (&truth, &tally, &done, gateway.port());
-            scope.spawn(move || keep_asking(port, truth, tally, done, StdRng::seed_from_u64(seed.wrapping_add(client))));
+            scope.spawn(move || {
+                keep_asking(
+                    port,
+                    truth,
+                    tally,
+                    done,
+                    StdRng::seed_from_u64(seed.wrapping_add(client)),
+                )
+            });
         }
         // the clients stop also when this fails
         let _stop = Stop(&done);
-        let mut trouble = Trouble { random: StdRng::seed_from_u64(seed), truth: &truth, gateways: &gateways, redis, configuration };
+        let mut trouble = Trouble {
+            random: StdRng::seed_from_u64(seed),
+            truth: &truth,
+            gateways: &gateways,
+            redis,
+            configuration,
+        };
         trouble.stir(Duration::from_secs(seconds));
     });
     wait_until("every good token passes again", || {
-        let passes = |number| gateways.iter().all(|gateway| gateway.get_with("/", &Token::Steady(number).text()).status == 200);
+        let passes = |number| {
+            gateways
+                .iter()
+                .all(|gateway| gateway.get_with("/", &Token::Steady(number).text()).status == 200)
+        };
         (0..Token::STEADY).all(passes)
     });
     for metrics in gateways.iter().map(Gateway::metrics) {
-        tally.introspections.fetch_add(total(&metrics, "introgate_introspections_total"), Ordering::Relaxed);
+        tally
+            .introspections
+            .fetch_add(total(&metrics, "introgate_introspections_total"), Ordering::Relaxed);
         tally.stale.fetch_add(total(&metrics, "introgate_stale_served_total"), Ordering::Relaxed);
     }
     println!("{} gateways, {seconds} s, CHAOS_SEED={seed}\n{tally}", gateways.len());
     let wrong = std::mem::take(&mut *tally.wrong.lock().expect("the list"));
-    assert!(wrong.is_empty(), "CHAOS_SEED={seed}, {} wrong answers, the first: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
+    assert!(
+        wrong.is_empty(),
+        "CHAOS_SEED={seed}, {} wrong answers, the first: {:#?}",
+        wrong.len(),
+        &wrong[..wrong.len().min(5)]
+    );
     let count = |status| -> u64 {
         let outcomes = tally.outcomes.lock().expect("the counts");
         outcomes.iter().filter(|((of, _), _)| *of == status).map(|(_, count)| count).sum()
@@ -109,7 +143,12 @@ fn keep_asking(port: u16, truth: &Truth, tally: &Tally, done: &AtomicBool, mut r
                     reason: response.reason(),
                     subject: truth::subject(&response),
                 };
-                *tally.outcomes.lock().expect("the counts").entry((seen.status, seen.reason.clone())).or_default() += 1;
+                *tally
+                    .outcomes
+                    .lock()
+                    .expect("the counts")
+                    .entry((seen.status, seen.reason.clone()))
+                    .or_default() += 1;
                 if let Some(why) = truth.wrong(&seen) {
                     tally.wrong.lock().expect("the list").push(format!("{why}: {seen:?}"));
                 }
@@ -138,13 +177,22 @@ struct Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcomes = self.outcomes.lock().expect("the counts");
-        let line = |f: &mut fmt::Formatter<'_>, what: &str, count: u64| writeln!(f, "{count:>9}  {what}");
+        let line =
+            |f: &mut fmt::Formatter<'_>, what: &str, count: u64| writeln!(f, "{count:>9}  {what}");
         line(f, "requests answered", outcomes.values().sum())?;
         for ((status, reason), count) in &*outcomes {
-            line(f, &format!("  {status} {}", if reason.is_empty() { "passed" } else { reason }), *count)?;
+            line(
+                f,
+                &format!("  {status} {}", if reason.is_empty() { "passed" } else { reason }),
+                *count,
+            )?;
         }
         line(f, "requests whose client went away", self.gone.load(Ordering::Relaxed))?;
-        line(f, "passed by answers past their ttl (stale_if_error)", self.stale.load(Ordering::Relaxed))?;
+        line(
+            f,
+            "passed by answers past their ttl (stale_if_error)",
+            self.stale.load(Ordering::Relaxed),
+        )?;
         line(f, "introspections", self.introspections.load(Ordering::Relaxed))?;
         line(f, "wrong answers", self.wrong.lock().expect("the list").len() as u64)
     }

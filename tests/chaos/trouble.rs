@@ -30,7 +30,9 @@ impl Trouble<'_> {
 
     fn trouble(&mut self) {
         match self.random.random_range(0..10) {
-            _ if self.redis.is_some() && self.random.random_ratio(1, 3) => self.trouble_with_redis(),
+            _ if self.redis.is_some() && self.random.random_ratio(1, 3) => {
+                self.trouble_with_redis()
+            }
             0 | 1 => self.stop_the_server(),
             2 => self.truth.server().cut_connections(),
             which => {
@@ -46,7 +48,8 @@ impl Trouble<'_> {
                     Behaviour::body("{}"),
                     Behaviour::Drip(json!({ "active": false }), Duration::from_millis(200)),
                 ];
-                let lie = lies[(which + self.random.random_range(0..lies.len())) % lies.len()].clone();
+                let lie =
+                    lies[(which + self.random.random_range(0..lies.len())) % lies.len()].clone();
                 self.truth.server().behave_for_all(lie);
                 self.pass_time(200..1500);
                 self.truth.server().default_inactive();
@@ -81,7 +84,8 @@ impl Trouble<'_> {
         self.redis = Some(redis);
     }
 
-    /// Revokes tokens meanwhile, purges some of them, and now and then loads the configuration again.
+    /// Revokes tokens meanwhile, purges some of them, and now and then loads the configuration
+    /// again.
     fn pass_time(&mut self, millis: std::ops::Range<u64>) {
         let end = Instant::now() + Duration::from_millis(self.random.random_range(millis));
         while Instant::now() < end {
@@ -92,14 +96,19 @@ impl Trouble<'_> {
                 4..8 => self.truth.revoke(Some(|token: &str| purge(gateway, token))),
                 8 => gateway.sighup(),
                 // the same demands under another name, so that it is a change
-                9 => gateway.rewrite_config(&format!("{}realm: chaos-{}\n", self.configuration, self.random.random::<u32>())),
+                9 => gateway.rewrite_config(&format!(
+                    "{}realm: chaos-{}\n",
+                    self.configuration,
+                    self.random.random::<u32>()
+                )),
                 _ => {}
             }
         }
     }
 }
 
-/// From when on the token must not pass any more: at once; in a fleet within a second, if the fleet was told.
+/// From when on the token must not pass any more: at once; in a fleet within a second, if the fleet
+/// was told.
 fn purge(gateway: &Gateway, token: &str) -> Option<Instant> {
     let answer = gateway.admin_post("/api/cache/purge", &json!({ "token": token }));
     assert_eq!(answer.status, 200, "{answer:?}");

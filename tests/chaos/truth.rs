@@ -74,10 +74,17 @@ pub struct Seen {
 impl Truth {
     /// `longest_pass`: how long after its revocation a token that is not purged may pass.
     pub fn new(server: AuthorizationServer, longest_pass: Duration) -> Self {
-        for token in (0..Token::STEADY).map(Token::Steady).chain((0..Token::NARROW).map(Token::Narrow)) {
+        for token in
+            (0..Token::STEADY).map(Token::Steady).chain((0..Token::NARROW).map(Token::Narrow))
+        {
             server.answer(&token.text(), token.answer());
         }
-        let truth = Self { server: Mutex::new(server), longest_pass, revocations: Mutex::default(), doomed: AtomicUsize::new(0) };
+        let truth = Self {
+            server: Mutex::new(server),
+            longest_pass,
+            revocations: Mutex::default(),
+            doomed: AtomicUsize::new(0),
+        };
         truth.issue_doomed();
         truth
     }
@@ -94,7 +101,9 @@ impl Truth {
             // the one that is going to be revoked, those that just were, and some of long ago
             65..80 => {
                 let back = if random.random() { 1..4 } else { 20..80 };
-                Token::Doomed(self.doomed.load(Ordering::SeqCst).saturating_sub(random.random_range(back)))
+                Token::Doomed(
+                    self.doomed.load(Ordering::SeqCst).saturating_sub(random.random_range(back)),
+                )
             }
             80..90 => Token::Forged(random.random()),
             _ => {
@@ -111,15 +120,19 @@ impl Truth {
         self.doomed.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Revokes the token that is next, and tells `purge` its text, if there is one: it says from when on the token must
-    /// not pass any more.
+    /// Revokes the token that is next, and tells `purge` its text, if there is one: it says from
+    /// when on the token must not pass any more.
     pub fn revoke(&self, purge: Option<impl FnOnce(&str) -> Option<Instant>>) {
         let number = self.doomed.load(Ordering::SeqCst) - 1;
         let text = Token::Doomed(number).text();
         let begins = Instant::now();
         self.server().behave(&text, Behaviour::inactive());
         let done = Instant::now();
-        self.revocations.lock().expect("the revocations").push(Revocation { begins, done, purged: None });
+        self.revocations.lock().expect("the revocations").push(Revocation {
+            begins,
+            done,
+            purged: None,
+        });
         if let Some(purge) = purge {
             let purged = purge(&text);
             self.revocations.lock().expect("the revocations")[number].purged = purged;
@@ -130,7 +143,9 @@ impl Truth {
     /// Why this answer must not have been given.
     pub fn wrong(&self, seen: &Seen) -> Option<&'static str> {
         let revocation = match seen.token {
-            Token::Doomed(number) => self.revocations.lock().expect("the revocations").get(number).copied(),
+            Token::Doomed(number) => {
+                self.revocations.lock().expect("the revocations").get(number).copied()
+            }
             _ => None,
         };
         match (seen.status, seen.reason.as_str()) {
@@ -138,13 +153,19 @@ impl Truth {
             (200, _) => match (seen.token, revocation) {
                 (Token::Forged(_), _) => Some("a forged token passed"),
                 (Token::Narrow(_), _) => Some("passed without the scope"),
-                (_, Some(Revocation { purged: Some(purged), .. })) if seen.sent > purged => Some("passed after it was purged"),
-                (_, Some(Revocation { done, .. })) if seen.sent > done + self.longest_pass => Some("passed long after it was revoked"),
+                (_, Some(Revocation { purged: Some(purged), .. })) if seen.sent > purged => {
+                    Some("passed after it was purged")
+                }
+                (_, Some(Revocation { done, .. })) if seen.sent > done + self.longest_pass => {
+                    Some("passed long after it was revoked")
+                }
                 _ => None,
             },
             (401, "inactive") => match (seen.token, revocation) {
                 (Token::Forged(_), _) => None,
-                (Token::Doomed(_), Some(Revocation { begins, .. })) if seen.received > begins => None,
+                (Token::Doomed(_), Some(Revocation { begins, .. })) if seen.received > begins => {
+                    None
+                }
                 _ => Some("an active token was called inactive"),
             },
             (403, "insufficient_scope") if matches!(seen.token, Token::Narrow(_)) => None,
@@ -162,6 +183,8 @@ pub fn subject(response: &Response) -> Option<String> {
     }
     let echo = response.json();
     let headers = echo["headers"].as_array()?;
-    let header = headers.iter().find(|header| header[0].as_str().is_some_and(|name| name.eq_ignore_ascii_case("x-introspected-sub")))?;
+    let header = headers.iter().find(|header| {
+        header[0].as_str().is_some_and(|name| name.eq_ignore_ascii_case("x-introspected-sub"))
+    })?;
     header[1].as_str().map(str::to_owned)
 }

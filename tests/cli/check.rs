@@ -81,8 +81,16 @@ fn an_unknown_key_names_the_nearest_one() {
         (with("token: { max_lenght: 5 }"), "max_lenght", "max_length"),
         (with_route("scope: [read]"), "scope", "scopes"),
         (with_route("audiences: [x]"), "audiences", "audience"),
-        (SMALLEST.replace("introspection_endpoint", "introspection_endpont"), "introspection_endpont", "introspection_endpoint"),
-        (SMALLEST.replace("method: bearer, token", "method: bearer, tokn: y, token"), "tokn", "token"),
+        (
+            SMALLEST.replace("introspection_endpoint", "introspection_endpont"),
+            "introspection_endpont",
+            "introspection_endpoint",
+        ),
+        (
+            SMALLEST.replace("method: bearer, token", "method: bearer, tokn: y, token"),
+            "tokn",
+            "token",
+        ),
     ];
     for (yaml, key, nearest) in cases {
         let (code, output) = check(&yaml);
@@ -105,15 +113,18 @@ fn an_unset_variable_is_an_error_unless_it_has_a_default() {
 /// A route that names what is not there.
 #[test]
 fn names_must_exist() {
-    let yaml =
-        with("upstreams: { apis: { servers: [\"http://127.0.0.1:1\"] } }").replace("upstream: http://127.0.0.1:9000", "upstream: api");
+    let yaml = with("upstreams: { apis: { servers: [\"http://127.0.0.1:1\"] } }")
+        .replace("upstream: http://127.0.0.1:9000", "upstream: api");
     let problem = the_problem(&yaml, "upstream");
     assert!(problem.text.contains("api") && problem.text.contains("apis"), "{}", problem.text);
     assert_eq!(problem.line, 7);
 
     let problem = the_problem(&with_route("authorization_server: mian"), "authorization_server");
     assert!(problem.text.contains("main"), "{}", problem.text);
-    let two = SMALLEST.replace("routes:", "  second: { introspection_endpoint: \"http://127.0.0.1:9/\" }\nroutes:");
+    let two = SMALLEST.replace(
+        "routes:",
+        "  second: { introspection_endpoint: \"http://127.0.0.1:9/\" }\nroutes:",
+    );
     let (code, output) = check(&two);
     assert_eq!(code, 64, "which of two servers is not for the gateway to guess: {output}");
     assert!(output.contains("authorization_server"), "{output}");
@@ -200,10 +211,20 @@ fn values_must_make_sense() {
         (SMALLEST.replace("path: /*", "path: /a*b"), "path"),
         (SMALLEST.replace("path: /*", "path: /a/../b"), "path"),
         (SMALLEST.replace("http://127.0.0.1:9000", "ftp://127.0.0.1"), "upstream"),
-        (SMALLEST.replace("http://127.0.0.1:9/o/introspect/", "ftp://127.0.0.1/"), "introspection_endpoint"),
-        (SMALLEST.replace("method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"", "method: bearer"), "client_auth"),
         (
-            SMALLEST.replace("method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"", "method: client_secret_basic, client_id: x"),
+            SMALLEST.replace("http://127.0.0.1:9/o/introspect/", "ftp://127.0.0.1/"),
+            "introspection_endpoint",
+        ),
+        (
+            SMALLEST
+                .replace("method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"", "method: bearer"),
+            "client_auth",
+        ),
+        (
+            SMALLEST.replace(
+                "method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"",
+                "method: client_secret_basic, client_id: x",
+            ),
             "client_auth",
         ),
     ];
@@ -219,21 +240,33 @@ fn values_must_make_sense() {
 fn what_is_needed_must_be_there() {
     let (code, output) = check("routes: [{ path: /*, upstream: \"http://127.0.0.1:9\" }]\n");
     assert_eq!((code, output.contains("authorization_servers")), (64, true), "{output}");
-    let servers = "authorization_servers: { main: { introspection_endpoint: \"http://127.0.0.1:9/\" } }\n";
+    let servers =
+        "authorization_servers: { main: { introspection_endpoint: \"http://127.0.0.1:9/\" } }\n";
     for yaml in [servers.to_owned(), format!("{servers}routes: []\n")] {
         let (code, output) = check(&yaml);
         assert_eq!((code, output.contains("routes")), (64, true), "{output}");
     }
     let (code, output) = check(&format!("{servers}routes: [{{ path: /* }}]\n"));
     assert_eq!((code, output.contains("upstream")), (64, true), "{output}");
-    let (code, output) = check(&format!("{servers}routes: [{{ upstream: \"http://127.0.0.1:9\" }}]\n"));
+    let (code, output) =
+        check(&format!("{servers}routes: [{{ upstream: \"http://127.0.0.1:9\" }}]\n"));
     assert_eq!((code, output.contains("path")), (64, true), "{output}");
 }
 
 /// What is no YAML has a place too; what is YAML twice is an error.
 #[test]
 fn broken_yaml_is_reported_with_its_place() {
-    for yaml in ["routes: [", "a: b: c", "\troutes: x", "realm: 'x", "- a\n- b", "", "just text", "%&*", "a: !!python/object x"] {
+    for yaml in [
+        "routes: [",
+        "a: b: c",
+        "\troutes: x",
+        "realm: 'x",
+        "- a\n- b",
+        "",
+        "just text",
+        "%&*",
+        "a: !!python/object x",
+    ] {
         let (code, output) = check(yaml);
         assert_eq!(code, 64, "{yaml:?}: {output}");
         assert!(output.contains("gateway.yaml:"), "{yaml:?}: {output}");
@@ -248,14 +281,20 @@ fn broken_yaml_is_reported_with_its_place() {
 /// Warnings stand apart and do not fail.
 #[test]
 fn a_warning_is_no_error() {
-    let yaml = SMALLEST.replace("http://127.0.0.1:9/o/introspect/", "http://as.example.com/introspect");
+    let yaml =
+        SMALLEST.replace("http://127.0.0.1:9/o/introspect/", "http://as.example.com/introspect");
     let (code, output) = check(&yaml);
     assert_eq!(code, 0, "{output}");
-    assert!(output.contains(": warning: ") && output.contains("introspection_endpoint"), "{output}");
+    assert!(
+        output.contains(": warning: ") && output.contains("introspection_endpoint"),
+        "{output}"
+    );
     let (_, output) = check(&yaml.replace("http://as.", "https://as."));
     assert!(!output.contains("warning"), "{output}");
-    let loopback =
-        SMALLEST.replace("client_auth: { method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\" }", "client_auth: { method: none }");
+    let loopback = SMALLEST.replace(
+        "client_auth: { method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\" }",
+        "client_auth: { method: none }",
+    );
     let (code, output) = check(&loopback);
     assert_eq!((code, output.contains("warning")), (0, false), "{output}");
 }
@@ -264,9 +303,18 @@ fn a_warning_is_no_error() {
 #[test]
 fn secrets_are_not_printed() {
     let yamls = [
-        SMALLEST.replace("method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"", "method: bearer, token: [s3cret]"),
-        SMALLEST.replace("method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"", "method: bearer, token: \"s3cret\\nx\""),
-        SMALLEST.replace("method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"", "method: bearer, token: s3cret, token_file: /nowhere"),
+        SMALLEST.replace(
+            "method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"",
+            "method: bearer, token: [s3cret]",
+        ),
+        SMALLEST.replace(
+            "method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"",
+            "method: bearer, token: \"s3cret\\nx\"",
+        ),
+        SMALLEST.replace(
+            "method: bearer, token: \"${INTROSPECTION_TOKEN:-x}\"",
+            "method: bearer, token: s3cret, token_file: /nowhere",
+        ),
     ];
     for yaml in yamls {
         let (code, output) = check(&yaml);
@@ -289,7 +337,16 @@ fn the_schema_is_a_json_schema() {
     assert_eq!(code, 0);
     let schema: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert!(schema["$schema"].as_str().is_some_and(|uri| uri.contains("json-schema.org")));
-    for key in ["routes", "authorization_servers", "cache", "listeners", "upstreams", "identity", "token", "log"] {
+    for key in [
+        "routes",
+        "authorization_servers",
+        "cache",
+        "listeners",
+        "upstreams",
+        "identity",
+        "token",
+        "log",
+    ] {
         assert!(schema["properties"][key].is_object(), "{key}");
     }
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");

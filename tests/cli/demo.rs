@@ -15,12 +15,16 @@ fn the_demos_curl_lines_work() {
     let mut demo = Running(command.spawn().expect("start the demo"));
     let (sender, lines) = mpsc::channel();
     let out = BufReader::new(demo.0.stdout.take().expect("stdout"));
-    std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    std::thread::spawn(move || {
+        out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
 
     let mut curls = Vec::new();
     let deadline = Instant::now() + PATIENCE;
     let mut quiet = Duration::from_secs(10);
-    while let Ok(line) = lines.recv_timeout(quiet.min(deadline.saturating_duration_since(Instant::now()))) {
+    while let Ok(line) =
+        lines.recv_timeout(quiet.min(deadline.saturating_duration_since(Instant::now())))
+    {
         if let Some(at) = line.find("curl ") {
             curls.push(line[at..].to_owned());
             quiet = Duration::from_millis(500);
@@ -73,7 +77,9 @@ fn run(line: &str) -> Response {
     let port = authority.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     headers.extend(basic.as_deref().map(|basic| ("Authorization", basic)));
     let mut connection = crate::support::Connection::open(port);
-    connection.request(method, &format!("/{path}"), &headers, body.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"))
+    connection
+        .request(method, &format!("/{path}"), &headers, body.as_bytes())
+        .unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
 /// Splits like a shell, as far as quotes go; a comment ends the line.

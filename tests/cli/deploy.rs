@@ -44,10 +44,16 @@ fn systemds_configuration_is_accepted() {
 fn the_sidecars_configuration_is_accepted() {
     let manifest = read("deploy/kubernetes/sidecar.yaml");
     let inner = manifest.lines().skip_while(|line| line.trim() != "gateway.yaml: |").skip(1);
-    let yaml: Vec<&str> =
-        inner.take_while(|line| line.is_empty() || line.starts_with("    ")).map(|line| line.get(4..).unwrap_or("")).collect();
+    let yaml: Vec<&str> = inner
+        .take_while(|line| line.is_empty() || line.starts_with("    "))
+        .map(|line| line.get(4..).unwrap_or(""))
+        .collect();
     assert!(yaml.len() > 10, "{manifest}");
-    accepted(&yaml.join("\n").replace("/run/secrets/introgate", "@SECRETS@"), &["admin-token", "introspection-token"], &[]);
+    accepted(
+        &yaml.join("\n").replace("/run/secrets/introgate", "@SECRETS@"),
+        &["admin-token", "introspection-token"],
+        &[],
+    );
 }
 
 /// Only what is named there reaches the image's builder.
@@ -56,5 +62,7 @@ fn the_image_is_built_with_what_the_program_embeds() {
     let embedded = "deploy/gateway.schema.json";
     assert!(read("src/config/schema.rs").contains(&format!("include_str!(\"../../{embedded}\")")));
     assert!(read(".dockerignore").lines().any(|line| line == format!("!{embedded}")));
-    assert!(read("deploy/Dockerfile").lines().any(|line| line == format!("COPY {embedded} deploy/")));
+    assert!(
+        read("deploy/Dockerfile").lines().any(|line| line == format!("COPY {embedded} deploy/"))
+    );
 }

@@ -1,6 +1,8 @@
 //! `introgate doctor`: what it says of servers that are well and of servers that are not.
 
-use crate::support::{AuthorizationServer, Behaviour, REDIS_KEY, Redis, Upstream, active, free_port, now, run_cli_in};
+use crate::support::{
+    AuthorizationServer, Behaviour, REDIS_KEY, Redis, Upstream, active, free_port, now, run_cli_in,
+};
 use serde_json::json;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,7 +35,11 @@ impl Practice {
             self.upstream.url()
         );
         let directory = tempfile::tempdir().expect("a folder");
-        fs::write(directory.path().join("gateway.yaml"), yaml.replace("AS/", &format!("{}/", self.server.origin()))).expect("write");
+        fs::write(
+            directory.path().join("gateway.yaml"),
+            yaml.replace("AS/", &format!("{}/", self.server.origin())),
+        )
+        .expect("write");
         let (code, out, err) = run_cli_in(directory.path(), arguments, &[]);
         let all = out + &err;
         assert!(!all.contains("s3cret") && !all.contains(TOKEN), "{all}");
@@ -41,8 +47,7 @@ impl Practice {
     }
 }
 
-const BASIC: &str =
-    "introspection_endpoint: AS/introspect, client_auth: { method: client_secret_basic, client_id: gate, client_secret: s3cret }";
+const BASIC: &str = "introspection_endpoint: AS/introspect, client_auth: { method: client_secret_basic, client_id: gate, client_secret: s3cret }";
 
 /// The report says this, and the exit code fits.
 #[track_caller]
@@ -61,10 +66,21 @@ fn all_is_well() {
     finds(
         practice.examine(BASIC),
         0,
-        &["gateway.yaml: ok", "authorization server `main` (rfc7662)", &reached, "credentials: accepted", &connected, "no problem found"],
+        &[
+            "gateway.yaml: ok",
+            "authorization server `main` (rfc7662)",
+            &reached,
+            "credentials: accepted",
+            &connected,
+            "no problem found",
+        ],
     );
     let asked = practice.server.last();
-    assert_eq!(asked.header("authorization"), Some("Basic Z2F0ZTpzM2NyZXQ="), "as the gateway itself would");
+    assert_eq!(
+        asked.header("authorization"),
+        Some("Basic Z2F0ZTpzM2NyZXQ="),
+        "as the gateway itself would"
+    );
     assert!(asked.token().is_some_and(|token| token.starts_with("introgate-doctor-")));
 }
 
@@ -72,7 +88,11 @@ fn all_is_well() {
 fn refused_credentials() {
     let practice = Practice::open();
     practice.server.publish("/introspect", Behaviour::status(401));
-    finds(practice.examine(BASIC), 1, &["problem  as_rejected_us:", "check client_auth", "1 problem"]);
+    finds(
+        practice.examine(BASIC),
+        1,
+        &["problem  as_rejected_us:", "check client_auth", "1 problem"],
+    );
 }
 
 #[test]
@@ -83,19 +103,34 @@ fn a_token_of_our_own_that_cannot_be_had() {
     practice.server.publish("/token", Behaviour::status(401));
     let origin = practice.server.origin();
     let refused = format!("problem  as_rejected_us: {origin}/token: status 401");
-    finds(practice.examine(&keys), 1, &[&refused, "check client_id, client_secret and form_encode of client_auth", "1 problem"]);
+    finds(
+        practice.examine(&keys),
+        1,
+        &[&refused, "check client_id, client_secret and form_encode of client_auth", "1 problem"],
+    );
     assert_eq!(practice.server.count_of_path("/introspect"), 0);
-    practice.server.publish("/token", Behaviour::Json(json!({ "access_token": "own-s3cret", "token_type": "Bearer" })));
+    practice.server.publish(
+        "/token",
+        Behaviour::Json(json!({ "access_token": "own-s3cret", "token_type": "Bearer" })),
+    );
     finds(practice.examine(&keys), 0, &["credentials: accepted", "no problem found"]);
 
     let down = format!("http://127.0.0.1:{}/", free_port());
     let elsewhere = keys.replace("AS/token", &format!("{down}token"));
-    finds(practice.examine(&elsewhere), 1, &[&format!("problem  as_unavailable: {down}: cannot connect")]);
+    finds(
+        practice.examine(&elsewhere),
+        1,
+        &[&format!("problem  as_unavailable: {down}: cannot connect")],
+    );
 }
 
 #[test]
 fn no_credentials() {
-    finds(Practice::open().examine("introspection_endpoint: AS/introspect"), 0, &["note     credentials: none are configured"]);
+    finds(
+        Practice::open().examine("introspection_endpoint: AS/introspect"),
+        0,
+        &["note     credentials: none are configured"],
+    );
 }
 
 #[test]
@@ -108,7 +143,9 @@ fn a_server_that_checks_nothing() {
 #[test]
 fn a_wrong_path() {
     let practice = Practice::open();
-    practice.server.publish("/introspect", Behaviour::respond(301, &[("Location", "/introspect/")], ""));
+    practice
+        .server
+        .publish("/introspect", Behaviour::respond(301, &[("Location", "/introspect/")], ""));
     finds(practice.examine(BASIC), 1, &["problem  as_bad_response:", "final slash"]);
 }
 
@@ -119,30 +156,46 @@ fn nobody_is_there() {
     practice.upstream.stop();
     let upstream = format!("problem  {}: cannot connect: ", practice.upstream.url());
     let server = format!("problem  as_unavailable: {}/: cannot connect", practice.server.origin());
-    finds(practice.examine(BASIC), 1, &[&server, "its credentials were not tried", &upstream, "onnection refused", "2 problems"]);
+    finds(
+        practice.examine(BASIC),
+        1,
+        &[&server, "its credentials were not tried", &upstream, "onnection refused", "2 problems"],
+    );
 }
 
 /// Also those that are only asked when others fail.
 #[test]
 fn every_endpoint_is_examined() {
     let practice = Practice::open();
-    let keys = format!("introspection_endpoint: [AS/introspect, \"http://127.0.0.1:{}/introspect\"]", free_port());
+    let keys = format!(
+        "introspection_endpoint: [AS/introspect, \"http://127.0.0.1:{}/introspect\"]",
+        free_port()
+    );
     finds(practice.examine(&keys), 1, &["reached in", "problem  as_unavailable", "1 problem"]);
     practice.server.publish("/b", Behaviour::status(500));
-    finds(practice.examine("introspection_endpoint: [AS/introspect, AS/b]"), 1, &["note     credentials", "/b: status 500"]);
+    finds(
+        practice.examine("introspection_endpoint: [AS/introspect, AS/b]"),
+        1,
+        &["note     credentials", "/b: status 500"],
+    );
 }
 
 #[test]
 fn clocks() {
     let practice = Practice::open();
     let at = |seconds: i64| {
-        let time = UNIX_EPOCH + Duration::from_secs((now() + seconds).try_into().expect("a time after 1970"));
+        let time = UNIX_EPOCH
+            + Duration::from_secs((now() + seconds).try_into().expect("a time after 1970"));
         Behaviour::respond(404, &[("Date", &http_date(time))], "")
     };
     practice.server.publish("/", at(0));
     finds(practice.examine(BASIC), 0, &["ok       clock: the server's and ours agree"]);
     practice.server.publish("/", at(90));
-    finds(practice.examine(BASIC), 1, &["problem  clock: the server's is", "s ahead of ours", "NTP"]);
+    finds(
+        practice.examine(BASIC),
+        1,
+        &["problem  clock: the server's is", "s ahead of ours", "NTP"],
+    );
     practice.server.publish("/", at(-90));
     finds(practice.examine(BASIC), 1, &["s behind ours"]);
     practice.server.publish("/", Behaviour::respond(404, &[("Date", "yesterday")], ""));
@@ -157,15 +210,27 @@ fn http_date(time: SystemTime) -> String {
 fn issuers() {
     let practice = Practice::open();
     let document = |issuer: &str| {
-        Behaviour::Json(json!({ "issuer": issuer, "introspection_endpoint": format!("{}/introspect", practice.server.origin()) }))
+        Behaviour::Json(
+            json!({ "issuer": issuer, "introspection_endpoint": format!("{}/introspect", practice.server.origin()) }),
+        )
     };
     let origin = practice.server.origin();
     practice.server.publish("/.well-known/oauth-authorization-server", document(&origin));
-    let keys = format!("issuer: \"{origin}\", client_auth: {{ method: client_secret_basic, client_id: gate, client_secret: s3cret }}");
+    let keys = format!(
+        "issuer: \"{origin}\", client_auth: {{ method: client_secret_basic, client_id: gate, client_secret: s3cret }}"
+    );
     finds(practice.examine(&keys), 0, &["credentials: accepted"]);
-    practice.server.publish("/.well-known/oauth-authorization-server", document("https://elsewhere.example"));
-    practice.server.publish("/.well-known/openid-configuration", document("https://elsewhere.example"));
-    finds(practice.examine(&keys), 1, &["problem  as_bad_response:", "`issuer` is not the configured one"]);
+    practice
+        .server
+        .publish("/.well-known/oauth-authorization-server", document("https://elsewhere.example"));
+    practice
+        .server
+        .publish("/.well-known/openid-configuration", document("https://elsewhere.example"));
+    finds(
+        practice.examine(&keys),
+        1,
+        &["problem  as_bad_response:", "`issuer` is not the configured one"],
+    );
 }
 
 #[test]
@@ -173,7 +238,11 @@ fn keys_of_signed_tokens() {
     let practice = Practice::open();
     let keys = "type: jwt, issuer: \"https://as.example.com\", jwks_uri: AS/jwks, audience: [me]";
     practice.server.publish("/jwks", Behaviour::Json(json!({ "keys": [] })));
-    finds(practice.examine(keys), 1, &["authorization server `main` (jwt)", "problem  as_bad_response:", "no public key"]);
+    finds(
+        practice.examine(keys),
+        1,
+        &["authorization server `main` (jwt)", "problem  as_bad_response:", "no public key"],
+    );
     let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
     practice.server.publish("/jwks", Behaviour::Json(json!({ "keys": [key] })));
     finds(practice.examine(keys), 0, &["ok       keys: there; a made-up token is refused"]);
@@ -185,29 +254,55 @@ fn a_real_token() {
     let with_token = ["doctor", "-c", "gateway.yaml", "--token", TOKEN];
     let keys = format!("{BASIC}, issuer: \"https://as.example.com\"");
     practice.server.answer(TOKEN, active(json!({ "sub": "alice", "scope": "read", "iss": "https://as.example.com", "exp": now() + 600 })));
-    finds(practice.examine_with(&keys, &with_token), 0, &["ok       your token: active; sub \"alice\"", "scope \"read\"", "ends in "]);
+    finds(
+        practice.examine_with(&keys, &with_token),
+        0,
+        &["ok       your token: active; sub \"alice\"", "scope \"read\"", "ends in "],
+    );
     practice.server.answer(TOKEN, active(json!({ "iss": "https://as.example.com/" })));
-    finds(practice.examine_with(&keys, &with_token), 1, &["your token: active, and yet refused on every route: issuer;", "without exp"]);
+    finds(
+        practice.examine_with(&keys, &with_token),
+        1,
+        &["your token: active, and yet refused on every route: issuer;", "without exp"],
+    );
     practice.server.behave(TOKEN, Behaviour::inactive());
     finds(practice.examine_with(&keys, &with_token), 1, &["problem  your token: inactive"]);
-    finds(practice.examine_with(&keys, &["doctor", "-c", "gateway.yaml", "--token", "a b"]), 1, &["is not an access token"]);
+    finds(
+        practice.examine_with(&keys, &["doctor", "-c", "gateway.yaml", "--token", "a b"]),
+        1,
+        &["is not an access token"],
+    );
 }
 
 #[test]
 fn redis() {
     let practice = Practice::open();
     let Some(mut redis) = Redis::with(&["--requirepass", "s3cret"]) else { return };
-    let cache = |password: &str| format!("url: \"{}\", key: {REDIS_KEY}, password: {password}", redis.url());
+    let cache = |password: &str| {
+        format!("url: \"{}\", key: {REDIS_KEY}, password: {password}", redis.url())
+    };
     finds(practice.examine_cache(&cache("s3cret")), 0, &["cache.redis\n  ok       in use within "]);
-    finds(practice.examine_cache(&cache("wrong")), 1, &["problem  refused: ", "look at user and password of cache.redis"]);
+    finds(
+        practice.examine_cache(&cache("wrong")),
+        1,
+        &["problem  refused: ", "look at user and password of cache.redis"],
+    );
     let cache = cache("s3cret");
     redis.stop();
-    finds(practice.examine_cache(&cache), 1, &["problem  unreachable: ", "the gateway would go without it"]);
+    finds(
+        practice.examine_cache(&cache),
+        1,
+        &["problem  unreachable: ", "the gateway would go without it"],
+    );
 }
 
 #[test]
 fn a_bad_configuration_is_not_tried() {
     let practice = Practice::open();
-    finds(practice.examine("introspection_endpoint: AS/introspect, nonsense: 1"), 64, &["unknown key `nonsense`"]);
+    finds(
+        practice.examine("introspection_endpoint: AS/introspect, nonsense: 1"),
+        64,
+        &["unknown key `nonsense`"],
+    );
     assert_eq!(practice.server.count(), 0);
 }

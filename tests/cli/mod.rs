@@ -1,4 +1,5 @@
-//! The command line: `check`, `doctor`, `schema`, exit codes, where the configuration is found, the demo.
+//! The command line: `check`, `doctor`, `schema`, exit codes, where the configuration is found, the
+//! demo.
 
 mod check;
 mod demo;

@@ -5,12 +5,24 @@ use super::{SMALLEST, check, problems};
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
     let top = |keys: &str| format!("{SMALLEST}{keys}\n");
-    let route = |keys: &str| format!("{SMALLEST}  - {{ path: /other, upstream: \"http://127.0.0.1:9000\", {keys} }}\n");
-    let upstream = |keys: &str| top(&format!("upstreams: {{ api: {{ servers: [\"http://127.0.0.1:1\"], {keys} }} }}"));
+    let route = |keys: &str| {
+        format!("{SMALLEST}  - {{ path: /other, upstream: \"http://127.0.0.1:9000\", {keys} }}\n")
+    };
+    let upstream = |keys: &str| {
+        top(&format!("upstreams: {{ api: {{ servers: [\"http://127.0.0.1:1\"], {keys} }} }}"))
+    };
     let cases = [
-        (top("listeners: [{ address: \"127.0.0.1:1\", tls: { certificate: /x.crt, private_key: /x.key } }]"), "tls"),
+        (
+            top(
+                "listeners: [{ address: \"127.0.0.1:1\", tls: { certificate: /x.crt, private_key: /x.key } }]",
+            ),
+            "tls",
+        ),
         (top("listeners: [{ address: \"127.0.0.1:1\", protocols: [h2c] }]"), "protocols"),
-        (top("protected_resource: { resource: \"https://api.example.com\" }"), "protected_resource"),
+        (
+            top("protected_resource: { resource: \"https://api.example.com\" }"),
+            "protected_resource",
+        ),
         (top("identity: { assertion: { private_key: /x.pem, audience: x } }"), "assertion"),
         (top("dpop: { nonce: true }"), "dpop"),
         (top("token: { from: [form] }"), "from"),
@@ -28,7 +40,9 @@ fn what_is_not_supported_is_refused_by_name() {
         let (code, output) = check(&yaml);
         assert_eq!(code, 64, "{key}: {yaml}\n{output}");
         let found = problems(&output);
-        let refused = found.iter().any(|problem| problem.key.contains(key) && problem.text.contains("not supported in this version"));
+        let refused = found.iter().any(|problem| {
+            problem.key.contains(key) && problem.text.contains("not supported in this version")
+        });
         assert!(refused, "{key}: {yaml}\n{output}");
     }
 }

@@ -6,7 +6,13 @@ use std::fs;
 
 #[test]
 fn wrong_usage_is_64() {
-    for args in [&["nonsense"][..], &["run", "--nonsense"], &["check", "-c"], &["check", "one", "two"], &["--nonsense"]] {
+    for args in [
+        &["nonsense"][..],
+        &["run", "--nonsense"],
+        &["check", "-c"],
+        &["check", "one", "two"],
+        &["--nonsense"],
+    ] {
         let (code, _, err) = run_cli(args, &[]);
         assert_eq!(code, 64, "{args:?}: {err}");
         assert!(!err.is_empty(), "{args:?}");
@@ -43,7 +49,8 @@ fn the_configuration_is_found_in_order() {
     fs::write(path("other.yaml"), bad("in_environment")).expect("write");
     fs::write(path("third.yaml"), bad("in_argument")).expect("write");
     let environment = [("INTROGATE_CONFIG", path("other.yaml"))];
-    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let found = |args: &[&str], env: &[(&str, &str)]| {
         let (code, out, err) = run_cli_in(directory.path(), args, env);
         assert_eq!(code, 64);
@@ -60,7 +67,8 @@ fn an_address_that_is_taken_is_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = taken.local_addr().expect("an address").to_string();
     let directory = tempfile::tempdir().expect("a folder");
-    let yaml = format!("listeners: [{{ address: \"{address}\" }}]\nadmin: {{ address: off }}\n{SMALLEST}");
+    let yaml =
+        format!("listeners: [{{ address: \"{address}\" }}]\nadmin: {{ address: off }}\n{SMALLEST}");
     fs::write(directory.path().join("gateway.yaml"), yaml).expect("write");
     let (code, _, err) = run_cli_in(directory.path(), &["run"], &[]);
     assert_eq!(code, 1, "{err}");

@@ -21,9 +21,22 @@ fn member(request: &Request, name: &str) -> Option<String> {
 
 /// The claims of a request's assertion, after everything about it was checked.
 #[track_caller]
-fn claims(request: &Request, key: &DecodingKey, algorithm: Algorithm, kid: Option<&str>, audience: &str) -> Value {
-    assert_eq!(member(request, "client_assertion_type").as_deref(), Some("urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
-    assert_eq!((member(request, "client_secret"), request.header("authorization")), (None, None), "one way to authenticate");
+fn claims(
+    request: &Request,
+    key: &DecodingKey,
+    algorithm: Algorithm,
+    kid: Option<&str>,
+    audience: &str,
+) -> Value {
+    assert_eq!(
+        member(request, "client_assertion_type").as_deref(),
+        Some("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+    );
+    assert_eq!(
+        (member(request, "client_secret"), request.header("authorization")),
+        (None, None),
+        "one way to authenticate"
+    );
     assert_eq!(request.form().len(), 3, "{:?}", request.form());
     let assertion = member(request, "client_assertion").expect("an assertion");
     let header = decode_header(&assertion).expect("a header");
@@ -36,7 +49,10 @@ fn claims(request: &Request, key: &DecodingKey, algorithm: Algorithm, kid: Optio
     validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
     let claims = decode::<Value>(&assertion, key, &validation).expect("a good assertion").claims;
     let time = |name: &str| claims[name].as_i64().expect("a time");
-    assert!(time("iat") <= now() && now() - time("iat") < 30 && time("exp") - time("iat") <= 60, "{claims}");
+    assert!(
+        time("iat") <= now() && now() - time("iat") < 30 && time("exp") - time("iat") <= 60,
+        "{claims}"
+    );
     assert_eq!(claims["aud"], audience, "one audience");
     assert!(claims["jti"].as_str().is_some_and(|jti| jti.len() >= 22), "{claims}");
     claims
@@ -58,7 +74,8 @@ fn jwk(signer: &Signer, members: Value) -> String {
 #[test]
 fn every_key_signs() {
     use Algorithm::{ES256, ES384, EdDSA, PS256, PS512, RS256, RS384};
-    let (rsa, p256, p384, ed) = (Signer::rsa("k"), Signer::p256("k"), Signer::p384("k"), Signer::ed25519("k"));
+    let (rsa, p256, p384, ed) =
+        (Signer::rsa("k"), Signer::p256("k"), Signer::p384("k"), Signer::ed25519("k"));
     let none = json!({ "kid": null });
     let set = json!({ "keys": [p384.named(Some("other")).private_jwk(), p256.named(Some("wanted")).private_jwk()] }).to_string();
     let cases: [(&Signer, String, &str, Algorithm, Option<&str>); 15] = [
@@ -79,7 +96,9 @@ fn every_key_signs() {
         (&ed, jwk(&ed, json!({ "key_ops": ["sign"] })), "", EdDSA, Some("k")),
     ];
     for (signer, file, more, algorithm, kid) in cases {
-        let keys = format!("{ENDPOINT}, client_auth: {{ method: private_key_jwt, client_id: gateway, private_key: key{more} }}");
+        let keys = format!(
+            "{ENDPOINT}, client_auth: {{ method: private_key_jwt, client_id: gateway, private_key: key{more} }}"
+        );
         let setup = start(Builder::new().file("key", &file), &keys);
         assert_eq!(setup.outcome("good"), (200, String::new()), "{algorithm:?} {more}");
         assert_eq!(setup.outcome("narrow"), (200, String::new()));
@@ -87,7 +106,9 @@ fn every_key_signs() {
             .server
             .requests()
             .iter()
-            .map(|request| claims(request, &public(signer), algorithm, kid, &setup.server.url())["jti"].clone())
+            .map(|request| {
+                claims(request, &public(signer), algorithm, kid, &setup.server.url())["jti"].clone()
+            })
             .collect();
         assert!(jtis.len() == 2 && jtis[0] != jtis[1], "{jtis:?}");
     }
@@ -96,12 +117,24 @@ fn every_key_signs() {
 #[test]
 fn a_secret_signs() {
     let secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    for (keys, algorithm) in [("", Algorithm::HS256), (", algorithm: HS384", Algorithm::HS384), (", algorithm: HS512", Algorithm::HS512)] {
+    for (keys, algorithm) in [
+        ("", Algorithm::HS256),
+        (", algorithm: HS384", Algorithm::HS384),
+        (", algorithm: HS512", Algorithm::HS512),
+    ] {
         let builder = Builder::new().file("secret", &format!("{secret}\n"));
-        let auth = format!("client_auth: {{ method: client_secret_jwt, client_id: gateway, client_secret_file: secret{keys} }}");
+        let auth = format!(
+            "client_auth: {{ method: client_secret_jwt, client_id: gateway, client_secret_file: secret{keys} }}"
+        );
         let setup = start(builder, &format!("{ENDPOINT}, {auth}"));
         assert_eq!(setup.outcome("good"), (200, String::new()));
-        claims(&setup.server.last(), &DecodingKey::from_secret(secret.as_bytes()), algorithm, None, &setup.server.url());
+        claims(
+            &setup.server.last(),
+            &DecodingKey::from_secret(secret.as_bytes()),
+            algorithm,
+            None,
+            &setup.server.url(),
+        );
     }
 }
 
@@ -111,11 +144,20 @@ fn the_audience() {
     let key = Signer::ed25519("k");
     for (keys, auth, expected) in [
         ("issuer: \"https://as.test/\", ", "", "https://as.test/"),
-        ("issuer: \"https://as.test/\", ", ", audience: \"https://as.test/token\"", "https://as.test/token"),
+        (
+            "issuer: \"https://as.test/\", ",
+            ", audience: \"https://as.test/token\"",
+            "https://as.test/token",
+        ),
         ("", ", audience: other", "other"),
     ] {
-        let auth = format!("client_auth: {{ method: private_key_jwt, client_id: gateway, private_key: key{auth} }}");
-        let setup = start(Builder::new().file("key", &key.private_pem()), &format!("{keys}{ENDPOINT}, {auth}"));
+        let auth = format!(
+            "client_auth: {{ method: private_key_jwt, client_id: gateway, private_key: key{auth} }}"
+        );
+        let setup = start(
+            Builder::new().file("key", &key.private_pem()),
+            &format!("{keys}{ENDPOINT}, {auth}"),
+        );
         assert_eq!(setup.outcome("good"), (200, String::new()));
         claims(&setup.server.last(), &public(&key), Algorithm::EdDSA, None, expected);
     }
@@ -127,13 +169,21 @@ fn every_attempt_has_its_own() {
     let key = Signer::p256("k");
     let auth = "client_auth: { method: private_key_jwt, client_id: gateway, private_key: key }";
     let start = |keys: &str| {
-        let yaml = format!("authorization_servers:\n  main: {{ {keys}, {auth} }}\n{}", crate::support::one_route(""));
+        let yaml = format!(
+            "authorization_servers:\n  main: {{ {keys}, {auth} }}\n{}",
+            crate::support::one_route("")
+        );
         Setup::build(Builder::new().file("key", &key.private_pem()), &yaml)
     };
-    let jti = |request: &Request, audience: &str| claims(request, &public(&key), Algorithm::ES256, None, audience)["jti"].clone();
+    let jti = |request: &Request, audience: &str| {
+        claims(request, &public(&key), Algorithm::ES256, None, audience)["jti"].clone()
+    };
 
     let setup = start(&format!("{ENDPOINT}, retries: 1"));
-    setup.server.behave_in_turn("good", [Behaviour::status(503), Behaviour::Json(json!({ "active": true }))]);
+    setup.server.behave_in_turn(
+        "good",
+        [Behaviour::status(503), Behaviour::Json(json!({ "active": true }))],
+    );
     assert_eq!(setup.outcome("good"), (200, String::new()));
     let requests = setup.server.requests();
     assert_eq!(requests.len(), 2, "a retry");
@@ -144,7 +194,10 @@ fn every_attempt_has_its_own() {
     assert_eq!(setup.outcome("good"), (200, String::new()));
     let requests = setup.server.requests();
     assert_eq!(requests.len(), 2, "the next endpoint");
-    assert_ne!(jti(&requests[0], &format!("{}/first", setup.server.url())), jti(&requests[1], &setup.server.url()));
+    assert_ne!(
+        jti(&requests[0], &format!("{}/first", setup.server.url())),
+        jti(&requests[1], &setup.server.url())
+    );
 
     let setup = start(&format!("{ENDPOINT}, retries: 0"));
     setup.server.one_answer_a_connection();
@@ -160,11 +213,16 @@ fn every_attempt_has_its_own() {
 fn a_new_key_file_takes_effect_without_a_restart() {
     let (old, new) = (Signer::p256("old"), Signer::ed25519("new"));
     let auth = "client_auth: { method: private_key_jwt, client_id: gateway, private_key: key }";
-    let setup = start(Builder::new().file("key", &old.private_jwk().to_string()), &format!("{ENDPOINT}, {auth}"));
+    let setup = start(
+        Builder::new().file("key", &old.private_jwk().to_string()),
+        &format!("{ENDPOINT}, {auth}"),
+    );
     assert_eq!(setup.outcome("good"), (200, String::new()));
     claims(&setup.server.last(), &public(&old), Algorithm::ES256, Some("old"), &setup.server.url());
     let file = setup.gateway.directory().join("key");
-    let reloads = |result: &str| setup.gateway.metric(&format!("introgate_config_reloads_total{{result=\"{result}\"}}"));
+    let reloads = |result: &str| {
+        setup.gateway.metric(&format!("introgate_config_reloads_total{{result=\"{result}\"}}"))
+    };
 
     let before = reloads("failure");
     fs::write(&file, "not a key").expect("write");
@@ -184,9 +242,14 @@ fn a_new_key_file_takes_effect_without_a_restart() {
 fn an_assertion_that_is_refused_is_our_trouble() {
     let key = Signer::ed25519("k");
     let auth = "client_auth: { method: private_key_jwt, client_id: gateway, private_key: key }";
-    let setup = start(Builder::new().file("key", &key.private_pem()), &format!("{ENDPOINT}, {auth}"));
+    let setup =
+        start(Builder::new().file("key", &key.private_pem()), &format!("{ENDPOINT}, {auth}"));
     for status in [400, 401] {
-        setup.server.behave_for_all(Behaviour::respond(status, &[], r#"{"error":"invalid_client"}"#));
+        setup.server.behave_for_all(Behaviour::respond(
+            status,
+            &[],
+            r#"{"error":"invalid_client"}"#,
+        ));
         assert_eq!(setup.outcome("good"), (503, "as_rejected_us".into()), "{status}");
     }
     let sent = member(&setup.server.last(), "client_assertion").expect("an assertion");

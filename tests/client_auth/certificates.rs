@@ -1,12 +1,17 @@
 //! `tls_client_auth` and `self_signed_tls_client_auth`: RFC 8705.
 
 use super::start_before;
-use crate::support::{Authority, AuthorizationServer, Behaviour, Builder, Hello, Identity, Setup, Tls, wait_until};
+use crate::support::{
+    Authority, AuthorizationServer, Behaviour, Builder, Hello, Identity, Setup, Tls, wait_until,
+};
 use serde_json::json;
 use std::fs;
 
 fn builder(authority: &Authority, client: &Identity) -> Builder {
-    Builder::new().file("ca.pem", authority.pem()).file("client.crt", &client.certificate).file("client.key", &client.key)
+    Builder::new()
+        .file("ca.pem", authority.pem())
+        .file("client.crt", &client.certificate)
+        .file("client.key", &client.key)
 }
 
 fn auth(method: &str) -> String {
@@ -19,7 +24,8 @@ fn auth(method: &str) -> String {
 fn secured(authority: &Authority, clients: &str) -> (AuthorizationServer, Tls, String) {
     let server = AuthorizationServer::start();
     let tls = Tls::before(server.port(), &authority.certify(&["127.0.0.1"]), Some(clients));
-    let endpoint = format!("introspection_endpoint: \"https://127.0.0.1:{}/introspect\"", tls.port());
+    let endpoint =
+        format!("introspection_endpoint: \"https://127.0.0.1:{}/introspect\"", tls.port());
     (server, tls, endpoint)
 }
 
@@ -32,7 +38,11 @@ fn the_server_sees_the_certificate_and_the_client_id() {
         ("self_signed_tls_client_auth", own.clone(), &own.certificate),
     ] {
         let (server, tls, endpoint) = secured(&authority, trusted);
-        let setup = start_before(server, builder(&authority, &client), &format!("{endpoint}, {}", auth(method)));
+        let setup = start_before(
+            server,
+            builder(&authority, &client),
+            &format!("{endpoint}, {}", auth(method)),
+        );
         assert_eq!(setup.outcome("good"), (200, String::new()), "{method}");
         assert_eq!(tls.seen(), [Hello { server_name: None, certificate: Some(client.der()) }]);
         let request = setup.server.last();
@@ -45,9 +55,13 @@ fn the_server_sees_the_certificate_and_the_client_id() {
 #[test]
 fn without_a_certificate_or_with_a_foreign_one_there_is_no_answer() {
     let (authority, other) = (Authority::new(), Authority::new());
-    for (client, auth) in [(authority.certify(&[]), "tls: { ca: ca.pem }".to_owned()), (other.certify(&[]), auth("tls_client_auth"))] {
+    for (client, auth) in [
+        (authority.certify(&[]), "tls: { ca: ca.pem }".to_owned()),
+        (other.certify(&[]), auth("tls_client_auth")),
+    ] {
         let (server, tls, endpoint) = secured(&authority, authority.pem());
-        let setup = start_before(server, builder(&authority, &client), &format!("{endpoint}, {auth}"));
+        let setup =
+            start_before(server, builder(&authority, &client), &format!("{endpoint}, {auth}"));
         assert_eq!(setup.outcome("good"), (503, "as_unavailable".into()), "{auth}");
         assert_eq!((tls.seen(), setup.server.count()), (Vec::new(), 0));
     }
@@ -63,7 +77,14 @@ fn an_alias_in_the_metadata_is_for_clients_with_a_certificate() {
         let (issuer, plain) = (server.origin(), format!("{}/plain", server.origin()));
         let document = json!({ "issuer": issuer, "introspection_endpoint": plain, "mtls_endpoint_aliases": aliases(&tls) });
         server.publish("/.well-known/oauth-authorization-server", Behaviour::Json(document));
-        (start_before(server, builder(&authority, &client), &format!("issuer: \"{issuer}\", {auth}")), tls)
+        (
+            start_before(
+                server,
+                builder(&authority, &client),
+                &format!("issuer: \"{issuer}\", {auth}"),
+            ),
+            tls,
+        )
     };
     let alias = |tls: &Tls| json!({ "introspection_endpoint": format!("https://127.0.0.1:{}/mtls", tls.port()) });
 
@@ -74,13 +95,24 @@ fn an_alias_in_the_metadata_is_for_clients_with_a_certificate() {
 
     let (setup, tls) = start("tls: { ca: ca.pem }", &alias);
     assert_eq!(setup.outcome("good"), (200, String::new()));
-    assert_eq!((setup.server.count_of_path("/mtls"), setup.server.count_of_path("/plain"), tls.seen().len()), (0, 1, 0));
+    assert_eq!(
+        (
+            setup.server.count_of_path("/mtls"),
+            setup.server.count_of_path("/plain"),
+            tls.seen().len()
+        ),
+        (0, 1, 0)
+    );
 
-    let (setup, _tls) = start(&auth("tls_client_auth"), &|_| json!({ "token_endpoint": "https://127.0.0.1/" }));
+    let (setup, _tls) =
+        start(&auth("tls_client_auth"), &|_| json!({ "token_endpoint": "https://127.0.0.1/" }));
     assert_eq!(setup.outcome("good"), (200, String::new()));
     assert_eq!(setup.server.count_of_path("/plain"), 1, "no alias for this endpoint");
 
-    for wrong in [json!({ "introspection_endpoint": 1 }), json!({ "introspection_endpoint": "http://example.com/" })] {
+    for wrong in [
+        json!({ "introspection_endpoint": 1 }),
+        json!({ "introspection_endpoint": "http://example.com/" }),
+    ] {
         let (setup, _tls) = start(&auth("tls_client_auth"), &|_| wrong.clone());
         assert_eq!(setup.outcome("good"), (503, "as_bad_response".into()), "{wrong}");
         assert_eq!(setup.server.count_of_path("/plain"), 0);
@@ -92,7 +124,11 @@ fn a_new_certificate_takes_effect_without_a_restart() {
     let authority = Authority::new();
     let (old, new) = (authority.certify(&["old.test"]), authority.certify(&["new.test"]));
     let (server, tls, endpoint) = secured(&authority, authority.pem());
-    let setup = start_before(server, builder(&authority, &old), &format!("{endpoint}, {}", auth("tls_client_auth")));
+    let setup = start_before(
+        server,
+        builder(&authority, &old),
+        &format!("{endpoint}, {}", auth("tls_client_auth")),
+    );
     assert_eq!(setup.outcome("good"), (200, String::new()));
     // for a moment the two do not belong together
     fs::write(setup.gateway.directory().join("client.crt"), &new.certificate).expect("write");

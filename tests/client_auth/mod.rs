@@ -1,4 +1,5 @@
-//! How the gateway shows who it is to the introspection endpoint, where that takes more than a header that stays the same.
+//! How the gateway shows who it is to the introspection endpoint, where that takes more than a
+//! header that stays the same.
 
 mod assertions;
 mod certificates;
@@ -7,7 +8,8 @@ mod server_name;
 
 use crate::support::{AuthorizationServer, Builder, Setup, one_route};
 
-/// A gateway whose server `main` has these keys; failures are not repeated and do not open the circuit breaker.
+/// A gateway whose server `main` has these keys; failures are not repeated and do not open the
+/// circuit breaker.
 #[track_caller]
 fn start(builder: Builder, keys: &str) -> Setup {
     Setup::build(builder, &configuration(keys))

@@ -9,7 +9,10 @@ const TOKEN: &str = "/introspect/token";
 fn configuration(keys: &str) -> String {
     let auth = "client_auth: { method: client_credentials, client_id: \"a b\", client_secret: \"s%+\", token_endpoint: \"@AS@/token\", scope: \"introspection more\" }";
     let guards = "retries: 0, circuit_breaker: { failures: 10000, open_for: 1s }";
-    format!("authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {guards}, {auth}, {keys} }}\n{}", one_route(""))
+    format!(
+        "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {guards}, {auth}, {keys} }}\n{}",
+        one_route("")
+    )
 }
 
 #[track_caller]
@@ -29,7 +32,10 @@ fn token(text: &str, members: Value) -> Behaviour {
 /// What `Authorization` said to the introspection endpoint, call by call.
 fn shown(setup: &Setup) -> Vec<String> {
     let requests = setup.server.requests_of_path("/introspect");
-    requests.iter().map(|request| request.header("authorization").unwrap_or_default().to_owned()).collect()
+    requests
+        .iter()
+        .map(|request| request.header("authorization").unwrap_or_default().to_owned())
+        .collect()
 }
 
 fn fetches(setup: &Setup) -> usize {
@@ -45,7 +51,10 @@ fn it_is_fetched_once_and_used_for_every_call() {
     assert_eq!(setup.outcome("bad"), (401, "inactive".into()));
     let fetched = &setup.server.requests_of_path(TOKEN);
     let [fetched] = &**fetched else { panic!("one call: {fetched:?}") };
-    assert_eq!((fetched.method.as_str(), &*fetched.body), ("POST", b"grant_type=client_credentials&scope=introspection+more".as_slice()));
+    assert_eq!(
+        (fetched.method.as_str(), &*fetched.body),
+        ("POST", b"grant_type=client_credentials&scope=introspection+more".as_slice())
+    );
     assert_eq!(fetched.headers_all("authorization"), ["Basic YStiOnMlMjUlMkI="], "a+b:s%25%2B");
     assert_eq!(fetched.header("content-type"), Some("application/x-www-form-urlencoded"));
     assert_eq!(shown(&setup), ["Bearer own-1", "Bearer own-1"]);
@@ -55,8 +64,10 @@ fn it_is_fetched_once_and_used_for_every_call() {
 #[test]
 fn the_token_endpoint_is_found_by_the_issuer() {
     let auth = "client_auth: { method: client_credentials, client_id: a, client_secret: b, form_encode: false }";
-    let setup =
-        Setup::start(&format!("authorization_servers:\n  main: {{ issuer: \"@AS_ORIGIN@\", retries: 0, {auth} }}\n{}", one_route("")));
+    let setup = Setup::start(&format!(
+        "authorization_servers:\n  main: {{ issuer: \"@AS_ORIGIN@\", retries: 0, {auth} }}\n{}",
+        one_route("")
+    ));
     let origin = setup.server.origin();
     let document = json!({ "issuer": origin, "introspection_endpoint": setup.server.url(), "token_endpoint": format!("{origin}{TOKEN}") });
     setup.server.publish("/.well-known/oauth-authorization-server", Behaviour::Json(document));
@@ -75,20 +86,32 @@ fn it_is_renewed_before_it_ends() {
     let mut number = 0;
     wait_until("a new token is used", || {
         number += 1;
-        assert_eq!(setup.outcome(&format!("unknown-{number}")), (401, "inactive".into()), "no request notices");
+        assert_eq!(
+            setup.outcome(&format!("unknown-{number}")),
+            (401, "inactive".into()),
+            "no request notices"
+        );
         shown(&setup).last().is_some_and(|last| last == "Bearer own-2")
     });
     assert!(begun.elapsed() >= Duration::from_millis(1700), "not before it is due");
     assert_eq!(fetches(&setup), 2);
     // after its end none of the old one
-    assert!(!shown(&setup).iter().skip_while(|shown| *shown == "Bearer own-1").any(|shown| shown == "Bearer own-1"));
+    assert!(
+        !shown(&setup)
+            .iter()
+            .skip_while(|shown| *shown == "Bearer own-1")
+            .any(|shown| shown == "Bearer own-1")
+    );
 }
 
 /// Also when it ended while nobody asked.
 #[test]
 fn an_ended_one_is_not_used() {
     let setup = start("");
-    let turns = [token("own-1", json!({ "expires_in": "1" })), token("own-2", json!({ "expires_in": null }))];
+    let turns = [
+        token("own-1", json!({ "expires_in": "1" })),
+        token("own-2", json!({ "expires_in": null })),
+    ];
     setup.server.publish_in_turn(TOKEN, turns);
     assert_eq!(setup.outcome("good"), (200, String::new()));
     std::thread::sleep(Duration::from_millis(1100));
@@ -103,7 +126,10 @@ fn a_refused_one_is_renewed_once_and_the_question_asked_again() {
         let setup = start("");
         setup.server.publish_in_turn(TOKEN, [token("own-1", json!({})), token("own-2", json!({}))]);
         assert_eq!(setup.outcome("good"), (200, String::new()));
-        setup.server.behave_in_turn("narrow", [Behaviour::status(status), Behaviour::Json(active(json!({})))]);
+        setup.server.behave_in_turn(
+            "narrow",
+            [Behaviour::status(status), Behaviour::Json(active(json!({})))],
+        );
         assert_eq!(setup.outcome("narrow"), (200, String::new()), "{status}");
         assert_eq!(shown(&setup), ["Bearer own-1", "Bearer own-1", "Bearer own-2"]);
         assert_eq!(fetches(&setup), 2);
@@ -127,10 +153,14 @@ fn a_server_that_refuses_every_token_is_not_flooded() {
 #[test]
 fn a_hundred_simultaneous_requests_are_one_fetch() {
     let setup = start("");
-    setup.server.publish(TOKEN, Behaviour::after(Duration::from_millis(300), token("own", json!({}))));
+    setup
+        .server
+        .publish(TOKEN, Behaviour::after(Duration::from_millis(300), token("own", json!({}))));
     std::thread::scope(|scope| {
         let setup = &setup;
-        let asking: Vec<_> = (0..100).map(|number| scope.spawn(move || setup.outcome(&format!("t{number}")))).collect();
+        let asking: Vec<_> = (0..100)
+            .map(|number| scope.spawn(move || setup.outcome(&format!("t{number}"))))
+            .collect();
         for outcome in asking {
             assert_eq!(outcome.join().expect("no panic"), (401, "inactive".into()));
         }
@@ -145,15 +175,22 @@ fn a_hundred_refused_requests_are_one_renewal() {
     setup.server.publish_in_turn(TOKEN, [token("own-1", json!({})), slow("own-2"), slow("own-3")]);
     assert_eq!(setup.outcome("good"), (200, String::new()));
     for number in 0..100 {
-        setup.server.behave_in_turn(&format!("t{number}"), [Behaviour::status(401), Behaviour::inactive()]);
+        setup
+            .server
+            .behave_in_turn(&format!("t{number}"), [Behaviour::status(401), Behaviour::inactive()]);
     }
     std::thread::scope(|scope| {
         let setup = &setup;
-        let asking: Vec<_> = (0..100).map(|number| scope.spawn(move || setup.outcome(&format!("t{number}")))).collect();
+        let asking: Vec<_> = (0..100)
+            .map(|number| scope.spawn(move || setup.outcome(&format!("t{number}"))))
+            .collect();
         for outcome in asking {
             let outcome = outcome.join().expect("no panic");
             // whoever came after the renewal met the script's 401 with the new token
-            assert!(matches!((outcome.0, &*outcome.1), (401, "inactive") | (503, "as_rejected_us")), "{outcome:?}");
+            assert!(
+                matches!((outcome.0, &*outcome.1), (401, "inactive") | (503, "as_rejected_us")),
+                "{outcome:?}"
+            );
         }
     });
     assert_eq!(fetches(&setup), 2);
@@ -163,13 +200,22 @@ fn a_hundred_refused_requests_are_one_renewal() {
 fn a_token_endpoint_that_gives_none() {
     let with = |members: Value| token("own", members);
     let status = Behaviour::status;
-    let error = |code: &str| Behaviour::respond(400, &[], &json!({ "error": code, "error_description": "leak" }).to_string());
+    let error = |code: &str| {
+        Behaviour::respond(
+            400,
+            &[],
+            &json!({ "error": code, "error_description": "leak" }).to_string(),
+        )
+    };
     let cases = [
         (status(500), "as_unavailable"),
         (status(503), "as_unavailable"),
         (Behaviour::Close, "as_unavailable"),
         (Behaviour::Hang, "as_timeout"),
-        (Behaviour::Drip(json!({ "access_token": "own" }), Duration::from_millis(500)), "as_timeout"),
+        (
+            Behaviour::Drip(json!({ "access_token": "own" }), Duration::from_millis(500)),
+            "as_timeout",
+        ),
         (status(401), "as_rejected_us"),
         (status(403), "as_rejected_us"),
         (error("invalid_client"), "as_rejected_us"),
@@ -195,7 +241,10 @@ fn a_token_endpoint_that_gives_none() {
         (with(json!({ "expires_in": [] })), "as_bad_response"),
         (Behaviour::body(r#"{"access_token":"a","access_token":"b"}"#), "as_bad_response"),
     ];
-    let setup = Setup::start(&configuration("timeout: 2s, max_response_size: 4KiB").replace("open_for: 1s", "open_for: 100ms"));
+    let setup = Setup::start(
+        &configuration("timeout: 2s, max_response_size: 4KiB")
+            .replace("open_for: 1s", "open_for: 100ms"),
+    );
     for (number, (behaviour, reason)) in cases.into_iter().enumerate() {
         let shown = format!("{behaviour:?}");
         setup.server.publish(TOKEN, behaviour);
@@ -265,12 +314,17 @@ fn neither_secret_nor_token_is_ever_told() {
     let builder = Builder::new().file("secret", "s3cret-of-the-gateway\n");
     let auth = "client_auth: { method: client_credentials, client_id: a, client_secret_file: secret, token_endpoint: \"@AS@/token\" }";
     let server = format!("main: {{ introspection_endpoint: \"@AS@\", retries: 0, {auth} }}");
-    let setup = Setup::build(builder, &format!("log: {{ level: trace }}\nauthorization_servers:\n  {server}\n{}", one_route("")));
+    let setup = Setup::build(
+        builder,
+        &format!("log: {{ level: trace }}\nauthorization_servers:\n  {server}\n{}", one_route("")),
+    );
     setup.server.publish_in_turn(TOKEN, [token("own-token-1", json!({})), Behaviour::status(500)]);
     assert_eq!(setup.outcome("good"), (200, String::new()));
     setup.server.behave("narrow", Behaviour::status(401));
     assert_eq!(setup.outcome("narrow"), (503, "as_unavailable".into()), "the renewal fails");
-    let admin = ["/api/status", "/api/config", "/metrics", "/"].map(|path| setup.gateway.admin_get(path).text()).concat();
+    let admin = ["/api/status", "/api/config", "/metrics", "/"]
+        .map(|path| setup.gateway.admin_get(path).text())
+        .concat();
     let told = [setup.gateway.stderr(), setup.gateway.stdout(), admin].concat();
     for secret in ["own-token-1", "s3cret-of-the-gateway", "YTpzM2NyZXQ"] {
         assert!(!told.contains(secret), "{secret}");

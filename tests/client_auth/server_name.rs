@@ -16,14 +16,20 @@ fn start(keys: impl Fn(u16) -> String) -> (Setup, Tls) {
 fn the_name_is_asked_for_and_verified_and_the_host_is_called() {
     for host in ["127.0.0.1", "localhost"] {
         let (setup, tls) = start(|port| {
-            format!("introspection_endpoint: \"https://{host}:{port}/introspect?a=b\", tls: {{ ca: ca.pem, server_name: as.internal }}")
+            format!(
+                "introspection_endpoint: \"https://{host}:{port}/introspect?a=b\", tls: {{ ca: ca.pem, server_name: as.internal }}"
+            )
         });
         assert_eq!(setup.outcome("good"), (200, String::new()), "{host}");
         assert_eq!(setup.outcome("bad"), (401, "inactive".into()), "{host}");
         let names: Vec<_> = tls.seen().iter().map(|hello| hello.server_name.clone()).collect();
         assert_eq!(names, [Some("as.internal".to_owned())], "one connection for both");
         let request = setup.server.last();
-        assert_eq!(request.headers_all("host"), [format!("{host}:{}", tls.port())], "the URL's, not the certificate's");
+        assert_eq!(
+            request.headers_all("host"),
+            [format!("{host}:{}", tls.port())],
+            "the URL's, not the certificate's"
+        );
         assert_eq!(request.target, "/introspect?a=b");
     }
 }
@@ -31,21 +37,33 @@ fn the_name_is_asked_for_and_verified_and_the_host_is_called() {
 #[test]
 fn a_certificate_of_another_name_is_refused() {
     for name in ["", ", server_name: other.internal", ", server_name: as.internal.test"] {
-        let (setup, tls) =
-            start(|port| format!("introspection_endpoint: \"https://localhost:{port}/introspect\", tls: {{ ca: ca.pem{name} }}"));
+        let (setup, tls) = start(|port| {
+            format!(
+                "introspection_endpoint: \"https://localhost:{port}/introspect\", tls: {{ ca: ca.pem{name} }}"
+            )
+        });
         assert_eq!(setup.outcome("good"), (503, "as_unavailable".into()), "{name}");
         assert_eq!((tls.seen().len(), setup.server.count()), (0, 0));
     }
-    let (setup, _tls) =
-        start(|port| format!("introspection_endpoint: \"https://localhost:{port}/introspect\", tls: {{ server_name: as.internal }}"));
-    assert_eq!(setup.outcome("good"), (503, "as_unavailable".into()), "the right name from an unknown authority");
+    let (setup, _tls) = start(|port| {
+        format!(
+            "introspection_endpoint: \"https://localhost:{port}/introspect\", tls: {{ server_name: as.internal }}"
+        )
+    });
+    assert_eq!(
+        setup.outcome("good"),
+        (503, "as_unavailable".into()),
+        "the right name from an unknown authority"
+    );
 }
 
 /// Each host is looked up by itself, although all have one name in TLS.
 #[test]
 fn several_endpoints_have_their_own_addresses() {
     let (setup, _tls) = start(|port| {
-        let urls = format!("\"https://127.0.0.2:{port}/introspect\", \"https://127.0.0.1:{port}/introspect\"");
+        let urls = format!(
+            "\"https://127.0.0.2:{port}/introspect\", \"https://127.0.0.1:{port}/introspect\""
+        );
         format!("introspection_endpoint: [{urls}], tls: {{ ca: ca.pem, server_name: as.internal }}")
     });
     assert_eq!(setup.outcome("good"), (200, String::new()));
@@ -56,16 +74,23 @@ fn several_endpoints_have_their_own_addresses() {
 #[test]
 fn other_kinds_have_it_too() {
     let (setup, tls) = start(|port| {
-        format!("type: google, audience: [app], endpoint: \"https://127.0.0.1:{port}/t\", tls: {{ ca: ca.pem, server_name: as.internal }}")
+        format!(
+            "type: google, audience: [app], endpoint: \"https://127.0.0.1:{port}/t\", tls: {{ ca: ca.pem, server_name: as.internal }}"
+        )
     });
-    setup.server.publish("/t", Behaviour::Json(json!({ "aud": "app", "sub": "1", "exp": (now() + 60).to_string() })));
+    setup.server.publish(
+        "/t",
+        Behaviour::Json(json!({ "aud": "app", "sub": "1", "exp": (now() + 60).to_string() })),
+    );
     assert_eq!(setup.outcome("good"), (200, String::new()));
     assert_eq!(tls.seen()[0].server_name.as_deref(), Some("as.internal"));
 
     let key = crate::jwt::Signer::p256("k");
     let (setup, tls) = start(|port| {
         let tls = "tls: { ca: ca.pem, server_name: as.internal }";
-        format!("type: jwt, issuer: \"https://as.test\", audience: [api], jwks_uri: \"https://127.0.0.1:{port}/jwks\", {tls}")
+        format!(
+            "type: jwt, issuer: \"https://as.test\", audience: [api], jwks_uri: \"https://127.0.0.1:{port}/jwks\", {tls}"
+        )
     });
     setup.server.publish("/jwks", Behaviour::Json(json!({ "keys": [key.jwk()] })));
     let token = key.sign(&json!({ "iss": "https://as.test", "aud": "api", "exp": now() + 60 }));
@@ -73,7 +98,8 @@ fn other_kinds_have_it_too() {
     assert_eq!(tls.seen()[0].server_name.as_deref(), Some("as.internal"));
 }
 
-/// Without `tls.ca` the system's roots count, for each kind of server and for what is found by an issuer.
+/// Without `tls.ca` the system's roots count, for each kind of server and for what is found by an
+/// issuer.
 #[test]
 fn the_systems_roots_are_trusted_by_every_kind() {
     for (path, keys) in [
@@ -86,8 +112,12 @@ fn the_systems_roots_are_trusted_by_every_kind() {
         let origin = format!("https://127.0.0.1:{}", tls.port());
         let metadata = json!({ "issuer": origin, "introspection_endpoint": format!("{origin}/i") });
         server.publish("/.well-known/oauth-authorization-server", Behaviour::Json(metadata));
-        server.publish("/t", Behaviour::Json(json!({ "aud": "app", "sub": "1", "exp": (now() + 60).to_string() })));
-        let builder = Builder::new().file("ca.pem", authority.pem()).env("SSL_CERT_FILE", "@DIR@/ca.pem");
+        server.publish(
+            "/t",
+            Behaviour::Json(json!({ "aud": "app", "sub": "1", "exp": (now() + 60).to_string() })),
+        );
+        let builder =
+            Builder::new().file("ca.pem", authority.pem()).env("SSL_CERT_FILE", "@DIR@/ca.pem");
         let setup = start_before(server, builder, &keys.replace("@TLS@", &tls.port().to_string()));
         assert_eq!(setup.outcome("good"), (200, String::new()), "{keys}");
         assert_eq!(setup.server.count_of_path(path), 1);

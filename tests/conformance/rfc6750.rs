@@ -42,7 +42,8 @@ fn section_2_one_method_a_request() {
     assert_eq!(parameter(&response, "error").as_deref(), Some("invalid_request"));
 }
 
-/// §3: a request without authentication information is challenged without an error code or other error information.
+/// §3: a request without authentication information is challenged without an error code or other
+/// error information.
 #[test]
 fn section_3_no_credentials_no_error() {
     let setup = Setup::route("scopes: [read]");
@@ -54,7 +55,8 @@ fn section_3_no_credentials_no_error() {
     assert_eq!(names, ["realm", "scope"]);
 }
 
-/// §3: `realm` and `scope` must not appear more than once, the scope in the syntax of RFC 6749 §3.3.
+/// §3: `realm` and `scope` must not appear more than once, the scope in the syntax of RFC 6749
+/// §3.3.
 #[test]
 fn section_3_realm_and_scope_once() {
     let setup = Setup::route("scopes: [read, admin]");
@@ -63,12 +65,14 @@ fn section_3_realm_and_scope_once() {
     assert_eq!(parameter(&response, "scope").as_deref(), Some("read admin"));
 }
 
-/// §3: values of `error` and `error_description` have no characters outside %x20-21 / %x23-5B / %x5D-7E, and the client's token
-/// is not among them.
+/// §3: values of `error` and `error_description` have no characters outside %x20-21 / %x23-5B /
+/// %x5D-7E, and the client's token is not among them.
 #[test]
 fn section_3_characters_of_the_parameters() {
     let setup = Setup::route("scopes: [read]");
-    for value in ["Bearer unknown", "Bearer narrow", "Bearer a\"b", "Bearer t\u{f6}ken", "Bearer a\\b"] {
+    for value in
+        ["Bearer unknown", "Bearer narrow", "Bearer a\"b", "Bearer t\u{f6}ken", "Bearer a\\b"]
+    {
         let response = setup.gateway.get("/", &[("Authorization", value)]);
         for (name, value) in challenge(&response).1 {
             let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
@@ -82,7 +86,10 @@ fn section_3_characters_of_the_parameters() {
 fn section_3_1_invalid_request() {
     let setup = Setup::route("");
     let response = setup.gateway.get("/", &[("Authorization", "Bearer a b")]);
-    assert_eq!((response.status, parameter(&response, "error").as_deref()), (400, Some("invalid_request")));
+    assert_eq!(
+        (response.status, parameter(&response, "error").as_deref()),
+        (400, Some("invalid_request"))
+    );
 }
 
 /// §3.1: `invalid_token` should be 401.
@@ -91,7 +98,10 @@ fn section_3_1_invalid_token() {
     let setup = Setup::route("");
     for token in ["unknown", "expired"] {
         let response = setup.get(token);
-        assert_eq!((response.status, parameter(&response, "error").as_deref()), (401, Some("invalid_token")));
+        assert_eq!(
+            (response.status, parameter(&response, "error").as_deref()),
+            (401, Some("invalid_token"))
+        );
     }
 }
 
@@ -100,6 +110,9 @@ fn section_3_1_invalid_token() {
 fn section_3_1_insufficient_scope() {
     let setup = Setup::route("scopes: [read]");
     let response = setup.get("narrow");
-    assert_eq!((response.status, parameter(&response, "error").as_deref()), (403, Some("insufficient_scope")));
+    assert_eq!(
+        (response.status, parameter(&response, "error").as_deref()),
+        (403, Some("insufficient_scope"))
+    );
     assert_eq!(parameter(&response, "scope").as_deref(), Some("read"));
 }

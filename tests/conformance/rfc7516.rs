@@ -1,4 +1,5 @@
-//! RFC 7516: JSON Web Encryption, as far as access tokens are concerned. (Its rules about single header parameters: `jwt::encrypted`.)
+//! RFC 7516: JSON Web Encryption, as far as access tokens are concerned. (Its rules about single
+//! header parameters: `jwt::encrypted`.)
 
 use crate::jwt::{Sealer, Signer, claims, decrypting, invalid, passed};
 use serde_json::json;
@@ -13,18 +14,26 @@ fn section_3_1_compact_serialization() {
     assert_eq!(setup.outcome(&token), passed());
 }
 
-/// §4.1.13: an extension that is not understood is refused, and so is a list that is empty or names what is registered.
+/// §4.1.13: an extension that is not understood is refused, and so is a list that is empty or names
+/// what is registered.
 #[test]
 fn section_4_1_13_crit() {
     let sealer = Sealer::rsa();
     let (setup, signer) = decrypting(&[("key.pem", &sealer.pem())]);
     for crit in [json!(["x"]), json!(["exp"]), json!(["alg"]), json!([]), json!("x"), json!(null)] {
         let expected = if crit.is_null() { passed() } else { invalid() };
-        assert_eq!(setup.outcome(&sealer.seal_with(json!({ "crit": crit, "x": 1 }), &signer.sign(&claims()))), expected, "{crit}");
+        assert_eq!(
+            setup.outcome(
+                &sealer.seal_with(json!({ "crit": crit, "x": 1 }), &signer.sign(&claims()))
+            ),
+            expected,
+            "{crit}"
+        );
     }
 }
 
-/// §5.2: the protected header is authenticated with the content: a spelling of it that says the same is another one.
+/// §5.2: the protected header is authenticated with the content: a spelling of it that says the
+/// same is another one.
 #[test]
 fn section_5_2_the_header_is_protected() {
     let sealer = Sealer::rsa();
@@ -32,7 +41,10 @@ fn section_5_2_the_header_is_protected() {
     let token = sealer.seal(&signer.sign(&claims()));
     let (header, rest) = token.split_once('.').expect("parts");
     let other = crate::jwt::encode(&format!("{} ", crate::jwt::decode(header)));
-    assert_eq!((setup.outcome(&format!("{other}.{rest}")), setup.outcome(&token)), (invalid(), passed()));
+    assert_eq!(
+        (setup.outcome(&format!("{other}.{rest}")), setup.outcome(&token)),
+        (invalid(), passed())
+    );
 }
 
 /// §11.5: what was wrong inside is told to nobody: a key for another, a wrong key, a wrong tag.
@@ -42,7 +54,9 @@ fn section_11_5_failures_are_alike() {
     let (setup, signer) = decrypting(&[("key.pem", &sealer.pem())]);
     let (one, two) = (sealer.seal(&signer.sign(&claims())), sealer.seal(&signer.sign(&claims())));
     let (one, two): (Vec<&str>, Vec<&str>) = (one.split('.').collect(), two.split('.').collect());
-    let mixed = |at: usize| (0..5).map(|i| if i == at { two[i] } else { one[i] }).collect::<Vec<_>>().join(".");
+    let mixed = |at: usize| {
+        (0..5).map(|i| if i == at { two[i] } else { one[i] }).collect::<Vec<_>>().join(".")
+    };
     let zeros = [one[0], &"A".repeat(342), one[2], one[3], one[4]].join(".");
     let mut told = std::collections::BTreeSet::new();
     for token in [mixed(1), mixed(2), mixed(3), mixed(4), zeros] {
@@ -54,5 +68,9 @@ fn section_11_5_failures_are_alike() {
     // another reason, logged behind it
     assert_eq!(setup.outcome(&sealer.seal(&Signer::p256("k").sign(&claims()))), invalid());
     setup.gateway.log_with("the signature does not hold");
-    assert_eq!(setup.gateway.stderr().matches("a token was refused").count(), 2, "the log does not tell either");
+    assert_eq!(
+        setup.gateway.stderr().matches("a token was refused").count(),
+        2,
+        "the log does not tell either"
+    );
 }

@@ -39,7 +39,9 @@ fn section_2_1_the_callers_own_credentials() {
 fn section_2_2_members_are_optional() {
     let setup = Setup::route("");
     assert_eq!(setup.get("bare").status, 200);
-    setup.server.answer("more", active(json!({ "x": { "y": [1, 2, { "z": null }] }, "exp": now() + 9 })));
+    setup
+        .server
+        .answer("more", active(json!({ "x": { "y": [1, 2, { "z": null }] }, "exp": now() + 9 })));
     assert_eq!(setup.get("more").status, 200);
 }
 
@@ -64,7 +66,8 @@ fn section_2_3_our_credentials() {
 /// §4: an answer may be cached, but not beyond the token's expiration.
 #[test]
 fn section_4_caching_ends_with_exp() {
-    let setup = Setup::start("cache: { ttl: 1h }\nroutes: [{ path: /*, upstream: \"@UPSTREAM@\" }]");
+    let setup =
+        Setup::start("cache: { ttl: 1h }\nroutes: [{ path: /*, upstream: \"@UPSTREAM@\" }]");
     setup.server.answer("short", active(json!({ "exp": now() + 2 })));
     assert_eq!(setup.get("short").status, 200);
     crate::support::wait_until("the token expires", || setup.get("short").status == 401);

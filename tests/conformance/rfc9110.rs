@@ -6,18 +6,21 @@ use crate::support::{Setup, UpstreamBehaviour};
 #[test]
 fn section_7_6_1_connection() {
     let setup = Setup::route("auth: none");
-    let headers = [("Connection", "x-one , X-TWO"), ("X-One", "1"), ("x-two", "2"), ("X-Three", "3")];
+    let headers =
+        [("Connection", "x-one , X-TWO"), ("X-One", "1"), ("x-two", "2"), ("X-Three", "3")];
     setup.gateway.get("/", &headers);
     let seen = setup.upstream.last();
-    assert_eq!((seen.header("x-one"), seen.header("x-two"), seen.header("x-three")), (None, None, Some("3")));
+    assert_eq!(
+        (seen.header("x-one"), seen.header("x-two"), seen.header("x-three")),
+        (None, None, Some("3"))
+    );
 }
 
 /// §7.6.1: the same for a response.
 #[test]
 fn section_7_6_1_connection_of_a_response() {
     let setup = Setup::route("auth: none");
-    let answer =
-        "HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nX-End: 1\r\nContent-Length: 2\r\n\r\nok";
+    let answer = "HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nX-End: 1\r\nContent-Length: 2\r\n\r\nok";
     setup.upstream.behave(UpstreamBehaviour::Raw(answer.into()));
     let response = setup.gateway.get("/", &[]);
     assert_eq!((response.header("x-hop"), response.header("x-end")), (None, Some("1")));
@@ -81,7 +84,9 @@ fn section_15_2_interim_answers() {
     let answer = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfinal";
     setup.upstream.behave(UpstreamBehaviour::Raw(answer.into()));
     let mut connection = setup.gateway.connect();
-    connection.send(b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\n\r\n").expect("send");
+    connection
+        .send(b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\n\r\n")
+        .expect("send");
     let mut response = connection.read_response("GET").expect("an answer");
     if response.status == 103 {
         response = connection.read_response("GET").expect("the final answer");

@@ -1,4 +1,5 @@
-//! RFC 9112: HTTP/1.1. Above all: one message is one message, for the gateway and for the service behind it (pitfall 62).
+//! RFC 9112: HTTP/1.1. Above all: one message is one message, for the gateway and for the service
+//! behind it (pitfall 62).
 
 use crate::support::Setup;
 
@@ -10,7 +11,10 @@ fn refused(setup: &Setup, request: &str) {
     let before = setup.upstream.count();
     let answer = String::from_utf8_lossy(&setup.gateway.raw(request.as_bytes())).into_owned();
     let status = answer.get(9..12).unwrap_or_default();
-    assert!(answer.is_empty() || ["400", "411", "413", "431", "501", "505"].contains(&status), "{request:?}: {answer}");
+    assert!(
+        answer.is_empty() || ["400", "411", "413", "431", "501", "505"].contains(&status),
+        "{request:?}: {answer}"
+    );
     assert_eq!(setup.upstream.count(), before, "{request:?} was forwarded");
 }
 
@@ -27,7 +31,8 @@ fn section_3_2_host() {
     refused(&setup, "GET / HTTP/1.1\r\nHost: a,b\r\nConnection: close\r\n\r\n");
 }
 
-/// §3.2.2: the absolute form must be accepted, and its host counts, not the `Host` header's (pitfall 64).
+/// §3.2.2: the absolute form must be accepted, and its host counts, not the `Host` header's
+/// (pitfall 64).
 #[test]
 fn section_3_2_2_absolute_form() {
     let setup = Setup::start(
@@ -55,18 +60,22 @@ fn section_6_3_both_framings() {
     let setup = Setup::route(OPEN);
     let hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n";
     for request in [
-        format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"
+        ),
         format!(
             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: {}\r\n\r\n0\r\n\r\n{hidden}",
             hidden.len() + 5
         ),
     ] {
         setup.gateway.raw(request.as_bytes());
-        // RFC 9112 lets a server read it by `Transfer-Encoding` and close, or refuse it; the rest is never a request
+        // RFC 9112 lets a server read it by `Transfer-Encoding` and close, or refuse it; the rest
+        // is never a request
         let seen = setup.upstream.requests();
         assert!(seen.iter().all(|request| request.target != "/hidden"), "{request:?}");
         for forwarded in &seen {
-            let both = forwarded.header("content-length").is_some() && forwarded.header("transfer-encoding").is_some();
+            let both = forwarded.header("content-length").is_some()
+                && forwarded.header("transfer-encoding").is_some();
             assert!(!both, "{forwarded:?}");
         }
     }
@@ -89,7 +98,12 @@ fn section_6_3_content_length() {
         "Content-Length: five",
         "Content-Length:",
     ] {
-        refused(&setup, &format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lengths}\r\n\r\n{hidden}"));
+        refused(
+            &setup,
+            &format!(
+                "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lengths}\r\n\r\n{hidden}"
+            ),
+        );
     }
 }
 
@@ -107,10 +121,15 @@ fn section_6_1_transfer_encoding() {
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
         "Transfer-Encoding: \"chunked\"",
     ] {
-        let request =
-            format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{coding}\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n");
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{coding}\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+        );
         let answer = setup.gateway.raw(request.as_bytes());
-        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{coding}: {}", String::from_utf8_lossy(&answer));
+        assert!(
+            !answer.starts_with(b"HTTP/1.1 200"),
+            "{coding}: {}",
+            String::from_utf8_lossy(&answer)
+        );
         let seen = setup.upstream.requests();
         assert!(seen.iter().all(|request| request.target != "/hidden"), "{coding}");
     }
@@ -131,7 +150,11 @@ fn section_7_1_chunks() {
             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{body}GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
         );
         let answer = setup.gateway.raw(request.as_bytes());
-        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{body:?}: {}", String::from_utf8_lossy(&answer));
+        assert!(
+            !answer.starts_with(b"HTTP/1.1 200"),
+            "{body:?}: {}",
+            String::from_utf8_lossy(&answer)
+        );
         let seen = setup.upstream.requests();
         assert!(seen.iter().all(|request| request.target != "/hidden"), "{body:?}");
     }
@@ -142,18 +165,31 @@ fn section_7_1_chunks() {
 fn section_5_1_field_names() {
     let setup = Setup::route(OPEN);
     for line in ["X-A : 1", "X A: 1", "X-\u{e4}: 1", ": 1", "no colon", "X-A\0: 1", "(x): 1"] {
-        refused(&setup, &format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line}\r\n\r\n"));
+        refused(
+            &setup,
+            &format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line}\r\n\r\n"),
+        );
     }
 }
 
-/// §5.2: a folded line is refused or unfolded; it cannot hide a header from the gateway and show it to the service.
+/// §5.2: a folded line is refused or unfolded; it cannot hide a header from the gateway and show it
+/// to the service.
 #[test]
 fn section_5_2_obsolete_folding() {
     let setup = Setup::route(OPEN);
-    for line in ["X-A: 1\r\n X-Introspected-Sub: evil", "X-A: 1\r\n\tX-Introspected-Sub: evil", " X-Introspected-Sub: evil"] {
-        setup.gateway.raw(format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line}\r\n\r\n").as_bytes());
+    for line in [
+        "X-A: 1\r\n X-Introspected-Sub: evil",
+        "X-A: 1\r\n\tX-Introspected-Sub: evil",
+        " X-Introspected-Sub: evil",
+    ] {
+        setup.gateway.raw(
+            format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line}\r\n\r\n").as_bytes(),
+        );
         for seen in setup.upstream.requests() {
-            let forged = seen.headers.iter().any(|(name, _)| name.trim().to_lowercase().starts_with("x-introspected"));
+            let forged = seen
+                .headers
+                .iter()
+                .any(|(name, _)| name.trim().to_lowercase().starts_with("x-introspected"));
             assert!(!forged, "{line:?}: {seen:?}");
         }
     }
@@ -175,7 +211,14 @@ fn section_2_2_bare_cr() {
 #[test]
 fn section_2_3_versions() {
     let setup = Setup::route(OPEN);
-    for line in ["GET / HTTP/3.0", "GET / HTTP/0.9", "GET / HTTP/1.x", "GET /", "GET / FTP/1.1", "GET  / HTTP/1.1"] {
+    for line in [
+        "GET / HTTP/3.0",
+        "GET / HTTP/0.9",
+        "GET / HTTP/1.x",
+        "GET /",
+        "GET / FTP/1.1",
+        "GET  / HTTP/1.1",
+    ] {
         refused(&setup, &format!("{line}\r\nHost: x\r\nConnection: close\r\n\r\n"));
     }
     let old = setup.gateway.raw(b"GET /old HTTP/1.0\r\nHost: x\r\n\r\n");
@@ -209,7 +252,8 @@ fn early_upgrade_data_is_not_forwarded_without_a_token() {
     assert_eq!(setup.upstream.count(), 0);
 }
 
-/// RFC 9110 §7.8: only WebSocket is switched to; any other protocol would be a tunnel around the gate.
+/// RFC 9110 §7.8: only WebSocket is switched to; any other protocol would be a tunnel around the
+/// gate.
 #[test]
 fn only_websocket_is_upgraded() {
     let setup = Setup::route("");

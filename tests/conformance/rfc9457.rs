@@ -3,12 +3,15 @@
 use crate::support::Setup;
 use serde_json::Value;
 
-/// §3, §3.1: a JSON object of `application/problem+json`; `status` repeats the code, `type` is a URI reference, `title` and
+/// §3, §3.1: a JSON object of `application/problem+json`; `status` repeats the code, `type` is a
+/// URI reference, `title` and
 /// `detail` are text.
 #[test]
 fn section_3_1_members() {
     let setup = Setup::route("scopes: [read]");
-    for (path, token) in [("/", ""), ("/", "unknown"), ("/", "narrow"), ("/", "a,b"), ("/%2f", "good")] {
+    for (path, token) in
+        [("/", ""), ("/", "unknown"), ("/", "narrow"), ("/", "a,b"), ("/%2f", "good")]
+    {
         let response = setup.gateway.get_with(path, token);
         assert_eq!(response.header("content-type"), Some("application/problem+json"));
         let problem = response.json();
@@ -38,7 +41,13 @@ fn section_3_2_extensions() {
     let setup = Setup::route("");
     let problem = setup.get("unknown").json();
     for member in problem.as_object().expect("an object").keys() {
-        assert!(member.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{member}");
+        assert!(
+            member.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+            "{member}"
+        );
     }
-    assert_eq!((&problem["error"], &problem["reason"]), (&"invalid_token".into(), &"inactive".into()));
+    assert_eq!(
+        (&problem["error"], &problem["reason"]),
+        (&"invalid_token".into(), &"inactive".into())
+    );
 }

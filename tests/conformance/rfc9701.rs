@@ -12,7 +12,10 @@ fn section_4_the_request() {
     let signed = Signed::start("");
     signed.outcome_of(&signed.answer(json!({})));
     let requests = signed.setup.server.requests();
-    let request = requests.iter().find(|request| request.token().is_some()).expect("an introspection request");
+    let request = requests
+        .iter()
+        .find(|request| request.token().is_some())
+        .expect("an introspection request");
     assert_eq!((request.method.as_str(), request.header("accept")), ("POST", Some(MEDIA_TYPE)));
     assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
 }
@@ -52,7 +55,11 @@ fn section_5_the_response() {
 fn section_5_required_claims() {
     let signed = Signed::start("");
     for claim in ["iss", "aud", "iat", "token_introspection"] {
-        assert_eq!(signed.outcome_of(&signed.answer(json!({ claim: null }))), (503, BAD.into()), "{claim}");
+        assert_eq!(
+            signed.outcome_of(&signed.answer(json!({ claim: null }))),
+            (503, BAD.into()),
+            "{claim}"
+        );
     }
 }
 
@@ -61,8 +68,7 @@ fn section_5_required_claims() {
 fn section_5_top_level_claims_are_not_the_token_s() {
     let signed = Signed::start("");
     let inside = json!({ "active": true, "scope": "read" });
-    let changes =
-        json!({ "sub": "mallory", "scope": "admin", "username": "m", "exp": now() + 9999, "active": false, "token_introspection": inside });
+    let changes = json!({ "sub": "mallory", "scope": "admin", "username": "m", "exp": now() + 9999, "active": false, "token_introspection": inside });
     assert_eq!(signed.outcome_of(&signed.answer(changes)), (200, String::new()));
     let seen = signed.setup.upstream.last();
     for name in ["sub", "exp", "username", "iat", "aud"] {
@@ -70,16 +76,25 @@ fn section_5_top_level_claims_are_not_the_token_s() {
     }
     assert_eq!(seen.header("x-introspected-scope"), Some("read"));
     let inside = json!({ "active": false });
-    let changes = json!({ "active": true, "scope": "read", "sub": "mallory", "token_introspection": inside });
+    let changes =
+        json!({ "active": true, "scope": "read", "sub": "mallory", "token_introspection": inside });
     assert_eq!(signed.outcome_of(&signed.answer(changes)), (401, "inactive".into()));
 }
 
-/// §8.1: the header's `typ` keeps an access token, an ID token or a logout token from being an answer.
+/// §8.1: the header's `typ` keeps an access token, an ID token or a logout token from being an
+/// answer.
 #[test]
 fn section_8_1_other_jwts_of_the_server() {
     let signed = Signed::start("");
-    for typ in [json!("JWT"), json!("at+jwt"), json!("logout+jwt"), json!("dpop+jwt"), json!("token-introspection"), json!(""), json!(null)]
-    {
+    for typ in [
+        json!("JWT"),
+        json!("at+jwt"),
+        json!("logout+jwt"),
+        json!("dpop+jwt"),
+        json!("token-introspection"),
+        json!(""),
+        json!(null),
+    ] {
         let answer = sign(&signed.signer, json!({ "typ": typ }), &claims_with(json!({})));
         assert_eq!(signed.outcome_of(&answer), (503, BAD.into()), "{typ}");
     }

@@ -15,7 +15,10 @@ fn what_one_heard_all_know() {
     wait_for_answers(&redis, 2);
     assert_eq!([fleet.get(1, "good"), fleet.get(1, "unknown")], [200, 401]);
     assert_eq!(fleet.server.count(), 2);
-    assert_eq!((fleet.looks(0, "miss"), fleet.looks(1, "hit"), fleet.looks(1, "error")), (2.0, 2.0, 0.0));
+    assert_eq!(
+        (fleet.looks(0, "miss"), fleet.looks(1, "hit"), fleet.looks(1, "error")),
+        (2.0, 2.0, 0.0)
+    );
 }
 
 /// Pitfall 5, across gateways: the service sees the same.
@@ -50,7 +53,13 @@ fn a_hit_never_comes_to_redis() {
     wait_for_answers(&redis, 1);
     let calls = || {
         let stats: String = redis.command("INFO commandstats");
-        let of = |name: &str| stats.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect::<Vec<_>>();
+        let of = |name: &str| {
+            stats
+                .lines()
+                .filter(|line| line.starts_with(name))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         (of("cmdstat_getrange:calls"), of("cmdstat_set:calls"))
     };
     let before = calls();
@@ -105,7 +114,8 @@ fn inactive_answers_have_their_own_ttl() {
 fn an_inactive_answer_ends_the_active_one_in_redis() {
     let Some(redis) = Redis::start() else { return };
     let mut fleet = Fleet::with(1, &cache(&redis.url(), "ttl: 60s, inactive_ttl: 0s", ""));
-    let strict = format!("{}{}", cache(&redis.url(), "inactive_ttl: 0s", ""), one_route("max_age: 100ms"));
+    let strict =
+        format!("{}{}", cache(&redis.url(), "inactive_ttl: 0s", ""), one_route("max_age: 100ms"));
     fleet.add(&strict);
     fleet.wait_until_up();
     assert_eq!(fleet.get(0, "good"), 200);
@@ -143,8 +153,14 @@ fn the_readers_rules_count() {
 fn answers_to_other_identities_are_other_answers() {
     let Some(redis) = Redis::start() else { return };
     let mut fleet = Fleet::start(&redis, 1);
-    for keys in ["client_auth: { method: bearer, token: x }", "token_type_hint: access_token", "parameters: { a: b }"] {
-        let servers = format!("authorization_servers: {{ main: {{ introspection_endpoint: \"@AS@\", {keys} }} }}\n");
+    for keys in [
+        "client_auth: { method: bearer, token: x }",
+        "token_type_hint: access_token",
+        "parameters: { a: b }",
+    ] {
+        let servers = format!(
+            "authorization_servers: {{ main: {{ introspection_endpoint: \"@AS@\", {keys} }} }}\n"
+        );
         fleet.add(&format!("{servers}{}{}", cache(&redis.url(), "", ""), one_route("")));
     }
     fleet.wait_until_up();
@@ -153,7 +169,8 @@ fn answers_to_other_identities_are_other_answers() {
     }
 }
 
-/// Across gateways too, one new token is one introspection, as long as that takes less than a second.
+/// Across gateways too, one new token is one introspection, as long as that takes less than a
+/// second.
 #[test]
 fn a_new_token_at_three_gateways_is_one_introspection() {
     let Some(redis) = Redis::start() else { return };
@@ -202,7 +219,12 @@ fn a_gateway_that_died_while_asking_delays_the_others_a_second_at_most() {
         let port = dying.port();
         scope.spawn(move || {
             // it breaks off
-            let _ = crate::support::Connection::open(port).request("GET", "/", &[("Authorization", "Bearer new")], b"");
+            let _ = crate::support::Connection::open(port).request(
+                "GET",
+                "/",
+                &[("Authorization", "Bearer new")],
+                b"",
+            );
         });
         wait_until("the first asks", || fleet.server.count_of("new") == 1);
         dying.kill();
@@ -216,7 +238,10 @@ fn a_gateway_that_died_while_asking_delays_the_others_a_second_at_most() {
 #[test]
 fn a_stale_answer_may_come_from_redis() {
     let Some(redis) = Redis::start() else { return };
-    let mut fleet = Fleet::with(2, &cache(&redis.url(), "ttl: 500ms, refresh_ahead: 0, stale_if_error: 20s", ""));
+    let mut fleet = Fleet::with(
+        2,
+        &cache(&redis.url(), "ttl: 500ms, refresh_ahead: 0, stale_if_error: 20s", ""),
+    );
     assert_eq!(fleet.get(0, "good"), 200);
     wait_for_answers(&redis, 1);
     fleet.server.stop();

@@ -5,7 +5,8 @@ use crate::support::{Behaviour, REDIS_KEY, Redis, active, now, one_route, wait_u
 use serde_json::json;
 use std::thread::sleep;
 
-/// Two tokens in Redis, and a gateway that has not seen them: the names of their answers are `(good, narrow)`.
+/// Two tokens in Redis, and a gateway that has not seen them: the names of their answers are
+/// `(good, narrow)`.
 fn two_answers(redis: &Redis) -> (Fleet, String, String) {
     let mut fleet = Fleet::start(redis, 1);
     assert_eq!(fleet.get(0, "good"), 200);
@@ -19,7 +20,8 @@ fn two_answers(redis: &Redis) -> (Fleet, String, String) {
     (fleet, good, narrow)
 }
 
-/// Moved, forged, cut off, of another form, of another kind: not believed, counted, and the authorization server is asked.
+/// Moved, forged, cut off, of another form, of another kind: not believed, counted, and the
+/// authorization server is asked.
 #[test]
 fn what_was_not_sealed_for_this_place_is_not_believed() {
     let Some(redis) = Redis::start() else { return };
@@ -36,7 +38,10 @@ fn what_was_not_sealed_for_this_place_is_not_believed() {
         ("another version", with(&|value| value[0] = 2)),
         ("cut off", with(&|value| value.truncate(value.len() - 1))),
         ("cut short", with(&|value| value.truncate(10))),
-        ("plain", br#"{"known_at":9999999999999,"kept_for":60000,"seen":[9,9],"facts":null}"#.to_vec()),
+        (
+            "plain",
+            br#"{"known_at":9999999999999,"kept_for":60000,"seen":[9,9],"facts":null}"#.to_vec(),
+        ),
         ("a megabyte", vec![1; 1 << 20]),
     ];
     for (n, (lie, value)) in lies.iter().enumerate() {
@@ -46,7 +51,10 @@ fn what_was_not_sealed_for_this_place_is_not_believed() {
         assert_eq!(fleet.server.count_of("narrow"), n + 2, "{lie}");
         // what was heard takes its place, and is forgotten here
         wait_until("the answer is written", || redis.get(&narrow) != *value);
-        assert_eq!(fleet.gateways[1].admin_post("/api/cache/purge", &json!({"token": "narrow"})).status, 200);
+        assert_eq!(
+            fleet.gateways[1].admin_post("/api/cache/purge", &json!({"token": "narrow"})).status,
+            200
+        );
         wait_until("the purge is read back", || fleet.looks(1, "hit") == 0.0);
     }
     let _: () = redis.command(&format!("DEL {narrow}"));
@@ -62,7 +70,11 @@ fn a_value_of_another_key_is_not_believed() {
     let Some(redis) = Redis::start() else { return };
     let (mut fleet, _, narrow) = two_answers(&redis);
     let before = redis.answers();
-    fleet.add(&format!("{}{}", cache(&redis.url(), "", &format!("key: \"{}\"", "B".repeat(42) + "A=")), one_route("")));
+    fleet.add(&format!(
+        "{}{}",
+        cache(&redis.url(), "", &format!("key: \"{}\"", "B".repeat(42) + "A=")),
+        one_route("")
+    ));
     fleet.wait_until_up();
     fleet.get(2, "good");
     wait_for_answers(&redis, 3);
@@ -89,7 +101,11 @@ fn an_answer_that_is_put_back_grows_no_younger() {
     assert_eq!(fleet.get(0, "narrow"), 200);
     let mut names = Vec::new();
     wait_until("it is written", || {
-        names = redis.answers().into_iter().filter(|other| *other != name && !other.ends_with(":asked")).collect();
+        names = redis
+            .answers()
+            .into_iter()
+            .filter(|other| *other != name && !other.ends_with(":asked"))
+            .collect();
         !names.is_empty()
     });
     let value = redis.get(&names[0]);
@@ -108,7 +124,13 @@ fn a_forged_purge_is_not_believed_and_a_repeated_one_only_costs() {
     assert_eq!((fleet.get(0, "good"), fleet.get(1, "good"), fleet.server.count()), (200, 200, 1));
     let log: Vec<String> = redis.command("KEYS introgate:purges:*");
     let add = |value: &[u8]| {
-        let _: String = redis::cmd("XADD").arg(&log[0]).arg("*").arg("p").arg(value).query(&mut redis.connection()).expect("XADD");
+        let _: String = redis::cmd("XADD")
+            .arg(&log[0])
+            .arg("*")
+            .arg("p")
+            .arg(value)
+            .query(&mut redis.connection())
+            .expect("XADD");
     };
     add(b"{\"from\":1,\"forget\":\"All\"}");
     add(&redis.get(&redis.answers()[0]));
@@ -120,7 +142,8 @@ fn a_forged_purge_is_not_believed_and_a_repeated_one_only_costs() {
 
     fleet.gateways[0].admin_post("/api/cache/purge", &json!({"sub": "alice"}));
     sleep(MS(300));
-    let entries: Vec<(String, Vec<Vec<u8>>)> = redis.command(&format!("XREVRANGE {} + - COUNT 1", log[0]));
+    let entries: Vec<(String, Vec<Vec<u8>>)> =
+        redis.command(&format!("XREVRANGE {} + - COUNT 1", log[0]));
     assert_eq!((fleet.get(0, "good"), fleet.get(1, "good"), fleet.server.count()), (200, 200, 2));
     add(&entries[0].1[1]);
     wait_until("it is asked again", || fleet.get(1, "good") == 200 && fleet.server.count() == 3);
@@ -130,7 +153,8 @@ fn a_forged_purge_is_not_believed_and_a_repeated_one_only_costs() {
     wait_until("the purge", || fleet.get(0, "good") == 401);
 }
 
-/// A place so far behind all others that no true purge would ever be read: healed as soon as it is gone.
+/// A place so far behind all others that no true purge would ever be read: healed as soon as it is
+/// gone.
 #[test]
 fn a_log_that_was_tampered_with_is_begun_anew() {
     let Some(redis) = Redis::start() else { return };
@@ -161,15 +185,32 @@ fn a_dump_shows_no_token_and_no_identity() {
     fleet.server.behave("inactive-0123456789", asked);
     assert_eq!((fleet.get(0, token), fleet.get(0, "inactive-0123456789")), (200, 401));
     wait_for_answers(&redis, 2);
-    for selector in [json!({"sub": "subject-of-token"}), json!({"token": token}), json!({"client_id": "client-of-token"})] {
+    for selector in [
+        json!({"sub": "subject-of-token"}),
+        json!({"token": token}),
+        json!({"client_id": "client-of-token"}),
+    ] {
         fleet.gateways[0].admin_post("/api/cache/purge", &selector);
     }
     let dump = redis.dump();
     assert!(dump.len() > 500, "{}", dump.len());
-    let fingerprint = fleet.gateways[0].access_log(2)[0]["token_fp"].as_str().expect("a fingerprint").to_owned();
+    let fingerprint =
+        fleet.gateways[0].access_log(2)[0]["token_fp"].as_str().expect("a fingerprint").to_owned();
     // three letters without their quotes stand in enough random bytes by chance
-    for secret in [token, "0123456789", "subject", "client", "scope", "active", "alice", "\"sub\"", REDIS_KEY, &fingerprint] {
-        let found = dump.windows(secret.len()).any(|window| window.eq_ignore_ascii_case(secret.as_bytes()));
+    for secret in [
+        token,
+        "0123456789",
+        "subject",
+        "client",
+        "scope",
+        "active",
+        "alice",
+        "\"sub\"",
+        REDIS_KEY,
+        &fingerprint,
+    ] {
+        let found =
+            dump.windows(secret.len()).any(|window| window.eq_ignore_ascii_case(secret.as_bytes()));
         assert!(!found, "{secret}");
     }
 }

@@ -1,4 +1,5 @@
-//! A fleet: several gateways on a real Redis, which is stopped, paused, filled with forgeries and lied to.
+//! A fleet: several gateways on a real Redis, which is stopped, paused, filled with forgeries and
+//! lied to.
 
 mod answers;
 mod arrangements;
@@ -6,7 +7,10 @@ mod lies;
 mod purges;
 mod trouble;
 
-use crate::support::{AuthorizationServer, Builder, Gateway, REDIS_KEY, Redis, Upstream, known_tokens, one_route, wait_until};
+use crate::support::{
+    AuthorizationServer, Builder, Gateway, REDIS_KEY, Redis, Upstream, known_tokens, one_route,
+    wait_until,
+};
 
 const MS: fn(u64) -> std::time::Duration = std::time::Duration::from_millis;
 
@@ -54,7 +58,9 @@ impl Fleet {
             true => "",
             false => "authorization_servers: { main: { introspection_endpoint: \"@AS@\" } }\n",
         };
-        format!("{servers}{yaml}").replace("@AS@", &self.server.url()).replace("@UPSTREAM@", &self.upstream.url())
+        format!("{servers}{yaml}")
+            .replace("@AS@", &self.server.url())
+            .replace("@UPSTREAM@", &self.upstream.url())
     }
 
     #[track_caller]
@@ -76,7 +82,8 @@ impl Fleet {
 }
 
 fn looks(gateway: &Gateway, result: &str) -> f64 {
-    gateway.metric(&format!("introgate_cache_requests_total{{cache=\"redis\",result=\"{result}\"}}"))
+    gateway
+        .metric(&format!("introgate_cache_requests_total{{cache=\"redis\",result=\"{result}\"}}"))
 }
 
 fn is_up(gateway: &Gateway) -> bool {
@@ -87,12 +94,15 @@ fn is_up(gateway: &Gateway) -> bool {
 fn cache(url: &str, keys: &str, redis: &str) -> String {
     // a busy machine is slower than any Redis should be
     let timeout = if redis.contains("timeout") { "" } else { "timeout: 500ms," };
-    let key = if redis.starts_with("key") { String::new() } else { format!("key: \"{REDIS_KEY}\",") };
+    let key =
+        if redis.starts_with("key") { String::new() } else { format!("key: \"{REDIS_KEY}\",") };
     format!("cache: {{ redis: {{ url: \"{url}\", {timeout} {key} {redis} }}, {keys} }}\n")
 }
 
 /// The written answer has arrived in Redis.
 #[track_caller]
 fn wait_for_answers(redis: &Redis, count: usize) {
-    wait_until(&format!("{count} answers in Redis"), || redis.answers().iter().filter(|name| !name.ends_with(":asked")).count() == count);
+    wait_until(&format!("{count} answers in Redis"), || {
+        redis.answers().iter().filter(|name| !name.ends_with(":asked")).count() == count
+    });
 }

@@ -1,8 +1,11 @@
-//! A purge reaches every gateway, beats every introspection in flight, and what it names is dead in Redis too.
+//! A purge reaches every gateway, beats every introspection in flight, and what it names is dead in
+//! Redis too.
 
 use super::{Fleet, MS, cache, is_up, wait_for_answers};
 use crate::jwt::Signer;
-use crate::support::{Behaviour, Connection, Redis, active, now, one_route, wait_until, wait_within};
+use crate::support::{
+    Behaviour, Connection, Redis, active, now, one_route, wait_until, wait_within,
+};
 use serde_json::{Value, json};
 use std::thread::sleep;
 
@@ -41,7 +44,9 @@ fn every_selector_reaches_every_gateway_within_a_second() {
         assert_eq!(purge(&fleet, 0, &selector)["fleet_told"], true);
         assert_eq!(fleet.get(0, "t"), 401, "{selector}: at once where it was asked for");
         for gateway in [1, 2] {
-            wait_within(SECOND, &format!("{selector} at {gateway}"), || fleet.get(gateway, "t") == 401);
+            wait_within(SECOND, &format!("{selector} at {gateway}"), || {
+                fleet.get(gateway, "t") == 401
+            });
         }
     }
 }
@@ -68,13 +73,23 @@ fn an_event_reaches_every_gateway_and_what_is_in_redis() {
     let event = signer.sign_with(json!({ "typ": "secevent+jwt" }), &event);
     let mut connection = Connection::open(fleet.gateways[0].admin_port());
     let headers = [("Content-Type", "application/secevent+jwt")];
-    assert_eq!(connection.request("POST", "/api/events", &headers, event.as_bytes()).expect("an answer").status, 202);
+    assert_eq!(
+        connection
+            .request("POST", "/api/events", &headers, event.as_bytes())
+            .expect("an answer")
+            .status,
+        202
+    );
     assert_eq!(fleet.get(0, "alice"), 401);
     wait_within(SECOND, "the other gateway", || fleet.get(1, "alice") == 401);
     assert_eq!((fleet.get(0, "bob"), fleet.get(1, "bob")), (200, 200));
     fleet.add(&format!("{}{servers}{}", cache(&redis.url(), "", ""), one_route("")));
     fleet.wait_until_up();
-    assert_eq!((fleet.get(2, "alice"), fleet.get(2, "bob")), (401, 200), "a newcomer hears of it too");
+    assert_eq!(
+        (fleet.get(2, "alice"), fleet.get(2, "bob")),
+        (401, 200),
+        "a newcomer hears of it too"
+    );
 }
 
 /// What is in Redis is dead too, also for a gateway that was started later.
@@ -103,7 +118,10 @@ fn a_purged_answer_in_redis_is_dead_for_newcomers() {
 fn a_purge_beats_an_introspection_in_flight_at_another_gateway() {
     let Some(redis) = Redis::start() else { return };
     let fleet = Fleet::start(&redis, 2);
-    fleet.server.behave_in_turn("t", [Behaviour::after(MS(800), Behaviour::Json(token("alice"))), Behaviour::inactive()]);
+    fleet.server.behave_in_turn(
+        "t",
+        [Behaviour::after(MS(800), Behaviour::Json(token("alice"))), Behaviour::inactive()],
+    );
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| fleet.get(1, "t"));
         wait_until("it is in flight", || fleet.server.count_of("t") == 1);
@@ -120,7 +138,11 @@ fn what_was_missed_is_heard_afterwards() {
     let Some(redis) = Redis::start() else { return };
     let mut fleet = Fleet::start(&redis, 1);
     let _: () = redis.command("ACL SETUSER second on >secret ~* &* +@all");
-    fleet.add(&format!("{}{}", cache(&redis.url().replace("//", "//second:secret@"), "", ""), one_route("")));
+    fleet.add(&format!(
+        "{}{}",
+        cache(&redis.url().replace("//", "//second:secret@"), "", ""),
+        one_route("")
+    ));
     fleet.wait_until_up();
     for name in ["alice", "bob"] {
         fleet.server.answer(name, token(name));
@@ -145,7 +167,11 @@ fn a_purge_without_redis_is_told_when_it_is_back() {
     let Some(redis) = Redis::start() else { return };
     let mut fleet = Fleet::start(&redis, 1);
     let _: () = redis.command("ACL SETUSER second on >secret ~* &* +@all");
-    fleet.add(&format!("{}{}", cache(&redis.url().replace("//", "//second:secret@"), "", ""), one_route("")));
+    fleet.add(&format!(
+        "{}{}",
+        cache(&redis.url().replace("//", "//second:secret@"), "", ""),
+        one_route("")
+    ));
     fleet.wait_until_up();
     fleet.server.answer("alice", token("alice"));
     assert_eq!((fleet.get(0, "alice"), fleet.get(1, "alice")), (200, 200));
@@ -153,7 +179,10 @@ fn a_purge_without_redis_is_told_when_it_is_back() {
     let _: () = redis.command("ACL SETUSER second off");
     let _: i64 = redis.command("CLIENT KILL USER second");
     wait_until("it is cut off", || !is_up(&fleet.gateways[1]));
-    assert_eq!(purge(&fleet, 1, &json!({"sub": "alice"})), json!({"purged": 1, "fleet_told": false}));
+    assert_eq!(
+        purge(&fleet, 1, &json!({"sub": "alice"})),
+        json!({"purged": 1, "fleet_told": false})
+    );
     assert_eq!((fleet.get(1, "alice"), fleet.get(0, "alice")), (401, 200));
     let _: () = redis.command("ACL SETUSER second on");
     wait_until("the other one hears of it", || fleet.get(0, "alice") == 401);
@@ -171,7 +200,11 @@ fn a_lost_log_empties_every_cache() {
         fleet.server.behave("good", Behaviour::inactive());
         if how == "restart" {
             redis.stop();
-            assert_eq!((fleet.get(0, "good"), fleet.get(1, "good")), (200, 200), "nothing fails meanwhile");
+            assert_eq!(
+                (fleet.get(0, "good"), fleet.get(1, "good")),
+                (200, 200),
+                "nothing fails meanwhile"
+            );
             redis.start_again();
         } else {
             let _: () = redis.command("FLUSHALL");

@@ -28,7 +28,7 @@ fn a_redis_that_is_down_is_passed_by_and_found_again() {
     wait_until("it is noticed", || !is_up(&fleet.gateways[0]));
     assert!(fleet.looks(0, "error") > 0.0);
     let status = fleet.gateways[0].admin_get("/api/status").json();
-    assert_eq!(status["redis"]["state"], "passed by");
+    assert_eq!(status["redis"]["state"], "bypassed");
     assert_eq!(status["redis"]["last_error"]["trouble"], "unreachable", "{status}");
     redis.start_again();
     fleet.wait_until_up();
@@ -101,8 +101,9 @@ fn a_full_redis_is_passed_by() {
     assert_eq!(fleet.get(1, "bare"), 401);
 }
 
-/// An inactive answer that Redis does not take still counts for the gateway that heard it: the active one from before, which is
-/// still in Redis, does not come back when the inactive one has had its time.
+/// An inactive answer that Redis does not take still counts for the gateway that heard it: the
+/// active one from before, which is still in Redis, does not come back when the inactive one has
+/// had its time.
 #[test]
 fn an_active_answer_never_comes_back_after_an_inactive_one() {
     let Some(redis) = Redis::start() else { return };
@@ -133,7 +134,10 @@ fn a_full_redis_loses_no_purge() {
     wait_for_answers(&redis, 1);
     fleet.server.behave("good", Behaviour::inactive());
     let _: () = redis.command("CONFIG SET maxmemory 1");
-    assert_eq!(fleet.gateways[0].admin_post("/api/cache/purge", &json!({"sub": "alice"})).status, 200);
+    assert_eq!(
+        fleet.gateways[0].admin_post("/api/cache/purge", &json!({"sub": "alice"})).status,
+        200
+    );
     wait_until("the other one has heard", || fleet.get(1, "good") == 401);
     assert_eq!(fleet.get(0, "good"), 401);
     let _: () = redis.command("CONFIG SET maxmemory 0");
@@ -148,15 +152,22 @@ fn a_wrong_password_is_passed_by_and_told_without_the_password() {
     fleet.add(&format!("{wrong}{}", one_route("")));
     assert_eq!(fleet.get(0, "good"), 200);
     let gateway = &fleet.gateways[0];
-    gateway.log_with("Redis is passed by");
-    let told = format!("{}{}{}", gateway.stderr(), gateway.admin_get("/api/status").text(), gateway.admin_get("/api/config").text());
+    gateway.log_with("Redis is unavailable and is being bypassed");
+    let told = format!(
+        "{}{}{}",
+        gateway.stderr(),
+        gateway.admin_get("/api/status").text(),
+        gateway.admin_get("/api/config").text()
+    );
     assert!(told.contains("look at user and password") && !told.contains("hunter2"), "{told}");
     assert!(!is_up(gateway) && looks(gateway, "error") > 0.0);
     // password files are read again when they change
     let builder = Builder::new().file("password", "wrong\n").file("key", crate::support::REDIS_KEY);
     let url = redis.url().replace("//", "//default@");
-    let yaml =
-        format!("cache: {{ redis: {{ url: \"{url}\", password_file: password, key_file: key, timeout: 500ms }} }}\n{}", one_route(""));
+    let yaml = format!(
+        "cache: {{ redis: {{ url: \"{url}\", password_file: password, key_file: key, timeout: 500ms }} }}\n{}",
+        one_route("")
+    );
     let gateway = fleet.add_to(builder, &yaml);
     std::fs::write(gateway.directory().join("password"), "right\n").expect("write");
     wait_until("the right one is used", || is_up(gateway));
@@ -172,14 +183,18 @@ fn garbage_is_passed_by() {
             std::thread::spawn(move || {
                 let mut buffer = [0; 1024];
                 while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
-                    let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n\x00\xff$99999999999\r\n");
+                    let _ = stream
+                        .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n\x00\xff$99999999999\r\n");
                 }
             });
         }
     });
     let mut fleet = Fleet::with(0, "");
     fleet.add(&format!("{}{}", cache(&format!("redis://127.0.0.1:{port}"), "", ""), one_route("")));
-    assert_eq!((fleet.get(0, "good"), fleet.get(0, "good"), fleet.get(0, "unknown")), (200, 200, 401));
+    assert_eq!(
+        (fleet.get(0, "good"), fleet.get(0, "good"), fleet.get(0, "unknown")),
+        (200, 200, 401)
+    );
     wait_until("it is told", || looks(&fleet.gateways[0], "error") > 0.0);
     assert!(!is_up(&fleet.gateways[0]));
 }
@@ -190,7 +205,9 @@ fn a_reload_takes_up_another_redis() {
     let (Some(one), Some(two)) = (Redis::start(), Redis::start()) else { return };
     let mut fleet = Fleet::with(0, "");
     fleet.add(&one_route(""));
-    let reload = |fleet: &Fleet, cache: &str| fleet.gateways[0].reload(&fleet.fill_in(&format!("{cache}{}", one_route(""))));
+    let reload = |fleet: &Fleet, cache: &str| {
+        fleet.gateways[0].reload(&fleet.fill_in(&format!("{cache}{}", one_route(""))))
+    };
     let with = |redis: &Redis| cache(&redis.url(), "", "");
     assert_eq!(fleet.gateways[0].admin_get("/api/status").json()["redis"], json!(null));
     new_tokens(&fleet, "without", 1);
@@ -220,7 +237,11 @@ fn another_key_is_another_cache() {
     let mut fleet = Fleet::start(&redis, 1);
     fleet.get(0, "good");
     wait_for_answers(&redis, 1);
-    fleet.add(&format!("{}{}", cache(&redis.url(), "", &format!("key: \"{}\"", "B".repeat(42) + "A=")), one_route("")));
+    fleet.add(&format!(
+        "{}{}",
+        cache(&redis.url(), "", &format!("key: \"{}\"", "B".repeat(42) + "A=")),
+        one_route("")
+    ));
     fleet.wait_until_up();
     assert_eq!((fleet.get(1, "good"), fleet.server.count()), (200, 2));
     wait_for_answers(&redis, 2);
@@ -246,11 +267,20 @@ fn mistakes_are_told_by_check() {
         (key.clone(), "url"),
         ("url: \"redis://cache\", key: tooshort".to_owned(), "is not 32 bytes in base64"),
         (format!("url: \"http://user:hunter2@cache\", {key}"), "scheme that is not Redis's"),
-        (format!("url: \"redis://:hunter2@cache\", password: hunter2, {key}"), "keep one of the two"),
+        (
+            format!("url: \"redis://:hunter2@cache\", password: hunter2, {key}"),
+            "keep one of the two",
+        ),
         (format!("url: \"redis://cache\", username: u, {key}"), "has a user name and no password"),
         (format!("url: \"redis://cache\", tls: {{ ca: x.pem }}, {key}"), "no effect without TLS"),
-        (format!("url: \"rediss://cache\", tls: {{ certificate: x.pem }}, {key}"), "a certificate and no private key"),
-        (format!("url: \"redis://cache\", sentinel: {{ password: hunter2 }}, {key}"), "is for `redis-sentinel` alone"),
+        (
+            format!("url: \"rediss://cache\", tls: {{ certificate: x.pem }}, {key}"),
+            "a certificate and no private key",
+        ),
+        (
+            format!("url: \"redis://cache\", sentinel: {{ password: hunter2 }}, {key}"),
+            "is for `redis-sentinel` alone",
+        ),
         (format!("url: \"redis-sentinel://cache\", {key}"), "name that the Sentinels have"),
         (format!("url: \"redis://cache\", timeout: 0s, {key}"), "must be longer than zero"),
         (format!("url: \"redis://cache\", ttl: 1s, {key}"), "unknown key"),
@@ -261,8 +291,22 @@ fn mistakes_are_told_by_check() {
         assert!(out.contains(told) && !out.contains("hunter2"), "{redis}\n{out}");
     }
     let (code, out) = check(&format!("url: \"redis://:hunter2@cache\", {key}"));
-    assert!(code == 0 && out.contains("password crosses the network unprotected") && !out.contains("hunter2"), "{out}");
-    for fine in ["redis://:hunter2@127.0.0.1", "rediss://u:hunter2@cache:1/2", "redis-cluster://a,b:1", "redis://cache"] {
-        assert_eq!(check(&format!("url: \"{fine}\", {key}")), (0, "gateway.yaml: ok\n".into()), "{fine}");
+    assert!(
+        code == 0
+            && out.contains("password crosses the network unprotected")
+            && !out.contains("hunter2"),
+        "{out}"
+    );
+    for fine in [
+        "redis://:hunter2@127.0.0.1",
+        "rediss://u:hunter2@cache:1/2",
+        "redis-cluster://a,b:1",
+        "redis://cache",
+    ] {
+        assert_eq!(
+            check(&format!("url: \"{fine}\", {key}")),
+            (0, "gateway.yaml: ok\n".into()),
+            "{fine}"
+        );
     }
 }

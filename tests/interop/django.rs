@@ -16,7 +16,10 @@ pub const PEER: Peer = Peer {
     pinned: (include_str!("django_oauth_toolkit/requirements.txt"), "django-oauth-toolkit=="),
     start,
     ways: &[
-        Way::new("`bearer`", "{ introspection_endpoint: @ORIGIN@/o/introspect/, client_auth: { method: bearer, token: \"@BEARER@\" } }"),
+        Way::new(
+            "`bearer`",
+            "{ introspection_endpoint: @ORIGIN@/o/introspect/, client_auth: { method: bearer, token: \"@BEARER@\" } }",
+        ),
         Way::new(
             "`client_secret_basic`",
             "{ introspection_endpoint: @ORIGIN@/o/introspect/, client_auth: { method: client_secret_basic, client_id: gateway, client_secret: \"@SECRET@\" } }",

@@ -1,7 +1,9 @@
-//! django-oauth-toolkit asked, a service over Python's `http.server` guarded: the setup that the README shows.
+//! django-oauth-toolkit asked, a service over Python's `http.server` guarded: the setup that the
+//! README shows.
 //!
-//! Everything is done twice where our way to authenticate could matter: with a bearer token of scope `introspection`,
-//! and with HTTP Basic, where Django's password hashing makes each introspection cost a third of a second or more.
+//! Everything is done twice where our way to authenticate could matter: with a bearer token of
+//! scope `introspection`, and with HTTP Basic, where Django's password hashing makes each
+//! introspection cost a third of a second or more.
 
 use super::django::Django;
 use super::legacy_service::{ITEMS, LegacyService};
@@ -140,8 +142,11 @@ fn credentials_of_ours_that_django_rejects_are_no_fault_of_the_client() {
     let Some(parts) = Parts::start() else { return };
     let secret = parts.django.seeded("gateway_client_secret");
     let no_scope = parts.django.seeded("active_token");
-    let basic =
-        |secret: &str, more: &str| format!("{{ method: client_secret_basic, client_id: gateway, client_secret: \"{secret}\"{more} }}");
+    let basic = |secret: &str, more: &str| {
+        format!(
+            "{{ method: client_secret_basic, client_id: gateway, client_secret: \"{secret}\"{more} }}"
+        )
+    };
     // Django answers all of these with 403 and an empty text/html
     for client_auth in [
         "{ method: none }".to_owned(),
@@ -150,7 +155,8 @@ fn credentials_of_ours_that_django_rejects_are_no_fault_of_the_client() {
         basic("not-the-secret", ""),
         // Django decodes what was never encoded
         basic(secret, ", form_encode: false"),
-        "{ method: client_secret_post, client_id: gateway, client_secret: not-the-secret }".to_owned(),
+        "{ method: client_secret_post, client_id: gateway, client_secret: not-the-secret }"
+            .to_owned(),
     ] {
         let gateway = parts.gateway(&client_auth, "60s");
         // more often than the circuit breaker bears: Django is well, so it has to stay closed
@@ -194,7 +200,11 @@ impl Parts {
     fn start() -> Option<Parts> {
         let python = unless_missing(python::with_django())?;
         let alone = alone();
-        Some(Parts { django: Django::start(python), service: LegacyService::start(), _alone: alone })
+        Some(Parts {
+            django: Django::start(python),
+            service: LegacyService::start(),
+            _alone: alone,
+        })
     }
 
     #[track_caller]
@@ -231,7 +241,8 @@ impl Seen {
     #[track_caller]
     fn by_the_service(response: &Response) -> Seen {
         assert_eq!(response.status, 200, "{response:?}");
-        let pairs: Vec<(String, String)> = serde_json::from_value(response.json()).expect("pairs from /echo");
+        let pairs: Vec<(String, String)> =
+            serde_json::from_value(response.json()).expect("pairs from /echo");
         Seen(pairs)
     }
 

@@ -1,5 +1,5 @@
-//! Ory Hydra, built from the module proxy's zip: opaque tokens, and an introspection endpoint on a second listener that asks nobody who
-//! they are.
+//! Ory Hydra, built from the module proxy's zip: opaque tokens, and an introspection endpoint on a
+//! second listener that asks nobody who they are.
 
 use super::parts::{fetch, kept, run};
 use super::server::{APP_SECRET, BRIEF, Launch, Server, call};
@@ -66,27 +66,43 @@ fn start() -> Result<Running, String> {
 #[track_caller]
 fn register(server: &Server, client: &Value) {
     let admin = server.ports.admin.expect("an admin port");
-    let answer = call(admin, "POST", "/admin/clients", &[("Content-Type", "application/json")], &client.to_string());
+    let answer = call(
+        admin,
+        "POST",
+        "/admin/clients",
+        &[("Content-Type", "application/json")],
+        &client.to_string(),
+    );
     assert!(answer.as_ref().is_ok_and(|response| response.status == 201), "{answer:?}");
 }
 
-/// `go install` refuses a module with replace directives, and the zip lacks the folder that one of them names: without
-/// it the published module of that name is taken. SQLite needs cgo.
+/// `go install` refuses a module with replace directives, and the zip lacks the folder that one of
+/// them names: without it the published module of that name is taken. SQLite needs cgo.
 fn program() -> Result<PathBuf, String> {
     let made = kept("hydra", (MODULE, VERSION, SUM), |making| {
-        run(Command::new("go").arg("version")).map_err(|_| "no go; https://go.dev/dl".to_owned())?;
+        run(Command::new("go").arg("version"))
+            .map_err(|_| "no go; https://go.dev/dl".to_owned())?;
         let mut download = Command::new("go");
-        download.args(["mod", "download", "-json", &format!("{MODULE}@{VERSION}")]).current_dir(making);
+        download
+            .args(["mod", "download", "-json", &format!("{MODULE}@{VERSION}")])
+            .current_dir(making);
         let module: Value =
-            serde_json::from_str(&fetch("Hydra from the Go module proxy", &mut download)?).map_err(|error| error.to_string())?;
+            serde_json::from_str(&fetch("Hydra from the Go module proxy", &mut download)?)
+                .map_err(|error| error.to_string())?;
         if module["Sum"] != SUM {
             return Err(format!("{MODULE} is not what it should be: {module}"));
         }
         let source = making.join("source");
-        run(Command::new("cp").args(["-r", module["Dir"].as_str().unwrap_or_default()]).arg(&source))?;
+        run(Command::new("cp")
+            .args(["-r", module["Dir"].as_str().unwrap_or_default()])
+            .arg(&source))?;
         run(Command::new("chmod").args(["-R", "u+w"]).arg(&source))?;
-        let go =
-            |arguments: &[&str]| fetch("Hydra's modules", Command::new("go").args(arguments).current_dir(&source).env("CGO_ENABLED", "1"));
+        let go = |arguments: &[&str]| {
+            fetch(
+                "Hydra's modules",
+                Command::new("go").args(arguments).current_dir(&source).env("CGO_ENABLED", "1"),
+            )
+        };
         go(&["mod", "edit", "-dropreplace", "github.com/ory/hydra-client-go/v2"])?;
         go(&["build", "-mod=mod", "-tags", "sqlite", "-ldflags", "-s -w", "-o", "../hydra", "."])?;
         std::fs::remove_dir_all(&source).map_err(|error| error.to_string())

@@ -1,4 +1,5 @@
-//! Keycloak from Maven Central, in its development mode: H2, a realm imported at start, and its own name taken from whatever `Host` or
+//! Keycloak from Maven Central, in its development mode: H2, a realm imported at start, and its own
+//! name taken from whatever `Host` or
 //! `X-Forwarded-Host` it is called by.
 
 use super::keys::GatewayKey;
@@ -71,12 +72,20 @@ fn start() -> Result<Running, String> {
     run(Command::new("cp").arg("-a").arg(&distribution).arg(directory.path().join("keycloak")))?;
     let import = directory.path().join("keycloak/data/import");
     fs::create_dir_all(&import).expect("a folder to import from");
-    fs::write(import.join("realm.json"), realm(&key.public_jwk()).to_string()).expect("write the realm");
+    fs::write(import.join("realm.json"), realm(&key.public_jwk()).to_string())
+        .expect("write the realm");
     let launch = Launch {
         command: Box::new(|ports, directory| {
             let mut command = Command::new(directory.join("keycloak/bin/kc.sh"));
-            command.args(["start-dev", "--import-realm", "--proxy-headers=xforwarded", "--http-host=127.0.0.1"]);
-            command.arg(format!("--http-port={}", ports.public)).env("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx512m");
+            command.args([
+                "start-dev",
+                "--import-realm",
+                "--proxy-headers=xforwarded",
+                "--http-host=127.0.0.1",
+            ]);
+            command
+                .arg(format!("--http-port={}", ports.public))
+                .env("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx512m");
             command
         }),
         token: "/realms/demo/protocol/openid-connect/token",
@@ -90,11 +99,15 @@ fn start() -> Result<Running, String> {
 
 /// Unpacked, as it was published.
 fn distribution() -> Result<PathBuf, String> {
-    run(Command::new("java").arg("-version")).map_err(|_| "no java; apt-get install openjdk-17-jre-headless".to_owned())?;
+    run(Command::new("java").arg("-version"))
+        .map_err(|_| "no java; apt-get install openjdk-17-jre-headless".to_owned())?;
     let made = kept("keycloak", (VERSION, SHA256), |making| {
-        run(Command::new("mvn").arg("--version")).map_err(|_| "no mvn; apt-get install maven".to_owned())?;
+        run(Command::new("mvn").arg("--version"))
+            .map_err(|_| "no mvn; apt-get install maven".to_owned())?;
         let mut maven = Command::new("mvn");
-        maven.args(["--quiet", "--batch-mode", MAVEN_COPY]).arg(format!("-DoutputDirectory={}", making.display()));
+        maven
+            .args(["--quiet", "--batch-mode", MAVEN_COPY])
+            .arg(format!("-DoutputDirectory={}", making.display()));
         maven.arg(format!("-Dartifact=org.keycloak:keycloak-quarkus-dist:{VERSION}:tar.gz"));
         fetch("Keycloak from Maven Central", &mut maven)?;
         unpack(making)
@@ -112,7 +125,8 @@ fn unpack(folder: &Path) -> Result<(), String> {
     fs::remove_file(&archive).map_err(|error| error.to_string())
 }
 
-/// Since 26.6.2 Keycloak calls a token inactive unless the client that asks stands in its `aud`: each one gets an audience mapper.
+/// Since 26.6.2 Keycloak calls a token inactive unless the client that asks stands in its `aud`:
+/// each one gets an audience mapper.
 fn realm(jwk: &Value) -> Value {
     let gateways = ["gateway", "gateway-secret-jwt", "gateway-key-jwt"];
     let mapper = |client: &&str| {

@@ -1,9 +1,11 @@
-//! Against the real thing: authorization servers and services that other people wrote, as a user would run them.
+//! Against the real thing: authorization servers and services that other people wrote, as a user
+//! would run them.
 //!
-//! Each server is fetched once, at a pinned version, from its language's registry and kept below `target/interop`. Where the language or
-//! the registry is missing, its test is skipped and says so on standard error, whatever the test runner hides; with `INTEROP=required` in
-//! the environment a missing part is a failure. Keycloak and Hydra take minutes the first time and most of two cores: `make interop`
-//! runs them, and prints the table of what happened.
+//! Each server is fetched once, at a pinned version, from its language's registry and kept below
+//! `target/interop`. Where the language or the registry is missing, its test is skipped and says so
+//! on standard error, whatever the test runner hides; with `INTEROP=required` in the environment a
+//! missing part is a failure. Keycloak and Hydra take minutes the first time and most of two cores:
+//! `make interop` runs them, and prints the table of what happened.
 
 mod django;
 mod django_oauth_toolkit;

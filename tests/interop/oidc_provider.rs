@@ -52,7 +52,11 @@ fn start() -> Result<Running, String> {
     let launch = Launch {
         command: Box::new(move |ports, _| {
             let mut command = Command::new(node(&modules));
-            command.arg(source("oidc_provider/server.mjs")).arg(&modules).arg(ports.public.to_string()).args([SECRET, &jwk]);
+            command
+                .arg(source("oidc_provider/server.mjs"))
+                .arg(&modules)
+                .arg(ports.public.to_string())
+                .args([SECRET, &jwk]);
             command
         }),
         token: "/token",
@@ -66,18 +70,27 @@ fn start() -> Result<Running, String> {
 
 /// The folder that `node_modules` is in, filled from the lock file.
 fn modules() -> Result<PathBuf, String> {
-    let version = run(Command::new("node").arg("--version")).map_err(|_| "no node; apt-get install nodejs npm".to_owned())?;
-    run(Command::new("npm").arg("--version")).map_err(|_| "no npm; apt-get install npm".to_owned())?;
-    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    let version = run(Command::new("node").arg("--version"))
+        .map_err(|_| "no node; apt-get install nodejs npm".to_owned())?;
+    run(Command::new("npm").arg("--version"))
+        .map_err(|_| "no npm; apt-get install npm".to_owned())?;
+    let major = version
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
     let too_old = major.unwrap_or_default() < 20;
-    let files = ["package.json", "package-lock.json"].map(|name| (name, fs::read(source("oidc_provider").join(name)).expect(name)));
+    let files = ["package.json", "package-lock.json"]
+        .map(|name| (name, fs::read(source("oidc_provider").join(name)).expect(name)));
     kept("node", (&files, too_old), |making| {
         for (name, contents) in &files {
             fs::write(making.join(name), contents).map_err(|error| format!("{name}: {error}"))?;
         }
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(making);
-        // the optional packages are a Node.js for a distribution whose own oidc-provider does not run on
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+            .current_dir(making);
+        // the optional packages are a Node.js for a distribution whose own oidc-provider does not
+        // run on
         npm.args((!too_old).then_some("--omit=optional"));
         fetch("oidc-provider from npm", &mut npm).map(drop)
     })
@@ -85,6 +98,7 @@ fn modules() -> Result<PathBuf, String> {
 
 /// The one that npm brought, or else the machine's.
 fn node(modules: &Path) -> PathBuf {
-    let brought = ["x64", "arm64"].map(|cpu| modules.join(format!("node_modules/node-linux-{cpu}/bin/node")));
+    let brought =
+        ["x64", "arm64"].map(|cpu| modules.join(format!("node_modules/node-linux-{cpu}/bin/node")));
     brought.into_iter().find(|node| node.exists()).unwrap_or_else(|| "node".into())
 }

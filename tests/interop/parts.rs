@@ -1,4 +1,5 @@
-//! What every program of other people needs here: fetched once and kept, started, and ended with its owner.
+//! What every program of other people needs here: fetched once and kept, started, and ended with
+//! its owner.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,7 +18,8 @@ pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("interop")
 }
 
-/// The value, or `None`, said loudly, where it cannot be had; with `INTEROP=required` in the environment that is a failure.
+/// The value, or `None`, said loudly, where it cannot be had; with `INTEROP=required` in the
+/// environment that is a failure.
 pub fn unless_missing<T>(had: Result<T, String>) -> Option<T> {
     had.map_err(|missing| skipped(&missing)).ok()
 }
@@ -33,15 +35,21 @@ fn skipped(missing: &str) {
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-/// A folder below [`cache`] that `make` filled once. Another `key`, which names all that goes into it, is another folder.
-pub fn kept(name: &str, key: impl Hash, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
+/// A folder below [`cache`] that `make` filled once. Another `key`, which names all that goes into
+/// it, is another folder.
+pub fn kept(
+    name: &str,
+    key: impl Hash,
+    make: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     let finished = cache().join(format!("{name}-{:016x}", hasher.finish()));
     if finished.exists() {
         return Ok(finished);
     }
-    // Made under another name, so that neither an interrupted run nor one beside this leaves half of it.
+    // Made under another name, so that neither an interrupted run nor one beside this leaves half
+    // of it.
     let making = cache().join(format!("making-{name}-{}", std::process::id()));
     let said = |error: std::io::Error| format!("{}: {error}", making.display());
     let made = fs::create_dir_all(&making).map_err(said).and_then(|()| make(&making));
@@ -57,15 +65,18 @@ pub fn kept(name: &str, key: impl Hash, make: impl FnOnce(&Path) -> Result<(), S
 
 /// Runs a command to its end and returns its standard output; on failure, what it said.
 pub fn run(command: &mut Command) -> Result<String, String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     match output.status.success() {
         true => Ok(out.into_owned()),
         false => Err(format!("{command:?}: {}\n{out}{err}", output.status)),
     }
 }
 
-/// The same for what needs a registry: on failure, `what` could not be had, and the last line of the reason.
+/// The same for what needs a registry: on failure, `what` could not be had, and the last line of
+/// the reason.
 pub fn fetch(what: &str, command: &mut Command) -> Result<String, String> {
     run(command).map_err(|error| {
         let last = error.trim_end().lines().last().unwrap_or_default();
@@ -92,10 +103,14 @@ impl Process {
 }
 
 impl Drop for Process {
-    /// Asked first: a script between us and the program passes that on, and it could not pass on the other signal.
+    /// Asked first: a script between us and the program passes that on, and it could not pass on
+    /// the other signal.
     fn drop(&mut self) {
         const GRACE: Duration = Duration::from_secs(20);
-        let _ = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.0.id())]).stderr(Stdio::null()).status();
+        let _ = Command::new("sh")
+            .args(["-c", &format!("kill -TERM {}", self.0.id())])
+            .stderr(Stdio::null())
+            .status();
         let asked = Instant::now();
         while matches!(self.0.try_wait(), Ok(None)) && asked.elapsed() < GRACE {
             std::thread::sleep(Duration::from_millis(10));

@@ -22,7 +22,17 @@ fn virtualenv(requirements: &Path) -> Result<PathBuf, String> {
     let made = kept("venv", (&version, &wanted), |making| {
         run(Command::new("python3").args(["-m", "venv"]).arg(making))?;
         let mut pip = Command::new(making.join("bin/python"));
-        pip.args(["-m", "pip", "--retries", "1", "install", "--disable-pip-version-check", "--quiet", "--requirement"]).arg(requirements);
+        pip.args([
+            "-m",
+            "pip",
+            "--retries",
+            "1",
+            "install",
+            "--disable-pip-version-check",
+            "--quiet",
+            "--requirement",
+        ])
+        .arg(requirements);
         fetch("django-oauth-toolkit from PyPI", &mut pip).map(drop)
     });
     Ok(made?.join("bin/python"))

@@ -1,5 +1,5 @@
-//! An authorization server that other people wrote, as a child process with its data in a folder of its own: asked for tokens as a
-//! client asks, and stoppable at any moment.
+//! An authorization server that other people wrote, as a child process with its data in a folder of
+//! its own: asked for tokens as a client asks, and stoppable at any moment.
 
 use super::parts::Process;
 use crate::support::{Connection, Response, free_port, wait_within};
@@ -38,7 +38,8 @@ pub struct Server {
     process: Option<Process>,
 }
 
-/// What every server here knows its clients' secret by: `app`, and `brief`, whose tokens live for [`BRIEF`].
+/// What every server here knows its clients' secret by: `app`, and `brief`, whose tokens live for
+/// [`BRIEF`].
 pub const APP_SECRET: &str = "app-secret";
 
 pub const BRIEF: Duration = Duration::from_secs(5);
@@ -67,9 +68,15 @@ impl Server {
         let ports = [Some(self.ports.public), self.ports.admin];
         wait_within(self.launch.patience, "the authorization server answers", || {
             if let Some(status) = process.ended() {
-                panic!("{command:?} ended with {status}: {}", String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()));
+                panic!(
+                    "{command:?} ended with {status}: {}",
+                    String::from_utf8_lossy(&fs::read(&log).unwrap_or_default())
+                );
             }
-            let is_up = |port| call(port, "GET", self.launch.alive, &[], "").is_ok_and(|response| response.status < 500);
+            let is_up = |port| {
+                call(port, "GET", self.launch.alive, &[], "")
+                    .is_ok_and(|response| response.status < 500)
+            };
             ports.iter().flatten().all(|port| is_up(*port))
         });
         self.process = Some(process);
@@ -79,12 +86,14 @@ impl Server {
         format!("http://127.0.0.1:{}", self.ports.public)
     }
 
-    /// A token that `client` gets for itself (RFC 6749 §4.4), calling the server by the name of `host`.
+    /// A token that `client` gets for itself (RFC 6749 §4.4), calling the server by the name of
+    /// `host`.
     #[track_caller]
     pub fn issue(&self, client: &str, scope: &str, host: Option<&str>) -> String {
         let form = format!("grant_type=client_credentials&scope={scope}&audience=gateway");
         let response = self.post(client, self.launch.token, &form, host);
-        let token = (response.status == 200).then(|| response.json()["access_token"].as_str().map(str::to_owned));
+        let token = (response.status == 200)
+            .then(|| response.json()["access_token"].as_str().map(str::to_owned));
         token.flatten().unwrap_or_else(|| panic!("no token: {response:?}"))
     }
 
@@ -99,8 +108,10 @@ impl Server {
     fn post(&self, client: &str, path: &str, form: &str, host: Option<&str>) -> Response {
         let form = format!("{form}&client_id={client}&client_secret={APP_SECRET}");
         let host: Vec<_> = host.map(|host| ("Host", host)).into_iter().collect();
-        let headers = [&host[..], &[("Content-Type", "application/x-www-form-urlencoded")]].concat();
-        call(self.ports.public, "POST", path, &headers, &form).unwrap_or_else(|error| panic!("{path}: {error}"))
+        let headers =
+            [&host[..], &[("Content-Type", "application/x-www-form-urlencoded")]].concat();
+        call(self.ports.public, "POST", path, &headers, &form)
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 }
 
@@ -117,7 +128,13 @@ impl Drop for Server {
 }
 
 /// One request, by the server's own name unless `headers` have another.
-pub fn call(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> std::io::Result<Response> {
+pub fn call(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> std::io::Result<Response> {
     let own = format!("127.0.0.1:{port}");
     let mut headers = headers.to_vec();
     if !headers.iter().any(|(name, _)| *name == "Host") {

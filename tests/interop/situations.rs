@@ -1,4 +1,5 @@
-//! The same situations for every real server and every way of asking it, and the table of what comes of them, which the README shows.
+//! The same situations for every real server and every way of asking it, and the table of what
+//! comes of them, which the README shows.
 
 use super::parts::{cache, unless_missing};
 use super::server::{BRIEF, Server};
@@ -29,7 +30,8 @@ pub struct Running {
 /// One way of asking a server.
 pub struct Way {
     name: &'static str,
-    /// The server's section in `gateway.yaml`; further sections may follow. `@ORIGIN@` and `@ADMIN@` stand for the server's addresses,
+    /// The server's section in `gateway.yaml`; further sections may follow. `@ORIGIN@` and
+    /// `@ADMIN@` stand for the server's addresses,
     /// `@KEY@` for a file with our private key.
     asked: &'static str,
     host: Option<&'static str>,
@@ -75,7 +77,8 @@ pub enum Situation {
 use Situation::*;
 
 impl Situation {
-    const ALL: [Situation; 8] = [Active, WrongScope, Expired, Revoked, OurCredentialsWrong, Stopped, StoppedBeforeUs, Back];
+    const ALL: [Situation; 8] =
+        [Active, WrongScope, Expired, Revoked, OurCredentialsWrong, Stopped, StoppedBeforeUs, Back];
 
     fn title(self) -> &'static str {
         match self {
@@ -107,19 +110,22 @@ const TTL: Duration = Duration::from_secs(1);
 /// How long it may take the gateway to notice that a server is back.
 const RECOVERY: Duration = Duration::from_secs(30);
 
-/// One real server at a time: hashing passwords fills a core, starting Keycloak two, and time-outs are part of what is tested.
+/// One real server at a time: hashing passwords fills a core, starting Keycloak two, and time-outs
+/// are part of what is tested.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the server, goes through all situations by all ways, and compares what happened with what should.
+/// Starts the server, goes through all situations by all ways, and compares what happened with what
+/// should.
 #[track_caller]
 pub fn go_through(peer: &Peer) {
     let _alone = alone();
     let Some(mut peer_runs) = unless_missing((peer.start)()) else { return };
     let upstream = Upstream::start();
-    let mut rows: Vec<Row> = peer.ways.iter().map(|way| Row::new(way, &peer_runs, &upstream)).collect();
+    let mut rows: Vec<Row> =
+        peer.ways.iter().map(|way| Row::new(way, &peer_runs, &upstream)).collect();
 
     for row in &mut rows {
         row.online(&peer_runs, &upstream);
@@ -138,14 +144,22 @@ pub fn go_through(peer: &Peer) {
         row.back(&peer_runs);
     }
 
-    let lines: Vec<String> = rows.iter().map(|row| line(peer, row.way, |situation| row.outcome(situation))).collect();
+    let lines: Vec<String> =
+        rows.iter().map(|row| line(peer, row.way, |situation| row.outcome(situation))).collect();
     let table = cache().join("table");
     fs::create_dir_all(&table).expect("a folder");
     fs::write(table.join(peer.name), lines.join("")).expect("write what happened");
     for row in &rows {
         for situation in Situation::ALL {
             let (is, should) = (row.outcome(situation), row.way.expected(situation));
-            assert_eq!(is, should, "{} by {}: {situation:?}\n{}", peer.name, row.way.name, row.gateway.stderr());
+            assert_eq!(
+                is,
+                should,
+                "{} by {}: {situation:?}\n{}",
+                peer.name,
+                row.way.name,
+                row.gateway.stderr()
+            );
         }
     }
 }
@@ -164,7 +178,14 @@ struct Row {
 impl Row {
     fn new(way: &'static Way, peer: &Running, upstream: &Upstream) -> Row {
         let gateway = gateway(way, peer, upstream, true);
-        Row { way, gateway, started_without: None, brief: String::new(), revoked: String::new(), outcomes: Vec::new() }
+        Row {
+            way,
+            gateway,
+            started_without: None,
+            brief: String::new(),
+            revoked: String::new(),
+            outcomes: Vec::new(),
+        }
     }
 
     #[track_caller]
@@ -192,9 +213,18 @@ impl Row {
         let issued = Instant::now();
         self.brief = self.issue(peer, "brief", "read");
         let fresh = self.ask(&self.gateway, &self.brief);
-        assert!(fresh == active || issued.elapsed() > BRIEF, "{}: a fresh token: {fresh}", self.way.name);
+        assert!(
+            fresh == active || issued.elapsed() > BRIEF,
+            "{}: a fresh token: {fresh}",
+            self.way.name
+        );
         self.revoked = self.issue(peer, "app", "read");
-        assert_eq!(self.ask(&self.gateway, &self.revoked), active, "{}: a token that is yet to be revoked", self.way.name);
+        assert_eq!(
+            self.ask(&self.gateway, &self.revoked),
+            active,
+            "{}: a token that is yet to be revoked",
+            self.way.name
+        );
         peer.server.revoke(&self.revoked, self.way.host);
         self.note(Active, active);
     }
@@ -225,8 +255,13 @@ impl Row {
             });
             outcome
         };
-        let outcomes = [Some(&self.gateway), self.started_without.as_ref()].map(|gateway| gateway.map(ask_until_answered));
-        assert_eq!(outcomes[0], outcomes[1], "{}: the gateway that started meanwhile is like the other", self.way.name);
+        let outcomes = [Some(&self.gateway), self.started_without.as_ref()]
+            .map(|gateway| gateway.map(ask_until_answered));
+        assert_eq!(
+            outcomes[0], outcomes[1],
+            "{}: the gateway that started meanwhile is like the other",
+            self.way.name
+        );
         self.note(Back, outcomes.into_iter().flatten().next().unwrap_or_default());
     }
 
@@ -248,7 +283,10 @@ impl Row {
     }
 
     fn outcome(&self, situation: Situation) -> &str {
-        self.outcomes.iter().find(|(which, _)| *which == situation).map_or("?", |(_, outcome)| outcome)
+        self.outcomes
+            .iter()
+            .find(|(which, _)| *which == situation)
+            .map_or("?", |(_, outcome)| outcome)
     }
 }
 
@@ -266,7 +304,10 @@ fn gateway(way: &Way, peer: &Running, upstream: &Upstream, right: bool) -> Gatew
     for (placeholder, credential) in &peer.credentials {
         servers = servers.replace(placeholder, if right { credential } else { WRONG });
     }
-    let builder = peer.files.iter().fold(Builder::new(), |builder, (name, contents)| builder.file(name, contents));
+    let builder = peer
+        .files
+        .iter()
+        .fold(Builder::new(), |builder, (name, contents)| builder.file(name, contents));
     builder.start(&format!(
         "
 authorization_servers:
@@ -285,7 +326,10 @@ fn doctor_says(gateway: &Gateway, code: i32, said: &str) {
     let file = gateway.config_file().display().to_string();
     let (ended, out, err) = run_cli(&["doctor", "-c", &file], &[]);
     let configured = fs::read_to_string(&file).unwrap_or_default();
-    assert!(ended == code && out.contains(said), "exit code {ended}\n{out}\n{err}\nof {configured}");
+    assert!(
+        ended == code && out.contains(said),
+        "exit code {ended}\n{out}\n{err}\nof {configured}"
+    );
 }
 
 /// Status and reason. What every refusal of its status must have is asserted on the way.
@@ -295,14 +339,19 @@ pub fn heard(response: &Response) -> String {
     match response.status {
         200 => return "200".to_owned(),
         401 => assert!(challenge.contains(r#"error="invalid_token""#), "{response:?}"),
-        403 => assert!(challenge.contains(r#"error="insufficient_scope""#) && challenge.contains(r#"scope="read""#), "{response:?}"),
+        403 => assert!(
+            challenge.contains(r#"error="insufficient_scope""#)
+                && challenge.contains(r#"scope="read""#),
+            "{response:?}"
+        ),
         503 => assert_unavailable(response),
         _ => panic!("{response:?}"),
     }
     format!("{} `{}`", response.status, response.reason())
 }
 
-/// A refusal that is not the client's fault: 503 with Retry-After, no challenge, nothing that the server said.
+/// A refusal that is not the client's fault: 503 with Retry-After, no challenge, nothing that the
+/// server said.
 #[track_caller]
 pub fn assert_unavailable(response: &Response) {
     assert_eq!(response.status, 503, "{response:?}");
@@ -316,19 +365,28 @@ pub fn assert_unavailable(response: &Response) {
 pub fn table(peers: &[Peer]) -> String {
     let titles = Situation::ALL.map(Situation::title).join(" | ");
     let rule = "|---".repeat(Situation::ALL.len() + 2);
-    let lines = peers.iter().flat_map(|peer| peer.ways.iter().map(|way| line(peer, way, |situation| way.expected(situation))));
+    let lines = peers.iter().flat_map(|peer| {
+        peer.ways.iter().map(|way| line(peer, way, |situation| way.expected(situation)))
+    });
     format!("| server | asked by | {titles} |\n{rule}|\n{}", lines.collect::<String>())
 }
 
 fn line<'a>(peer: &Peer, way: &Way, outcome: impl Fn(Situation) -> &'a str) -> String {
-    format!("| {} {} | {} | {} |\n", peer.name, peer.version(), way.name, Situation::ALL.map(outcome).join(" | "))
+    format!(
+        "| {} {} | {} | {} |\n",
+        peer.name,
+        peer.version(),
+        way.name,
+        Situation::ALL.map(outcome).join(" | ")
+    )
 }
 
 impl Peer {
     fn version(&self) -> &'static str {
         let (file, before) = self.pinned;
         let (_, version) = file.split_once(before).expect("a pinned version");
-        let end = version.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(version.len());
+        let end =
+            version.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(version.len());
         &version[..end]
     }
 }

@@ -63,7 +63,9 @@ fn only_the_boolean_true_is_active() {
 #[test]
 fn an_answer_that_is_no_text_is_bad() {
     let setup = plain("");
-    for body in [b"\xff\xfe{".to_vec(), b"{\"active\":true,\"sub\":\"\xff\"}".to_vec(), vec![0; 100]] {
+    for body in
+        [b"\xff\xfe{".to_vec(), b"{\"active\":true,\"sub\":\"\xff\"}".to_vec(), vec![0; 100]]
+    {
         setup.server.behave("x", Behaviour::Respond(200, vec![], body));
         assert_eq!(setup.outcome("x"), failed("as_bad_response"));
     }
@@ -112,7 +114,17 @@ fn exp_in_every_shape() {
         json!((now() - 10) as f64),
         json!((now() - 10).to_string()),
     ];
-    let nonsense = [json!("soon"), json!(""), json!("12abc"), json!(true), json!({}), json!([]), json!([hour]), json!("NaN"), json!("inf")];
+    let nonsense = [
+        json!("soon"),
+        json!(""),
+        json!("12abc"),
+        json!(true),
+        json!({}),
+        json!([]),
+        json!([hour]),
+        json!("NaN"),
+        json!("inf"),
+    ];
     let table = passes.map(|exp| (exp, 200, ""));
     let table = table.into_iter().chain(expired.map(|exp| (exp, 401, "expired")));
     let table = table.chain(nonsense.map(|exp| (exp, 503, "as_bad_response")));
@@ -124,7 +136,10 @@ fn exp_in_every_shape() {
     for raw in ["1e400", "-1e400"] {
         setup.server.behave(raw, Behaviour::Body(format!("{{\"active\":true,\"exp\":{raw}}}")));
         let (status, _) = setup.outcome(raw);
-        assert!([200, 401, 503].contains(&status) && (raw.starts_with('-') <= (status != 200)), "{raw}: {status}");
+        assert!(
+            [200, 401, 503].contains(&status) && (raw.starts_with('-') <= (status != 200)),
+            "{raw}: {status}"
+        );
     }
 }
 
@@ -150,7 +165,8 @@ fn nbf_in_the_future_is_not_yet_valid() {
     assert_eq!(setup.outcome("iat"), failed("as_bad_response"));
 }
 
-/// A token that becomes valid is not held back by what was said before: the answer is cached, not the refusal.
+/// A token that becomes valid is not held back by what was said before: the answer is cached, not
+/// the refusal.
 #[test]
 fn a_token_becomes_valid_when_its_nbf_passes() {
     let setup = plain("");
@@ -159,7 +175,8 @@ fn a_token_becomes_valid_when_its_nbf_passes() {
     wait_until("the token is valid", || setup.get("soon").status == 200);
 }
 
-/// Contract §6: `iss` must be the configured one where it is there; `require_issuer` makes it necessary (pitfall 46).
+/// Contract §6: `iss` must be the configured one where it is there; `require_issuer` makes it
+/// necessary (pitfall 46).
 #[test]
 fn the_issuer_is_compared() {
     let ours = "https://as.example.com";
@@ -175,7 +192,11 @@ fn the_issuer_is_compared() {
         ];
         for (token, answer, (status, reason)) in cases {
             setup.server.answer(token, active(answer));
-            assert_eq!(setup.outcome(token), (status, reason.into()), "{token}, required: {required}");
+            assert_eq!(
+                setup.outcome(token),
+                (status, reason.into()),
+                "{token}, required: {required}"
+            );
         }
     }
     let setup = plain("");

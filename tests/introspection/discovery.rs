@@ -15,8 +15,7 @@ fn start() -> Setup {
 }
 
 fn metadata(setup: &Setup, changes: Value) -> Behaviour {
-    let mut document =
-        json!({ "issuer": format!("{}/realm/", setup.server.url()), "introspection_endpoint": format!("{}/i", setup.server.origin()) });
+    let mut document = json!({ "issuer": format!("{}/realm/", setup.server.url()), "introspection_endpoint": format!("{}/i", setup.server.origin()) });
     for (name, value) in changes.as_object().expect("an object") {
         document[name] = value.clone();
     }
@@ -31,11 +30,25 @@ fn either_document_will_do() {
         setup.server.publish(place, metadata(&setup, json!({})));
         assert_eq!(setup.outcome("good"), (200, String::new()), "{place}");
         assert_eq!(setup.outcome("bad"), (401, "inactive".into()), "{place}");
-        assert_eq!((setup.server.count_of_path(place), setup.server.count_of_path("/i")), (1, 2), "one look for all tokens");
+        assert_eq!(
+            (setup.server.count_of_path(place), setup.server.count_of_path("/i")),
+            (1, 2),
+            "one look for all tokens"
+        );
         let asked = setup.server.last();
         assert_eq!((asked.method.as_str(), asked.token().as_deref()), ("POST", Some("bad")));
-        assert_eq!(setup.gateway.metric("introgate_cache_requests_total{cache=\"discovery\",result=\"miss\"}"), 1.0);
-        assert_eq!(setup.gateway.metric("introgate_cache_requests_total{cache=\"discovery\",result=\"hit\"}"), 1.0);
+        assert_eq!(
+            setup
+                .gateway
+                .metric("introgate_cache_requests_total{cache=\"discovery\",result=\"miss\"}"),
+            1.0
+        );
+        assert_eq!(
+            setup
+                .gateway
+                .metric("introgate_cache_requests_total{cache=\"discovery\",result=\"hit\"}"),
+            1.0
+        );
     }
 }
 
@@ -103,7 +116,10 @@ fn the_pause_counts_failed_looks() {
 #[test]
 fn many_requests_wait_for_one_look() {
     let setup = start();
-    setup.server.publish(RFC8414, Behaviour::after(std::time::Duration::from_millis(300), metadata(&setup, json!({}))));
+    setup.server.publish(
+        RFC8414,
+        Behaviour::after(std::time::Duration::from_millis(300), metadata(&setup, json!({}))),
+    );
     for number in 0..8 {
         setup.server.answer(&format!("token-{number}"), active(json!({})));
     }

@@ -5,7 +5,8 @@ use crate::support::{AuthorizationServer, Behaviour, Gateway, Setup, active, wai
 use serde_json::json;
 use std::time::Instant;
 
-/// Contract §6 and real-servers: what each status means. Only its own 401 and 403 are about our credentials.
+/// Contract §6 and real-servers: what each status means. Only its own 401 and 403 are about our
+/// credentials.
 #[test]
 fn a_status_other_than_200_is_a_failure_of_its_own_kind() {
     let setup = plain("");
@@ -32,9 +33,14 @@ fn a_status_other_than_200_is_a_failure_of_its_own_kind() {
         setup.server.behave(&token, Behaviour::respond(status, &[], body));
         let response = setup.get(&token);
         assert_eq!((response.status, response.reason().as_str()), (503, reason), "{status}");
-        let wait: u64 = response.header("retry-after").expect("Retry-After").parse().expect("seconds");
+        let wait: u64 =
+            response.header("retry-after").expect("Retry-After").parse().expect("seconds");
         assert!(wait >= 1, "{status}");
-        assert_eq!(response.header("www-authenticate"), None, "{status}: the client has done nothing wrong");
+        assert_eq!(
+            response.header("www-authenticate"),
+            None,
+            "{status}: the client has done nothing wrong"
+        );
         assert_eq!(setup.server.count_of(&token), 1, "{status}");
     }
     assert_eq!(setup.upstream.count(), 0);
@@ -45,10 +51,18 @@ fn a_status_other_than_200_is_a_failure_of_its_own_kind() {
 fn a_token_that_the_server_has_no_type_for_is_inactive() {
     let setup = plain("");
     let with = |body: &str| Behaviour::respond(400, &[("Content-Type", "application/json")], body);
-    setup.server.behave("jwt", with(r#"{"error":"unsupported_token_type","error_description":"no"}"#));
+    setup
+        .server
+        .behave("jwt", with(r#"{"error":"unsupported_token_type","error_description":"no"}"#));
     assert_eq!(setup.outcome("jwt"), (401, "inactive".into()));
-    for (number, body) in
-        [r#"{"error":"invalid_request"}"#, "unsupported_token_type", "", r#"["unsupported_token_type"]"#].into_iter().enumerate()
+    for (number, body) in [
+        r#"{"error":"invalid_request"}"#,
+        "unsupported_token_type",
+        "",
+        r#"["unsupported_token_type"]"#,
+    ]
+    .into_iter()
+    .enumerate()
     {
         let token = format!("token-{number}");
         setup.server.behave(&token, with(body));
@@ -64,7 +78,9 @@ fn redirects_are_not_followed() {
     elsewhere.behave_for_all(Behaviour::Json(active(json!({}))));
     for status in [301, 302, 303, 307, 308] {
         let token = format!("token-{status}");
-        setup.server.behave(&token, Behaviour::respond(status, &[("Location", &elsewhere.url())], ""));
+        setup
+            .server
+            .behave(&token, Behaviour::respond(status, &[("Location", &elsewhere.url())], ""));
         assert_eq!(setup.outcome(&token), failed("as_bad_response"), "{status}");
     }
     assert_eq!((elsewhere.count(), setup.server.count()), (0, 5));
@@ -75,7 +91,11 @@ fn redirects_are_not_followed() {
 fn the_timeout_covers_the_whole_call() {
     let setup = plain("timeout: 400ms");
     let good = active(json!({ "sub": "alice" }));
-    let slow = [Behaviour::Hang, Behaviour::after(MS(2000), Behaviour::Json(good.clone())), Behaviour::Drip(good, MS(60))];
+    let slow = [
+        Behaviour::Hang,
+        Behaviour::after(MS(2000), Behaviour::Json(good.clone())),
+        Behaviour::Drip(good, MS(60)),
+    ];
     for (number, behaviour) in slow.into_iter().enumerate() {
         let token = format!("token-{number}");
         setup.server.behave(&token, behaviour.clone());
@@ -103,7 +123,8 @@ fn retries_do_not_prolong_the_timeout() {
 fn only_passing_failures_are_repeated() {
     let setup = Setup::server("retries: 1, circuit_breaker: { failures: 10000 }");
     let good = || Behaviour::Json(active(json!({})));
-    let repeated = [Behaviour::status(502), Behaviour::status(503), Behaviour::status(504), Behaviour::Close];
+    let repeated =
+        [Behaviour::status(502), Behaviour::status(503), Behaviour::status(504), Behaviour::Close];
     for (number, failure) in repeated.into_iter().enumerate() {
         let token = format!("repeated-{number}");
         setup.server.behave_in_turn(&token, [failure.clone(), good()]);
@@ -130,7 +151,8 @@ fn only_passing_failures_are_repeated() {
     assert_eq!(setup.server.count_of("always"), 2, "once, not more often");
 }
 
-/// real-servers: a reused connection that the server has closed meanwhile is normal; the call is repeated at once, whatever
+/// real-servers: a reused connection that the server has closed meanwhile is normal; the call is
+/// repeated at once, whatever
 /// `retries` says, and is no failure.
 #[test]
 fn a_stale_connection_is_replaced_whatever_retries_says() {
@@ -158,7 +180,11 @@ fn connections_to_the_server_are_reused() {
     for number in 0..20 {
         assert_eq!(setup.get(&format!("token-{number}")).status, 401);
     }
-    assert!(setup.server.connection_count() <= 3, "{} connections", setup.server.connection_count());
+    assert!(
+        setup.server.connection_count() <= 3,
+        "{} connections",
+        setup.server.connection_count()
+    );
 }
 
 /// An HTTP/1.0 answer that ends with its connection is an answer.
@@ -186,12 +212,16 @@ fn a_broken_answer_is_503() {
         setup.server.behave(&token, Behaviour::Raw(raw.into()));
         let (status, reason) = setup.outcome(&token);
         assert_eq!(status, 503, "{raw}");
-        assert!(["as_unavailable", "as_bad_response"].contains(&reason.as_str()), "{raw}: {reason}");
+        assert!(
+            ["as_unavailable", "as_bad_response"].contains(&reason.as_str()),
+            "{raw}: {reason}"
+        );
     }
     assert_eq!(setup.upstream.count(), 0);
 }
 
-/// The issue's case: the server is stopped; what is cached works on, what is new gets 503; the server is back and so is everything.
+/// The issue's case: the server is stopped; what is cached works on, what is new gets 503; the
+/// server is back and so is everything.
 #[test]
 fn a_server_that_goes_away_and_comes_back() {
     let mut setup = Setup::server("circuit_breaker: { failures: 3, open_for: 300ms }");

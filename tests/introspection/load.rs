@@ -5,7 +5,8 @@ use crate::support::{Behaviour, Connection, Setup};
 use std::sync::Barrier;
 use std::thread::sleep;
 
-/// Contract §2, `circuit_breaker`: open after so many failures, half open after a while, closed by a success.
+/// Contract §2, `circuit_breaker`: open after so many failures, half open after a while, closed by
+/// a success.
 #[test]
 fn the_circuit_opens_and_closes() {
     let setup = Setup::server("retries: 0, circuit_breaker: { failures: 3, open_for: 600ms }");

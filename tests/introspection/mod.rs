@@ -1,4 +1,5 @@
-//! Asking the authorization server: the exact request, what its answer means, and every way in which it can fail.
+//! Asking the authorization server: the exact request, what its answer means, and every way in
+//! which it can fail.
 
 mod answer;
 mod discovery;
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
-/// A gateway whose server `main` has these keys; failures do not open the circuit breaker and are not repeated.
+/// A gateway whose server `main` has these keys; failures do not open the circuit breaker and are
+/// not repeated.
 pub fn plain(keys: &str) -> Setup {
     Setup::server(&format!("retries: 0, circuit_breaker: {{ failures: 10000 }}, {keys}"))
 }

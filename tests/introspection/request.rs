@@ -4,7 +4,8 @@ use super::plain;
 use crate::support::{Builder, Setup, free_port, one_route};
 use base64::prelude::*;
 
-/// RFC 7662 §2.1, with nothing added: no hint, no scope (pitfall 31), no credentials, no forwarded host (pitfall 39).
+/// RFC 7662 §2.1, with nothing added: no hint, no scope (pitfall 31), no credentials, no forwarded
+/// host (pitfall 39).
 #[test]
 fn the_request_is_the_plain_one_of_the_rfc() {
     let setup = plain("");
@@ -15,7 +16,15 @@ fn the_request_is_the_plain_one_of_the_rfc() {
     assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
     assert_eq!(request.header("accept"), Some("application/json"));
     assert_eq!(request.header("host"), Some(format!("127.0.0.1:{}", setup.server.port()).as_str()));
-    for name in ["authorization", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-for", "forwarded", "cookie", "referer"] {
+    for name in [
+        "authorization",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-for",
+        "forwarded",
+        "cookie",
+        "referer",
+    ] {
         assert_eq!(request.header(name), None, "{name}");
     }
 }
@@ -33,10 +42,15 @@ fn bearer_authentication() {
 /// The example of RFC 6749 §2.3.1; the scheme is spelled with a capital, as some servers demand.
 #[test]
 fn basic_authentication() {
-    let setup = plain("client_auth: { method: client_secret_basic, client_id: s6BhdRkqt3, client_secret: 7Fjfp0ZBr1KtDRbnfVdmIw }");
+    let setup = plain(
+        "client_auth: { method: client_secret_basic, client_id: s6BhdRkqt3, client_secret: 7Fjfp0ZBr1KtDRbnfVdmIw }",
+    );
     assert_eq!(setup.get("good").status, 200);
     let request = setup.server.last();
-    assert_eq!(request.headers_all("authorization"), ["Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3"]);
+    assert_eq!(
+        request.headers_all("authorization"),
+        ["Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3"]
+    );
     assert_eq!(request.body, b"token=good", "one way to authenticate, not two (pitfall 29)");
 }
 
@@ -44,11 +58,14 @@ fn basic_authentication() {
 #[test]
 fn basic_credentials_are_form_encoded_unless_told_otherwise() {
     let keys = |id: &str, encode: bool| {
-        format!(r#"client_auth: {{ method: client_secret_basic, client_id: "{id}", client_secret: "p%s+t&=/ä", form_encode: {encode} }}"#)
+        format!(
+            r#"client_auth: {{ method: client_secret_basic, client_id: "{id}", client_secret: "p%s+t&=/ä", form_encode: {encode} }}"#
+        )
     };
-    for (id, encode, expected) in
-        [("my client:1", true, "my+client%3A1:p%25s%2Bt%26%3D%2F%C3%A4"), ("my client", false, "my client:p%s+t&=/ä")]
-    {
+    for (id, encode, expected) in [
+        ("my client:1", true, "my+client%3A1:p%25s%2Bt%26%3D%2F%C3%A4"),
+        ("my client", false, "my client:p%s+t&=/ä"),
+    ] {
         let setup = plain(&keys(id, encode));
         assert_eq!(setup.get("good").status, 200);
         let request = setup.server.last();
@@ -60,13 +77,18 @@ fn basic_credentials_are_form_encoded_unless_told_otherwise() {
 
 #[test]
 fn credentials_in_the_body() {
-    let setup = plain(r#"client_auth: { method: client_secret_post, client_id: "id&x", client_secret: "s+ %ä" }"#);
+    let setup = plain(
+        r#"client_auth: { method: client_secret_post, client_id: "id&x", client_secret: "s+ %ä" }"#,
+    );
     assert_eq!(setup.get("good").status, 200);
     let request = setup.server.last();
     let mut form = request.form();
     form.sort();
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    assert_eq!(form, [pair("client_id", "id&x"), pair("client_secret", "s+ %ä"), pair("token", "good")]);
+    assert_eq!(
+        form,
+        [pair("client_id", "id&x"), pair("client_secret", "s+ %ä"), pair("token", "good")]
+    );
     assert_eq!(request.header("authorization"), None);
 }
 
@@ -74,7 +96,18 @@ fn credentials_in_the_body() {
 #[test]
 fn the_token_is_form_encoded() {
     let setup = plain("");
-    for token in ["a&token_type_hint=x", "a+b", "a%20b", "a=b==", "a|b", "%", "&", "=", "a/b?c#d", "~`!@$^*()_-{}[]:'<>."] {
+    for token in [
+        "a&token_type_hint=x",
+        "a+b",
+        "a%20b",
+        "a=b==",
+        "a|b",
+        "%",
+        "&",
+        "=",
+        "a/b?c#d",
+        "~`!@$^*()_-{}[]:'<>.",
+    ] {
         assert_eq!(setup.outcome(token), (401, "inactive".into()), "{token}");
         let form = setup.server.last().form();
         assert_eq!(form, [("token".to_owned(), token.to_owned())]);
@@ -84,7 +117,9 @@ fn the_token_is_form_encoded() {
 /// Pitfall 30; contract §2.
 #[test]
 fn hint_parameters_and_headers_are_sent_when_set() {
-    let setup = plain("token_type_hint: access_token, parameters: { tenant: \"a&b\" }, headers: { X-Tenant: t1 }");
+    let setup = plain(
+        "token_type_hint: access_token, parameters: { tenant: \"a&b\" }, headers: { X-Tenant: t1 }",
+    );
     assert_eq!(setup.get("good").status, 200);
     let request = setup.server.last();
     let form = request.form();
@@ -102,7 +137,12 @@ fn the_clients_host_is_forwarded_on_request_and_is_part_of_the_key() {
         let headers = [("Authorization", "Bearer good"), ("Host", host)];
         assert_eq!(setup.gateway.get("/", &headers).status, 200);
     }
-    let hosts: Vec<_> = setup.server.requests().iter().map(|r| r.header("x-forwarded-host").map(str::to_owned)).collect();
+    let hosts: Vec<_> = setup
+        .server
+        .requests()
+        .iter()
+        .map(|r| r.header("x-forwarded-host").map(str::to_owned))
+        .collect();
     assert_eq!(hosts, [Some("a.test".into()), Some("b.test".into())]);
     assert_eq!(setup.server.last().header("x-forwarded-proto"), Some("http"));
 }
@@ -123,8 +163,10 @@ fn a_secret_may_stand_in_a_file_with_a_line_end() {
 #[test]
 fn the_next_endpoint_is_asked_when_one_fails() {
     let down = format!("http://127.0.0.1:{}/", free_port());
-    let setup =
-        Setup::start(&format!("authorization_servers:\n  main: {{ introspection_endpoint: [\"{down}\", \"@AS@\"] }}\n{}", one_route("")));
+    let setup = Setup::start(&format!(
+        "authorization_servers:\n  main: {{ introspection_endpoint: [\"{down}\", \"@AS@\"] }}\n{}",
+        one_route("")
+    ));
     assert_eq!(setup.get("good").status, 200);
     assert_eq!(setup.server.count(), 1);
 }

@@ -7,7 +7,8 @@ use serde_json::json;
 fn every_algorithm_verifies() {
     let all = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA";
     let setup = start(&format!("algorithms: [{all}]"));
-    let (rsa, p256, p384, ed) = (Signer::rsa("r"), Signer::p256("e"), Signer::p384("f"), Signer::ed25519("d"));
+    let (rsa, p256, p384, ed) =
+        (Signer::rsa("r"), Signer::p256("e"), Signer::p384("f"), Signer::ed25519("d"));
     publish(&setup, &[&rsa, &p256, &p384, &ed]);
     for alg in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] {
         assert_eq!(setup.outcome(&rsa.sign_as(alg, &claims())), passed(), "{alg}");
@@ -32,7 +33,8 @@ fn what_is_not_among_the_algorithms_is_refused() {
 #[test]
 fn the_defaults_are_rs256_es256_and_eddsa() {
     let setup = start("");
-    let (rsa, p256, p384, ed) = (Signer::rsa("r"), Signer::p256("e"), Signer::p384("f"), Signer::ed25519("d"));
+    let (rsa, p256, p384, ed) =
+        (Signer::rsa("r"), Signer::p256("e"), Signer::p384("f"), Signer::ed25519("d"));
     publish(&setup, &[&rsa, &p256, &p384, &ed]);
     for signer in [&rsa, &p256, &ed] {
         assert_eq!(setup.outcome(&signer.sign(&claims())), passed(), "{}", signer.alg);
@@ -56,7 +58,9 @@ fn a_key_serves_only_for_what_it_is_meant() {
         rsa.named(Some("expired")).with(json!({ "exp": crate::support::now() - 1 })),
         rsa.named(Some("tomorrow")).with(json!({ "nbf": crate::support::now() + 86400 })),
         rsa.named(Some("ended, somehow")).with(json!({ "exp": "soon" })),
-        rsa.named(Some("fine")).with(json!({ "use": "sig", "alg": "RS256", "key_ops": ["verify"], "x5c": ["x"], "x5t": 1 })),
+        rsa.named(Some("fine")).with(
+            json!({ "use": "sig", "alg": "RS256", "key_ops": ["verify"], "x5c": ["x"], "x5t": 1 }),
+        ),
     ];
     publish(&setup, &keys.iter().collect::<Vec<_>>());
     for key in &keys {
@@ -75,7 +79,8 @@ fn short_rsa_keys_verify_nothing() {
     let setup = start("");
     let (short, rsa) = (Signer::short_rsa("s"), Signer::rsa("r"));
     publish(&setup, &[&short.with(json!({})), &rsa]);
-    // no library here signs with it, so the signature is another key's; that the key is not taken is what is seen
+    // no library here signs with it, so the signature is another key's; that the key is not taken
+    // is what is seen
     assert_eq!(setup.outcome(&rsa.named(Some("s")).sign(&claims())), invalid());
     assert_eq!(setup.outcome(&rsa.sign(&claims())), passed());
 }
@@ -84,11 +89,20 @@ fn short_rsa_keys_verify_nothing() {
 #[test]
 fn keys_without_a_name() {
     let setup = start("");
-    let (one, two, ed) = (Signer::p256("").named(None), Signer::p256("").named(None), Signer::ed25519("d"));
+    let (one, two, ed) =
+        (Signer::p256("").named(None), Signer::p256("").named(None), Signer::ed25519("d"));
     publish(&setup, &[&one, &two, &ed]);
     assert_eq!(setup.outcome(&one.sign(&claims())), passed());
     assert_eq!(setup.outcome(&two.sign(&claims())), passed());
-    assert_eq!(setup.outcome(&two.named(Some("x")).sign(&claims())), passed(), "a key without a name may be the one that is named");
-    assert_eq!(setup.outcome(&ed.named(None).sign(&claims())), passed(), "a token without a name may be of a named key");
+    assert_eq!(
+        setup.outcome(&two.named(Some("x")).sign(&claims())),
+        passed(),
+        "a key without a name may be the one that is named"
+    );
+    assert_eq!(
+        setup.outcome(&ed.named(None).sign(&claims())),
+        passed(),
+        "a token without a name may be of a named key"
+    );
     assert_eq!(setup.outcome(&Signer::p256("").named(None).sign(&claims())), invalid());
 }

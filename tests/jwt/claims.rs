@@ -41,7 +41,11 @@ fn each_claim_has_its_reason() {
         (json!({ "active": false }), passed()),
     ];
     for (changes, expected) in cases {
-        assert_eq!(setup.outcome(&signer.sign(&claims_with(changes.clone()))), expected, "{changes}");
+        assert_eq!(
+            setup.outcome(&signer.sign(&claims_with(changes.clone()))),
+            expected,
+            "{changes}"
+        );
     }
 }
 
@@ -64,7 +68,10 @@ fn leeway() {
     }
     let exact = start("leeway: 0s");
     publish(&exact, &[&signer]);
-    assert_eq!(exact.outcome(&signer.sign(&claims_with(json!({ "exp": now() })))), refused("expired"));
+    assert_eq!(
+        exact.outcome(&signer.sign(&claims_with(json!({ "exp": now() })))),
+        refused("expired")
+    );
 }
 
 /// Pitfall 10: a cached answer ends with the token.
@@ -89,26 +96,53 @@ fn identity_headers_come_from_the_claims() {
         setup.upstream.last().header(name).map(str::to_owned)
     };
     assert_eq!(header(json!({}), "x-introspected-sub").as_deref(), Some("alice"));
-    assert_eq!(header(json!({ "exp": exp }), "x-introspected-exp"), Some(exp.to_string()), "without the leeway");
-    assert_eq!(header(json!({ "scope": null, "scp": "a  b" }), "x-introspected-scope").as_deref(), Some("a b"));
+    assert_eq!(
+        header(json!({ "exp": exp }), "x-introspected-exp"),
+        Some(exp.to_string()),
+        "without the leeway"
+    );
+    assert_eq!(
+        header(json!({ "scope": null, "scp": "a  b" }), "x-introspected-scope").as_deref(),
+        Some("a b")
+    );
     assert_eq!(header(json!({}), "x-introspected-server").as_deref(), Some("local"));
-    assert_eq!(header(json!({ "azp": "other" }), "x-introspected-client-id").as_deref(), Some("app"));
-    assert_eq!(header(json!({ "client_id": null, "azp": "a", "appid": "b" }), "x-introspected-client-id").as_deref(), Some("a"));
-    assert_eq!(header(json!({ "client_id": null, "appid": "b" }), "x-introspected-client-id").as_deref(), Some("b"));
+    assert_eq!(
+        header(json!({ "azp": "other" }), "x-introspected-client-id").as_deref(),
+        Some("app")
+    );
+    assert_eq!(
+        header(json!({ "client_id": null, "azp": "a", "appid": "b" }), "x-introspected-client-id")
+            .as_deref(),
+        Some("a")
+    );
+    assert_eq!(
+        header(json!({ "client_id": null, "appid": "b" }), "x-introspected-client-id").as_deref(),
+        Some("b")
+    );
     assert_eq!(header(json!({ "client_id": null }), "x-introspected-client-id"), None);
 }
 
 #[test]
 fn typ() {
     let signer = Signer::ed25519("k");
-    let outcome =
-        |setup: &crate::support::Setup, typ: serde_json::Value| setup.outcome(&signer.sign_with(json!({ "typ": typ }), &claims()));
+    let outcome = |setup: &crate::support::Setup, typ: serde_json::Value| {
+        setup.outcome(&signer.sign_with(json!({ "typ": typ }), &claims()))
+    };
     let any = start("");
     publish(&any, &[&signer]);
-    for typ in [json!(null), json!("JWT"), json!("jwt"), json!("at+jwt"), json!("application/at+jwt")] {
+    for typ in
+        [json!(null), json!("JWT"), json!("jwt"), json!("at+jwt"), json!("application/at+jwt")]
+    {
         assert_eq!(outcome(&any, typ.clone()), passed(), "{typ}");
     }
-    for typ in [json!("dpop+jwt"), json!("logout+jwt"), json!("token-introspection+jwt"), json!(""), json!(1), json!("secevent+jwt")] {
+    for typ in [
+        json!("dpop+jwt"),
+        json!("logout+jwt"),
+        json!("token-introspection+jwt"),
+        json!(""),
+        json!(1),
+        json!("secevent+jwt"),
+    ] {
         assert_eq!(outcome(&any, typ.clone()), invalid(), "{typ}");
     }
     let listed = start("typ: [Application/Special+JWT, jwt]");
@@ -127,7 +161,9 @@ fn rfc9068_profile() {
     let setup = start("typ: [at+jwt]");
     let signer = Signer::ed25519("k");
     publish(&setup, &[&signer]);
-    let outcome = |typ: &str, changes| setup.outcome(&signer.sign_with(json!({ "typ": typ }), &claims_with(changes)));
+    let outcome = |typ: &str, changes| {
+        setup.outcome(&signer.sign_with(json!({ "typ": typ }), &claims_with(changes)))
+    };
     for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"] {
         assert_eq!(outcome(typ, json!({})), passed(), "{typ}");
     }

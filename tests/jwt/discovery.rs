@@ -36,9 +36,20 @@ fn by_either_document() {
         for _ in 0..3 {
             assert_eq!(setup.outcome(&token(&setup, &signer)), passed(), "{place}");
         }
-        assert_eq!((setup.server.count_of_path(place), setup.server.count_of_path("/keys")), (1, 1));
-        assert_eq!(setup.gateway.metric("introgate_cache_requests_total{cache=\"discovery\",result=\"miss\"}"), 1.0);
-        assert_eq!(setup.gateway.metric("introgate_cache_requests_total{cache=\"jwks\",result=\"hit\"}"), 2.0);
+        assert_eq!(
+            (setup.server.count_of_path(place), setup.server.count_of_path("/keys")),
+            (1, 1)
+        );
+        assert_eq!(
+            setup
+                .gateway
+                .metric("introgate_cache_requests_total{cache=\"discovery\",result=\"miss\"}"),
+            1.0
+        );
+        assert_eq!(
+            setup.gateway.metric("introgate_cache_requests_total{cache=\"jwks\",result=\"hit\"}"),
+            2.0
+        );
     }
 }
 
@@ -55,7 +66,13 @@ fn what_is_no_metadata_is_as_bad_response() {
         &|setup| metadata(setup, json!({ "jwks_uri": "/keys" })),
         &|_| Behaviour::body("<html>"),
         &|_| Behaviour::status(404),
-        &|setup| Behaviour::respond(302, &[("Location", &format!("{}/moved", setup.server.origin()))], ""),
+        &|setup| {
+            Behaviour::respond(
+                302,
+                &[("Location", &format!("{}/moved", setup.server.origin()))],
+                "",
+            )
+        },
         &|_| Behaviour::status(403),
     ];
     for (number, behaviour) in cases.into_iter().enumerate() {
@@ -65,8 +82,16 @@ fn what_is_no_metadata_is_as_bad_response() {
         for place in [RFC8414, OIDC] {
             setup.server.publish(place, behaviour(&setup));
         }
-        assert_eq!(setup.outcome(&token(&setup, &signer)), (503, "as_bad_response".into()), "{number}");
-        assert_eq!((setup.server.count_of_path("/moved"), setup.server.count_of_path("/keys")), (0, 0), "{number}");
+        assert_eq!(
+            setup.outcome(&token(&setup, &signer)),
+            (503, "as_bad_response".into()),
+            "{number}"
+        );
+        assert_eq!(
+            (setup.server.count_of_path("/moved"), setup.server.count_of_path("/keys")),
+            (0, 0),
+            "{number}"
+        );
     }
 }
 
@@ -77,7 +102,11 @@ fn down_at_the_start_and_then_up() {
     setup.server.publish("/keys", Behaviour::Json(json!({ "keys": [signer.jwk()] })));
     setup.server.stop();
     for _ in 0..10 {
-        assert_eq!(setup.outcome(&token(&setup, &signer)), (503, "as_unavailable".into()), "and the circuit does not open");
+        assert_eq!(
+            setup.outcome(&token(&setup, &signer)),
+            (503, "as_unavailable".into()),
+            "and the circuit does not open"
+        );
     }
     setup.server.start_again();
     wait_until("it recovers by itself", || setup.outcome(&token(&setup, &signer)) == passed());

@@ -1,14 +1,20 @@
-//! Encrypted tokens. (Keys, algorithms and the RFCs' own examples: `src/introspect/jwt/jwe/tests.rs`.)
+//! Encrypted tokens. (Keys, algorithms and the RFCs' own examples:
+//! `src/introspect/jwt/jwe/tests.rs`.)
 
 use super::sealer::fixtures;
-use super::{ISSUER, JWKS, Sealer, Signer, claims, claims_with, config, decrypting, invalid, passed, publish, refused};
+use super::{
+    ISSUER, JWKS, Sealer, Signer, claims, claims_with, config, decrypting, invalid, passed,
+    publish, refused,
+};
 use crate::support::{Behaviour, Builder, Setup, active, now, one_route, run_cli_in, wait_until};
 use serde_json::{Value, json};
 
 #[test]
 fn every_algorithm_opens() {
     let fixtures = fixtures();
-    let set = json!({ "keys": fixtures["jwks"].as_object().expect("keys").values().collect::<Vec<_>>() }).to_string();
+    let set =
+        json!({ "keys": fixtures["jwks"].as_object().expect("keys").values().collect::<Vec<_>>() })
+            .to_string();
     let (setup, _) = decrypting(&[("keys.json", &set)]);
     setup.server.publish(JWKS, Behaviour::Json(json!({ "keys": [fixtures["signer"]] })));
     let tokens = fixtures["tokens"].as_array().expect("tokens");
@@ -38,12 +44,36 @@ fn what_is_inside_is_checked_whole() {
             (json!({ "iss": "https://other.test" }), refused("issuer")),
             (json!({ "aud": "other" }), refused("audience")),
         ] {
-            assert_eq!(setup.outcome(&sealer.seal(&signer.sign(&claims_with(changes.clone())))), expected, "{changes}");
+            assert_eq!(
+                setup.outcome(&sealer.seal(&signer.sign(&claims_with(changes.clone())))),
+                expected,
+                "{changes}"
+            );
         }
-        assert_eq!(setup.outcome(&sealer.seal(&Signer::p256("k").sign(&claims()))), invalid(), "signed by another");
-        assert_eq!(setup.outcome(&sealer.seal(&signer.sign_with(json!({ "typ": "logout+jwt" }), &claims()))), invalid());
-        let unsigned = format!("{}.{}.", super::encode(r#"{"alg":"none"}"#), super::encode(&claims().to_string()));
-        for content in [&*unsigned, &claims().to_string(), "", "a.b", "\u{0}", &sealer.seal(&signer.sign(&claims()))] {
+        assert_eq!(
+            setup.outcome(&sealer.seal(&Signer::p256("k").sign(&claims()))),
+            invalid(),
+            "signed by another"
+        );
+        assert_eq!(
+            setup.outcome(
+                &sealer.seal(&signer.sign_with(json!({ "typ": "logout+jwt" }), &claims()))
+            ),
+            invalid()
+        );
+        let unsigned = format!(
+            "{}.{}.",
+            super::encode(r#"{"alg":"none"}"#),
+            super::encode(&claims().to_string())
+        );
+        for content in [
+            &*unsigned,
+            &claims().to_string(),
+            "",
+            "a.b",
+            "\u{0}",
+            &sealer.seal(&signer.sign(&claims())),
+        ] {
             assert_eq!(setup.outcome(&sealer.seal(content)), invalid(), "{content}");
         }
         setup.gateway.log_with("is encrypted again");
@@ -82,11 +112,25 @@ fn a_change_of_any_part() {
         for at in 0..5 {
             let flipped = {
                 let middle = parts[at].len() / 2;
-                let letter = if parts[at].as_bytes().get(middle) == Some(&b'A') { "B" } else { "A" };
-                format!("{}{letter}{}", &parts[at][..middle], parts[at].get(middle + 1..).unwrap_or_default())
+                let letter =
+                    if parts[at].as_bytes().get(middle) == Some(&b'A') { "B" } else { "A" };
+                format!(
+                    "{}{letter}{}",
+                    &parts[at][..middle],
+                    parts[at].get(middle + 1..).unwrap_or_default()
+                )
             };
             let shorter = parts[at].get(4..).unwrap_or("AAAA");
-            for changed in [&flipped, others[at], shorter, "", &format!("{}AAAA", parts[at]), "AAAA", "%", &format!("{}=", parts[at])] {
+            for changed in [
+                &flipped,
+                others[at],
+                shorter,
+                "",
+                &format!("{}AAAA", parts[at]),
+                "AAAA",
+                "%",
+                &format!("{}=", parts[at]),
+            ] {
                 // an absent encrypted key is what ECDH-ES has, and RSA headers are alike
                 if changed == parts[at] {
                     continue;
@@ -97,10 +141,19 @@ fn a_change_of_any_part() {
                 assert_eq!((response.status, response.reason()), invalid(), "part {at}: {changed}");
                 let mut body: Value = response.json();
                 body["request_id"] = Value::Null;
-                bodies.insert((body.to_string(), response.header("www-authenticate").map(str::to_owned)));
+                bodies.insert((
+                    body.to_string(),
+                    response.header("www-authenticate").map(str::to_owned),
+                ));
             }
         }
-        for form in [format!("{token}."), format!("{token}.x"), format!(".{token}"), "....".to_owned(), token.replacen('.', "", 1)] {
+        for form in [
+            format!("{token}."),
+            format!("{token}.x"),
+            format!(".{token}"),
+            "....".to_owned(),
+            token.replacen('.', "", 1),
+        ] {
             assert_eq!(setup.outcome(&form), invalid(), "{form}");
         }
     }
@@ -112,10 +165,15 @@ fn a_change_of_any_part() {
 fn headers_that_are_refused() {
     let sealer = Sealer::p256();
     let (setup, signer) = decrypting(&[("key.json", &sealer.jwk().to_string())]);
-    let outcome = |members: Value| setup.outcome(&sealer.seal_with(members, &signer.sign(&claims())));
-    for members in
-        [json!({}), json!({ "cty": null }), json!({ "cty": "application/at+jwt" }), json!({ "kid": null }), json!({ "typ": "JWT" })]
-    {
+    let outcome =
+        |members: Value| setup.outcome(&sealer.seal_with(members, &signer.sign(&claims())));
+    for members in [
+        json!({}),
+        json!({ "cty": null }),
+        json!({ "cty": "application/at+jwt" }),
+        json!({ "kid": null }),
+        json!({ "typ": "JWT" }),
+    ] {
         assert_eq!(outcome(members.clone()), passed(), "{members}");
     }
     for (members, told) in [
@@ -128,7 +186,10 @@ fn headers_that_are_refused() {
         (json!({ "alg": "dir" }), "another `alg`"),
         (json!({ "alg": "RSA1_5" }), "another `alg`"),
         (json!({ "alg": "RSA-OAEP" }), "another `alg`"),
-        (json!({ "alg": "PBES2-HS256+A128KW", "p2s": "AAAA", "p2c": 1_000_000_000 }), "another `alg`"),
+        (
+            json!({ "alg": "PBES2-HS256+A128KW", "p2s": "AAAA", "p2c": 1_000_000_000 }),
+            "another `alg`",
+        ),
         (json!({ "alg": "A128KW" }), "another `alg`"),
         (json!({ "alg": "none" }), "another `alg`"),
         (json!({ "alg": null }), "another `alg`"),
@@ -148,27 +209,43 @@ fn headers_that_are_refused() {
     }
 }
 
-/// Where longer tokens are allowed, these still have their limits; nothing of a large one is decrypted.
+/// Where longer tokens are allowed, these still have their limits; nothing of a large one is
+/// decrypted.
 #[test]
 fn large_tokens() {
     let sealer = Sealer::rsa();
-    let yaml = config(&format!("issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"@AS@/jwks\", decryption_keys: [key.pem]"));
+    let yaml = config(&format!(
+        "issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"@AS@/jwks\", decryption_keys: [key.pem]"
+    ));
     let builder = Builder::new().file("key.pem", &sealer.pem());
-    let (setup, signer) = (Setup::build(builder, &format!("token: {{ max_length: 1000000 }}\n{yaml}")), Signer::p256("k"));
+    let (setup, signer) = (
+        Setup::build(builder, &format!("token: {{ max_length: 1000000 }}\n{yaml}")),
+        Signer::p256("k"),
+    );
     publish(&setup, &[&signer]);
     let fine = sealer.seal(&signer.sign(&claims_with(json!({ "x": "x".repeat(10_000) }))));
     assert_eq!(setup.outcome(&fine), passed());
     let large = sealer.seal(&signer.sign(&claims_with(json!({ "x": "x".repeat(38_000) }))));
     assert!(large.len() > 65_536);
     assert_eq!(setup.outcome(&large), invalid());
-    assert_eq!(setup.outcome(&sealer.seal_with(json!({ "x": "x".repeat(9_000) }), &signer.sign(&claims()))), invalid());
+    assert_eq!(
+        setup
+            .outcome(&sealer.seal_with(json!({ "x": "x".repeat(9_000) }), &signer.sign(&claims()))),
+        invalid()
+    );
     setup.gateway.log_with("larger than 64 KiB");
     setup.gateway.log_with("larger than 8 KiB");
     let huge = sealer.seal_with(json!({ "x": "x".repeat(1 << 20) }), &signer.sign(&claims()));
-    let request = format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {huge}\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {huge}\r\nConnection: close\r\n\r\n"
+    );
     let answer = String::from_utf8_lossy(&setup.gateway.raw(request.as_bytes())).into_owned();
     assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(setup.outcome(&sealer.seal(&signer.sign(&claims()))), passed(), "and the gateway lives on");
+    assert_eq!(
+        setup.outcome(&sealer.seal(&signer.sign(&claims()))),
+        passed(),
+        "and the gateway lives on"
+    );
 }
 
 #[test]
@@ -177,15 +254,29 @@ fn a_kid_chooses_among_keys() {
     let set = json!({ "keys": [rsa.jwk(), p256.jwk()] }).to_string();
     let (setup, signer) = decrypting(&[("keys.json", &set)]);
     for sealer in [&rsa, &p256] {
-        for (kid, expected) in [(json!(sealer.jwk()["kid"]), passed()), (Value::Null, passed()), (json!("x25519"), invalid())] {
-            assert_eq!(setup.outcome(&sealer.seal_with(json!({ "kid": kid }), &signer.sign(&claims()))), expected, "{kid}");
+        for (kid, expected) in [
+            (json!(sealer.jwk()["kid"]), passed()),
+            (Value::Null, passed()),
+            (json!("x25519"), invalid()),
+        ] {
+            assert_eq!(
+                setup.outcome(&sealer.seal_with(json!({ "kid": kid }), &signer.sign(&claims()))),
+                expected,
+                "{kid}"
+            );
         }
     }
-    assert_eq!(setup.outcome(&rsa.seal_with(json!({ "kid": "p256" }), &signer.sign(&claims()))), invalid());
+    assert_eq!(
+        setup.outcome(&rsa.seal_with(json!({ "kid": "p256" }), &signer.sign(&claims()))),
+        invalid()
+    );
     // a key from a PEM file has no name, and so may be the one that is meant
     let (setup, signer) = decrypting(&[("rsa.pem", &rsa.pem()), ("ec.pem", &p256.pem())]);
     for sealer in [&rsa, &p256] {
-        assert_eq!(setup.outcome(&sealer.seal_with(json!({ "kid": "any" }), &signer.sign(&claims()))), passed());
+        assert_eq!(
+            setup.outcome(&sealer.seal_with(json!({ "kid": "any" }), &signer.sign(&claims()))),
+            passed()
+        );
     }
 }
 
@@ -212,9 +303,11 @@ fn then_gets_the_token_as_it_came() {
         "authorization_servers:\n  local: {{ type: jwt, issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"@AS@/jwks\", decryption_keys: [key.pem], then: main }}\n  main: {{ introspection_endpoint: \"@AS@\" }}\n{}",
         one_route("authorization_server: local")
     );
-    let (setup, signer) = (Setup::build(Builder::new().file("key.pem", &sealer.pem()), &yaml), Signer::p256("k"));
+    let (setup, signer) =
+        (Setup::build(Builder::new().file("key.pem", &sealer.pem()), &yaml), Signer::p256("k"));
     publish(&setup, &[&signer]);
-    let (known, unknown) = (sealer.seal(&signer.sign(&claims())), sealer.seal(&signer.sign(&claims())));
+    let (known, unknown) =
+        (sealer.seal(&signer.sign(&claims())), sealer.seal(&signer.sign(&claims())));
     setup.server.answer(&known, active(json!({})));
     assert_eq!((setup.outcome(&known), setup.outcome(&unknown)), (passed(), refused("inactive")));
     let forged = sealer.seal(&Signer::p256("k").sign(&claims()));
@@ -223,14 +316,28 @@ fn then_gets_the_token_as_it_came() {
 
 #[test]
 fn files_that_are_no_keys() {
-    for (content, expected) in [("", "there is no private key"), (&*Signer::rsa("r").public_pem(), "there is no private key")] {
+    for (content, expected) in [
+        ("", "there is no private key"),
+        (&*Signer::rsa("r").public_pem(), "there is no private key"),
+    ] {
         let directory = tempfile::tempdir().expect("a folder");
         std::fs::write(directory.path().join("key"), content).expect("write");
-        let yaml = config(&format!("issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"https://a/jwks\", decryption_keys: [key, missing]"));
-        std::fs::write(directory.path().join("gateway.yaml"), yaml.replace("@UPSTREAM@", "http://127.0.0.1:1")).expect("write");
+        let yaml = config(&format!(
+            "issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"https://a/jwks\", decryption_keys: [key, missing]"
+        ));
+        std::fs::write(
+            directory.path().join("gateway.yaml"),
+            yaml.replace("@UPSTREAM@", "http://127.0.0.1:1"),
+        )
+        .expect("write");
         let (code, out, err) = run_cli_in(directory.path(), &["check"], &[]);
         let told = format!("{out}{err}");
-        assert!(code == 64 && told.contains(expected) && told.contains("decryption_keys[1]: there is no such file"), "{told}");
+        assert!(
+            code == 64
+                && told.contains(expected)
+                && told.contains("decryption_keys[1]: there is no such file"),
+            "{told}"
+        );
     }
 }
 
@@ -242,7 +349,11 @@ fn an_encrypted_token_shows_no_issuer() {
     let yaml = config(&format!(
         "issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"https://a/jwks\", decryption_keys: [key], tokens: {{ jwt_issuer: \"{ISSUER}\" }}"
     ));
-    std::fs::write(directory.path().join("gateway.yaml"), yaml.replace("@UPSTREAM@", "http://127.0.0.1:1")).expect("write");
+    std::fs::write(
+        directory.path().join("gateway.yaml"),
+        yaml.replace("@UPSTREAM@", "http://127.0.0.1:1"),
+    )
+    .expect("write");
     let (code, out, err) = run_cli_in(directory.path(), &["check"], &[]);
     let told = format!("{out}{err}");
     assert!(
@@ -255,9 +366,12 @@ fn an_encrypted_token_shows_no_issuer() {
 #[test]
 fn nothing_leaks() {
     let sealer = Sealer::p256();
-    let yaml = config(&format!("issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"@AS@/jwks\", decryption_keys: [key.json]"));
+    let yaml = config(&format!(
+        "issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"@AS@/jwks\", decryption_keys: [key.json]"
+    ));
     let builder = Builder::new().file("key.json", &sealer.jwk().to_string());
-    let (setup, signer) = (Setup::build(builder, &format!("log: {{ level: trace }}\n{yaml}")), Signer::p256("k"));
+    let (setup, signer) =
+        (Setup::build(builder, &format!("log: {{ level: trace }}\n{yaml}")), Signer::p256("k"));
     publish(&setup, &[&signer]);
     let signed = signer.sign(&claims());
     let tokens = [sealer.seal(&signed), sealer.seal_with(json!({ "kid": "wrong" }), &signed)];
@@ -266,7 +380,11 @@ fn nothing_leaks() {
     setup.gateway.access_log(2);
     let log = format!("{}{}", setup.gateway.stderr(), setup.gateway.stdout());
     let key = sealer.jwk();
-    let parts = tokens.iter().chain([&signed]).flat_map(|token| token.split('.')).filter(|part| !part.is_empty());
+    let parts = tokens
+        .iter()
+        .chain([&signed])
+        .flat_map(|token| token.split('.'))
+        .filter(|part| !part.is_empty());
     for secret in parts.chain(key["d"].as_str()) {
         assert!(!log.contains(secret), "{log}");
     }

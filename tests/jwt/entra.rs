@@ -63,7 +63,11 @@ fn tenants_of_a_list() {
     let setup = start(&format!("issuer: \"{V2}\", tenants: [{TENANT}, {OTHER}]"));
     publish(&setup, &signer);
     for tenant in [TENANT, OTHER] {
-        assert_eq!(setup.outcome(&signer.sign(&claims(&of(V2, tenant), tenant))), passed(), "{tenant}");
+        assert_eq!(
+            setup.outcome(&signer.sign(&claims(&of(V2, tenant), tenant))),
+            passed(),
+            "{tenant}"
+        );
     }
     let stranger = "99999999-9999-9999-9999-999999999999";
     for (issuer, tid) in [
@@ -76,7 +80,11 @@ fn tenants_of_a_list() {
         (of(V2, &format!("{TENANT}/../{stranger}")), TENANT),
         (of(V1, TENANT), TENANT),
     ] {
-        assert_eq!(setup.outcome(&signer.sign(&claims(&issuer, tid))), refused("issuer"), "{issuer} {tid}");
+        assert_eq!(
+            setup.outcome(&signer.sign(&claims(&issuer, tid))),
+            refused("issuer"),
+            "{issuer} {tid}"
+        );
     }
 }
 
@@ -85,10 +93,20 @@ fn tenants_of_a_list() {
 fn a_key_of_another_issuer() {
     let signer = Signer::rsa("k");
     let setup = start(&format!("issuer: \"{V2}\", tenants: [{TENANT}]"));
-    for (issuer, expected) in [(V2.to_owned(), passed()), (of(V2, TENANT), passed()), (of(V2, OTHER), refused("issuer"))] {
-        let setup = if expected == passed() { &setup } else { &start(&format!("issuer: \"{V2}\", tenants: [{TENANT}]")) };
+    for (issuer, expected) in
+        [(V2.to_owned(), passed()), (of(V2, TENANT), passed()), (of(V2, OTHER), refused("issuer"))]
+    {
+        let setup = if expected == passed() {
+            &setup
+        } else {
+            &start(&format!("issuer: \"{V2}\", tenants: [{TENANT}]"))
+        };
         publish(setup, &signer.with(json!({ "issuer": issuer })));
-        assert_eq!(setup.outcome(&signer.sign(&claims(&of(V2, TENANT), TENANT))), expected, "{issuer}");
+        assert_eq!(
+            setup.outcome(&signer.sign(&claims(&of(V2, TENANT), TENANT))),
+            expected,
+            "{issuer}"
+        );
     }
 }
 
@@ -98,12 +116,22 @@ fn the_template_is_discovered() {
     let signer = Signer::rsa("k");
     let setup = configured("issuer: \"@AS@/{tenantid}/v2.0\", tenants: [one], audience: [api]");
     let template = format!("{}/{{tenantid}}/v2.0", setup.server.url());
-    let document = json!({ "issuer": template, "jwks_uri": format!("{}/keys", setup.server.origin()) });
-    setup.server.publish("/.well-known/oauth-authorization-server/introspect/common/v2.0", Behaviour::status(404));
-    setup.server.publish("/introspect/common/v2.0/.well-known/openid-configuration", Behaviour::Json(document));
+    let document =
+        json!({ "issuer": template, "jwks_uri": format!("{}/keys", setup.server.origin()) });
+    setup.server.publish(
+        "/.well-known/oauth-authorization-server/introspect/common/v2.0",
+        Behaviour::status(404),
+    );
+    setup.server.publish(
+        "/introspect/common/v2.0/.well-known/openid-configuration",
+        Behaviour::Json(document),
+    );
     setup.server.publish("/keys", Behaviour::Json(json!({ "keys": [signer.jwk()] })));
     let issuer = of(&template, "one");
-    assert_eq!(setup.outcome(&signer.sign(&claims_with(json!({ "iss": issuer, "tid": "one" })))), passed());
+    assert_eq!(
+        setup.outcome(&signer.sign(&claims_with(json!({ "iss": issuer, "tid": "one" })))),
+        passed()
+    );
 }
 
 #[test]
@@ -122,22 +150,29 @@ fn app_roles_are_claims() {
         setup.outcome(&signer.sign(&claims))
     };
     assert_eq!(with(json!(["Items.Read", "Other"])), passed());
-    assert_eq!(setup.upstream.last().header("x-introspected-roles"), Some(r#"["Items.Read","Other"]"#));
+    assert_eq!(
+        setup.upstream.last().header("x-introspected-roles"),
+        Some(r#"["Items.Read","Other"]"#)
+    );
     assert_eq!(with(json!(["Items.ReadAll"])), (403, "claim".into()));
     assert_eq!(with(json!(null)), (403, "claim".into()));
 }
 
-/// A Graph token is signed over another header than the one that is sent: its `nonce` is hashed there.
+/// A Graph token is signed over another header than the one that is sent: its `nonce` is hashed
+/// there.
 #[test]
 fn a_token_for_graph_is_explained_to_the_operator() {
     let signer = Signer::rsa("k");
     let setup = start(&format!("issuer: \"{}\"", of(V2, TENANT)));
     publish(&setup, &signer);
     for _ in 0..3 {
-        let signed = signer.sign_with(json!({ "nonce": "hashed" }), &claims(&of(V1, TENANT), TENANT));
+        let signed =
+            signer.sign_with(json!({ "nonce": "hashed" }), &claims(&of(V1, TENANT), TENANT));
         let sent = signed.replacen(
             signed.split('.').next().expect("a header"),
-            &super::encode(&json!({ "typ": "JWT", "alg": "RS256", "kid": "k", "nonce": "plain" }).to_string()),
+            &super::encode(
+                &json!({ "typ": "JWT", "alg": "RS256", "kid": "k", "nonce": "plain" }).to_string(),
+            ),
             1,
         );
         assert_eq!(setup.outcome(&sent), invalid());

@@ -25,7 +25,13 @@ fn no_signature_is_none_in_every_spelling() {
             assert_eq!(setup.outcome(&format!("{head}.{body}.{signature}")), invalid(), "{alg:?}");
         }
     }
-    for header in [json!({ "kid": "k" }), json!({ "alg": null }), json!({ "alg": 0 }), json!({ "alg": ["RS256"] }), json!({ "alg": {} })] {
+    for header in [
+        json!({ "kid": "k" }),
+        json!({ "alg": null }),
+        json!({ "alg": 0 }),
+        json!({ "alg": ["RS256"] }),
+        json!({ "alg": {} }),
+    ] {
         assert_eq!(
             setup.outcome(&signer.sign_with(header.clone(), &claims())),
             if header.get("alg").is_none() { passed() } else { invalid() }
@@ -40,13 +46,31 @@ fn the_public_key_is_no_secret() {
         let setup = setup(&signer);
         let jwk = signer.jwk();
         let raw = ["n", "x"].iter().find_map(|name| jwk[name].as_str()).expect("a key");
-        let secrets = [signer.public_pem(), signer.public_pem().trim().to_owned(), jwk.to_string(), raw.to_owned(), String::new()]
-            .map(String::into_bytes);
+        let secrets = [
+            signer.public_pem(),
+            signer.public_pem().trim().to_owned(),
+            jwk.to_string(),
+            raw.to_owned(),
+            String::new(),
+        ]
+        .map(String::into_bytes);
         for secret in secrets.into_iter().chain(URL_SAFE_NO_PAD.decode(raw)) {
-            for (alg, algorithm) in [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)] {
-                let signed = format!("{}.{}", encode(&json!({ "alg": alg, "kid": "k" }).to_string()), encode(&claims().to_string()));
+            for (alg, algorithm) in [
+                ("HS256", hmac::HMAC_SHA256),
+                ("HS384", hmac::HMAC_SHA384),
+                ("HS512", hmac::HMAC_SHA512),
+            ] {
+                let signed = format!(
+                    "{}.{}",
+                    encode(&json!({ "alg": alg, "kid": "k" }).to_string()),
+                    encode(&claims().to_string())
+                );
                 let tag = hmac::sign(&hmac::Key::new(algorithm, &secret), signed.as_bytes());
-                assert_eq!(setup.outcome(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))), invalid(), "{alg}");
+                assert_eq!(
+                    setup.outcome(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))),
+                    invalid(),
+                    "{alg}"
+                );
             }
         }
     }
@@ -69,9 +93,17 @@ fn a_key_in_the_token_is_ignored() {
         json!({ "x5c": [certificate] }),
         json!({ "jwk": mine.jwk(), "jku": url, "x5c": [certificate], "x5u": url }),
     ] {
-        assert_eq!(setup.outcome(&mine.sign_with(header.clone(), &claims())), invalid(), "{header}");
+        assert_eq!(
+            setup.outcome(&mine.sign_with(header.clone(), &claims())),
+            invalid(),
+            "{header}"
+        );
         // and does no harm beside a good signature
-        assert_eq!(setup.outcome(&signer.sign_with(header.clone(), &claims())), passed(), "{header}");
+        assert_eq!(
+            setup.outcome(&signer.sign_with(header.clone(), &claims())),
+            passed(),
+            "{header}"
+        );
     }
     assert_eq!(setup.server.count(), calls);
 }
@@ -96,7 +128,11 @@ fn a_kid_is_a_name_and_nothing_else() {
         assert_eq!(setup.outcome(&signer.named(Some(kid)).sign(&claims())), invalid(), "{kid}");
     }
     for kid in [json!(1), json!(["k"]), json!({ "k": "k" }), json!(true)] {
-        assert_eq!(setup.outcome(&signer.sign_with(json!({ "kid": kid }), &claims())), invalid(), "{kid}");
+        assert_eq!(
+            setup.outcome(&signer.sign_with(json!({ "kid": kid }), &claims())),
+            invalid(),
+            "{kid}"
+        );
     }
     // longer than a token may be at all
     assert_eq!(setup.outcome(&signer.named(Some(&"k".repeat(65_536))).sign(&claims())).0, 400);
@@ -118,7 +154,9 @@ fn large_tokens() {
     assert_eq!(setup.outcome(&signer.sign(&claims)), passed());
     // a header of a megabyte does not get as far as being a token
     let huge = signer.named(Some(&"k".repeat(1 << 20))).sign(&super::claims());
-    let request = format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {huge}\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {huge}\r\nConnection: close\r\n\r\n"
+    );
     let answer = String::from_utf8_lossy(&setup.gateway.raw(request.as_bytes())).into_owned();
     assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(setup.outcome(&signer.sign(&super::claims())), passed(), "and the gateway lives on");
@@ -140,7 +178,13 @@ fn duplicate_members() {
         assert_eq!(setup.outcome(&signer.sign_text(header, &good)), invalid(), "{header}");
     }
     let doubled = |member: &str| good.replacen('{', &format!("{{{member},"), 1);
-    for member in [r#""sub":"root""#, r#""exp":99999999999"#, r#""aud":"api""#, r#""x":{"a":1,"a":2}"#, r#""s\u0075b":"root""#] {
+    for member in [
+        r#""sub":"root""#,
+        r#""exp":99999999999"#,
+        r#""aud":"api""#,
+        r#""x":{"a":1,"a":2}"#,
+        r#""s\u0075b":"root""#,
+    ] {
         assert_eq!(setup.outcome(&signer.sign_text(head, &doubled(member))), invalid(), "{member}");
     }
 }
@@ -195,8 +239,8 @@ fn broken_forms() {
     assert_eq!(setup.outcome(&token), passed());
 }
 
-/// The last bits of a part's last letter are not used; a second spelling of a token would be a second token to a cache or a
-/// revocation list.
+/// The last bits of a part's last letter are not used; a second spelling of a token would be a
+/// second token to a cache or a revocation list.
 #[test]
 fn base64url_has_one_form() {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -204,7 +248,10 @@ fn base64url_has_one_form() {
     let setup = setup(&signer);
     let token = signer.sign(&claims());
     // 64 bytes leave four unused bits in the last of 86 letters
-    let last = LETTERS.iter().position(|letter| *letter == token.as_bytes()[token.len() - 1]).expect("a letter");
+    let last = LETTERS
+        .iter()
+        .position(|letter| *letter == token.as_bytes()[token.len() - 1])
+        .expect("a letter");
     assert_eq!(last % 16, 0);
     let other = format!("{}{}", &token[..token.len() - 1], char::from(LETTERS[last + 1]));
     assert_eq!((setup.outcome(&other), setup.outcome(&token)), (invalid(), passed()));
@@ -232,7 +279,11 @@ fn header_extensions() {
         json!({ "alg": "dir", "enc": "A128GCM" }),
         json!({ "alg": "RSA-OAEP-256", "enc": "A256GCM", "zip": "DEF" }),
     ] {
-        assert_eq!(setup.outcome(&signer.sign_with(header.clone(), &claims())), invalid(), "{header}");
+        assert_eq!(
+            setup.outcome(&signer.sign_with(header.clone(), &claims())),
+            invalid(),
+            "{header}"
+        );
     }
 }
 
@@ -243,11 +294,15 @@ fn a_signature_of_zeros() {
         let setup = setup(&signer);
         let token = signer.sign(&claims());
         let signed = token.rsplit_once('.').map(|(signed, _)| signed).expect("a signature");
-        assert_eq!(setup.outcome(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode([0; 64]))), invalid());
+        assert_eq!(
+            setup.outcome(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode([0; 64]))),
+            invalid()
+        );
     }
 }
 
-/// The client learns the reason; the operator, once a minute, what is behind it. Nothing of a token is in any log.
+/// The client learns the reason; the operator, once a minute, what is behind it. Nothing of a token
+/// is in any log.
 #[test]
 fn what_the_operator_gets_to_know() {
     let signer = Signer::p256("k");
@@ -258,7 +313,10 @@ fn what_the_operator_gets_to_know() {
         let response = setup.get(token);
         assert_eq!(response.status, 401);
         let challenge = response.header("www-authenticate").expect("a challenge");
-        assert!(challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""), "{challenge}");
+        assert!(
+            challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""),
+            "{challenge}"
+        );
     }
     let log = setup.gateway.log_with("the signature does not hold");
     assert_eq!(log.matches("the signature does not hold").count(), 1, "{log}");
@@ -271,7 +329,8 @@ fn what_the_operator_gets_to_know() {
     assert_eq!((&body["reason"], &body["error"]), (&json!("invalid_jwt"), &json!("invalid_token")));
 }
 
-/// A refusal that will not change is kept: a flood of one bad token costs one verification. It never touches good ones.
+/// A refusal that will not change is kept: a flood of one bad token costs one verification. It
+/// never touches good ones.
 #[test]
 fn refusals_are_cached_in_the_budget_of_bad_tokens() {
     let signer = Signer::p256("k");
@@ -280,7 +339,8 @@ fn refusals_are_cached_in_the_budget_of_bad_tokens() {
     for _ in 0..5 {
         assert_eq!(setup.outcome(&expired), super::refused("expired"));
     }
-    let hits = setup.gateway.metric("introgate_cache_requests_total{cache=\"inactive\",result=\"hit\"}");
+    let hits =
+        setup.gateway.metric("introgate_cache_requests_total{cache=\"inactive\",result=\"hit\"}");
     assert_eq!(hits, 4.0);
     assert_eq!(setup.server.count_of_path(JWKS), 1);
 }

@@ -1,4 +1,5 @@
-//! Tokens that the gateway checks itself: every algorithm and every source of keys, and everything that a forger might try.
+//! Tokens that the gateway checks itself: every algorithm and every source of keys, and everything
+//! that a forger might try.
 
 mod algorithms;
 mod claims;
@@ -21,8 +22,8 @@ const ISSUER: &str = "https://as.test";
 /// Where the keys are published.
 const JWKS: &str = "/introspect/jwks";
 
-/// A gateway whose server `local` has these further keys, and takes keys from [`JWKS`]. After a call for keys the next one
-/// waits a second.
+/// A gateway whose server `local` has these further keys, and takes keys from [`JWKS`]. After a
+/// call for keys the next one waits a second.
 #[track_caller]
 fn start(keys: &str) -> Setup {
     configured(&format!("issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"@AS@/jwks\", {keys}"))
@@ -34,7 +35,10 @@ fn configured(keys: &str) -> Setup {
 }
 
 fn config(keys: &str) -> String {
-    format!("authorization_servers:\n  local: {{ type: jwt, retries: 0, circuit_breaker: {{ open_for: 1s }}, {keys} }}\n{}", one_route(""))
+    format!(
+        "authorization_servers:\n  local: {{ type: jwt, retries: 0, circuit_breaker: {{ open_for: 1s }}, {keys} }}\n{}",
+        one_route("")
+    )
 }
 
 fn publish(setup: &Setup, signers: &[&Signer]) {
@@ -45,9 +49,13 @@ fn publish(setup: &Setup, signers: &[&Signer]) {
 /// The same with these files as `decryption_keys`, and a signer that is believed.
 #[track_caller]
 pub fn decrypting(files: &[(&str, &str)]) -> (Setup, Signer) {
-    let builder = files.iter().fold(Builder::new(), |builder, (name, content)| builder.file(name, content));
+    let builder =
+        files.iter().fold(Builder::new(), |builder, (name, content)| builder.file(name, content));
     let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
-    let keys = format!("issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"@AS@/jwks\", decryption_keys: [{}]", names.join(", "));
+    let keys = format!(
+        "issuer: \"{ISSUER}\", audience: [api], jwks_uri: \"@AS@/jwks\", decryption_keys: [{}]",
+        names.join(", ")
+    );
     let (setup, signer) = (Setup::build(builder, &config(&keys)), Signer::p256("k"));
     publish(&setup, &[&signer]);
     (setup, signer)
@@ -67,7 +75,9 @@ fn claims_with(changes: Value) -> Value {
     for (name, value) in changes.as_object().expect("an object") {
         match value {
             Value::Null => claims.as_object_mut().and_then(|claims| claims.shift_remove(name)),
-            value => claims.as_object_mut().and_then(|claims| claims.insert(name.clone(), value.clone())),
+            value => {
+                claims.as_object_mut().and_then(|claims| claims.insert(name.clone(), value.clone()))
+            }
         };
     }
     claims

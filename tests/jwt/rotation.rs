@@ -17,7 +17,9 @@ fn a_new_key_is_found_when_a_token_names_it() {
     publish(&setup, &[&old]);
     assert_eq!(setup.outcome(&old.sign(&claims())), passed());
     publish(&setup, &[&old, &new]);
-    wait_until("the pause is over and the key is known", || setup.outcome(&new.sign(&claims())) == passed());
+    wait_until("the pause is over and the key is known", || {
+        setup.outcome(&new.sign(&claims())) == passed()
+    });
     assert_eq!(setup.outcome(&old.sign(&claims())), passed());
     assert_eq!(setup.server.count_of_path(JWKS), 2);
 }
@@ -67,8 +69,16 @@ fn the_pause_counts_failed_calls_too_and_known_keys_keep_working() {
         assert_eq!(setup.outcome(&signer.sign(&claims())), passed());
     }
     let calls = setup.server.count_of_path(JWKS) - before;
-    assert!(calls <= 1 + begun.elapsed().as_secs() as usize, "{calls} calls in {:?}", begun.elapsed());
-    assert_eq!(setup.gateway.metric("introgate_circuit_state{server=\"local\"}"), 0.0, "garbage does not open the circuit");
+    assert!(
+        calls <= 1 + begun.elapsed().as_secs() as usize,
+        "{calls} calls in {:?}",
+        begun.elapsed()
+    );
+    assert_eq!(
+        setup.gateway.metric("introgate_circuit_state{server=\"local\"}"),
+        0.0,
+        "garbage does not open the circuit"
+    );
     assert!(setup.gateway.metric(&format!("{FETCHES},result=\"error\"}}")) >= 1.0);
     let log = setup.gateway.log_with("\"not fetched\"");
     assert_eq!(log.matches("\"not fetched\"").count(), 1, "{log}");
@@ -82,7 +92,9 @@ fn down_at_the_start_and_then_up() {
     setup.server.stop();
     let response = setup.get(&signer.sign(&claims()));
     assert_eq!((response.status, response.reason().as_str()), (503, "as_unavailable"));
-    assert!(response.header("retry-after").is_some() && response.header("www-authenticate").is_none());
+    assert!(
+        response.header("retry-after").is_some() && response.header("www-authenticate").is_none()
+    );
     assert_eq!(setup.outcome(&signer.sign(&claims())), unavailable());
     setup.server.start_again();
     wait_until("it recovers by itself", || setup.outcome(&signer.sign(&claims())) == passed());
@@ -104,10 +116,18 @@ fn garbage_in_place_of_keys() {
         (Behaviour::Json(json!({ "keys": [] })), "as_bad_response"),
         (Behaviour::Json(json!({ "keys": {} })), "as_bad_response"),
         (Behaviour::Json(json!({ "keys": [1, "x", null, {}] })), "as_bad_response"),
-        (Behaviour::Json(json!({ "keys": [{ "kty": "oct", "k": "AAAA", "kid": "k", "alg": "HS256" }] })), "as_bad_response"),
+        (
+            Behaviour::Json(
+                json!({ "keys": [{ "kty": "oct", "k": "AAAA", "kid": "k", "alg": "HS256" }] }),
+            ),
+            "as_bad_response",
+        ),
         (Behaviour::body(&format!("{{\"keys\":[{jwk}],\"keys\":[{jwk}]}}")), "as_bad_response"),
         (Behaviour::Json(json!({ "keys": many })), "as_bad_response"),
-        (Behaviour::body(&format!("{{\"keys\":[{jwk}]}}{}", " ".repeat(100_000))), "as_bad_response"),
+        (
+            Behaviour::body(&format!("{{\"keys\":[{jwk}]}}{}", " ".repeat(100_000))),
+            "as_bad_response",
+        ),
         (Behaviour::Endless, "as_bad_response"),
         (Behaviour::respond(302, &[("Location", &elsewhere.url())], ""), "as_bad_response"),
         (Behaviour::status(404), "as_bad_response"),
@@ -119,7 +139,11 @@ fn garbage_in_place_of_keys() {
     for (behaviour, reason) in cases {
         let setup = start("timeout: 500ms");
         setup.server.publish(JWKS, behaviour.clone());
-        assert_eq!(setup.outcome(&signer.sign(&claims())), (503, reason.to_owned()), "{behaviour:?}");
+        assert_eq!(
+            setup.outcome(&signer.sign(&claims())),
+            (503, reason.to_owned()),
+            "{behaviour:?}"
+        );
     }
     assert_eq!(elsewhere.count(), 0, "redirects are not followed");
 }
@@ -147,13 +171,21 @@ fn unusable_keys_are_passed_over() {
 /// A reload is no reason to forget what is known.
 #[test]
 fn known_keys_outlive_a_reload() {
-    for keys in [format!("issuer: \"{}\", jwks_uri: \"@AS@/jwks\"", super::ISSUER), "issuer: \"@AS@\"".to_owned()] {
+    for keys in [
+        format!("issuer: \"{}\", jwks_uri: \"@AS@/jwks\"", super::ISSUER),
+        "issuer: \"@AS@\"".to_owned(),
+    ] {
         let yaml = super::config(&format!("audience: [api], {keys}"));
         let (mut setup, signer) = (crate::support::Setup::start(&yaml), Signer::p256("k"));
         publish(&setup, &[&signer]);
-        let issuer = if keys.contains("jwks_uri") { super::ISSUER.to_owned() } else { setup.server.url() };
-        let metadata = json!({ "issuer": issuer, "jwks_uri": format!("{}{JWKS}", setup.server.origin()) });
-        setup.server.publish("/.well-known/oauth-authorization-server/introspect", Behaviour::Json(metadata));
+        let issuer =
+            if keys.contains("jwks_uri") { super::ISSUER.to_owned() } else { setup.server.url() };
+        let metadata =
+            json!({ "issuer": issuer, "jwks_uri": format!("{}{JWKS}", setup.server.origin()) });
+        setup.server.publish(
+            "/.well-known/oauth-authorization-server/introspect",
+            Behaviour::Json(metadata),
+        );
         let token = || signer.sign(&super::claims_with(json!({ "iss": issuer })));
         assert_eq!(setup.outcome(&token()), passed());
         setup.server.stop();

@@ -3,8 +3,9 @@
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyRfc5915Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
-    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+    RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -27,14 +28,18 @@ impl Signer {
     pub fn rsa(kid: &str) -> Signer {
         // finding primes takes a while: two keys do for all tests
         static KEYS: OnceLock<[rsa::RsaPrivateKey; 2]> = OnceLock::new();
-        let new = |bits| rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, bits).expect("an RSA key");
+        let new =
+            |bits| rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, bits).expect("an RSA key");
         let keys = KEYS.get_or_init(|| [new(2048), new(2048)]);
         Signer::of_rsa(kid, &keys[usize::from(kid.contains("other"))])
     }
 
     /// Too short to be believed.
     pub fn short_rsa(kid: &str) -> Signer {
-        Signer::of_rsa(kid, &rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 1024).expect("an RSA key"))
+        Signer::of_rsa(
+            kid,
+            &rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 1024).expect("an RSA key"),
+        )
     }
 
     fn of_rsa(kid: &str, key: &rsa::RsaPrivateKey) -> Signer {
@@ -52,8 +57,16 @@ impl Signer {
         Signer::ec(kid, "ES384", "P-384", &ECDSA_P384_SHA384_FIXED_SIGNING)
     }
 
-    fn ec(kid: &str, alg: &'static str, curve: &str, algorithm: &'static EcdsaSigningAlgorithm) -> Signer {
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).expect("an EC key").as_ref().to_vec();
+    fn ec(
+        kid: &str,
+        alg: &'static str,
+        curve: &str,
+        algorithm: &'static EcdsaSigningAlgorithm,
+    ) -> Signer {
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new())
+            .expect("an EC key")
+            .as_ref()
+            .to_vec();
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8).expect("the same key");
         let point = pair.public_key().as_ref()[1..].to_vec();
         let (x, y) = point.split_at(point.len() / 2);
@@ -62,7 +75,10 @@ impl Signer {
     }
 
     pub fn ed25519(kid: &str) -> Signer {
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("an Ed25519 key").as_ref().to_vec();
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+            .expect("an Ed25519 key")
+            .as_ref()
+            .to_vec();
         let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).expect("the same key");
         let public = json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key()) });
         Signer { kid: Some(kid.to_owned()), alg: "EdDSA", pkcs8, public }
@@ -92,7 +108,9 @@ impl Signer {
 
     pub fn public_pem(&self) -> String {
         if self.alg == "RS256" {
-            let key = <rsa::RsaPrivateKey as rsa::pkcs8::DecodePrivateKey>::from_pkcs8_der(&self.pkcs8).expect("an RSA key");
+            let key =
+                <rsa::RsaPrivateKey as rsa::pkcs8::DecodePrivateKey>::from_pkcs8_der(&self.pkcs8)
+                    .expect("an RSA key");
             return key.to_public_key().to_public_key_pem(rsa::pkcs8::LineEnding::LF).expect("PEM");
         }
         self.pair().public_key_pem()
@@ -115,11 +133,15 @@ impl Signer {
         let (label, der) = match self.alg {
             "RS256" => ("RSA", self.rsa_key().to_pkcs1_der().expect("PKCS#1").as_bytes().to_vec()),
             alg => {
-                let der: EcPrivateKeyRfc5915Der = self.ec_pair(alg).private_key().as_der().expect("SEC1");
+                let der: EcPrivateKeyRfc5915Der =
+                    self.ec_pair(alg).private_key().as_der().expect("SEC1");
                 ("EC", der.as_ref().to_vec())
             }
         };
-        format!("-----BEGIN {label} PRIVATE KEY-----\n{}\n-----END {label} PRIVATE KEY-----\n", STANDARD.encode(der))
+        format!(
+            "-----BEGIN {label} PRIVATE KEY-----\n{}\n-----END {label} PRIVATE KEY-----\n",
+            STANDARD.encode(der)
+        )
     }
 
     /// The JWK with its private members.
@@ -141,19 +163,27 @@ impl Signer {
                 let pair = Ed25519KeyPair::from_pkcs8(&self.pkcs8).expect("the key");
                 set("d", pair.seed().expect("its seed").as_be_bytes().expect("its bytes").as_ref());
             }
-            alg => set("d", self.ec_pair(alg).private_key().as_be_bytes().expect("its bytes").as_ref()),
+            alg => {
+                set("d", self.ec_pair(alg).private_key().as_be_bytes().expect("its bytes").as_ref())
+            }
         }
         jwk
     }
 
     fn rsa_key(&self) -> rsa::RsaPrivateKey {
-        let mut key = <rsa::RsaPrivateKey as rsa::pkcs8::DecodePrivateKey>::from_pkcs8_der(&self.pkcs8).expect("an RSA key");
+        let mut key =
+            <rsa::RsaPrivateKey as rsa::pkcs8::DecodePrivateKey>::from_pkcs8_der(&self.pkcs8)
+                .expect("an RSA key");
         key.precompute().expect("a good key");
         key
     }
 
     fn ec_pair(&self, alg: &str) -> EcdsaKeyPair {
-        let algorithm = if alg == "ES256" { &ECDSA_P256_SHA256_FIXED_SIGNING } else { &ECDSA_P384_SHA384_FIXED_SIGNING };
+        let algorithm = if alg == "ES256" {
+            &ECDSA_P256_SHA256_FIXED_SIGNING
+        } else {
+            &ECDSA_P384_SHA384_FIXED_SIGNING
+        };
         EcdsaKeyPair::from_pkcs8(algorithm, &self.pkcs8).expect("the key")
     }
 
@@ -186,7 +216,9 @@ impl Signer {
     /// A good signature over these texts, whatever they are.
     pub fn sign_text(&self, header: &str, claims: &str) -> String {
         let signed = format!("{}.{}", encode(header), encode(claims));
-        let alg = serde_json::from_str::<Value>(header).ok().and_then(|header| header["alg"].as_str().map(str::to_owned));
+        let alg = serde_json::from_str::<Value>(header)
+            .ok()
+            .and_then(|header| header["alg"].as_str().map(str::to_owned));
         let signature = self.signature(alg.as_deref().unwrap_or(self.alg), signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
@@ -194,7 +226,11 @@ impl Signer {
     fn signature(&self, alg: &str, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match self.alg {
-            "EdDSA" => Ed25519KeyPair::from_pkcs8(&self.pkcs8).expect("the key").sign(message).as_ref().to_vec(),
+            "EdDSA" => Ed25519KeyPair::from_pkcs8(&self.pkcs8)
+                .expect("the key")
+                .sign(message)
+                .as_ref()
+                .to_vec(),
             "RS256" => {
                 let pair = RsaKeyPair::from_pkcs8(&self.pkcs8).expect("the key");
                 let mut signature = vec![0; pair.public_modulus_len()];
@@ -210,7 +246,11 @@ impl Signer {
                 signature
             }
             own => {
-                let algorithm = if own == "ES256" { &ECDSA_P256_SHA256_FIXED_SIGNING } else { &ECDSA_P384_SHA384_FIXED_SIGNING };
+                let algorithm = if own == "ES256" {
+                    &ECDSA_P256_SHA256_FIXED_SIGNING
+                } else {
+                    &ECDSA_P384_SHA384_FIXED_SIGNING
+                };
                 let pair = EcdsaKeyPair::from_pkcs8(algorithm, &self.pkcs8).expect("the key");
                 pair.sign(&random, message).expect("a signature").as_ref().to_vec()
             }

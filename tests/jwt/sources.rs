@@ -5,12 +5,15 @@ use crate::support::{Builder, Setup, run_cli_in, wait_until};
 use serde_json::json;
 
 fn files(names: &str) -> String {
-    config(&format!("issuer: \"{ISSUER}\", audience: [api], keys: [{names}], algorithms: [RS256, PS256, ES256, ES384, EdDSA]"))
+    config(&format!(
+        "issuer: \"{ISSUER}\", audience: [api], keys: [{names}], algorithms: [RS256, PS256, ES256, ES384, EdDSA]"
+    ))
 }
 
 #[test]
 fn files_of_every_kind() {
-    let (rsa, p256, p384, ed) = (Signer::rsa("r"), Signer::p256("e"), Signer::p384("f"), Signer::ed25519("d"));
+    let (rsa, p256, p384, ed) =
+        (Signer::rsa("r"), Signer::p256("e"), Signer::p384("f"), Signer::ed25519("d"));
     let of_certificate = Signer::p256("c");
     let single = Signer::ed25519("single");
     let builder = Builder::new()
@@ -19,11 +22,17 @@ fn files_of_every_kind() {
         .file("certificate.pem", &of_certificate.certificate(2020, 2090))
         .file("jwks.json", &json!({ "keys": [ed.jwk()] }).to_string())
         .file("jwk.json", &single.jwk().to_string());
-    let setup = Setup::build(builder, &files("rsa.pem, both.pem, certificate.pem, jwks.json, jwk.json"));
+    let setup =
+        Setup::build(builder, &files("rsa.pem, both.pem, certificate.pem, jwks.json, jwk.json"));
     for signer in [&rsa, &p256, &p384, &ed, &of_certificate, &single] {
         assert_eq!(setup.outcome(&signer.sign(&claims())), passed(), "{:?}", signer.kid);
         // a key from a PEM file has no name, and so may be the one that a token means
-        assert_eq!(setup.outcome(&signer.named(None).sign(&claims())), passed(), "{:?}", signer.kid);
+        assert_eq!(
+            setup.outcome(&signer.named(None).sign(&claims())),
+            passed(),
+            "{:?}",
+            signer.kid
+        );
     }
     assert_eq!(setup.outcome(&rsa.sign_as("PS256", &claims())), passed());
     assert_eq!(setup.outcome(&Signer::p256("e").sign(&claims())), invalid());
@@ -34,12 +43,15 @@ fn files_of_every_kind() {
 #[test]
 fn certificates_end() {
     let (past, future) = (Signer::p256("p"), Signer::p256("f"));
-    let builder = Builder::new().file("past.pem", &past.certificate(2001, 2002)).file("future.pem", &future.certificate(2080, 2090));
+    let builder = Builder::new()
+        .file("past.pem", &past.certificate(2001, 2002))
+        .file("future.pem", &future.certificate(2080, 2090));
     let setup = Setup::build(builder, &files("past.pem, future.pem"));
     for signer in [&past, &future] {
         assert_eq!(setup.outcome(&signer.sign(&claims())), invalid());
     }
-    let bare = Setup::build(Builder::new().file("past.pem", &past.public_pem()), &files("past.pem"));
+    let bare =
+        Setup::build(Builder::new().file("past.pem", &past.public_pem()), &files("past.pem"));
     assert_eq!(bare.outcome(&past.sign(&claims())), passed());
 }
 
@@ -81,7 +93,8 @@ fn files_that_are_no_keys() {
 #[test]
 fn check_warns_of_an_expired_certificate() {
     let directory = tempfile::tempdir().expect("a folder");
-    std::fs::write(directory.path().join("key"), Signer::p256("k").certificate(2001, 2002)).expect("write");
+    std::fs::write(directory.path().join("key"), Signer::p256("k").certificate(2001, 2002))
+        .expect("write");
     let yaml = files("key").replace("@UPSTREAM@", "http://127.0.0.1:1");
     std::fs::write(directory.path().join("gateway.yaml"), yaml).expect("write");
     let (code, out, err) = run_cli_in(directory.path(), &["check"], &[]);

@@ -32,12 +32,19 @@ fn what_is_forged_never_reaches_the_server() {
     setup.server.behave_for_all(Behaviour::Json(active(json!({}))));
     assert_eq!(setup.outcome(&forged.sign(&claims())), invalid());
     assert_eq!(setup.outcome("opaque"), invalid());
-    assert_eq!(setup.outcome(&signer.sign(&claims_with(json!({ "exp": now() - 100 })))), refused("expired"));
-    assert_eq!(setup.outcome(&signer.sign(&claims_with(json!({ "aud": "other" })))), refused("audience"));
+    assert_eq!(
+        setup.outcome(&signer.sign(&claims_with(json!({ "exp": now() - 100 })))),
+        refused("expired")
+    );
+    assert_eq!(
+        setup.outcome(&signer.sign(&claims_with(json!({ "aud": "other" })))),
+        refused("audience")
+    );
     assert_eq!(setup.server.count(), setup.server.count_of_path(JWKS));
 }
 
-/// Where both speak of the same member, the server knows better; nothing lives longer than either allows.
+/// Where both speak of the same member, the server knows better; nothing lives longer than either
+/// allows.
 #[test]
 fn both_are_heard() {
     let (setup, signer) = start("", "scopes: [write]");
@@ -48,14 +55,26 @@ fn both_are_heard() {
     };
     assert_eq!(outcome(json!({}), json!({ "username": "alice@example.com" })), passed());
     let seen = setup.upstream.last();
-    assert_eq!((seen.header("x-introspected-sub"), seen.header("x-introspected-username")), (Some("alice"), Some("alice@example.com")));
+    assert_eq!(
+        (seen.header("x-introspected-sub"), seen.header("x-introspected-username")),
+        (Some("alice"), Some("alice@example.com"))
+    );
     assert_eq!(seen.header("x-introspected-server"), Some("local"));
     assert_eq!(outcome(json!({}), json!({ "scope": "read" })), (403, "insufficient_scope".into()));
-    assert_eq!(outcome(json!({ "scope": null, "scp": "read" }), json!({ "scope": "write" })), passed());
+    assert_eq!(
+        outcome(json!({ "scope": null, "scp": "read" }), json!({ "scope": "write" })),
+        passed()
+    );
     assert_eq!(outcome(json!({}), json!({ "scp": "read" })), (403, "insufficient_scope".into()));
     assert_eq!(outcome(json!({}), json!({ "exp": now() - 60 })), refused("expired"));
     assert_eq!(outcome(json!({}), json!({ "exp": now() + 99_999 })), passed());
-    assert!(setup.upstream.last().header("x-introspected-exp").is_some_and(|exp| exp.parse::<i64>().is_ok_and(|exp| exp <= now() + 3600)));
+    assert!(
+        setup
+            .upstream
+            .last()
+            .header("x-introspected-exp")
+            .is_some_and(|exp| exp.parse::<i64>().is_ok_and(|exp| exp <= now() + 3600))
+    );
     assert_eq!(outcome(json!({}), json!({ "nbf": now() + 100 })), refused("not_yet_valid"));
     assert_eq!(outcome(json!({}), json!({ "iss": "https://other.test" })), refused("issuer"));
     assert_eq!(outcome(json!({}), json!({ "token_type": "refresh_token" })), refused("token_type"));

@@ -7,7 +7,9 @@ const ANSWER: &str = r#"{"iss":"https://www.amazon.com","user_id":"amznl.account
 
 #[track_caller]
 fn amazon(keys: &str) -> Setup {
-    server(&format!(r#"type: amazon, audience: ["amznl.oa2-client.ASFWDFBRN"], endpoint: "@AS_ORIGIN@/auth/O2/tokeninfo", {keys}"#))
+    server(&format!(
+        r#"type: amazon, audience: ["amznl.oa2-client.ASFWDFBRN"], endpoint: "@AS_ORIGIN@/auth/O2/tokeninfo", {keys}"#
+    ))
 }
 
 #[test]
@@ -41,7 +43,13 @@ fn the_recorded_exchange() {
 #[test]
 fn a_400_is_inactive() {
     let setup = amazon("");
-    for (i, body) in [r#"{"error":"invalid_token","error_description":"x"}"#, r#"{"error":"invalid_request"}"#, ""].into_iter().enumerate()
+    for (i, body) in [
+        r#"{"error":"invalid_token","error_description":"x"}"#,
+        r#"{"error":"invalid_request"}"#,
+        "",
+    ]
+    .into_iter()
+    .enumerate()
     {
         setup.server.behave_for_all(status(400, body));
         assert_eq!(setup.outcome(&format!("bad{i}")), (401, "inactive".into()), "{body}");
@@ -75,7 +83,9 @@ fn what_is_left_of_its_life_counts_from_now() {
     setup.server.behave_for_all(ok(&ANSWER.replace("3597", "2")));
     assert_eq!(setup.outcome("short"), (200, String::new()));
     setup.server.behave_for_all(status(400, "{}"));
-    crate::support::wait_until("the token has ended", || setup.outcome("short") != (200, String::new()));
+    crate::support::wait_until("the token has ended", || {
+        setup.outcome("short") != (200, String::new())
+    });
 }
 
 #[test]

@@ -16,11 +16,19 @@ fn the_exchange_of_the_example() {
     setup.server.behave_for_all(ok(r#"{"valid":true,"user":{"id":7,"name":"jo"},"app":"shop","permissions":["read","write"],"ttl":"60"}"#));
     let before = now();
     assert_eq!(setup.get("t0k/n").status, 200);
-    let expected = format!("GET /check/t0k%2Fn?v=1\naccept: application/json\naccept-encoding: gzip\n{}\nx-api-key: k3y\n\n", user_agent());
+    let expected = format!(
+        "GET /check/t0k%2Fn?v=1\naccept: application/json\naccept-encoding: gzip\n{}\nx-api-key: k3y\n\n",
+        user_agent()
+    );
     assert_eq!(sent(&setup), expected);
     let headers = identity(&setup);
-    let value = |name: &str| headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str());
-    assert_eq!((value("sub"), value("username"), value("client-id")), (Some("7"), Some("jo"), Some("shop")));
+    let value = |name: &str| {
+        headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    };
+    assert_eq!(
+        (value("sub"), value("username"), value("client-id")),
+        (Some("7"), Some("jo"), Some("shop"))
+    );
     assert_eq!((value("scope"), value("server")), (Some("read write"), Some("main")));
     let exp: i64 = value("exp").and_then(|exp| exp.parse().ok()).expect("exp");
     assert!((before + 60..=now() + 60).contains(&exp), "{exp}");
@@ -34,8 +42,20 @@ fn the_token_is_encoded_for_where_it_stands() {
     let form = "a%26b%3Cc%3E%27d%252F..%2F%7Be%7D%3Df%2Bg";
     let xml = "a&amp;b&lt;c&gt;&apos;d%2F../{e}=f+g";
     for (request, target, header, content_type, body) in [
-        (r#"url: "@AS@?t={token}&x=y""#, format!("/introspect?t={percent}&x=y"), None, None, String::new()),
-        (r#"url: "@AS@", headers: { X-Token: "is {token}" }"#, "/introspect".into(), Some(format!("is {token}")), None, String::new()),
+        (
+            r#"url: "@AS@?t={token}&x=y""#,
+            format!("/introspect?t={percent}&x=y"),
+            None,
+            None,
+            String::new(),
+        ),
+        (
+            r#"url: "@AS@", headers: { X-Token: "is {token}" }"#,
+            "/introspect".into(),
+            Some(format!("is {token}")),
+            None,
+            String::new(),
+        ),
         (
             r#"url: "@AS@", body: '{"a":["{token}"]}'"#,
             "/introspect".into(),
@@ -76,8 +96,16 @@ fn the_token_is_encoded_for_where_it_stands() {
         } else {
             "POST"
         };
-        assert_eq!((seen.method.as_str(), seen.target.as_str()), (method, target.as_str()), "{request}");
-        assert_eq!((seen.header("x-token"), seen.header("content-type")), (header.as_deref(), content_type), "{request}");
+        assert_eq!(
+            (seen.method.as_str(), seen.target.as_str()),
+            (method, target.as_str()),
+            "{request}"
+        );
+        assert_eq!(
+            (seen.header("x-token"), seen.header("content-type")),
+            (header.as_deref(), content_type),
+            "{request}"
+        );
         assert_eq!(String::from_utf8(seen.body).expect("UTF-8"), body, "{request}");
     }
 }
@@ -130,7 +158,9 @@ fn statuses_may_mean_inactive() {
 #[test]
 fn without_active_any_200_is_active() {
     let setup = custom(r#"request: { url: "@AS@/{token}" }, inactive_status: [403]"#);
-    for (i, body) in ["", "OK", "{}", "[1]", r#"{"active":false,"scope":"admin"}"#].into_iter().enumerate() {
+    for (i, body) in
+        ["", "OK", "{}", "[1]", r#"{"active":false,"scope":"admin"}"#].into_iter().enumerate()
+    {
         setup.server.behave_for_all(ok(body));
         assert_eq!(setup.outcome(&format!("t{i}")), (200, String::new()), "{body}");
         assert_eq!(super::identity_of(&setup, "scope"), None, "nobody pointed at it");
@@ -202,7 +232,12 @@ fn what_cannot_work_is_told() {
         assert!(output.contains(expected), "{keys}\n{output}");
     }
     let (code, output) = check("request: { url: \"https://a/{token}\" }");
-    assert!(code == 0 && output.contains("warning") && output.contains("nothing makes one inactive"), "{output}");
-    let (code, output) = check("request: { url: \"https://a/{token}?k=${KEY}\", headers: { X: \"${KEY}\" } }, answer: { active: /a }");
+    assert!(
+        code == 0 && output.contains("warning") && output.contains("nothing makes one inactive"),
+        "{output}"
+    );
+    let (code, output) = check(
+        "request: { url: \"https://a/{token}?k=${KEY}\", headers: { X: \"${KEY}\" } }, answer: { active: /a }",
+    );
     assert!(code == 0 && !output.contains("s3cr3t"), "{output}");
 }

@@ -32,7 +32,10 @@ fn the_recorded_exchange_of_v1() {
         [
             pair("aud", "8819981768.apps.googleusercontent.com"),
             pair("client-id", "8819981768.apps.googleusercontent.com"),
-            pair("scope", "https://www.googleapis.com/auth/userinfo.profile https://www.googleapis.com/auth/userinfo.email"),
+            pair(
+                "scope",
+                "https://www.googleapis.com/auth/userinfo.profile https://www.googleapis.com/auth/userinfo.email"
+            ),
             pair("server", "main"),
             pair("sub", "123456789"),
         ]
@@ -43,7 +46,9 @@ fn the_recorded_exchange_of_v1() {
 fn the_recorded_exchange_of_the_current_one() {
     let yaml = format!(
         "identity: {{ claims: [email_verified] }}\n{}",
-        super::configuration("type: google, audience: [app], endpoint: \"@AS_ORIGIN@/tokeninfo?alt=json\"")
+        super::configuration(
+            "type: google, audience: [app], endpoint: \"@AS_ORIGIN@/tokeninfo?alt=json\""
+        )
     );
     let setup = Setup::start(&yaml);
     let exp = now() + 3599;
@@ -52,9 +57,13 @@ fn the_recorded_exchange_of_the_current_one() {
     )));
     assert_eq!(setup.get("ya29.a0Af_x-y").status, 200);
     assert_eq!(setup.server.last().target, "/tokeninfo?alt=json&access_token=ya29.a0Af_x-y");
-    for (name, value) in
-        [("aud", "app"), ("client-id", "web"), ("sub", "1029384756"), ("email-verified", "true"), ("exp", &exp.to_string())]
-    {
+    for (name, value) in [
+        ("aud", "app"),
+        ("client-id", "web"),
+        ("sub", "1029384756"),
+        ("email-verified", "true"),
+        ("exp", &exp.to_string()),
+    ] {
         assert_eq!(identity_of(&setup, name).as_deref(), Some(value), "{name}");
     }
 }
@@ -125,9 +134,14 @@ fn what_is_no_answer() {
 #[test]
 fn the_token_is_encoded_for_the_query() {
     let setup = google("");
-    for (token, query) in [("a&b=c", "a%26b%3Dc"), ("a+b%20c", "a%2Bb%2520c"), ("#?", "%23%3F"), ("a|b", "a%7Cb")] {
+    for (token, query) in
+        [("a&b=c", "a%26b%3Dc"), ("a+b%20c", "a%2Bb%2520c"), ("#?", "%23%3F"), ("a|b", "a%7Cb")]
+    {
         setup.server.behave_for_all(ok(V1));
         assert_eq!(setup.get(token).status, 200, "{token}");
-        assert_eq!(setup.server.last().target, format!("/oauth2/v1/tokeninfo?access_token={query}"));
+        assert_eq!(
+            setup.server.last().target,
+            format!("/oauth2/v1/tokeninfo?access_token={query}")
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Several authorization servers on one gateway: which one is asked, and that no other one ever sees the token.
+//! Several authorization servers on one gateway: which one is asked, and that no other one ever
+//! sees the token.
 
 use super::{alice, ok, status};
 use crate::support::{AuthorizationServer, Setup, run_cli_in};
@@ -11,7 +12,8 @@ struct Three {
     google: AuthorizationServer,
 }
 
-/// `main` takes what no other one takes, `issuer` the JWTs of one issuer, `google` what begins with `ya29.`.
+/// `main` takes what no other one takes, `issuer` the JWTs of one issuer, `google` what begins with
+/// `ya29.`.
 fn three(main_tokens: &str) -> Three {
     let (issuer, google) = (AuthorizationServer::start(), AuthorizationServer::start());
     let yaml = format!(
@@ -41,7 +43,11 @@ impl Three {
 }
 
 fn jwt(payload: &str) -> String {
-    format!("{}.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#), BASE64_URL_SAFE_NO_PAD.encode(payload))
+    format!(
+        "{}.{}.c2ln",
+        BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#),
+        BASE64_URL_SAFE_NO_PAD.encode(payload)
+    )
 }
 
 #[test]
@@ -62,7 +68,8 @@ fn each_token_is_shown_to_one_server() {
         assert_eq!(three.calls(), calls, "{token}");
     }
     let log = three.setup.gateway.access_log(7);
-    let servers: Vec<_> = log.iter().map(|line| line["server"].as_str().unwrap_or_default()).collect();
+    let servers: Vec<_> =
+        log.iter().map(|line| line["server"].as_str().unwrap_or_default()).collect();
     assert_eq!(servers, ["main", "google", "issuer", "main", "main", "main", "main"]);
 }
 
@@ -99,7 +106,8 @@ fn a_failing_server_has_no_substitute() {
     assert_eq!((main, issuer), (0, 0));
 }
 
-/// Two names for one endpoint are two servers: what one said is not taken for what the other would say.
+/// Two names for one endpoint are two servers: what one said is not taken for what the other would
+/// say.
 #[test]
 fn entries_of_two_servers_never_mix() {
     let setup = Setup::start(
@@ -121,7 +129,10 @@ routes:
             assert_eq!(setup.server.count(), calls + 1, "{path}");
         }
     }
-    assert_eq!(setup.gateway.admin_post("/api/cache/purge", &json!({ "token": "t" })).json()["purged"], 3);
+    assert_eq!(
+        setup.gateway.admin_post("/api/cache/purge", &json!({ "token": "t" })).json()["purged"],
+        3
+    );
 }
 
 #[test]
@@ -143,11 +154,18 @@ routes:
     for (main, second, why) in [
         ("", "", "neither says by `tokens`"),
         ("tokens: { prefix: a }", "tokens: { prefix: a }", "their `tokens` are the same"),
-        ("tokens: { jwt_issuer: \"https://a\" }", "tokens: { jwt_issuer: \"https://a\" }", "their `tokens` are the same"),
+        (
+            "tokens: { jwt_issuer: \"https://a\" }",
+            "tokens: { jwt_issuer: \"https://a\" }",
+            "their `tokens` are the same",
+        ),
     ] {
         let (code, output) = check(main, second);
         assert_eq!(code, 64, "{output}");
-        assert!(output.contains("nothing decides between `main` and `second`") && output.contains(why), "{output}");
+        assert!(
+            output.contains("nothing decides between `main` and `second`") && output.contains(why),
+            "{output}"
+        );
     }
     for (main, second) in [
         ("", "tokens: { prefix: a }"),

@@ -11,7 +11,9 @@ fn soap(more: &str) -> Setup {
 }
 
 fn envelope(namespace: &str, body: &str) -> String {
-    format!(r#"<?xml version="1.0"?><e:Envelope xmlns:e="{namespace}"><e:Header/><e:Body>{body}</e:Body></e:Envelope>"#)
+    format!(
+        r#"<?xml version="1.0"?><e:Envelope xmlns:e="{namespace}"><e:Header/><e:Body>{body}</e:Body></e:Envelope>"#
+    )
 }
 
 const V1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
@@ -29,7 +31,9 @@ fn valid(inside: &str) -> Behaviour {
 #[test]
 fn the_exchange_of_1_1() {
     let setup = soap("");
-    setup.server.behave_for_all(valid("<User>jo &amp; co</User><Scopes>read write</Scopes><Ttl>60</Ttl>"));
+    setup
+        .server
+        .behave_for_all(valid("<User>jo &amp; co</User><Scopes>read write</Scopes><Ttl>60</Ttl>"));
     let before = now();
     assert_eq!(setup.get("abc123").status, 200);
     let body = format!(
@@ -42,7 +46,9 @@ fn the_exchange_of_1_1() {
     );
     assert_eq!(sent(&setup), expected);
     let headers = identity(&setup);
-    let value = |name: &str| headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str());
+    let value = |name: &str| {
+        headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    };
     assert_eq!((value("sub"), value("scope")), (Some("jo & co"), Some("read write")));
     let exp: i64 = value("exp").and_then(|exp| exp.parse().ok()).expect("exp");
     assert!((before + 60..=now() + 60).contains(&exp), "{exp}");
@@ -51,7 +57,10 @@ fn the_exchange_of_1_1() {
 #[test]
 fn the_exchange_of_1_2() {
     let setup = soap("version: \"1.2\"");
-    setup.server.behave_for_all(xml(200, &envelope(V2, r#"<t:r xmlns:t="urn:tokens"><t:Valid> true </t:Valid><t:User/></t:r>"#)));
+    setup.server.behave_for_all(xml(
+        200,
+        &envelope(V2, r#"<t:r xmlns:t="urn:tokens"><t:Valid> true </t:Valid><t:User/></t:r>"#),
+    ));
     assert_eq!(setup.get("abc123").status, 200);
     let body = format!(
         r#"<?xml version="1.0" encoding="UTF-8"?><soap:Envelope xmlns:soap="{V2}"><soap:Body><v:Validate xmlns:v="urn:tokens"><v:Token>abc123</v:Token></v:Validate></soap:Body></soap:Envelope>"#
@@ -62,7 +71,11 @@ fn the_exchange_of_1_2() {
         user_agent()
     );
     assert_eq!(sent(&setup), expected);
-    assert_eq!(identity(&setup), [("server".to_owned(), "main".to_owned())], "an empty element is no member");
+    assert_eq!(
+        identity(&setup),
+        [("server".to_owned(), "main".to_owned())],
+        "an empty element is no member"
+    );
 }
 
 #[test]
@@ -85,14 +98,19 @@ fn the_token_stays_text() {
 #[test]
 fn what_is_not_true_is_inactive() {
     let setup = soap("");
-    for (i, value) in ["false", "TRUE", "1", "yes", "", "true!", "<x>tru</x>"].into_iter().enumerate() {
+    for (i, value) in
+        ["false", "TRUE", "1", "yes", "", "true!", "<x>tru</x>"].into_iter().enumerate()
+    {
         let body = envelope(V1, &format!(r#"<Valid xmlns="urn:tokens">{value}</Valid>"#));
         setup.server.behave_for_all(xml(200, &body));
         assert_eq!(setup.outcome(&format!("t{i}")), (401, "inactive".into()), "{value}");
     }
     let setup = server(&KEYS.replace(" = 'true'", ""));
     for (value, status) in [("true", 200), ("1", 200), ("false", 401), ("yes", 401)] {
-        setup.server.behave_for_all(xml(200, &envelope(V1, &format!(r#"<Valid xmlns="urn:tokens">{value}</Valid>"#))));
+        setup.server.behave_for_all(xml(
+            200,
+            &envelope(V1, &format!(r#"<Valid xmlns="urn:tokens">{value}</Valid>"#)),
+        ));
         assert_eq!(setup.get(&format!("t{value}")).status, status, "{value}");
     }
 }
@@ -101,11 +119,21 @@ fn what_is_not_true_is_inactive() {
 fn faults() {
     let setup = soap("");
     let old = |namespaces: &str, code: &str| {
-        envelope(V1, &format!("<e:Fault {namespaces}><faultcode>{code}</faultcode><faultstring>no</faultstring></e:Fault>"))
+        envelope(
+            V1,
+            &format!(
+                "<e:Fault {namespaces}><faultcode>{code}</faultcode><faultstring>no</faultstring></e:Fault>"
+            ),
+        )
     };
     let new = |code: &str, inner: &str| {
         let inner = format!("<e:Subcode><e:Value>{inner}</e:Value></e:Subcode>");
-        envelope(V2, &format!("<e:Fault xmlns:t=\"urn:tokens\"><e:Code><e:Value>{code}</e:Value>{inner}</e:Code></e:Fault>"))
+        envelope(
+            V2,
+            &format!(
+                "<e:Fault xmlns:t=\"urn:tokens\"><e:Code><e:Value>{code}</e:Value>{inner}</e:Code></e:Fault>"
+            ),
+        )
     };
     let inactive = (401, "inactive".to_owned());
     let failed = (503, "as_bad_response".to_owned());
@@ -129,7 +157,10 @@ fn faults() {
         assert_eq!(&setup.outcome(&format!("t{i}")), expected, "{status} {body}");
     }
     // a fault beside an answer is a fault
-    let both = envelope(V1, "<Valid xmlns='urn:tokens'>true</Valid><e:Fault><faultcode>e:Server</faultcode></e:Fault>");
+    let both = envelope(
+        V1,
+        "<Valid xmlns='urn:tokens'>true</Valid><e:Fault><faultcode>e:Server</faultcode></e:Fault>",
+    );
     setup.server.behave_for_all(xml(200, &both));
     assert_eq!(setup.outcome("both"), failed);
 }
@@ -144,7 +175,10 @@ fn entities_and_document_types_are_refused() {
         doctype("<!DOCTYPE e:Envelope>", &answer),
         doctype("<!DOCTYPE x SYSTEM \"http://127.0.0.1:1/x.dtd\">", &answer),
         doctype("<!DOCTYPE x [<!ENTITY t 'true'>]>", &answer.replace(">true<", ">&t;<")),
-        doctype("<!DOCTYPE x [<!ENTITY t SYSTEM \"file:///etc/hostname\">]>", &answer.replace(">true<", ">&t;<")),
+        doctype(
+            "<!DOCTYPE x [<!ENTITY t SYSTEM \"file:///etc/hostname\">]>",
+            &answer.replace(">true<", ">&t;<"),
+        ),
         doctype(lol, &answer.replace(">true<", ">&c;<")),
         answer.replace(">true<", ">&t;<"),
     ] {
@@ -152,7 +186,11 @@ fn entities_and_document_types_are_refused() {
         assert_eq!(setup.outcome("token"), (503, "as_bad_response".into()), "{body}");
     }
     setup.server.behave_for_all(xml(200, &answer.replace(">true<", "><![CDATA[tr]]>&#117;e<")));
-    assert_eq!(setup.outcome("plain"), (200, String::new()), "character references and CDATA are no entities");
+    assert_eq!(
+        setup.outcome("plain"),
+        (200, String::new()),
+        "character references and CDATA are no entities"
+    );
 }
 
 #[test]
@@ -176,7 +214,12 @@ fn what_is_missing_or_of_another_kind() {
         format!("{}{}", "<a>".repeat(8_000), "</a>".repeat(8_000)),
     ] {
         setup.server.behave_for_all(xml(200, &body));
-        assert_eq!(setup.outcome("token"), (503, "as_bad_response".into()), "{}", body.chars().take(300).collect::<String>());
+        assert_eq!(
+            setup.outcome("token"),
+            (503, "as_bad_response".into()),
+            "{}",
+            body.chars().take(300).collect::<String>()
+        );
     }
     setup.server.behave_for_all(valid("<Scopes>a</Scopes><Scopes>b c</Scopes><Ttl>0</Ttl>"));
     assert_eq!(setup.outcome("ended"), (401, "expired".into()));
@@ -192,9 +235,13 @@ fn what_is_no_answer() {
 
 #[test]
 fn a_member_of_ones_own_is_forwarded() {
-    let keys = KEYS.replace("sub: \"//v:User\"", "sub: \"//v:User/@id\", tenant: \"/e:Envelope/e:Body/v:r/v:Org\"");
+    let keys = KEYS.replace(
+        "sub: \"//v:User\"",
+        "sub: \"//v:User/@id\", tenant: \"/e:Envelope/e:Body/v:r/v:Org\"",
+    );
     let keys = keys.replace("namespaces: {", &format!("namespaces: {{ e: \"{V1}\","));
-    let setup = Setup::start(&format!("identity: {{ claims: [tenant] }}\n{}", configuration(&keys)));
+    let setup =
+        Setup::start(&format!("identity: {{ claims: [tenant] }}\n{}", configuration(&keys)));
     setup.server.behave_for_all(valid("<User id='7'>jo</User><Org>acme</Org>"));
     assert_eq!(setup.get("t").status, 200);
     assert_eq!(super::identity_of(&setup, "tenant").as_deref(), Some("acme"));
@@ -205,7 +252,9 @@ fn a_member_of_ones_own_is_forwarded() {
 fn what_cannot_work_is_told() {
     let check = |keys: &str| {
         let directory = tempfile::tempdir().expect("a folder");
-        let yaml = format!("authorization_servers:\n  main: {{ {keys} }}\nroutes: [{{ path: /*, upstream: \"http://127.0.0.1:1\" }}]\n");
+        let yaml = format!(
+            "authorization_servers:\n  main: {{ {keys} }}\nroutes: [{{ path: /*, upstream: \"http://127.0.0.1:1\" }}]\n"
+        );
         std::fs::write(directory.path().join("gateway.yaml"), yaml).expect("write");
         let (code, out, err) = run_cli_in(directory.path(), &["check"], &[]);
         (code, out + &err)

@@ -70,7 +70,9 @@ fn there_is_a_status_page() {
 /// Contract §7: the effective configuration, secrets redacted.
 #[test]
 fn the_configuration_is_shown_without_its_secrets() {
-    let builder = Builder::new().env("BEARER", "secret-from-environment").file("client-secret", "secret-from-file");
+    let builder = Builder::new()
+        .env("BEARER", "secret-from-environment")
+        .file("client-secret", "secret-from-file");
     let yaml = format!(
         r#"
 authorization_servers:

@@ -35,7 +35,12 @@ fn a_line_has_its_fields() {
     );
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let parent = format!("00-{trace}-00f067aa0ba902b7-01");
-    let headers = [("Authorization", "Bearer good"), ("Host", "api.test"), ("X-Request-Id", "allowed"), ("traceparent", &parent)];
+    let headers = [
+        ("Authorization", "Bearer good"),
+        ("Host", "api.test"),
+        ("X-Request-Id", "allowed"),
+        ("traceparent", &parent),
+    ];
     assert_eq!(setup.gateway.get("/items/7?secret=query", &headers).status, 200);
     let line = setup.gateway.access_log_of("allowed");
     for field in FIELDS {
@@ -63,7 +68,10 @@ fn a_line_has_its_fields() {
         assert!(line[field].is_number(), "{field} in {line}");
     }
     let fingerprint = line["token_fp"].as_str().expect("a fingerprint");
-    assert!(fingerprint.len() == 8 && fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit()), "{fingerprint}");
+    assert!(
+        fingerprint.len() == 8 && fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{fingerprint}"
+    );
     assert!(!setup.gateway.stdout().contains("secret=query"), "query strings are not logged");
 }
 
@@ -93,7 +101,8 @@ fn one_line_a_request_also_when_refused() {
 #[test]
 fn the_access_log_can_be_narrowed_and_turned_off() {
     for (access, expected) in [("denied", vec![401, 403]), ("off", vec![])] {
-        let setup = Setup::start(&format!("log: {{ access: {access} }}\n{}", one_route("scopes: [read]")));
+        let setup =
+            Setup::start(&format!("log: {{ access: {access} }}\n{}", one_route("scopes: [read]")));
         for token in ["good", "unknown", "narrow", "good"] {
             setup.get(token);
         }
@@ -110,7 +119,9 @@ fn fingerprints_tell_tokens_apart_but_not_which() {
         let setup = Setup::route("");
         ["good", "good", "bare"].map(|token| {
             let id = format!("{token}-{}", setup.server.count());
-            setup.gateway.get("/", &[("Authorization", &format!("Bearer {token}")), ("X-Request-Id", &id)]);
+            setup
+                .gateway
+                .get("/", &[("Authorization", &format!("Bearer {token}")), ("X-Request-Id", &id)]);
             setup.gateway.access_log_of(&id)["token_fp"].clone()
         })
     };
@@ -135,7 +146,8 @@ fn clients_cannot_write_lines() {
 /// Pitfall 68: at the most talkative level, with everything that can go wrong going wrong.
 #[test]
 fn no_log_shows_a_token_or_a_secret() {
-    let builder = Builder::new().env("SECRET", "s3cret-from-environment").file("file", "s3cret-from-file");
+    let builder =
+        Builder::new().env("SECRET", "s3cret-from-environment").file("file", "s3cret-from-file");
     let setup = Setup::build(
         builder,
         r#"
@@ -182,9 +194,12 @@ routes:
     }
     setup.upstream.behave(UpstreamBehaviour::Close);
     setup.get("t0ken-last");
-    setup.gateway.raw(b"GET / HTTP/1.1\r\nAuthorization: Bearer t0ken-broken\r\nbroken line\r\n\r\n");
+    setup
+        .gateway
+        .raw(b"GET / HTTP/1.1\r\nAuthorization: Bearer t0ken-broken\r\nbroken line\r\n\r\n");
     setup.gateway.sighup();
-    let admin = setup.gateway.admin_get("/api/status").text() + &setup.gateway.admin_get("/api/config").text();
+    let admin = setup.gateway.admin_get("/api/status").text()
+        + &setup.gateway.admin_get("/api/config").text();
     let everything = setup.gateway.stdout() + &setup.gateway.stderr() + &admin;
     assert!(everything.len() > 10_000, "trace says a lot");
     let basic = BASE64_STANDARD.encode("me:s3cret-from-file");
@@ -206,7 +221,8 @@ fn rejected_credentials_are_reported_once() {
     }
     let loud = |line: &&str| {
         let line: Value = serde_json::from_str(line).unwrap_or_default();
-        ["WARN", "ERROR"].contains(&line["level"].as_str().unwrap_or_default().to_uppercase().as_str())
+        ["WARN", "ERROR"]
+            .contains(&line["level"].as_str().unwrap_or_default().to_uppercase().as_str())
     };
     let stderr = setup.gateway.stderr();
     let count = stderr.lines().filter(loud).count();

@@ -69,7 +69,9 @@ fn the_metrics_have_their_names_and_labels() {
 
 #[test]
 fn each_kind_of_failure_has_its_result() {
-    let setup = Setup::server("retries: 0, timeout: 300ms, circuit_breaker: { failures: 4, open_for: 60s }");
+    let setup = Setup::server(
+        "retries: 0, timeout: 300ms, circuit_breaker: { failures: 4, open_for: 60s }",
+    );
     let cases = [
         ("bad_response", Behaviour::body("x")),
         ("rejected_us", Behaviour::status(401)),
@@ -80,7 +82,8 @@ fn each_kind_of_failure_has_its_result() {
         ("circuit_open", Behaviour::inactive()),
     ];
     for (number, (result, behaviour)) in cases.into_iter().enumerate() {
-        let sample = format!("introgate_introspections_total{{server=\"main\",result=\"{result}\"}}");
+        let sample =
+            format!("introgate_introspections_total{{server=\"main\",result=\"{result}\"}}");
         let before = setup.gateway.metric(&sample);
         let token = format!("token-{number}");
         setup.server.behave(&token, behaviour.clone());
@@ -95,14 +98,19 @@ fn anonymous_is_a_decision_of_its_own() {
     let setup = Setup::route("auth: optional");
     setup.gateway.get("/", &[]);
     setup.get("good");
-    let decisions = |decision: &str| setup.gateway.metric(&format!("introgate_decisions_total{{route=\"all\",decision=\"{decision}\"}}"));
+    let decisions = |decision: &str| {
+        setup
+            .gateway
+            .metric(&format!("introgate_decisions_total{{route=\"all\",decision=\"{decision}\"}}"))
+    };
     assert_eq!((decisions("anonymous"), decisions("allow")), (1.0, 1.0));
 }
 
 /// Pitfall 78: clients cannot make labels.
 #[test]
 fn random_paths_methods_hosts_and_tokens_make_no_labels() {
-    let setup = Setup::start("routes: [{ name: items, path: \"/items/{id}\", upstream: \"@UPSTREAM@\" }]");
+    let setup =
+        Setup::start("routes: [{ name: items, path: \"/items/{id}\", upstream: \"@UPSTREAM@\" }]");
     let wave = |start: usize| {
         for number in start..start + 40 {
             let host = format!("host-{number}.test");
@@ -116,7 +124,11 @@ fn random_paths_methods_hosts_and_tokens_make_no_labels() {
     };
     let first = wave(0).lines().count();
     let metrics = wave(1000);
-    assert_eq!(metrics.lines().count(), first, "the number of samples grows with what clients send");
+    assert_eq!(
+        metrics.lines().count(),
+        first,
+        "the number of samples grows with what clients send"
+    );
     for part in ["random-", "METHOD", "host-", "query-", "flood-", "/items/1"] {
         assert!(!metrics.contains(part), "{part}");
     }
@@ -126,11 +138,17 @@ fn random_paths_methods_hosts_and_tokens_make_no_labels() {
 
 #[test]
 fn the_services_codes_are_counted_by_upstream() {
-    let setup = Setup::start("upstreams: { api: { servers: [\"@UPSTREAM@\"] } }\nroutes: [{ path: /*, upstream: api, auth: none }]");
+    let setup = Setup::start(
+        "upstreams: { api: { servers: [\"@UPSTREAM@\"] } }\nroutes: [{ path: /*, upstream: api, auth: none }]",
+    );
     setup.gateway.get("/", &[]);
     setup.upstream.behave(UpstreamBehaviour::Status(418));
     setup.gateway.get("/", &[]);
-    let count = |code: &str| setup.gateway.metric(&format!("introgate_upstream_requests_total{{upstream=\"api\",code=\"{code}\"}}"));
+    let count = |code: &str| {
+        setup.gateway.metric(&format!(
+            "introgate_upstream_requests_total{{upstream=\"api\",code=\"{code}\"}}"
+        ))
+    };
     wait_until("both are counted", || (count("200"), count("418")) == (1.0, 1.0));
 }
 
@@ -140,10 +158,15 @@ fn in_flight_goes_back_to_zero_when_the_client_leaves() {
     let setup = Setup::start(&one_route(""));
     setup.server.behave("slow", Behaviour::after(Duration::from_secs(1), Behaviour::inactive()));
     let mut connection = setup.gateway.connect();
-    let request = crate::support::request_bytes("GET", "/", &[("Authorization", "Bearer slow")], b"");
+    let request =
+        crate::support::request_bytes("GET", "/", &[("Authorization", "Bearer slow")], b"");
     connection.send(&request).expect("send");
-    let in_flight =
-        |count: u8| setup.gateway.metrics_now().contains(&format!("introgate_introspections_in_flight{{server=\"main\"}} {count}"));
+    let in_flight = |count: u8| {
+        setup
+            .gateway
+            .metrics_now()
+            .contains(&format!("introgate_introspections_in_flight{{server=\"main\"}} {count}"))
+    };
     wait_until("the call is under way", || in_flight(1));
     drop(connection);
     wait_until("the call has ended", || in_flight(0));

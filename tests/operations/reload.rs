@@ -1,6 +1,10 @@
-//! A change of the file takes effect by itself or on SIGHUP; a bad one changes nothing (pitfalls 8 and 74).
+//! A change of the file takes effect by itself or on SIGHUP; a bad one changes nothing (pitfalls 8
+//! and 74).
 
-use crate::support::{Behaviour, Builder, Gateway, Setup, UpstreamBehaviour, free_port, one_route, request_bytes, wait_until, wait_within};
+use crate::support::{
+    Behaviour, Builder, Gateway, Setup, UpstreamBehaviour, free_port, one_route, request_bytes,
+    wait_until, wait_within,
+};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +48,9 @@ fn a_file_behind_a_swapped_link_is_noticed_too() {
     let directory = setup.gateway.directory();
     let file = setup.gateway.config_file();
     let text = fs::read_to_string(file).expect("the configuration");
-    for (version, text) in [("v1", text.clone()), ("v2", text.replace("auth: none", "auth: required"))] {
+    for (version, text) in
+        [("v1", text.clone()), ("v2", text.replace("auth: none", "auth: required"))]
+    {
         fs::create_dir(directory.join(version)).expect("a folder");
         fs::write(directory.join(version).join("gateway.yaml"), text).expect("write");
     }
@@ -95,7 +101,9 @@ fn a_file_that_vanishes_keeps_the_old_configuration() {
     let setup = Setup::start(OPEN);
     fs::remove_file(setup.gateway.config_file()).expect("remove");
     setup.gateway.sighup();
-    wait_until("it is noticed", || setup.gateway.metric("introgate_config_last_reload_success") == 0.0);
+    wait_until("it is noticed", || {
+        setup.gateway.metric("introgate_config_last_reload_success") == 0.0
+    });
     assert!(is_open(&setup.gateway));
     setup.gateway.rewrite_config(&setup.fill_in(GUARDED));
     wait_within(SOON, "the new file takes effect", || !is_open(&setup.gateway));
@@ -116,7 +124,11 @@ fn a_change_of_policy_keeps_the_cache() {
 /// Pitfall 8: what can change an answer makes the old ones unreachable.
 #[test]
 fn a_change_of_credentials_or_endpoint_asks_again() {
-    let server = |keys: &str| format!("authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{GUARDED}");
+    let server = |keys: &str| {
+        format!(
+            "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{GUARDED}"
+        )
+    };
     let setup = Setup::start(&server(""));
     let settings = [
         "client_auth: { method: bearer, token: one }",
@@ -139,7 +151,11 @@ fn a_change_of_credentials_or_endpoint_asks_again() {
 /// An issuer that is configured later holds for what is cached already.
 #[test]
 fn a_new_issuer_holds_for_cached_answers() {
-    let server = |keys: &str| format!("authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{GUARDED}");
+    let server = |keys: &str| {
+        format!(
+            "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{GUARDED}"
+        )
+    };
     let setup = Setup::start(&server(""));
     assert_eq!(setup.get("good").status, 200);
     setup.reload(&server("issuer: \"https://as.test\", require_issuer: true"));
@@ -176,7 +192,8 @@ fn a_reload_drops_no_request() {
                     let mut asked = 0;
                     while !done.load(Ordering::SeqCst) {
                         let bearer = [("Authorization", "Bearer good")];
-                        let response = connection.request("GET", "/", &bearer, b"").expect("an answer");
+                        let response =
+                            connection.request("GET", "/", &bearer, b"").expect("an answer");
                         assert_eq!(response.status, 200);
                         asked += 1;
                     }
@@ -203,7 +220,9 @@ fn requests_under_way_survive_a_reload() {
     let mut connections = ["good", "slow"].map(|token| {
         let mut connection = setup.gateway.connect();
         let bearer = format!("Bearer {token}");
-        connection.send(&request_bytes("GET", "/", &[("Authorization", &bearer)], b"")).expect("send");
+        connection
+            .send(&request_bytes("GET", "/", &[("Authorization", &bearer)], b""))
+            .expect("send");
         connection
     });
     wait_until("both are under way", || setup.upstream.count() == 1 && setup.server.count() == 2);
@@ -216,8 +235,9 @@ fn requests_under_way_survive_a_reload() {
 /// Upstreams change as well, without a restart.
 #[test]
 fn upstreams_are_reloaded() {
-    let setup =
-        Setup::start("upstreams: { api: { servers: [\"http://127.0.0.1:1\"] } }\nroutes: [{ path: /*, upstream: api, auth: none }]");
+    let setup = Setup::start(
+        "upstreams: { api: { servers: [\"http://127.0.0.1:1\"] } }\nroutes: [{ path: /*, upstream: api, auth: none }]",
+    );
     assert_eq!(setup.gateway.get("/", &[]).status, 502);
     setup.reload("upstreams: { api: { servers: [\"@UPSTREAM@\"] } }\nroutes: [{ path: /*, upstream: api, auth: none }]");
     assert_eq!(setup.gateway.get("/", &[]).status, 200);
@@ -228,7 +248,9 @@ fn upstreams_are_reloaded() {
 fn a_change_of_listeners_says_that_it_needs_a_restart() {
     let setup = Setup::start(OPEN);
     let other = free_port();
-    setup.gateway.rewrite_config(&setup.fill_in(&format!("listeners: [{{ address: \"127.0.0.1:{other}\" }}]\n{OPEN}")));
+    setup.gateway.rewrite_config(
+        &setup.fill_in(&format!("listeners: [{{ address: \"127.0.0.1:{other}\" }}]\n{OPEN}")),
+    );
     setup.gateway.sighup();
     wait_until("the log says so", || setup.gateway.stderr().to_lowercase().contains("restart"));
     assert!(is_open(&setup.gateway));

@@ -1,6 +1,8 @@
 //! SIGTERM: requests in flight end, within a limit; an idle gateway goes at once.
 
-use crate::support::{Behaviour, Connection, Setup, UpstreamBehaviour, one_route, request_bytes, wait_until};
+use crate::support::{
+    Behaviour, Connection, Setup, UpstreamBehaviour, one_route, request_bytes, wait_until,
+};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -50,7 +52,8 @@ fn no_new_connections_are_taken_while_ending() {
     setup.gateway.sigterm();
     let port = setup.gateway.port();
     wait_until("the listener closes", || {
-        let answer = Connection::try_open(port).and_then(|mut connection| connection.request("GET", "/", &[], b""));
+        let answer = Connection::try_open(port)
+            .and_then(|mut connection| connection.request("GET", "/", &[], b""));
         answer.is_err()
     });
     assert_eq!(last.read_response("GET").expect("an answer").status, 200);

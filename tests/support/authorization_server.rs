@@ -1,5 +1,5 @@
-//! An authorization server on loopback that answers RFC 7662 introspection as the test scripts it, misbehaves on demand
-//! and records every request. It speaks keep-alive HTTP/1.1.
+//! An authorization server on loopback that answers RFC 7662 introspection as the test scripts it,
+//! misbehaves on demand and records every request. It speaks keep-alive HTTP/1.1.
 
 use super::free_port;
 use super::http::{Request, read_request};
@@ -89,7 +89,12 @@ struct State {
 impl AuthorizationServer {
     /// Every token is inactive until the test says otherwise.
     pub fn start() -> AuthorizationServer {
-        let mut server = AuthorizationServer { port: free_port(), script: Arc::default(), connections: Arc::default(), server: None };
+        let mut server = AuthorizationServer {
+            port: free_port(),
+            script: Arc::default(),
+            connections: Arc::default(),
+            server: None,
+        };
         server.start_again();
         server
     }
@@ -106,7 +111,8 @@ impl AuthorizationServer {
         self.server = Some(Server::start(self.port, self.connections.clone(), serve));
     }
 
-    /// Cuts the connections that are open now, as a server does that was restarted behind the same address.
+    /// Cuts the connections that are open now, as a server does that was restarted behind the same
+    /// address.
     pub fn cut_connections(&self) {
         self.server.as_ref().expect("a running server").cut_connections();
     }
@@ -171,8 +177,9 @@ impl AuthorizationServer {
         self.script.state().all = None;
     }
 
-    /// From now on each connection carries one answer; a second request on it is read and the connection closed unanswered,
-    /// as it happens when a server drops an idle connection while the client is reusing it.
+    /// From now on each connection carries one answer; a second request on it is read and the
+    /// connection closed unanswered, as it happens when a server drops an idle connection while the
+    /// client is reusing it.
     pub fn one_answer_a_connection(&self) {
         self.script.state().one_answer_a_connection = true;
     }
@@ -239,9 +246,13 @@ impl Script {
         let mut state = self.state();
         let (token, path) = (request.token().unwrap_or_default(), request.path().to_owned());
         state.requests.push(request);
-        let next = |turns: &mut VecDeque<Behaviour>| if turns.len() > 1 { turns.pop_front() } else { turns.front().cloned() };
+        let next = |turns: &mut VecDeque<Behaviour>| {
+            if turns.len() > 1 { turns.pop_front() } else { turns.front().cloned() }
+        };
         let document = state.documents.get_mut(&path).and_then(next);
-        let scripted = document.or_else(|| state.all.clone()).or_else(|| state.tokens.get_mut(&token).and_then(next));
+        let scripted = document
+            .or_else(|| state.all.clone())
+            .or_else(|| state.tokens.get_mut(&token).and_then(next));
         (scripted.unwrap_or_else(Behaviour::inactive), state.one_answer_a_connection)
     }
 }
@@ -266,7 +277,9 @@ fn act(behaviour: &Behaviour, writer: &mut TcpStream, running: &Running) -> bool
             let body = value.to_string();
             let head = format!("HTTP/1.1 200 OK\r\n{JSON}Content-Length: {}\r\n\r\n", body.len());
             writer.write_all(head.as_bytes()).is_ok()
-                && body.as_bytes().iter().all(|byte| running.sleep(*pause) && writer.write_all(std::slice::from_ref(byte)).is_ok())
+                && body.as_bytes().iter().all(|byte| {
+                    running.sleep(*pause) && writer.write_all(std::slice::from_ref(byte)).is_ok()
+                })
         }
         Behaviour::Endless => {
             let head = format!("HTTP/1.1 200 OK\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n");
@@ -282,11 +295,14 @@ fn act(behaviour: &Behaviour, writer: &mut TcpStream, running: &Running) -> bool
             running.hang();
             false
         }
-        Behaviour::After(delay, then) => wait(*delay, writer, running) && act(then, writer, running),
+        Behaviour::After(delay, then) => {
+            wait(*delay, writer, running) && act(then, writer, running)
+        }
     }
 }
 
-/// False when the client has gone meanwhile: a call that was given up keeps the server busy no longer.
+/// False when the client has gone meanwhile: a call that was given up keeps the server busy no
+/// longer.
 fn wait(delay: Duration, stream: &TcpStream, running: &Running) -> bool {
     let until = Instant::now() + delay;
     while let Some(left) = until.checked_duration_since(Instant::now()) {
@@ -307,6 +323,7 @@ fn is_gone(stream: &TcpStream) -> bool {
 const JSON: &str = "Content-Type: application/json\r\n";
 
 fn respond(writer: &mut TcpStream, status: u16, headers: &str, body: &[u8]) -> bool {
-    let head = format!("HTTP/1.1 {status} Scripted\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("HTTP/1.1 {status} Scripted\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
     writer.write_all(&[head.as_bytes(), body].concat()).is_ok()
 }

@@ -1,4 +1,5 @@
-//! The real program as a child process: started with a configuration, asked over its sockets, read through its logs.
+//! The real program as a child process: started with a configuration, asked over its sockets, read
+//! through its logs.
 
 use super::http::{Connection, PATIENCE, Response};
 use super::{free_port, wait_until};
@@ -13,11 +14,13 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_introgate");
 
-/// How long the program may take from its start to a 200 at `/readyz`, with other tests running beside it.
+/// How long the program may take from its start to a 200 at `/readyz`, with other tests running
+/// beside it.
 const START: Duration = Duration::from_secs(20);
 
-/// What a gateway is started with. `@PORT@`, `@ADMIN_PORT@` and `@DIR@` in the configuration and in environment values
-/// stand for the listener's port, the admin listener's port and the folder of the configuration file.
+/// What a gateway is started with. `@PORT@`, `@ADMIN_PORT@` and `@DIR@` in the configuration and in
+/// environment values stand for the listener's port, the admin listener's port and the folder of
+/// the configuration file.
 pub struct Builder {
     port: u16,
     admin_port: u16,
@@ -68,8 +71,9 @@ impl Builder {
         gateway
     }
 
-    /// The configuration with the listeners in front, unless it has its own. With `FAST_PATH=off` in the tests' environment
-    /// every request takes the general way, unless the configuration says where they go.
+    /// The configuration with the listeners in front, unless it has its own. With `FAST_PATH=off`
+    /// in the tests' environment every request takes the general way, unless the configuration says
+    /// where they go.
     fn whole(&self, yaml: &str) -> String {
         let has = |key: &str| yaml.lines().any(|line| line.starts_with(key));
         let mut whole = String::new();
@@ -102,7 +106,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts the gateway with this configuration, on free loopback ports unless it names its own listeners.
+    /// Starts the gateway with this configuration, on free loopback ports unless it names its own
+    /// listeners.
     #[track_caller]
     pub fn start(yaml: &str) -> Gateway {
         Builder::new().start(yaml)
@@ -135,7 +140,8 @@ impl Gateway {
     }
 
     fn is_ready(&self) -> bool {
-        let answer = Connection::try_open(self.start.admin_port).and_then(|mut connection| connection.request("GET", "/readyz", &[], b""));
+        let answer = Connection::try_open(self.start.admin_port)
+            .and_then(|mut connection| connection.request("GET", "/readyz", &[], b""));
         answer.is_ok_and(|response| response.status == 200)
     }
 
@@ -174,12 +180,19 @@ impl Gateway {
     }
 
     #[track_caller]
-    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response {
         let answer = self.connect().request(method, path, headers, body);
         answer.unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.output()))
     }
 
-    /// Sends exactly these bytes on one connection and reads until the other side closes or has been silent for two seconds.
+    /// Sends exactly these bytes on one connection and reads until the other side closes or has
+    /// been silent for two seconds.
     #[track_caller]
     pub fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         let mut connection = self.connect();
@@ -206,7 +219,8 @@ impl Gateway {
             [] => &[],
             _ => &[("Content-Type", "application/json")],
         };
-        let answer = Connection::try_open(self.start.admin_port).and_then(|mut connection| connection.request(method, path, headers, body));
+        let answer = Connection::try_open(self.start.admin_port)
+            .and_then(|mut connection| connection.request(method, path, headers, body));
         answer.unwrap_or_else(|error| panic!("{method} {path} (admin): {error}\n{}", self.output()))
     }
 
@@ -214,7 +228,9 @@ impl Gateway {
     pub fn metrics(&self) -> String {
         // a request is counted when it is over, which may be a moment after its response was read
         let deadline = Instant::now() + Duration::from_secs(1);
-        while self.admin_get("/api/status").json()["requests_in_flight"] != 0 && Instant::now() < deadline {
+        while self.admin_get("/api/status").json()["requests_in_flight"] != 0
+            && Instant::now() < deadline
+        {
             std::thread::sleep(Duration::from_millis(2));
         }
         self.metrics_now()
@@ -251,7 +267,9 @@ impl Gateway {
             std::thread::sleep(Duration::from_millis(10));
         }
         let lines = self.out.lock().expect("stdout").clone();
-        let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON on stdout: {line}"));
+        let parse = |line: &String| {
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON on stdout: {line}"))
+        };
         lines.iter().map(parse).collect()
     }
 
@@ -303,7 +321,9 @@ impl Gateway {
         let before = self.metric("introgate_config_reloads_total");
         self.rewrite_config(yaml);
         self.sighup();
-        wait_until("the reload is counted", || self.metric("introgate_config_reloads_total") > before);
+        wait_until("the reload is counted", || {
+            self.metric("introgate_config_reloads_total") > before
+        });
     }
 
     pub fn config_file(&self) -> &Path {
@@ -411,7 +431,9 @@ impl<'a> Sample<'a> {
 /// The program without what the tests' own environment could tell it.
 fn program() -> Command {
     let mut command = Command::new(PROGRAM);
-    for name in ["INTROGATE_CONFIG", "RUST_LOG", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+    for name in
+        ["INTROGATE_CONFIG", "RUST_LOG", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+    {
         command.env_remove(name);
     }
     command

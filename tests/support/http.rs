@@ -1,5 +1,6 @@
-//! A blocking HTTP/1.1 client and the message parsing that the fake servers share. It sends exactly the bytes it is given
-//! and keeps header names, order and duplicates as they were received. Header bytes are read as Latin-1, so that none is lost.
+//! A blocking HTTP/1.1 client and the message parsing that the fake servers share. It sends exactly
+//! the bytes it is given and keeps header names, order and duplicates as they were received. Header
+//! bytes are read as Latin-1, so that none is lost.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -84,7 +85,8 @@ impl Response {
 
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
 
     /// The `reason` member of a refusal; empty when the body is no JSON object that has one.
@@ -160,7 +162,13 @@ impl Connection {
     }
 
     /// Sends a request and reads its response.
-    pub fn request(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
+    pub fn request(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Response> {
         self.send(&request_bytes(method, target, headers, body))?;
         self.read_response(method)
     }
@@ -168,7 +176,8 @@ impl Connection {
     /// Reads one final response (100 is skipped) to a request with `method`.
     pub fn read_response(&mut self, method: &str) -> io::Result<Response> {
         loop {
-            let (start, headers) = read_head(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            let (start, headers) =
+                read_head(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
             let code = start.split(' ').nth(1).and_then(|code| code.parse().ok());
             let status: u16 = code.ok_or_else(|| invalid(&start))?;
             if status == 100 {
@@ -198,7 +207,8 @@ impl Connection {
     }
 }
 
-/// The bytes of a request. `Host` and `Content-Length` are added unless they are given or there is nothing to count.
+/// The bytes of a request. `Host` and `Content-Length` are added unless they are given or there is
+/// nothing to count.
 pub fn request_bytes(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let given = |name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
     let mut bytes = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
@@ -236,7 +246,11 @@ enum Framing {
     UntilClose,
 }
 
-fn read_body(stream: &mut impl BufRead, headers: &Headers, otherwise: Framing) -> io::Result<Vec<u8>> {
+fn read_body(
+    stream: &mut impl BufRead,
+    headers: &Headers,
+    otherwise: Framing,
+) -> io::Result<Vec<u8>> {
     if only(headers, "transfer-encoding").is_some() {
         return read_chunks(stream);
     }

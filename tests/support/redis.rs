@@ -20,7 +20,8 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// `None`, and said, where there is no `redis-server`; with `INTEROP=required` that is a failure.
+    /// `None`, and said, where there is no `redis-server`; with `INTEROP=required` that is a
+    /// failure.
     #[track_caller]
     pub fn start() -> Option<Redis> {
         Redis::with(&[])
@@ -36,7 +37,10 @@ impl Redis {
     pub fn program(program: &str, arguments: &[&str]) -> Option<Redis> {
         if Command::new(program).arg("--version").stdout(Stdio::null()).status().is_err() {
             let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            assert!(std::env::var_os("INTEROP").is_none_or(|value| value != "required"), "{test} needs {program}");
+            assert!(
+                std::env::var_os("INTEROP").is_none_or(|value| value != "required"),
+                "{test} needs {program}"
+            );
             let line = format!("\n!!! SKIPPED {test}: no {program}; apt-get install {program}\n");
             let _ = std::io::stderr().write_all(line.as_bytes());
             return None;
@@ -45,7 +49,8 @@ impl Redis {
         let folder = directory.path().display().to_string();
         let mut all = vec![program.to_owned()];
         all.extend(arguments.iter().map(|argument| argument.replace("@DIR@", &folder)));
-        let port = if arguments.contains(&"--cluster-enabled") { cluster_port() } else { free_port() };
+        let port =
+            if arguments.contains(&"--cluster-enabled") { cluster_port() } else { free_port() };
         let mut redis = Redis { port, arguments: all, directory, child: None };
         redis.start_again();
         Some(redis)
@@ -59,15 +64,20 @@ impl Redis {
         // a Sentinel has a file where a server has arguments
         let file = further.first().is_some_and(|argument| argument.ends_with(".conf"));
         command.args(further.iter().take(usize::from(file)));
-        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"]).arg(self.directory.path());
+        command
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"])
+            .arg(self.directory.path());
         if !file {
             command.args(["--save", "", "--appendonly", "no"]);
         }
         command.args(further.iter().skip(usize::from(file)));
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.child = Some(child.expect("start Redis"));
         let tls_only = self.arguments.iter().any(|argument| argument == "--tls-port");
-        wait_within(Duration::from_secs(20), "Redis answers", || tls_only || self.try_connection().is_some());
+        wait_within(Duration::from_secs(20), "Redis answers", || {
+            tls_only || self.try_connection().is_some()
+        });
     }
 
     /// Ends it; what it held is lost.
@@ -89,7 +99,10 @@ impl Redis {
 
     fn signal(&self, name: &str) {
         let pid = self.child.as_ref().expect("a running Redis").id();
-        let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().expect("run kill");
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {pid}")])
+            .status()
+            .expect("run kill");
         assert!(status.success());
     }
 
@@ -106,7 +119,10 @@ impl Redis {
     }
 
     pub fn try_connection(&self) -> Option<Connection> {
-        let mut connection = Client::open(self.url()).ok()?.get_connection_with_timeout(Duration::from_secs(5)).ok()?;
+        let mut connection = Client::open(self.url())
+            .ok()?
+            .get_connection_with_timeout(Duration::from_secs(5))
+            .ok()?;
         match redis::cmd("PING").query::<String>(&mut connection) {
             Ok(_) => Some(connection),
             // it answers, whatever it says
@@ -161,7 +177,8 @@ impl Redis {
         let names: Vec<Vec<u8>> = connection.keys("*").expect("all names");
         let mut all = Vec::new();
         for name in names {
-            let value: Option<Vec<u8>> = redis::cmd("DUMP").arg(&name).query(&mut connection).expect("a value");
+            let value: Option<Vec<u8>> =
+                redis::cmd("DUMP").arg(&name).query(&mut connection).expect("a value");
             all.extend(name);
             all.extend(value.unwrap_or_default());
         }
@@ -175,9 +192,11 @@ impl Drop for Redis {
     }
 }
 
-/// A node of a cluster also listens 10,000 above its port: beyond the ports that tests are given, and below those of outgoing
-/// connections.
+/// A node of a cluster also listens 10,000 above its port: beyond the ports that tests are given,
+/// and below those of outgoing connections.
 fn cluster_port() -> u16 {
-    let fits = |port: &u16| (21_000..22_768).contains(port) && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok();
+    let fits = |port: &u16| {
+        (21_000..22_768).contains(port) && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok()
+    };
     std::iter::repeat_with(free_port).find(fits).expect("a port")
 }

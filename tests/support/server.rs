@@ -1,4 +1,5 @@
-//! The listener under the fake servers: a thread a connection, stoppable at any moment with every connection cut.
+//! The listener under the fake servers: a thread a connection, stoppable at any moment with every
+//! connection cut.
 
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -62,7 +63,8 @@ fn bind(port: u16) -> TcpListener {
 }
 
 impl Server {
-    /// Listens on a loopback port and runs `serve(stream, running)` in a thread of its own for each connection;
+    /// Listens on a loopback port and runs `serve(stream, running)` in a thread of its own for each
+    /// connection;
     /// `counter` counts them.
     pub fn start<F>(port: u16, counter: Arc<AtomicUsize>, serve: F) -> Server
     where
@@ -86,7 +88,8 @@ impl Server {
                 let running = Running { stopped: inner.stopped.clone() };
                 let serve = serve.clone();
                 std::thread::spawn(move || {
-                    // the list above holds the socket open, so the end of this thread has to be told to the other side
+                    // the list above holds the socket open, so the end of this thread has to be
+                    // told to the other side
                     let ending = stream.try_clone();
                     serve(stream, running);
                     if let Ok(stream) = ending {

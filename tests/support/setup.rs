@@ -10,8 +10,10 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Starts all three. In the configuration `@AS@` stands for the introspection endpoint, `@AS_ORIGIN@` for its URL without
-    /// a path and `@UPSTREAM@` for the upstream's URL; without `authorization_servers:` there is one, `main`, with `client_auth` none. The tokens of [`known_tokens`] are known.
+    /// Starts all three. In the configuration `@AS@` stands for the introspection endpoint,
+    /// `@AS_ORIGIN@` for its URL without a path and `@UPSTREAM@` for the upstream's URL; without
+    /// `authorization_servers:` there is one, `main`, with `client_auth` none. The tokens of
+    /// [`known_tokens`] are known.
     #[track_caller]
     pub fn start(yaml: &str) -> Setup {
         Setup::build(Builder::new(), yaml)
@@ -37,7 +39,8 @@ impl Setup {
         Setup::start(&one_route(keys))
     }
 
-    /// One route for every path, and these keys for the server `main`, e.g. `timeout: 300ms, retries: 0`.
+    /// One route for every path, and these keys for the server `main`, e.g. `timeout: 300ms,
+    /// retries: 0`.
     #[track_caller]
     pub fn server(keys: &str) -> Setup {
         Setup::start(&server_and_route(keys))
@@ -67,8 +70,9 @@ impl Setup {
     }
 }
 
-/// `good` is active with the scopes `read write` and the usual members, `narrow` has no scope but `other`, `bare` is
-/// active without any member; `expired` was active a minute ago. All others are inactive.
+/// `good` is active with the scopes `read write` and the usual members, `narrow` has no scope but
+/// `other`, `bare` is active without any member; `expired` was active a minute ago. All others are
+/// inactive.
 pub fn known_tokens(server: &AuthorizationServer) {
     let good = json!({
         "sub": "alice", "username": "alice@example.com", "client_id": "app",
@@ -91,7 +95,10 @@ pub fn one_route(keys: &str) -> String {
 }
 
 fn server_and_route(keys: &str) -> String {
-    format!("authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{}", one_route(""))
+    format!(
+        "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", {keys} }}\n{}",
+        one_route("")
+    )
 }
 
 fn fill_in(yaml: &str, server: &AuthorizationServer, upstream: &Upstream) -> String {
@@ -100,5 +107,8 @@ fn fill_in(yaml: &str, server: &AuthorizationServer, upstream: &Upstream) -> Str
         whole.push_str("authorization_servers:\n  main: { introspection_endpoint: \"@AS@\" }\n");
     }
     whole.push_str(yaml);
-    whole.replace("@AS@", &server.url()).replace("@AS_ORIGIN@", &server.origin()).replace("@UPSTREAM@", &upstream.url())
+    whole
+        .replace("@AS@", &server.url())
+        .replace("@AS_ORIGIN@", &server.origin())
+        .replace("@UPSTREAM@", &upstream.url())
 }

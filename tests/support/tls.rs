@@ -41,16 +41,24 @@ impl Authority {
     pub fn certify(&self, names: &[&str]) -> Identity {
         let key = rcgen::KeyPair::generate().expect("a key");
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = rcgen::CertificateParams::new(names).expect("names").signed_by(&key, &self.issuer);
-        Identity { certificate: certificate.expect("a certificate").pem(), key: key.serialize_pem() }
+        let certificate =
+            rcgen::CertificateParams::new(names).expect("names").signed_by(&key, &self.issuer);
+        Identity {
+            certificate: certificate.expect("a certificate").pem(),
+            key: key.serialize_pem(),
+        }
     }
 }
 
 impl Identity {
     pub fn self_signed() -> Identity {
         let key = rcgen::KeyPair::generate().expect("a key");
-        let certificate = rcgen::CertificateParams::new(Vec::new()).expect("no names").self_signed(&key);
-        Identity { certificate: certificate.expect("a certificate").pem(), key: key.serialize_pem() }
+        let certificate =
+            rcgen::CertificateParams::new(Vec::new()).expect("no names").self_signed(&key);
+        Identity {
+            certificate: certificate.expect("a certificate").pem(),
+            key: key.serialize_pem(),
+        }
     }
 
     pub fn der(&self) -> Vec<u8> {
@@ -75,23 +83,30 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// In front of a port, with the server's certificate; `clients`: the certificate (PEM) that those of clients lead to,
-    /// who must then show one.
+    /// In front of a port, with the server's certificate; `clients`: the certificate (PEM) that
+    /// those of clients lead to, who must then show one.
     pub fn before(port: u16, identity: &Identity, clients: Option<&str>) -> Tls {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().expect("versions");
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .expect("versions");
         let builder = match clients {
             None => builder.with_no_client_auth(),
             Some(pem) => {
                 let mut roots = RootCertStore::empty();
-                roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")).expect("a root");
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                roots
+                    .add(CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate"))
+                    .expect("a root");
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
                 builder.with_client_cert_verifier(verifier.expect("a verifier"))
             }
         };
-        let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate");
+        let certificate =
+            CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate");
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
-        let mut config = builder.with_single_cert(vec![certificate], key).expect("a certificate and its key");
+        let mut config =
+            builder.with_single_cert(vec![certificate], key).expect("a certificate and its key");
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let (seen, stop) = (Arc::<Mutex<Vec<Hello>>>::default(), Arc::new(Notify::new()));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -100,7 +115,10 @@ impl Tls {
         let serving = serve(listener, TlsAcceptor::from(Arc::new(config)), port, seen.clone());
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
             runtime.block_on(async {
                 tokio::select! {
                     () = serving => {}
@@ -130,15 +148,24 @@ impl Drop for Tls {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, acceptor: TlsAcceptor, port: u16, seen: Arc<Mutex<Vec<Hello>>>) {
+async fn serve(
+    listener: std::net::TcpListener,
+    acceptor: TlsAcceptor,
+    port: u16,
+    seen: Arc<Mutex<Vec<Hello>>>,
+) {
     let listener = TcpListener::from_std(listener).expect("a listener");
     while let Ok((stream, _)) = listener.accept().await {
         let (acceptor, seen) = (acceptor.clone(), seen.clone());
         tokio::spawn(async move {
             let Ok(mut stream) = acceptor.accept(stream).await else { return };
             let (_, connection) = stream.get_ref();
-            let certificate = connection.peer_certificates().and_then(|chain| chain.first()).map(|certificate| certificate.to_vec());
-            let hello = Hello { server_name: connection.server_name().map(str::to_owned), certificate };
+            let certificate = connection
+                .peer_certificates()
+                .and_then(|chain| chain.first())
+                .map(|certificate| certificate.to_vec());
+            let hello =
+                Hello { server_name: connection.server_name().map(str::to_owned), certificate };
             seen.lock().expect("what was seen").push(hello);
             if let Ok(mut behind) = TcpStream::connect(("127.0.0.1", port)).await {
                 let _ = copy_bidirectional(&mut stream, &mut behind).await;

@@ -1,5 +1,5 @@
-//! The protected service on loopback: it records every request that reaches it and answers with a JSON echo, or as the
-//! test says. A request with `Upgrade` gets 101 and its bytes back.
+//! The protected service on loopback: it records every request that reaches it and answers with a
+//! JSON echo, or as the test says. A request with `Upgrade` gets 101 and its bytes back.
 
 use super::free_port;
 use super::http::{Request, read_request};
@@ -57,7 +57,12 @@ impl Upstream {
     pub fn named(name: &str) -> Upstream {
         let state = State { behaviour: UpstreamBehaviour::Echo, requests: Vec::new() };
         let script = Script { name: name.to_owned(), state: Mutex::new(state) };
-        let mut upstream = Upstream { port: free_port(), connections: Arc::default(), script: Arc::new(script), server: None };
+        let mut upstream = Upstream {
+            port: free_port(),
+            connections: Arc::default(),
+            script: Arc::new(script),
+            server: None,
+        };
         upstream.start_again();
         upstream
     }
@@ -132,10 +137,18 @@ impl Script {
     }
 
     /// Carries a behaviour out. False when the connection is to be closed.
-    fn act(&self, behaviour: &UpstreamBehaviour, request: &Request, writer: &mut TcpStream, running: &Running) -> bool {
+    fn act(
+        &self,
+        behaviour: &UpstreamBehaviour,
+        request: &Request,
+        writer: &mut TcpStream,
+        running: &Running,
+    ) -> bool {
         match behaviour {
             UpstreamBehaviour::Echo => self.echo(200, request, writer),
-            UpstreamBehaviour::EchoAfter(delay) => running.sleep(*delay) && self.echo(200, request, writer),
+            UpstreamBehaviour::EchoAfter(delay) => {
+                running.sleep(*delay) && self.echo(200, request, writer)
+            }
             UpstreamBehaviour::Status(status) => self.echo(*status, request, writer),
             UpstreamBehaviour::Raw(bytes) => {
                 let _ = writer.write_all(bytes);
@@ -167,16 +180,21 @@ impl Script {
             "body_length": request.body.len(),
         });
         let body = echo.to_string();
-        let head = format!("HTTP/1.1 {status} Echo\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status} Echo\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         let body = if request.method == "HEAD" { "" } else { body.as_str() };
         writer.write_all(&[head.as_bytes(), body.as_bytes()].concat()).is_ok()
     }
 }
 
 fn upgrade(protocol: &str, reader: &mut impl Read, writer: &mut TcpStream) {
-    let head = format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n");
-    // pingora 0.9.1 ends the connection when the 101 is there before it has sent the end of the request on, which takes
-    // microseconds; a service on the same machine can be that fast
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
+    );
+    // pingora 0.9.1 ends the connection when the 101 is there before it has sent the end of the
+    // request on, which takes microseconds; a service on the same machine can be that fast
     std::thread::sleep(Duration::from_millis(30));
     if writer.write_all(head.as_bytes()).is_err() {
         return;

@@ -30,11 +30,36 @@ struct Issued {
 const HOUR: i64 = 3600;
 
 const TOKENS: [Issued; 5] = [
-    Issued { token: "demo-active", scope: "read write", audience: "https://demo.example", lifetime: HOUR },
-    Issued { token: "demo-narrow", scope: "read", audience: "https://demo.example", lifetime: HOUR },
-    Issued { token: "demo-expired", scope: "read write", audience: "https://demo.example", lifetime: -HOUR },
-    Issued { token: "demo-revoked", scope: "read write", audience: "https://demo.example", lifetime: HOUR },
-    Issued { token: "demo-other-audience", scope: "read write", audience: "https://elsewhere.example", lifetime: HOUR },
+    Issued {
+        token: "demo-active",
+        scope: "read write",
+        audience: "https://demo.example",
+        lifetime: HOUR,
+    },
+    Issued {
+        token: "demo-narrow",
+        scope: "read",
+        audience: "https://demo.example",
+        lifetime: HOUR,
+    },
+    Issued {
+        token: "demo-expired",
+        scope: "read write",
+        audience: "https://demo.example",
+        lifetime: -HOUR,
+    },
+    Issued {
+        token: "demo-revoked",
+        scope: "read write",
+        audience: "https://demo.example",
+        lifetime: HOUR,
+    },
+    Issued {
+        token: "demo-other-audience",
+        scope: "read write",
+        audience: "https://elsewhere.example",
+        lifetime: HOUR,
+    },
 ];
 
 /// Bytes.
@@ -52,7 +77,9 @@ impl DemoServer {
     fn introspect(&self, token: &str) -> Value {
         let now = self.clock.now().unix_seconds();
         let issued = TOKENS.iter().find(|issued| issued.token == token);
-        match issued.filter(|issued| self.began + issued.lifetime > now && !self.revoked.contains(issued.token)) {
+        match issued.filter(|issued| {
+            self.began + issued.lifetime > now && !self.revoked.contains(issued.token)
+        }) {
             None => json!({"active": false}),
             Some(issued) => json!({
                 "active": true,
@@ -69,8 +96,13 @@ impl DemoServer {
     }
 
     fn is_our_client(&self, session: &ServerSession) -> bool {
-        let given = session.get_header(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
-        given.is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("basic") && self.credentials.matches(given))
+        let given = session
+            .get_header(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '));
+        given.is_some_and(|(scheme, given)| {
+            scheme.eq_ignore_ascii_case("basic") && self.credentials.matches(given)
+        })
     }
 }
 
@@ -86,7 +118,9 @@ impl ServeHttp for DemoServer {
         }
         if !self.is_our_client(session) {
             let mut refusal = answer(StatusCode::UNAUTHORIZED, &json!({"error": "invalid_client"}));
-            refusal.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"demo\""));
+            refusal
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"demo\""));
             return refusal;
         }
         let Some(token) = token(session).await else {
@@ -122,7 +156,9 @@ fn answer(status: StatusCode, body: &Value) -> Response<Vec<u8>> {
     let length = body.len();
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     response

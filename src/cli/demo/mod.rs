@@ -4,8 +4,8 @@ mod authorization_server;
 mod echo;
 
 use super::{USAGE, run};
-use crate::assemble::Process;
 use crate::config::{self, Loaded};
+use crate::runtime::Process;
 use crate::{server, telemetry};
 use async_trait::async_trait;
 use authorization_server::DemoServer;
@@ -39,7 +39,8 @@ pub fn demo() -> ExitCode {
         "UPSTREAM_PORT" => Some(upstream.to_string()),
         _ => None,
     };
-    let Loaded { settings, problems, redacted, .. } = config::parse(CONFIGURATION, Path::new("demo.yaml"), &port);
+    let Loaded { settings, problems, redacted, .. } =
+        config::parse(CONFIGURATION, Path::new("demo.yaml"), &port);
     let Some(settings) = settings else {
         for problem in problems {
             eprintln!("{}", problem.display(Path::new("demo.yaml")));
@@ -55,7 +56,8 @@ pub fn demo() -> ExitCode {
         }
     };
     let clock = process.parts.clock.clone();
-    let introduction = Introduction { process: process.clone(), gateway, admin, authorization_server, upstream };
+    let introduction =
+        Introduction { process: process.clone(), gateway, admin, authorization_server, upstream };
     let services = vec![
         service("demo authorization server", DemoServer::new(clock), authorization_server),
         service("demo upstream", Echo, upstream),
@@ -79,10 +81,13 @@ fn ports() -> Option<[u16; 4]> {
     // held together until all are known, so that no two are the same
     let held: Vec<TcpListener> = [8080, 9901, 9002, 9003]
         .into_iter()
-        .map(|port| TcpListener::bind(("127.0.0.1", port)).or_else(|_| TcpListener::bind(("127.0.0.1", 0))))
+        .map(|port| {
+            TcpListener::bind(("127.0.0.1", port)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)))
+        })
         .collect::<Result<_, _>>()
         .ok()?;
-    let ports: Vec<u16> = held.iter().filter_map(|listener| Some(listener.local_addr().ok()?.port())).collect();
+    let ports: Vec<u16> =
+        held.iter().filter_map(|listener| Some(listener.local_addr().ok()?.port())).collect();
     ports.try_into().ok()
 }
 

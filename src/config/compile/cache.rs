@@ -7,16 +7,25 @@ use crate::config::path::KeyPath;
 pub fn cache(cx: Context) -> Option<CacheSettings> {
     let (section, cache) = (KeyPath::root().key("cache"), &cx.raw.cache);
     if cache.ttl.0.is_zero() && !cache.stale_if_error.0.is_zero() {
-        cx.report.warning(&section.key("stale_if_error"), "has no effect while `cache.ttl` is `0s`: nothing is cached");
+        cx.report.warning(
+            &section.key("stale_if_error"),
+            "has no effect while `cache.ttl` is `0s`: nothing is cached",
+        );
     }
     let guard = match &cache.guard {
         None => None,
         Some(guard) => {
             let at = section.key("guard");
             if cache.ttl.0.is_zero() {
-                cx.report.warning_at_key(&at, "limits every request while `cache.ttl` is `0s`: no token is known from before");
+                cx.report.warning_at_key(
+                    &at,
+                    "limits every request while `cache.ttl` is `0s`: no token is known from before",
+                );
             }
-            Some(GuardSettings { misses: guard.misses, window: cx.positive(&at.key("window"), guard.window)? })
+            Some(GuardSettings {
+                misses: guard.misses,
+                window: cx.positive(&at.key("window"), guard.window)?,
+            })
         }
     };
     Some(CacheSettings {

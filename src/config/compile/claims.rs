@@ -8,7 +8,11 @@ use crate::token::ClaimPath;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-pub fn claims(cx: Context, section: &KeyPath, raw: Option<&BTreeMap<String, Allowed>>) -> Vec<ClaimDemand> {
+pub fn claims(
+    cx: Context,
+    section: &KeyPath,
+    raw: Option<&BTreeMap<String, Allowed>>,
+) -> Vec<ClaimDemand> {
     let mut demands = Vec::new();
     for (name, Allowed(allowed)) in raw.into_iter().flatten() {
         let path = section.key(name);
@@ -22,7 +26,10 @@ pub fn claims(cx: Context, section: &KeyPath, raw: Option<&BTreeMap<String, Allo
         };
         let allowed: Vec<Value> = allowed.as_slice().iter().map(value).collect();
         if name == "active" && !allowed.contains(&Value::Bool(true)) {
-            cx.report.error(&path, "can never match: `active` is `true` in every answer that gets this far; remove it");
+            cx.report.error(
+                &path,
+                "can never match: `active` is `true` in every answer that gets this far; remove it",
+            );
         }
         demands.push(ClaimDemand { path: claim, allowed });
     }

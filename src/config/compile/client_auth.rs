@@ -5,7 +5,9 @@ use super::files::Given;
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
 use crate::config::raw::{self, Method, Server};
-use crate::introspect::{Assertion, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey};
+use crate::introspect::{
+    Assertion, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
+};
 use crate::secret::Secret;
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use std::sync::Arc;
@@ -21,29 +23,43 @@ const METHODS: [(Method, &[&str]); 9] = [
     (Method::PrivateKeyJwt, &["client_id", "private_key", "key_id", "algorithm", "audience"]),
     (Method::TlsClientAuth, &["client_id", "certificate", "private_key"]),
     (Method::SelfSignedTlsClientAuth, &["client_id", "certificate", "private_key"]),
-    (Method::ClientCredentials, &["client_id", "client_secret", "form_encode", "token_endpoint", "scope"]),
+    (
+        Method::ClientCredentials,
+        &["client_id", "client_secret", "form_encode", "token_endpoint", "scope"],
+    ),
 ];
 
 /// `endpoints`: those of the server, where they are written.
-pub fn client_auth(cx: Context, server: &KeyPath, all: &Server, endpoints: Option<&[Url]>) -> Option<ClientAuth> {
+pub fn client_auth(
+    cx: Context,
+    server: &KeyPath,
+    all: &Server,
+    endpoints: Option<&[Url]>,
+) -> Option<ClientAuth> {
     let (path, raw) = (&server.key("client_auth"), &all.client_auth);
     if cx.report.is_broken(&path.key("method")) {
         return None;
     }
     let token = cx.secret(path, "token", &raw.token, raw.token_file.as_deref());
-    let secret = cx.secret(path, "client_secret", &raw.client_secret, raw.client_secret_file.as_deref());
+    let secret =
+        cx.secret(path, "client_secret", &raw.client_secret, raw.client_secret_file.as_deref());
     foreign_members(cx, path, raw);
     let method = raw.method.word();
     match raw.method {
         Method::None => Some(ClientAuth::None),
         Method::Bearer => {
             let token = needed(cx, path, "token", method, token)?;
-            visible(cx, path, "token", raw.token_file.is_some(), &token).then_some(ClientAuth::Bearer { token })
+            visible(cx, path, "token", raw.token_file.is_some(), &token)
+                .then_some(ClientAuth::Bearer { token })
         }
         Method::ClientSecretBasic => {
             let (client_id, client_secret) = pair(cx, path, raw, secret)?;
             basic(cx, path, raw, &client_secret);
-            Some(ClientAuth::ClientSecretBasic { client_id, client_secret, form_encode: raw.form_encode })
+            Some(ClientAuth::ClientSecretBasic {
+                client_id,
+                client_secret,
+                form_encode: raw.form_encode,
+            })
         }
         Method::ClientSecretPost => {
             let (client_id, client_secret) = pair(cx, path, raw, secret)?;
@@ -52,25 +68,41 @@ pub fn client_auth(cx: Context, server: &KeyPath, all: &Server, endpoints: Optio
         Method::ClientSecretJwt => {
             let (client_id, secret) = pair(cx, path, raw, secret)?;
             let algorithm = of_secret(cx, path, raw, &secret)?;
-            Some(ClientAuth::Assertion(Arc::new(Assertion::by_secret(client_id, &secret, algorithm, audience(all)))))
+            Some(ClientAuth::Assertion(Arc::new(Assertion::by_secret(
+                client_id,
+                &secret,
+                algorithm,
+                audience(all),
+            ))))
         }
         Method::PrivateKeyJwt => {
             let (client_id, key) = (client_id(cx, path, raw), signing_key(cx, path, raw));
             let (client_id, key) = (client_id?, key?);
             let algorithm = of_key(cx, path, raw, &key)?;
-            let key_id = Some(raw.key_id.clone()).filter(|id| !id.is_empty()).or_else(|| key.kid.clone());
-            Some(ClientAuth::Assertion(Arc::new(Assertion::by_key(client_id, key, algorithm, key_id, audience(all)))))
+            let key_id =
+                Some(raw.key_id.clone()).filter(|id| !id.is_empty()).or_else(|| key.kid.clone());
+            Some(ClientAuth::Assertion(Arc::new(Assertion::by_key(
+                client_id,
+                key,
+                algorithm,
+                key_id,
+                audience(all),
+            ))))
         }
         Method::TlsClientAuth | Method::SelfSignedTlsClientAuth => {
             let (client_id, certificate) = (client_id(cx, path, raw), certificate(cx, path, raw));
-            if endpoints.is_some_and(|endpoints| endpoints.iter().any(|endpoint| endpoint.scheme() != "https")) {
-                let message = format!("`{method}` needs https: no certificate can be shown over plain http");
+            if endpoints.is_some_and(|endpoints| {
+                endpoints.iter().any(|endpoint| endpoint.scheme() != "https")
+            }) {
+                let message =
+                    format!("`{method}` needs https: no certificate can be shown over plain http");
                 cx.report.error(&server.key("introspection_endpoint"), message);
             }
             Some(ClientAuth::Tls { client_id: client_id?, certificate: certificate? })
         }
         Method::ClientCredentials => {
-            let (credentials, token_endpoint) = (pair(cx, path, raw, secret), token_endpoint(cx, server, all));
+            let (credentials, token_endpoint) =
+                (pair(cx, path, raw, secret), token_endpoint(cx, server, all));
             let scope = scope(cx, &path.key("scope"), &raw.scope);
             let (client_id, client_secret) = credentials?;
             basic(cx, path, raw, &client_secret);
@@ -104,16 +136,25 @@ fn foreign_members(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) {
         ("audience", "audience", set(&raw.audience)),
     ];
     for (key, member, written) in written {
-        let methods: Vec<Method> = METHODS.iter().filter(|(_, members)| members.contains(&member)).map(|(method, _)| *method).collect();
+        let methods: Vec<Method> = METHODS
+            .iter()
+            .filter(|(_, members)| members.contains(&member))
+            .map(|(method, _)| *method)
+            .collect();
         if written && !methods.contains(&raw.method) {
-            let words: Vec<String> = methods.iter().map(|method| format!("`{}`", method.word())).collect();
+            let words: Vec<String> =
+                methods.iter().map(|method| format!("`{}`", method.word())).collect();
             let words = match words.split_last() {
-                Some((last, words)) if !words.is_empty() => format!("{} and {last}", words.join(", ")),
+                Some((last, words)) if !words.is_empty() => {
+                    format!("{} and {last}", words.join(", "))
+                }
                 _ => words.concat(),
             };
             let set = if cx.report.has(&path.key("method")) { "" } else { ", the default" };
             let method = raw.method.word();
-            let message = format!("belongs to {words}, and the method is `{method}`{set}; write exactly one method and what it needs");
+            let message = format!(
+                "belongs to {words}, and the method is `{method}`{set}; write exactly one method and what it needs"
+            );
             cx.report.error_at_key(&path.key(key), message);
         }
     }
@@ -124,14 +165,25 @@ fn client_id(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<Strin
 }
 
 /// A text that the method needs.
-fn written(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, key: &str, text: &str) -> Option<String> {
+fn written(
+    cx: Context,
+    path: &KeyPath,
+    raw: &raw::ClientAuth,
+    key: &str,
+    text: &str,
+) -> Option<String> {
     if text.is_empty() && !cx.report.is_broken(&path.key(key)) {
         missing(cx, path, key, &format!("`{}` needs it", raw.method.word()));
     }
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn pair(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, secret: Given) -> Option<(String, Secret)> {
+fn pair(
+    cx: Context,
+    path: &KeyPath,
+    raw: &raw::ClientAuth,
+    secret: Given,
+) -> Option<(String, Secret)> {
     let client_id = client_id(cx, path, raw);
     let secret = needed(cx, path, "client_secret", raw.method.word(), secret)?;
     Some((client_id?, secret))
@@ -145,7 +197,8 @@ fn basic(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, secret: &Secret) {
         cx.report.error(&path.key("client_id"), message);
     }
     if !raw.form_encode && (odd(&raw.client_id) || odd(secret.expose())) {
-        cx.report.error(&path.key("form_encode"), "must be `true`: id or secret has control characters");
+        cx.report
+            .error(&path.key("form_encode"), "must be `true`: id or secret has control characters");
     }
 }
 
@@ -156,7 +209,12 @@ fn audience(all: &Server) -> Option<String> {
 }
 
 /// RFC 7518 §3.2: a secret is at least as long as the hash.
-fn of_secret(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, secret: &Secret) -> Option<Algorithm> {
+fn of_secret(
+    cx: Context,
+    path: &KeyPath,
+    raw: &raw::ClientAuth,
+    secret: &Secret,
+) -> Option<Algorithm> {
     let at = path.key("algorithm");
     let (algorithm, needed) = match &*raw.algorithm {
         _ if cx.report.is_broken(&at) => return None,
@@ -165,13 +223,21 @@ fn of_secret(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, secret: &Secret
         "HS512" => (Algorithm::HS512, 64),
         other => {
             let shown = cx.report.shown(&at, other);
-            cx.report.error(&at, format!("{shown} is none that `client_secret_jwt` has; write HS256, HS384 or HS512"));
+            cx.report.error(
+                &at,
+                format!(
+                    "{shown} is none that `client_secret_jwt` has; write HS256, HS384 or HS512"
+                ),
+            );
             return None;
         }
     };
     if secret.expose().len() < needed {
-        let key = if raw.client_secret_file.is_some() { "client_secret_file" } else { "client_secret" };
-        let message = format!("is shorter than the {needed} bytes that {algorithm:?} needs (RFC 7518 §3.2); have a longer one made");
+        let key =
+            if raw.client_secret_file.is_some() { "client_secret_file" } else { "client_secret" };
+        let message = format!(
+            "is shorter than the {needed} bytes that {algorithm:?} needs (RFC 7518 §3.2); have a longer one made"
+        );
         cx.report.error(&path.key(key), message);
         return None;
     }
@@ -185,7 +251,12 @@ fn signing_key(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<Sig
     SigningKey::of_file(&content, &raw.key_id).map_err(|wrong| cx.report.error(&at, wrong)).ok()
 }
 
-fn of_key(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, key: &SigningKey) -> Option<Algorithm> {
+fn of_key(
+    cx: Context,
+    path: &KeyPath,
+    raw: &raw::ClientAuth,
+    key: &SigningKey,
+) -> Option<Algorithm> {
     let at = path.key("algorithm");
     if cx.report.is_broken(&at) {
         return None;
@@ -193,14 +264,21 @@ fn of_key(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, key: &SigningKey) 
     if raw.algorithm.is_empty() {
         return key.algorithms.first().copied();
     }
-    let fitting: Vec<String> = key.algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect();
+    let fitting: Vec<String> =
+        key.algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect();
     let shown = cx.report.shown(&at, &raw.algorithm);
     let wrong = match raw.algorithm.parse::<Algorithm>() {
         Ok(algorithm) if key.algorithms.contains(&algorithm) => return Some(algorithm),
         Ok(algorithm) if algorithm.family() == AlgorithmFamily::Hmac => {
-            format!("{shown} is a secret-key algorithm, which `client_secret_jwt` has; write {}", fitting.join(" or "))
+            format!(
+                "{shown} is a secret-key algorithm, which `client_secret_jwt` has; write {}",
+                fitting.join(" or ")
+            )
         }
-        _ => format!("{shown} is none that the key in `private_key` is for; write {}", fitting.join(" or ")),
+        _ => format!(
+            "{shown} is none that the key in `private_key` is for; write {}",
+            fitting.join(" or ")
+        ),
     };
     cx.report.error(&at, wrong);
     None
@@ -210,7 +288,8 @@ fn certificate(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<Cli
     let certificate = written(cx, path, raw, "certificate", &raw.certificate);
     let private_key = written(cx, path, raw, "private_key", &raw.private_key);
     let (at, key_at) = (path.key("certificate"), path.key("private_key"));
-    let (certificate, private_key) = (cx.content(&at, &certificate?), cx.content(&key_at, &private_key?));
+    let (certificate, private_key) =
+        (cx.content(&at, &certificate?), cx.content(&key_at, &private_key?));
     match ClientCertificate::read(&certificate?, &private_key?) {
         Ok(certificate) => {
             if certificate.ends() <= Clock::system().now().unix_seconds() {
@@ -231,9 +310,16 @@ fn token_endpoint(cx: Context, server: &KeyPath, all: &Server) -> Option<Option<
     let at = section.key("token_endpoint");
     match (&**written, all.issuer.as_deref().filter(|issuer| !issuer.is_empty())) {
         _ if cx.report.is_broken(&at) => None,
-        ("", Some(issuer)) => cx.discoverable(&server.key("issuer"), issuer, "`client_auth.token_endpoint`").map(|_| None),
+        ("", Some(issuer)) => cx
+            .discoverable(&server.key("issuer"), issuer, "`client_auth.token_endpoint`")
+            .map(|_| None),
         ("", None) => {
-            missing(cx, &section, "token_endpoint", "`client_credentials` needs it, or the server's `issuer`");
+            missing(
+                cx,
+                &section,
+                "token_endpoint",
+                "`client_credentials` needs it, or the server's `issuer`",
+            );
             None
         }
         (text, _) => cx.asked_url(&at, text).map(Some),
@@ -242,7 +328,10 @@ fn token_endpoint(cx: Context, server: &KeyPath, all: &Server) -> Option<Option<
 
 /// RFC 6749 §3.3.
 fn scope(cx: Context, at: &KeyPath, text: &str) -> Option<String> {
-    let fits = |scope: &str| !scope.is_empty() && scope.bytes().all(|b| matches!(b, 0x21..=0x7e) && !matches!(b, b'"' | b'\\'));
+    let fits = |scope: &str| {
+        !scope.is_empty()
+            && scope.bytes().all(|b| matches!(b, 0x21..=0x7e) && !matches!(b, b'"' | b'\\'))
+    };
     if !text.is_empty() && !text.split(' ').all(fits) {
         cx.report.error(at, "is not a list of scopes with one space between two of them");
     }

@@ -20,7 +20,9 @@ impl Origin<'_> {
     pub fn of(self, cx: Context, key: &str) -> KeyPath {
         let own = self.section.key(key);
         match self.inherited {
-            Some(defaults) if !cx.report.has(&own) && cx.report.has(&defaults.key(key)) => defaults.key(key),
+            Some(defaults) if !cx.report.has(&own) && cx.report.has(&defaults.key(key)) => {
+                defaults.key(key)
+            }
             _ => own,
         }
     }
@@ -65,7 +67,12 @@ pub fn demands(cx: Context, raw: &Demands, origin: Origin) -> Compiled {
         let preflight_pass = false;
         return Compiled { auth, policy: PolicySettings::default(), max_age: None, preflight_pass };
     }
-    Compiled { auth, policy, max_age: raw.max_age.map(|period| period.0), preflight_pass: raw.preflight == Some(Preflight::Pass) }
+    Compiled {
+        auth,
+        policy,
+        max_age: raw.max_age.map(|period| period.0),
+        preflight_pass: raw.preflight == Some(Preflight::Pass),
+    }
 }
 
 /// Demands beside `auth: none` would look as if they were made.
@@ -76,12 +83,18 @@ fn ignored(cx: Context, origin: Origin) {
         let path = origin.of(cx, key);
         // a route may set what is inherited aside as a whole by `auth: none`
         if cx.report.has(&path) && (own || !auth_is_own) {
-            cx.report.error_at_key(&path, "would be ignored, since `auth` is `none` here; remove it, or write another `auth`");
+            cx.report.error_at_key(
+                &path,
+                "would be ignored, since `auth` is `none` here; remove it, or write another `auth`",
+            );
         }
     }
     for key in ["authorization_server", "max_age", "preflight", "binding"] {
         if origin.is_own(cx, key) {
-            cx.report.warning_at_key(&origin.section.key(key), "is ignored, since `auth` is `none` here; remove it");
+            cx.report.warning_at_key(
+                &origin.section.key(key),
+                "is ignored, since `auth` is `none` here; remove it",
+            );
         }
     }
 }
@@ -122,7 +135,10 @@ fn audience(cx: Context, section: &KeyPath, audience: Option<&[String]>) -> Vec<
 fn not_empty<'l>(cx: Context, path: &KeyPath, list: Option<&'l [String]>) -> Option<&'l [String]> {
     let list = list?;
     if list.is_empty() {
-        cx.report.error(path, "is an empty list, which would demand nothing; name at least one, or remove the key");
+        cx.report.error(
+            path,
+            "is an empty list, which would demand nothing; name at least one, or remove the key",
+        );
     }
     Some(list)
 }
@@ -130,9 +146,13 @@ fn not_empty<'l>(cx: Context, path: &KeyPath, list: Option<&'l [String]>) -> Opt
 fn max_age(cx: Context, path: &KeyPath, raw: &Demands) {
     let (cache, section) = (&cx.raw.cache, KeyPath::root().key("cache"));
     let oldest = cache.ttl.0.saturating_add(cache.stale_if_error.0);
-    let known = !cx.report.is_broken(&section.key("ttl")) && !cx.report.is_broken(&section.key("stale_if_error"));
+    let known = !cx.report.is_broken(&section.key("ttl"))
+        && !cx.report.is_broken(&section.key("stale_if_error"));
     if known && raw.max_age.is_some_and(|max_age| max_age.0 > oldest) {
-        cx.report.warning(path, "is longer than `cache.ttl` and so has no effect: no cached answer gets that old");
+        cx.report.warning(
+            path,
+            "is longer than `cache.ttl` and so has no effect: no cached answer gets that old",
+        );
     }
 }
 
@@ -148,7 +168,8 @@ pub fn authorization_servers(cx: Context, raw: &Demands, origin: Origin) -> Opti
             return Some(vec![only.as_str().into()]);
         }
         if !known.is_empty() {
-            let message = format!("is missing; there are several, so name one: {}", known.join(", "));
+            let message =
+                format!("is missing; there are several, so name one: {}", known.join(", "));
             cx.report.error_at_key(&path, message);
         }
         return None;
@@ -176,20 +197,25 @@ pub fn authorization_servers(cx: Context, raw: &Demands, origin: Origin) -> Opti
 fn same_tokens(cx: Context, one: &str, other: &str) -> bool {
     let section = KeyPath::root().key("authorization_servers");
     let tokens = |name: &str| cx.raw.authorization_servers.get(name).map(|server| &server.tokens);
-    let broken = [one, other].iter().any(|name| cx.report.is_broken(&section.key(name).key("tokens")));
+    let broken =
+        [one, other].iter().any(|name| cx.report.is_broken(&section.key(name).key("tokens")));
     match (tokens(one), tokens(other)) {
-        (Some(one), Some(other)) if !broken => one.prefix == other.prefix && one.jwt_issuer == other.jwt_issuer,
+        (Some(one), Some(other)) if !broken => {
+            one.prefix == other.prefix && one.jwt_issuer == other.jwt_issuer
+        }
         _ => false,
     }
 }
 
 fn undecided_between(cx: Context, one: &str, other: &str) -> String {
-    let bare = cx
-        .raw
-        .authorization_servers
-        .get(other)
-        .is_some_and(|server| server.tokens.prefix.is_empty() && server.tokens.jwt_issuer.is_empty());
-    let why = if bare { "neither says by `tokens` which tokens are its own" } else { "their `tokens` are the same" };
+    let bare = cx.raw.authorization_servers.get(other).is_some_and(|server| {
+        server.tokens.prefix.is_empty() && server.tokens.jwt_issuer.is_empty()
+    });
+    let why = if bare {
+        "neither says by `tokens` which tokens are its own"
+    } else {
+        "their `tokens` are the same"
+    };
     format!(
         "nothing decides between `{one}` and `{other}`, since {why}; write `tokens: {{ prefix: … }}` or `tokens: {{ jwt_issuer: … }}` of each"
     )

@@ -8,10 +8,19 @@ use crate::introspect::jwt::Issuer;
 use crate::introspect::{EventSettings, Kind};
 
 /// `None` when a part of it is wrong. `server` is the path of the authorization server.
-pub fn events(cx: Context, server: &KeyPath, raw: &Server, kind: &Kind, events: &Events) -> Option<EventSettings> {
+pub fn events(
+    cx: Context,
+    server: &KeyPath,
+    raw: &Server,
+    kind: &Kind,
+    events: &Events,
+) -> Option<EventSettings> {
     let path = server.key("events");
     if cx.raw.admin.address == "off" {
-        cx.report.error_at_key(&path, "come in on the admin listener, and `admin.address` is `off`; give it an address");
+        cx.report.error_at_key(
+            &path,
+            "come in on the admin listener, and `admin.address` is `off`; give it an address",
+        );
     }
     if matches!(kind, Kind::Jwt(jwt) if jwt.then.is_none()) {
         let message = "would end nothing: a token that is checked here by its signature alone is as good after an event as before; write `then` \
@@ -35,7 +44,10 @@ pub fn events(cx: Context, server: &KeyPath, raw: &Server, kind: &Kind, events: 
         (None, _) => raw.issuer.clone().filter(|issuer| !issuer.is_empty()),
     };
     if issuer.is_none() {
-        cx.needed(&issuer_at, "write what `iss` of events is, to the letter, or the server's own `issuer`");
+        cx.needed(
+            &issuer_at,
+            "write what `iss` of events is, to the letter, or the server's own `issuer`",
+        );
     }
     // the same keys as of a `jwt` server, under this section
     let written = Server {
@@ -46,9 +58,19 @@ pub fn events(cx: Context, server: &KeyPath, raw: &Server, kind: &Kind, events: 
         ..Server::default()
     };
     let keys = match kind {
-        Kind::Jwt(jwt) if events.issuer.is_none() && events.jwks_uri.is_none() && events.keys.is_none() => Some(jwt.keys.clone()),
+        Kind::Jwt(jwt)
+            if events.issuer.is_none() && events.jwks_uri.is_none() && events.keys.is_none() =>
+        {
+            Some(jwt.keys.clone())
+        }
         _ => issuer.as_ref().and_then(|_| keys(cx, &path, &written)),
     };
     let algorithms = algorithms(cx, &path.key("algorithms"), &written);
-    Some(EventSettings { issuer: issuer?, audience, keys: keys?, algorithms: algorithms?, max_age: max_age? })
+    Some(EventSettings {
+        issuer: issuer?,
+        audience,
+        keys: keys?,
+        algorithms: algorithms?,
+        max_age: max_age?,
+    })
 }

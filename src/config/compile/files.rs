@@ -23,7 +23,10 @@ pub struct Files {
 impl Files {
     /// Relative names start from the folder of the configuration file.
     pub fn beside(file: &Path) -> Self {
-        Self { folder: file.parent().map(Path::to_owned).unwrap_or_default(), read: RefCell::default() }
+        Self {
+            folder: file.parent().map(Path::to_owned).unwrap_or_default(),
+            read: RefCell::default(),
+        }
     }
 
     pub fn into_read(self) -> Vec<PathBuf> {
@@ -36,11 +39,17 @@ impl Files {
             self.read.borrow_mut().push(path.clone());
         }
         let mut content = Zeroizing::new(Vec::new());
-        File::open(&path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut content)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => "there is no such file; create it, or correct its name".to_owned(),
-            io::ErrorKind::PermissionDenied => "this user may not read the file; change its permissions".to_owned(),
-            _ => format!("the file cannot be read: {error}"),
-        })?;
+        File::open(&path)
+            .and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut content))
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => {
+                    "there is no such file; create it, or correct its name".to_owned()
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "this user may not read the file; change its permissions".to_owned()
+                }
+                _ => format!("the file cannot be read: {error}"),
+            })?;
         if content.len() as u64 > MAX_SIZE {
             return Err("the file is larger than 1 MiB; name another one".into());
         }
@@ -58,7 +67,13 @@ pub enum Given {
 
 impl Context<'_> {
     /// `KEY` or `KEY_file` of a section: at most one of the two.
-    pub fn secret(self, section: &KeyPath, key: &str, text: &SecretText, file: Option<&str>) -> Given {
+    pub fn secret(
+        self,
+        section: &KeyPath,
+        key: &str,
+        text: &SecretText,
+        file: Option<&str>,
+    ) -> Given {
         let (inline, beside) = (section.key(key), section.key(&format!("{key}_file")));
         if self.report.is_broken(&inline) || self.report.is_broken(&beside) {
             return Given::Broken;
@@ -67,16 +82,21 @@ impl Context<'_> {
             (true, None) => Given::Missing,
             (false, None) => Given::Secret(text.0.clone()),
             (false, Some(_)) => {
-                self.report.error_at_key(&beside, format!("`{key}` is written as well; keep one of the two"));
+                self.report.error_at_key(
+                    &beside,
+                    format!("`{key}` is written as well; keep one of the two"),
+                );
                 Given::Broken
             }
-            (true, Some(name)) => match self.files.read(name).and_then(|(_, content)| secret_of(&content)) {
-                Ok(secret) => Given::Secret(secret),
-                Err(message) => {
-                    self.report.error(&beside, message);
-                    Given::Broken
+            (true, Some(name)) => {
+                match self.files.read(name).and_then(|(_, content)| secret_of(&content)) {
+                    Ok(secret) => Given::Secret(secret),
+                    Err(message) => {
+                        self.report.error(&beside, message);
+                        Given::Broken
+                    }
                 }
-            },
+            }
         }
     }
 
@@ -99,7 +119,8 @@ impl Context<'_> {
         match self.files.read(name) {
             Err(message) => self.report.error(path, message),
             Ok((file, content)) => {
-                let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
+                let certificates: Result<Vec<_>, _> =
+                    CertificateDer::pem_slice_iter(&content).collect();
                 match certificates {
                     Ok(certificates) if !certificates.is_empty() => return Some((file, content.to_vec())),
                     Ok(_) => self.report.error(path, "there is no certificate in the file; name a PEM file with `BEGIN CERTIFICATE`"),
@@ -114,5 +135,9 @@ impl Context<'_> {
 fn secret_of(content: &[u8]) -> Result<Secret, String> {
     let text = std::str::from_utf8(content).map_err(|_| "the file is not UTF-8 text".to_owned())?;
     let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() { Err("the file is empty; write the secret into it".into()) } else { Ok(Secret::new(text)) }
+    if text.is_empty() {
+        Err("the file is empty; write the secret into it".into())
+    } else {
+        Ok(Secret::new(text))
+    }
 }

@@ -8,8 +8,22 @@ use crate::token::ClaimPath;
 use std::collections::BTreeMap;
 
 /// What always is forwarded, behind the prefix, or has a meaning of its own there.
-const REGISTERED: [&str; 14] =
-    ["sub", "username", "client-id", "scope", "aud", "iss", "exp", "iat", "nbf", "jti", "token-type", "server", "claims", "assertion"];
+const REGISTERED: [&str; 14] = [
+    "sub",
+    "username",
+    "client-id",
+    "scope",
+    "aud",
+    "iss",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "token-type",
+    "server",
+    "claims",
+    "assertion",
+];
 
 pub fn identity(cx: Context) -> Option<IdentitySettings> {
     let section = KeyPath::root().key("identity");
@@ -22,18 +36,24 @@ pub fn identity(cx: Context) -> Option<IdentitySettings> {
 fn prefix(cx: Context, path: &KeyPath) -> Option<String> {
     let prefix = &cx.raw.identity.prefix;
     let lower = prefix.to_ascii_lowercase();
-    let valid = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !prefix.starts_with('-') && !prefix.contains("--");
+    let valid = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && !prefix.starts_with('-')
+        && !prefix.contains("--");
     if !valid || !prefix.ends_with('-') {
-        let message = "must be letters, digits and `-`, with `-` at its end, as in `X-Introspected-`";
+        let message =
+            "must be letters, digits and `-`, with `-` at its end, as in `X-Introspected-`";
         cx.report.error(path, message);
         return None;
     }
     if prefix.len() < 3 {
-        cx.report.error(path, "is too short; write at least three characters, as in `X-Introspected-`");
+        cx.report
+            .error(path, "is too short; write at least three characters, as in `X-Introspected-`");
         return None;
     }
     if let Some(taken) = STANDARD.iter().find(|name| name.starts_with(&lower)) {
-        let message = format!("would remove `{taken}` and the like from every request; choose a prefix of its own, as `X-Introspected-`");
+        let message = format!(
+            "would remove `{taken}` and the like from every request; choose a prefix of its own, as `X-Introspected-`"
+        );
         cx.report.error(path, message);
         return None;
     }
@@ -46,21 +66,28 @@ fn claims(cx: Context, section: &KeyPath) -> Option<Vec<ClaimPath>> {
     for (i, text) in cx.raw.identity.claims.iter().enumerate() {
         let path = section.item(i);
         let Some(claim) = ClaimPath::parse(text) else {
-            let message =
-                "is not the name of a member; write `name`, or `outer.inner` for one inside an object, and `\\.` for a dot in a name";
+            let message = "is not the name of a member; write `name`, or `outer.inner` for one inside an object, and `\\.` for a dot in a name";
             cx.report.error(&path, message);
             continue;
         };
-        let Some(name) = Identity::header_name("", claim.steps()).map(|name| name.to_ascii_lowercase()) else {
+        let Some(name) =
+            Identity::header_name("", claim.steps()).map(|name| name.to_ascii_lowercase())
+        else {
             let message = "cannot be part of a header's name; letters, digits, `_`, `-`, `.`, `:` and `/` can";
             cx.report.error(&path, message);
             continue;
         };
         if REGISTERED.contains(&&*name) {
-            cx.report.error(&path, format!("its header, `…-{name}`, is taken by the gateway or sent anyway; remove it"));
+            cx.report.error(
+                &path,
+                format!(
+                    "its header, `…-{name}`, is taken by the gateway or sent anyway; remove it"
+                ),
+            );
         } else if let Some(first) = names.insert(name, i) {
             let other = section.item(first);
-            cx.report.error(&path, format!("has the same header name as {other}; keep one of the two"));
+            cx.report
+                .error(&path, format!("has the same header name as {other}; keep one of the two"));
         }
         claims.push(claim);
     }

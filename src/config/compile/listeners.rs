@@ -24,13 +24,17 @@ pub fn listeners(cx: Context) -> Vec<Listen> {
             None => match listener.address.parse() {
                 Ok(address) => Listen::Tcp(address),
                 Err(_) => {
-                    cx.report.error(&path, not_an_address(cx, &path, &listener.address, ", or `unix:/path`"));
+                    cx.report.error(
+                        &path,
+                        not_an_address(cx, &path, &listener.address, ", or `unix:/path`"),
+                    );
                     continue;
                 }
             },
         };
         if known.iter().any(|other| collide(other, &listen)) {
-            cx.report.error(&path, "another listener has this address already; remove one of the two");
+            cx.report
+                .error(&path, "another listener has this address already; remove one of the two");
         }
         known.push(listen);
     }
@@ -40,7 +44,8 @@ pub fn listeners(cx: Context) -> Vec<Listen> {
 pub fn admin(cx: Context, listeners: &[Listen]) -> Option<AdminSettings> {
     let section = KeyPath::root().key("admin");
     let (path, text) = (section.key("address"), &*cx.raw.admin.address);
-    let token = cx.secret(&section, "token", &cx.raw.admin.token, cx.raw.admin.token_file.as_deref());
+    let token =
+        cx.secret(&section, "token", &cx.raw.admin.token, cx.raw.admin.token_file.as_deref());
     let address: Option<SocketAddr> = match text {
         "off" => None,
         text => match text.parse() {
@@ -66,7 +71,10 @@ pub fn admin(cx: Context, listeners: &[Listen]) -> Option<AdminSettings> {
         Given::Broken => return None,
         Given::Secret(token) => {
             if !token.expose().bytes().all(|b| matches!(b, 0x21..=0x7e)) {
-                cx.report.error(&section.key("token"), "must be visible ASCII without spaces: it is sent in a header");
+                cx.report.error(
+                    &section.key("token"),
+                    "must be visible ASCII without spaces: it is sent in a header",
+                );
                 return None;
             }
             Some(token)
@@ -80,7 +88,9 @@ fn collide(one: &Listen, other: &Listen) -> bool {
     match (one, other) {
         (Listen::Tcp(one), Listen::Tcp(other)) => {
             let any = one.ip().is_unspecified() || other.ip().is_unspecified();
-            one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || any && one.is_ipv4() == other.is_ipv4())
+            one.port() == other.port()
+                && one.port() != 0
+                && (one.ip() == other.ip() || any && one.is_ipv4() == other.is_ipv4())
         }
         (one, other) => one == other,
     }
@@ -88,8 +98,13 @@ fn collide(one: &Listen, other: &Listen) -> bool {
 
 fn not_an_address(cx: Context, path: &KeyPath, text: &str, or: &str) -> String {
     let example = match text.strip_prefix(':') {
-        Some(port) if port.parse::<u16>().is_ok() && !cx.report.hides(path) => format!("0.0.0.0:{port}"),
+        Some(port) if port.parse::<u16>().is_ok() && !cx.report.hides(path) => {
+            format!("0.0.0.0:{port}")
+        }
         _ => "127.0.0.1:8080".into(),
     };
-    format!("{} is not an IP address with a port; write one such as `{example}`{or}", cx.report.shown(path, text))
+    format!(
+        "{} is not an IP address with a port; write one such as `{example}`{or}",
+        cx.report.shown(path, text)
+    )
 }

@@ -97,7 +97,9 @@ impl Context<'_> {
 
 fn realm(cx: Context, path: &KeyPath) -> Option<String> {
     let realm = &cx.raw.realm;
-    if realm.is_empty() || !realm.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'"' && b != b'\\') {
+    if realm.is_empty()
+        || !realm.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'"' && b != b'\\')
+    {
         cx.report.error(path, "must be printable ASCII without quotes and backslashes, and not empty: it stands in quotes in a header");
         return None;
     }

@@ -17,18 +17,27 @@ pub fn redis(cx: Context) -> Option<Option<RedisSettings>> {
     let Some(redis) = &cx.raw.cache.redis else { return Some(None) };
     let url = url(cx, &section, redis);
     let key = key(cx, &section, redis);
-    let password = given(cx.secret(&section, "password", &redis.password, redis.password_file.as_deref()));
-    let login = url.as_ref().zip(password).and_then(|(url, password)| login(cx, &section, redis, url, password));
+    let password =
+        given(cx.secret(&section, "password", &redis.password, redis.password_file.as_deref()));
+    let login = url
+        .as_ref()
+        .zip(password)
+        .and_then(|(url, password)| login(cx, &section, redis, url, password));
     let sentinel = sentinel(cx, &section, redis, url.as_ref());
     let tls = tls(cx, &section, redis, url.as_ref());
     let timeout = cx.positive(&section.key("timeout"), redis.timeout);
     let (url, login) = (url?, login?);
     if login.is_some() && !url.tls && !url.is_local() {
-        cx.report.warning(&section.key("url"), "is not encrypted: the password crosses the network unprotected; use `rediss`");
+        cx.report.warning(
+            &section.key("url"),
+            "is not encrypted: the password crosses the network unprotected; use `rediss`",
+        );
     }
     let topology = match url.kind {
         Kind::Single(node) => Topology::Single(node),
-        Kind::Sentinel { sentinels, master } => Topology::Sentinel { sentinels, master, login: sentinel? },
+        Kind::Sentinel { sentinels, master } => {
+            Topology::Sentinel { sentinels, master, login: sentinel? }
+        }
         Kind::Cluster(nodes) => Topology::Cluster(nodes),
     };
     Some(Some(RedisSettings {
@@ -68,7 +77,10 @@ fn key(cx: Context, section: &KeyPath, redis: &Redis) -> Option<SharedKey> {
     let key = SharedKey::parse(secret.expose());
     if key.is_none() {
         let at = if redis.key_file.is_some() { "key_file" } else { "key" };
-        cx.report.error(&section.key(at), "is not 32 bytes in base64; make one with `openssl rand -base64 32`");
+        cx.report.error(
+            &section.key(at),
+            "is not 32 bytes in base64; make one with `openssl rand -base64 32`",
+        );
     }
     key
 }
@@ -82,7 +94,13 @@ fn given(given: Given) -> Option<Option<Secret>> {
 }
 
 /// User and password: each from the URL or from its own key, not from both.
-fn login(cx: Context, section: &KeyPath, redis: &Redis, url: &RedisUrl, password: Option<Secret>) -> Option<Option<Login>> {
+fn login(
+    cx: Context,
+    section: &KeyPath,
+    redis: &Redis,
+    url: &RedisUrl,
+    password: Option<Secret>,
+) -> Option<Option<Login>> {
     if password.is_some() && url.password.is_some() {
         cx.report.error(section, "has a password in `url` as well; keep one of the two");
         return None;
@@ -91,47 +109,80 @@ fn login(cx: Context, section: &KeyPath, redis: &Redis, url: &RedisUrl, password
         cx.report.error(&section.key("username"), "stands in `url` as well; keep one of the two");
         return None;
     }
-    let username = Some(redis.username.clone()).filter(|name| !name.is_empty()).or_else(|| url.username.clone());
+    let username = Some(redis.username.clone())
+        .filter(|name| !name.is_empty())
+        .or_else(|| url.username.clone());
     match (username, password.or_else(|| url.password.clone())) {
         (username, Some(password)) => Some(Some(Login { username, password })),
         (None, None) => Some(None),
         (Some(_), None) => {
-            cx.report.error(section, "has a user name and no password; write `password` or `password_file`");
+            cx.report.error(
+                section,
+                "has a user name and no password; write `password` or `password_file`",
+            );
             None
         }
     }
 }
 
-fn sentinel(cx: Context, section: &KeyPath, redis: &Redis, url: Option<&RedisUrl>) -> Option<Option<Login>> {
+fn sentinel(
+    cx: Context,
+    section: &KeyPath,
+    redis: &Redis,
+    url: Option<&RedisUrl>,
+) -> Option<Option<Login>> {
     let (section, written) = (section.key("sentinel"), &redis.sentinel);
-    let password = given(cx.secret(&section, "password", &written.password, written.password_file.as_deref()))?;
+    let password = given(cx.secret(
+        &section,
+        "password",
+        &written.password,
+        written.password_file.as_deref(),
+    ))?;
     let username = Some(written.username.clone()).filter(|name| !name.is_empty());
     let login = match (username, password) {
         (username, Some(password)) => Some(Login { username, password }),
         (None, None) => None,
         (Some(_), None) => {
-            cx.report.error(&section, "has a user name and no password; write `password` or `password_file`");
+            cx.report.error(
+                &section,
+                "has a user name and no password; write `password` or `password_file`",
+            );
             return None;
         }
     };
     if login.is_some() && url.is_some_and(|url| !matches!(url.kind, Kind::Sentinel { .. })) {
-        cx.report.error_at_key(&section, "is for `redis-sentinel` alone; remove it, or correct `url`");
+        cx.report
+            .error_at_key(&section, "is for `redis-sentinel` alone; remove it, or correct `url`");
         return None;
     }
     Some(login)
 }
 
-fn tls(cx: Context, section: &KeyPath, redis: &Redis, url: Option<&RedisUrl>) -> Option<Option<TlsSettings>> {
+fn tls(
+    cx: Context,
+    section: &KeyPath,
+    redis: &Redis,
+    url: Option<&RedisUrl>,
+) -> Option<Option<TlsSettings>> {
     let (section, written) = (section.key("tls"), &redis.tls);
-    let any = [&written.ca, &written.certificate, &written.private_key].iter().any(|file| !file.is_empty());
+    let any = [&written.ca, &written.certificate, &written.private_key]
+        .iter()
+        .any(|file| !file.is_empty());
     if !url?.tls {
         if any {
-            cx.report.error_at_key(&section, "has no effect without TLS; write `rediss` in `url`, or remove it");
+            cx.report.error_at_key(
+                &section,
+                "has no effect without TLS; write `rediss` in `url`, or remove it",
+            );
             return None;
         }
         return Some(None);
     }
-    let ca = if written.ca.is_empty() { None } else { Some(cx.roots(&section.key("ca"), &written.ca)?.1) };
+    let ca = if written.ca.is_empty() {
+        None
+    } else {
+        Some(cx.roots(&section.key("ca"), &written.ca)?.1)
+    };
     let identity = match (written.certificate.is_empty(), written.private_key.is_empty()) {
         (true, true) => None,
         (false, false) => Some((
@@ -153,7 +204,10 @@ fn tls(cx: Context, section: &KeyPath, redis: &Redis, url: Option<&RedisUrl>) ->
 fn private_key(cx: Context, path: &KeyPath, name: &str) -> Option<Zeroizing<Vec<u8>>> {
     let content = cx.content(path, name)?;
     if PrivateKeyDer::from_pem_slice(&content).is_err() {
-        cx.report.error(path, "there is no private key in the file; name a PEM file with `BEGIN PRIVATE KEY`");
+        cx.report.error(
+            path,
+            "there is no private key in the file; name a PEM file with `BEGIN PRIVATE KEY`",
+        );
         return None;
     }
     Some(content)
@@ -168,7 +222,10 @@ impl RedisUrl {
         };
         nodes.iter().all(|node| match node {
             Node::Unix(_) => true,
-            Node::Tcp(host, _) => host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback()),
+            Node::Tcp(host, _) => {
+                host == "localhost"
+                    || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+            }
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Redis's address, in the forms that its users know: `redis://` and `rediss://` as registered with
 //! IANA, `redis+unix://` as redis-py has it, and Lettuce's `redis-sentinel://…#MASTER`, with
-//! `redis-cluster://` after its pattern. `valkey` may stand for `redis`. Several hosts are separated by
-//! commas, which no URL library reads.
+//! `redis-cluster://` after its pattern. `valkey` may stand for `redis`. Several hosts are
+//! separated by commas, which no URL library reads.
 
 use crate::cache::Node;
 use crate::secret::Secret;
@@ -40,27 +40,46 @@ impl RedisUrl {
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err("must have no white space; a URL has none".into());
         }
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("is not Redis's URL; {SCHEMES}"))?;
-        let (scheme, tls) = self::scheme(scheme).ok_or_else(|| format!("has a scheme that is not Redis's; {SCHEMES}"))?;
-        let (rest, master) = rest.split_once('#').map_or((rest, None), |(rest, master)| (rest, Some(master)));
-        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+        let (scheme, rest) =
+            text.split_once("://").ok_or_else(|| format!("is not Redis's URL; {SCHEMES}"))?;
+        let (scheme, tls) = self::scheme(scheme)
+            .ok_or_else(|| format!("has a scheme that is not Redis's; {SCHEMES}"))?;
+        let (rest, master) =
+            rest.split_once('#').map_or((rest, None), |(rest, master)| (rest, Some(master)));
+        let (rest, query) =
+            rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
         if query.is_some() {
-            return Err("must have no parameters (`?…`); what can be set has keys of its own".into());
+            return Err(
+                "must have no parameters (`?…`); what can be set has keys of its own".into()
+            );
         }
         if master.is_some() && scheme != Scheme::Sentinel {
-            return Err("must have no `#…`; only `redis-sentinel` has, for the master's name".into());
+            return Err(
+                "must have no `#…`; only `redis-sentinel` has, for the master's name".into()
+            );
         }
         if scheme == Scheme::Unix {
-            let path = rest.strip_prefix('/').ok_or("must have an absolute path, such as `redis+unix:///run/redis.sock`")?;
+            let path = rest
+                .strip_prefix('/')
+                .ok_or("must have an absolute path, such as `redis+unix:///run/redis.sock`")?;
             let node = Node::Unix(format!("/{}", decoded(path)?).into());
-            return Ok(Self { kind: Kind::Single(node), tls, database: 0, username: None, password: None });
+            return Ok(Self {
+                kind: Kind::Single(node),
+                tls,
+                database: 0,
+                username: None,
+                password: None,
+            });
         }
 
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, hosts) = authority.rsplit_once('@').map_or((None, authority), |(user, hosts)| (Some(user), hosts));
+        let (user, hosts) = authority
+            .rsplit_once('@')
+            .map_or((None, authority), |(user, hosts)| (Some(user), hosts));
         let (username, password) = user.map_or(Ok((None, None)), login)?;
         let port = if scheme == Scheme::Sentinel { 26379 } else { 6379 };
-        let mut nodes = hosts.split(',').map(|host| node(host, port)).collect::<Result<Vec<_>, _>>()?;
+        let mut nodes =
+            hosts.split(',').map(|host| node(host, port)).collect::<Result<Vec<_>, _>>()?;
         let kind = match scheme {
             Scheme::Cluster => Kind::Cluster(nodes),
             Scheme::Sentinel => {
@@ -72,11 +91,16 @@ impl RedisUrl {
             }
             Scheme::Single | Scheme::Unix => match (nodes.pop(), nodes.is_empty()) {
                 (Some(node), true) => Kind::Single(node),
-                _ => return Err("has several hosts; write `redis-cluster://` or `redis-sentinel://` for them".into()),
+                _ => return Err(
+                    "has several hosts; write `redis-cluster://` or `redis-sentinel://` for them"
+                        .into(),
+                ),
             },
         };
-        let database = if path.is_empty() { Some(0) } else { path.parse::<u16>().ok().map(i64::from) };
-        let database = database.ok_or("has a path that is no number of a database, such as `/0`")?;
+        let database =
+            if path.is_empty() { Some(0) } else { path.parse::<u16>().ok().map(i64::from) };
+        let database =
+            database.ok_or("has a path that is no number of a database, such as `/0`")?;
         if database != 0 && scheme == Scheme::Cluster {
             return Err("has a database other than 0, which a cluster has not".into());
         }
@@ -85,7 +109,8 @@ impl RedisUrl {
 }
 
 fn scheme(text: &str) -> Option<(Scheme, bool)> {
-    let text = text.to_ascii_lowercase().replacen("valkeys", "rediss", 1).replacen("valkey", "redis", 1);
+    let text =
+        text.to_ascii_lowercase().replacen("valkeys", "rediss", 1).replacen("valkey", "redis", 1);
     Some(match text.as_str() {
         "redis" => (Scheme::Single, false),
         "rediss" => (Scheme::Single, true),
@@ -100,7 +125,8 @@ fn scheme(text: &str) -> Option<(Scheme, bool)> {
 
 /// `USER:PASSWORD`, `:PASSWORD` or `USER`.
 fn login(text: &str) -> Result<(Option<String>, Option<Secret>), String> {
-    let (user, password) = text.split_once(':').map_or((text, None), |(user, password)| (user, Some(password)));
+    let (user, password) =
+        text.split_once(':').map_or((text, None), |(user, password)| (user, Some(password)));
     let user = Some(decoded(user)?).filter(|user| !user.is_empty());
     let password = password.map(decoded).transpose()?.filter(|password| !password.is_empty());
     Ok((user, password.map(Secret::new)))
@@ -116,7 +142,11 @@ fn node(text: &str, default_port: u16) -> Result<Node, String> {
         }
         None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') || (text.starts_with('[') && c == ':');
+    let fits = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '-' | '_' | '.')
+            || (text.starts_with('[') && c == ':')
+    };
     if host.is_empty() || !host.chars().all(fits) {
         return Err(HOST.into());
     }
@@ -125,7 +155,9 @@ fn node(text: &str, default_port: u16) -> Result<Node, String> {
 }
 
 fn decoded(text: &str) -> Result<String, String> {
-    let text = percent_decode_str(text).decode_utf8().map_err(|_| "has percent escapes that are not UTF-8 text".to_owned())?;
+    let text = percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| "has percent escapes that are not UTF-8 text".to_owned())?;
     Ok(text.into_owned())
 }
 
@@ -144,15 +176,28 @@ mod tests {
         assert_eq!(parse("redis://cache"), Ok((single("cache", 6379), false, 0)));
         assert_eq!(parse("rediss://cache:6380/2"), Ok((single("cache", 6380), true, 2)));
         assert_eq!(parse("valkeys://[::1]:1/"), Ok((single("::1", 1), true, 0)));
-        assert_eq!(parse("redis+unix:///run/r.sock"), Ok((Kind::Single(Node::Unix("/run/r.sock".into())), false, 0)));
+        assert_eq!(
+            parse("redis+unix:///run/r.sock"),
+            Ok((Kind::Single(Node::Unix("/run/r.sock".into())), false, 0))
+        );
         let sentinels = vec![tcp("a", 26379), tcp("b", 1)];
-        assert_eq!(parse("rediss-sentinel://a,b:1/3#my%20m"), Ok((Kind::Sentinel { sentinels, master: "my m".into() }, true, 3)));
-        assert_eq!(parse("redis-cluster://a:1,[::1]"), Ok((Kind::Cluster(vec![tcp("a", 1), tcp("::1", 6379)]), false, 0)));
+        assert_eq!(
+            parse("rediss-sentinel://a,b:1/3#my%20m"),
+            Ok((Kind::Sentinel { sentinels, master: "my m".into() }, true, 3))
+        );
+        assert_eq!(
+            parse("redis-cluster://a:1,[::1]"),
+            Ok((Kind::Cluster(vec![tcp("a", 1), tcp("::1", 6379)]), false, 0))
+        );
     }
 
     #[test]
     fn users_and_passwords_are_decoded() {
-        let login = |text| RedisUrl::parse(text).ok().map(|url| (url.username, url.password.map(|password| password.expose().to_owned())));
+        let login = |text| {
+            RedisUrl::parse(text).ok().map(|url| {
+                (url.username, url.password.map(|password| password.expose().to_owned()))
+            })
+        };
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(login("redis://:p%40ss@a"), Some((None, some("p@ss"))));
         assert_eq!(login("redis://u:p:@:w@a"), Some((some("u"), some("p:@:w"))));

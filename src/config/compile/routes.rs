@@ -19,12 +19,15 @@ use std::time::Duration;
 pub fn routes(cx: Context) -> (Option<Vec<RouteSettings>>, Vec<UpstreamSettings>) {
     let (section, defaults) = (KeyPath::root().key("routes"), KeyPath::root().key("defaults"));
     demands(cx, &cx.raw.defaults, Origin { section: &defaults, inherited: None });
-    let reaches: Vec<Option<Reach>> = cx.raw.routes.iter().enumerate().map(|(i, raw)| reach(cx, &section.item(i), raw)).collect();
+    let reaches: Vec<Option<Reach>> =
+        cx.raw.routes.iter().enumerate().map(|(i, raw)| reach(cx, &section.item(i), raw)).collect();
     let names = names(cx, &section, &reaches);
     ties::ties(cx, &section, &reaches, &names);
     let mut by_url = BTreeMap::new();
     let mut compiled = Vec::new();
-    for (i, (raw, (reach, name))) in cx.raw.routes.iter().zip(reaches.into_iter().zip(&names)).enumerate() {
+    for (i, (raw, (reach, name))) in
+        cx.raw.routes.iter().zip(reaches.into_iter().zip(&names)).enumerate()
+    {
         let origin = Origin { section: &section.item(i), inherited: Some(&defaults) };
         compiled.push(route(cx, origin, raw, reach, name, &mut by_url));
     }
@@ -43,7 +46,11 @@ fn route(
     let upstream = upstream(cx, &path.key("upstream"), raw, by_url);
     let paths = reach.as_ref().map_or(&[][..], |reach| &reach.paths);
     let strip_prefix = strip_prefix(cx, &path.key("rewrite").key("strip_prefix"), raw, paths);
-    let add_prefix = raw.rewrite.add_prefix.as_deref().and_then(|text| prefix(cx, &path.key("rewrite").key("add_prefix"), text));
+    let add_prefix = raw
+        .rewrite
+        .add_prefix
+        .as_deref()
+        .and_then(|text| prefix(cx, &path.key("rewrite").key("add_prefix"), text));
     let timeout = match raw.timeout {
         Some(timeout) => cx.positive(&path.key("timeout"), timeout),
         None => Some(Duration::from_secs(60)),
@@ -117,18 +124,30 @@ fn methods(cx: Context, section: &KeyPath, written: &[String]) -> Option<Vec<Met
         let shown = cx.report.shown(&path, text);
         match Method::from_bytes(text.as_bytes()) {
             Ok(_) if *text != upper && is_standard(&upper) => {
-                cx.report.error(&path, format!("{shown} is not `{upper}`, since case counts in methods; write `{upper}`"));
+                cx.report.error(
+                    &path,
+                    format!(
+                        "{shown} is not `{upper}`, since case counts in methods; write `{upper}`"
+                    ),
+                );
             }
-            Ok(method) if methods.contains(&method) => cx.report.error(&path, "stands twice; remove one of the two"),
+            Ok(method) if methods.contains(&method) => {
+                cx.report.error(&path, "stands twice; remove one of the two")
+            }
             Ok(method) => methods.push(method),
-            Err(_) => cx.report.error(&path, format!("{shown} is not a method; write one such as `GET`")),
+            Err(_) => {
+                cx.report.error(&path, format!("{shown} is not a method; write one such as `GET`"))
+            }
         }
     }
     (methods.len() == written.len()).then_some(methods)
 }
 
 fn is_standard(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE" | "PATCH")
+    matches!(
+        method,
+        "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE" | "PATCH"
+    )
 }
 
 /// One for each route: the written one, else one made from what it matches. All differ, unless two
@@ -137,11 +156,19 @@ fn names(cx: Context, section: &KeyPath, reaches: &[Option<Reach>]) -> Vec<Arc<s
     let mut written: BTreeMap<&str, KeyPath> = BTreeMap::new();
     for (i, route) in cx.raw.routes.iter().enumerate() {
         let (path, Some(name)) = (section.item(i).key("name"), &route.name) else { continue };
-        if name.trim().is_empty() || name.len() > 100 || !name.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
-            cx.report.error(&path, "must be 1 to 100 characters of printable ASCII: it stands in metrics and logs");
+        if name.trim().is_empty()
+            || name.len() > 100
+            || !name.bytes().all(|b| matches!(b, 0x20..=0x7e))
+        {
+            cx.report.error(
+                &path,
+                "must be 1 to 100 characters of printable ASCII: it stands in metrics and logs",
+            );
         } else if let Some(first) = written.get(name.as_str()) {
             let (shown, line) = (cx.report.shown(&path, name), cx.report.line(first));
-            let message = format!("the route in {line} is named {shown} already; give each a name of its own");
+            let message = format!(
+                "the route in {line} is named {shown} already; give each a name of its own"
+            );
             cx.report.error(&path, message);
         } else {
             written.insert(name, path);
@@ -153,7 +180,9 @@ fn names(cx: Context, section: &KeyPath, reaches: &[Option<Reach>]) -> Vec<Arc<s
         None => {
             let derived = reach.as_ref().map_or_else(|| "route".to_owned(), derive_name);
             let numbered = (2..).map(|n| format!("{derived} #{n}"));
-            let free = std::iter::once(derived.clone()).chain(numbered).find(|name| taken.insert(name.clone()));
+            let free = std::iter::once(derived.clone())
+                .chain(numbered)
+                .find(|name| taken.insert(name.clone()));
             free.unwrap_or(derived).into()
         }
     });
@@ -176,7 +205,12 @@ fn derive_name(reach: &Reach) -> String {
     name
 }
 
-fn upstream(cx: Context, path: &KeyPath, raw: &Route, by_url_: &mut BTreeMap<String, UpstreamSettings>) -> Option<Arc<str>> {
+fn upstream(
+    cx: Context,
+    path: &KeyPath,
+    raw: &Route,
+    by_url_: &mut BTreeMap<String, UpstreamSettings>,
+) -> Option<Arc<str>> {
     let text = raw.upstream.as_deref()?;
     if is_url(text) {
         let upstream = by_url(cx, path, text)?;
@@ -185,7 +219,13 @@ fn upstream(cx: Context, path: &KeyPath, raw: &Route, by_url_: &mut BTreeMap<Str
     }
     let known = cx.upstream_names()?;
     if !known.iter().any(|name| name == text) {
-        cx.unknown_name(path, "upstream", text, &known, "; define it under `upstreams`, or write a URL such as `http://127.0.0.1:9000`");
+        cx.unknown_name(
+            path,
+            "upstream",
+            text,
+            &known,
+            "; define it under `upstreams`, or write a URL such as `http://127.0.0.1:9000`",
+        );
         return None;
     }
     Some(text.into())
@@ -193,14 +233,28 @@ fn upstream(cx: Context, path: &KeyPath, raw: &Route, by_url_: &mut BTreeMap<Str
 
 fn strip_prefix(cx: Context, path: &KeyPath, raw: &Route, paths: &[PathPattern]) -> Option<String> {
     let stripped = prefix(cx, path, raw.rewrite.strip_prefix.as_deref()?)?;
-    let begins =
-        |pattern: &PathPattern| pattern.to_string().strip_prefix(&stripped).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let paths_at = path.parent().and_then(|rewrite| rewrite.parent()).map(|route| route.key("path"));
+    let begins = |pattern: &PathPattern| {
+        pattern
+            .to_string()
+            .strip_prefix(&stripped)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let paths_at =
+        path.parent().and_then(|rewrite| rewrite.parent()).map(|route| route.key("path"));
     for pattern in paths.iter().filter(|pattern| !begins(pattern)) {
         let hidden = paths_at.as_ref().is_some_and(|paths| cx.report.hides_within(paths));
-        let of_the_route = if hidden { "a path of the route".into() } else { format!("the route's path `{pattern}`") };
+        let of_the_route = if hidden {
+            "a path of the route".into()
+        } else {
+            format!("the route's path `{pattern}`")
+        };
         let shown = cx.report.shown(path, &stripped);
-        cx.report.error(path, format!("{of_the_route} does not start with {shown}; write a prefix that all its paths have"));
+        cx.report.error(
+            path,
+            format!(
+                "{of_the_route} does not start with {shown}; write a prefix that all its paths have"
+            ),
+        );
     }
     Some(stripped)
 }
@@ -209,7 +263,10 @@ fn prefix(cx: Context, path: &KeyPath, text: &str) -> Option<String> {
     match PathPattern::parse(text) {
         Ok(PathPattern::Exact(prefix)) if !prefix.ends_with('/') => Some(prefix),
         _ => {
-            cx.report.error(path, "must be a plain path such as `/v1`, without a final slash, `*` and parameters");
+            cx.report.error(
+                path,
+                "must be a plain path such as `/v1`, without a final slash, `*` and parameters",
+            );
             None
         }
     }

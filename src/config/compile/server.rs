@@ -16,7 +16,12 @@ const LARGEST_RESPONSE: usize = 16 << 20;
 
 pub fn servers(cx: Context) -> Option<Vec<ServerSettings>> {
     let section = KeyPath::root().key("authorization_servers");
-    let compiled: Vec<_> = cx.raw.authorization_servers.iter().map(|(name, raw)| server(cx, &section.key(name), name, raw)).collect();
+    let compiled: Vec<_> = cx
+        .raw
+        .authorization_servers
+        .iter()
+        .map(|(name, raw)| server(cx, &section.key(name), name, raw))
+        .collect();
     compiled.into_iter().collect()
 }
 
@@ -34,15 +39,20 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
     if let (Some(timeout), Some(connect)) = (timeout, connect_timeout)
         && connect > timeout
     {
-        cx.report.warning(&path.key("connect_timeout"), "is longer than `timeout`, which ends the whole call before");
+        cx.report.warning(
+            &path.key("connect_timeout"),
+            "is longer than `timeout`, which ends the whole call before",
+        );
     }
     if raw.max_response_size.0 == 0 {
-        cx.report.error(&path.key("max_response_size"), "must be more than nothing; `64KiB` is plenty");
+        cx.report
+            .error(&path.key("max_response_size"), "must be more than nothing; `64KiB` is plenty");
     }
     if raw.max_response_size.0 > LARGEST_RESPONSE {
         cx.report.error(&path.key("max_response_size"), "must be at most 16MiB; `64KiB` is plenty");
     }
-    let open_for = cx.positive(&path.key("circuit_breaker").key("open_for"), raw.circuit_breaker.open_for);
+    let open_for =
+        cx.positive(&path.key("circuit_breaker").key("open_for"), raw.circuit_breaker.open_for);
     let extra_roots = cx.roots(&path.key("tls").key("ca"), &raw.tls.ca);
     let server_name = server_name(cx, &path.key("tls").key("server_name"), &raw.tls.server_name);
     let kind = kind?;
@@ -70,13 +80,19 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
         max_response_size: raw.max_response_size.0,
         max_concurrent,
         retries: raw.retries,
-        circuit_breaker: BreakerSettings { failures: raw.circuit_breaker.failures, open_for: open_for? },
+        circuit_breaker: BreakerSettings {
+            failures: raw.circuit_breaker.failures,
+            open_for: open_for?,
+        },
         extra_roots,
         events,
         server_name,
     };
     if settings.server_name.is_some() && settings.is_plain() {
-        cx.report.warning(&path.key("tls").key("server_name"), "has no effect: nothing is called over https");
+        cx.report.warning(
+            &path.key("tls").key("server_name"),
+            "has no effect: nothing is called over https",
+        );
     }
     Some(settings)
 }
@@ -95,11 +111,14 @@ fn server_name(cx: Context, path: &KeyPath, written: &str) -> Option<String> {
 
 fn tokens(cx: Context, path: &KeyPath, raw: &Server) -> TokenSelector {
     let (prefix, issuer) = (&raw.tokens.prefix, &raw.tokens.jwt_issuer);
-    if !prefix.bytes().all(|b| matches!(b, 0x21..=0x7e) && !matches!(b, b'"' | b',' | b';' | b'\\')) {
-        cx.report.error(&path.key("prefix"), "has characters that no token has, and can never match");
+    if !prefix.bytes().all(|b| matches!(b, 0x21..=0x7e) && !matches!(b, b'"' | b',' | b';' | b'\\'))
+    {
+        cx.report
+            .error(&path.key("prefix"), "has characters that no token has, and can never match");
     }
     if issuer.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        cx.report.error(&path.key("jwt_issuer"), "must have no white space: no `iss` would ever match");
+        cx.report
+            .error(&path.key("jwt_issuer"), "must have no white space: no `iss` would ever match");
     }
     let some = |text: &String| (!text.is_empty()).then(|| text.clone());
     TokenSelector { prefix: some(prefix), jwt_issuer: some(issuer) }
@@ -109,7 +128,10 @@ fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<String> {
     let path = server.key("issuer");
     let Some(issuer) = &raw.issuer else {
         if raw.require_issuer && !cx.report.is_broken(&path) {
-            cx.report.error(&server.key("require_issuer"), "needs `issuer`: write what `iss` must be, or remove this key");
+            cx.report.error(
+                &server.key("require_issuer"),
+                "needs `issuer`: write what `iss` must be, or remove this key",
+            );
         }
         return None;
     };
@@ -120,7 +142,8 @@ fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<String> {
         Some("must have no white space: no `iss` would ever match")
     } else if issuer.contains(['?', '#']) {
         Some("must have no query and no fragment (RFC 8414 §2)")
-    } else if matches!(&url, Some(Ok(url)) if !url.username().is_empty() || url.password().is_some()) {
+    } else if matches!(&url, Some(Ok(url)) if !url.username().is_empty() || url.password().is_some())
+    {
         Some("must have no user name and password")
     } else if matches!(url, Some(Err(_))) {
         Some("is not a URL; write it exactly as the server does in `iss`")

@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 /// Only routes without mistakes in what they match are held against each other.
 pub fn ties(cx: Context, section: &KeyPath, reaches: &[Option<Reach>], names: &[Arc<str>]) {
-    let (places, whole): (Vec<usize>, Vec<Reach>) = reaches.iter().enumerate().filter_map(|(i, reach)| Some((i, reach.clone()?))).unzip();
+    let (places, whole): (Vec<usize>, Vec<Reach>) =
+        reaches.iter().enumerate().filter_map(|(i, reach)| Some((i, reach.clone()?))).unzip();
     let Err(found) = RouteTable::build(&whole) else { return };
     for tie in found {
-        let (Some(&first), Some(&second)) = (places.get(tie.first), places.get(tie.second)) else { continue };
+        let (Some(&first), Some(&second)) = (places.get(tie.first), places.get(tie.second)) else {
+            continue;
+        };
         let name = |route: usize| {
             let name = names.get(route).map(|name| &**name).unwrap_or_default();
             match cx.raw.routes.get(route).is_some_and(|raw| raw.name.is_some()) {
@@ -18,7 +21,8 @@ pub fn ties(cx: Context, section: &KeyPath, reaches: &[Option<Reach>], names: &[
                 false => section.item(route).to_string(),
             }
         };
-        let hidden = [first, second].iter().any(|&route| cx.report.hides_within(&section.item(route)));
+        let hidden =
+            [first, second].iter().any(|&route| cx.report.hides_within(&section.item(route)));
         let at = if hidden { String::new() } else { format!(": {}", tie.at) };
         let message = format!(
             "{} and {} ({}) match the same requests{at}; make one of them more specific, or remove it",

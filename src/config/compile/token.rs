@@ -13,17 +13,25 @@ pub fn token(cx: Context) -> Option<TokenSettings> {
     for (i, text) in cx.raw.token.from.iter().enumerate() {
         let path = section.item(i);
         match place(text) {
-            Ok(place) if from.contains(&place) => cx.report.error(&path, "stands twice; remove one of the two"),
+            Ok(place) if from.contains(&place) => {
+                cx.report.error(&path, "stands twice; remove one of the two")
+            }
             Ok(Place::Header(name)) if is_identity(cx, &name) => {
                 let message = "has the prefix of identity headers, which are removed from every request before; choose another name";
                 cx.report.error(&path, message);
             }
             Ok(place) => from.push(place),
-            Err(message) => cx.report.error(&path, message.unwrap_or_else(|| unknown(cx, &path, text))),
+            Err(message) => {
+                cx.report.error(&path, message.unwrap_or_else(|| unknown(cx, &path, text)))
+            }
         }
     }
     let complete = from.len() == cx.raw.token.from.len() && !cx.report.is_broken(&section);
-    complete.then(|| TokenSettings { from, max_length: count(cx.raw.token.max_length), forward: cx.raw.token.forward })
+    complete.then(|| TokenSettings {
+        from,
+        max_length: count(cx.raw.token.max_length),
+        forward: cx.raw.token.forward,
+    })
 }
 
 /// `Err(None)`: not a place at all.
@@ -36,21 +44,32 @@ fn place(text: &str) -> Result<Place, Option<String>> {
         ("header", None) => Ok(Place::Authorization),
         ("header", Some(name)) => header(name).map_err(Some),
         ("query", None) => Ok(Place::Query("access_token".into())),
-        ("query", Some(name)) if !name.is_empty() && !name.chars().any(char::is_control) => Ok(Place::Query(name.into())),
+        ("query", Some(name)) if !name.is_empty() && !name.chars().any(char::is_control) => {
+            Ok(Place::Query(name.into()))
+        }
         ("query", Some(_)) => Err(Some("`query:` wants the name of a parameter behind it".into())),
-        ("cookie", Some(name)) if HeaderName::try_from(name).is_ok() => Ok(Place::Cookie(name.into())),
-        ("cookie", _) => Err(Some("`cookie:` wants the name of a cookie behind it, as in `cookie:session`".into())),
+        ("cookie", Some(name)) if HeaderName::try_from(name).is_ok() => {
+            Ok(Place::Cookie(name.into()))
+        }
+        ("cookie", _) => Err(Some(
+            "`cookie:` wants the name of a cookie behind it, as in `cookie:session`".into(),
+        )),
         ("form", _) => Err(Some("`form` is not supported in this version; remove it".into())),
         _ => Err(None),
     }
 }
 
 fn header(name: &str) -> Result<Place, String> {
-    let name = HeaderName::try_from(name).map_err(|_| "`header:` wants the name of a header behind it, as in `header:X-Access-Token`")?;
+    let name = HeaderName::try_from(name).map_err(
+        |_| "`header:` wants the name of a header behind it, as in `header:X-Access-Token`",
+    )?;
     match name.as_str() {
         "authorization" => Err("for `Authorization: Bearer …` write `header` alone".into()),
         "cookie" => Err("for a cookie write `cookie:NAME`".into()),
-        _ if is_of_the_connection(&name) => Err("this header has a meaning of its own and cannot carry a token; choose another one".into()),
+        _ if is_of_the_connection(&name) => {
+            Err("this header has a meaning of its own and cannot carry a token; choose another one"
+                .into())
+        }
         _ => Ok(Place::Header(name)),
     }
 }
@@ -62,5 +81,7 @@ fn is_identity(cx: Context, name: &HeaderName) -> bool {
 
 fn unknown(cx: Context, path: &KeyPath, text: &str) -> String {
     let shown = cx.report.shown(path, text);
-    format!("expected `header`, `header:NAME`, `query`, `query:NAME` or `cookie:NAME`, found {shown}")
+    format!(
+        "expected `header`, `header:NAME`, `query`, `query:NAME` or `cookie:NAME`, found {shown}"
+    )
 }

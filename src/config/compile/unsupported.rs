@@ -20,7 +20,9 @@ enum Except {
 pub fn refuse_unsupported(values: &Value, report: &Report) {
     for (pattern, except) in entries() {
         let steps: Vec<&str> = pattern.split('.').collect();
-        find(values, &steps, &KeyPath::root(), &mut |value, path| refuse(&except, value, path, report));
+        find(values, &steps, &KeyPath::root(), &mut |value, path| {
+            refuse(&except, value, path, report)
+        });
     }
 }
 
@@ -42,12 +44,22 @@ fn refuse(except: &Except, value: &Value, path: &KeyPath, report: &Report) {
         _ => words.concat(),
     };
     match value.as_str() {
-        _ if words.is_empty() => report.error_at_key(path, "is not supported in this version; remove it"),
+        _ if words.is_empty() => {
+            report.error_at_key(path, "is not supported in this version; remove it")
+        }
         Some(text) => {
             let shown = report.shown(path, text);
-            report.error(path, format!("{shown} is not supported in this version; write {words}, or remove the key"));
+            report.error(
+                path,
+                format!(
+                    "{shown} is not supported in this version; write {words}, or remove the key"
+                ),
+            );
         }
-        None => report.error(path, format!("is not supported in this version; write {words}, or remove the key")),
+        None => report.error(
+            path,
+            format!("is not supported in this version; write {words}, or remove the key"),
+        ),
     }
 }
 
@@ -67,9 +79,14 @@ fn find(value: &Value, pattern: &[&str], path: &KeyPath, found: &mut dyn FnMut(&
     };
     match (value, *first) {
         (Value::Array(items), "*") => {
-            items.iter().enumerate().for_each(|(i, item)| find(item, rest, &path.step(Step::Item(i)), found));
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(i, item)| find(item, rest, &path.step(Step::Item(i)), found));
         }
-        (Value::Object(members), "*") => members.iter().for_each(|(key, member)| find(member, rest, &path.key(key), found)),
+        (Value::Object(members), "*") => {
+            members.iter().for_each(|(key, member)| find(member, rest, &path.key(key), found))
+        }
         (Value::Object(members), key) => {
             if let Some(member) = members.get(key) {
                 find(member, rest, &path.key(key), found);
@@ -82,7 +99,8 @@ fn find(value: &Value, pattern: &[&str], path: &KeyPath, found: &mut dyn FnMut(&
 fn entries() -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut add = |section: &str, keys: &[(&str, Except)]| {
-        entries.extend(keys.iter().map(|(key, except)| (format!("{section}{key}"), except.clone())));
+        entries
+            .extend(keys.iter().map(|(key, except)| (format!("{section}{key}"), except.clone())));
     };
     add(
         "",

@@ -7,7 +7,12 @@ use crate::upstream::{Balance, Endpoint, ServerAddress, UpstreamSettings};
 
 pub fn upstreams(cx: Context) -> Option<Vec<UpstreamSettings>> {
     let section = KeyPath::root().key("upstreams");
-    let compiled: Vec<_> = cx.raw.upstreams.iter().map(|(name, raw)| upstream(cx, &section.key(name), name, raw)).collect();
+    let compiled: Vec<_> = cx
+        .raw
+        .upstreams
+        .iter()
+        .map(|(name, raw)| upstream(cx, &section.key(name), name, raw))
+        .collect();
     compiled.into_iter().collect()
 }
 
@@ -70,9 +75,16 @@ fn servers(cx: Context, section: &KeyPath, raw: &[UpstreamServer]) -> Option<Vec
     (!raw.is_empty() && servers.len() == raw.len()).then_some(servers)
 }
 
-fn server_name(cx: Context, path: &KeyPath, raw: &Upstream, servers: Option<&[ServerAddress]>) -> Option<String> {
+fn server_name(
+    cx: Context,
+    path: &KeyPath,
+    raw: &Upstream,
+    servers: Option<&[ServerAddress]>,
+) -> Option<String> {
     let name = cx.server_name(path, &raw.tls.server_name, "api.internal")?;
-    if servers.is_some_and(|servers| !servers.iter().any(|server| matches!(server.at, Endpoint::Tcp { tls: true, .. }))) {
+    if servers.is_some_and(|servers| {
+        !servers.iter().any(|server| matches!(server.at, Endpoint::Tcp { tls: true, .. }))
+    }) {
         cx.report.warning(path, "has no effect: no server's URL starts with `https://`");
     }
     Some(name)

@@ -35,7 +35,9 @@ impl Context<'_> {
         if name.is_empty() {
             return None;
         }
-        let host = name.parse::<Authority>().is_ok_and(|authority| authority.host() == name && !name.starts_with('['));
+        let host = name
+            .parse::<Authority>()
+            .is_ok_and(|authority| authority.host() == name && !name.starts_with('['));
         if !host || name.parse::<IpAddr>().is_ok() {
             self.report.error(path, format!("is not a host name; write one such as `{example}`"));
             return None;
@@ -66,7 +68,8 @@ pub fn unix_path(text: &str) -> Option<Result<&str, String>> {
     Some(if !path.starts_with('/') || path.ends_with('/') || path.contains('\0') {
         Err("is not an absolute path; write one such as `unix:/run/introgate.sock`".into())
     } else if path.len() > 107 {
-        Err("is longer than the 107 bytes that a socket's path may have; write a shorter one".into())
+        Err("is longer than the 107 bytes that a socket's path may have; write a shorter one"
+            .into())
     } else {
         Ok(path)
     })
@@ -78,7 +81,10 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
     }
     let url = parse(text, "`http://127.0.0.1:9000` or `unix:/run/service.sock`")?;
     if !matches!(url.path(), "" | "/") {
-        return Err("must have no path; write the path as `rewrite: { add_prefix: … }` of the routes".into());
+        return Err(
+            "must have no path; write the path as `rewrite: { add_prefix: … }` of the routes"
+                .into(),
+        );
     }
     if url.query().is_some() {
         return Err("must have no query; only scheme, host and port belong here (routes change paths by `rewrite`)".into());
@@ -89,7 +95,10 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
         Some(Host::Ipv6(address)) => address.to_string(),
         None => return Err("has no host".into()),
     };
-    let port = url.port_or_known_default().filter(|&port| port != 0).ok_or("must have a port other than 0")?;
+    let port = url
+        .port_or_known_default()
+        .filter(|&port| port != 0)
+        .ok_or("must have a port other than 0")?;
     Ok(Endpoint::Tcp { host, port, tls: url.scheme() == "https" })
 }
 
@@ -102,9 +111,12 @@ fn parse(text: &str, example: &str) -> Result<Url, String> {
     }
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     if !matches!(scheme.as_deref(), Some("http" | "https")) {
-        return Err(format!("must start with `http://` or `https://`; write a URL such as {example}"));
+        return Err(format!(
+            "must start with `http://` or `https://`; write a URL such as {example}"
+        ));
     }
-    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}; write one such as {example}"))?;
+    let url = Url::parse(text)
+        .map_err(|error| format!("is not a URL: {error}; write one such as {example}"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must have no user name and password; for an authorization server they belong into `client_auth`".into());
     }

@@ -12,7 +12,8 @@ pub struct Cache {
     /// Active answers kept at most.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub max_entries: u32,
-    /// How long an active answer may be reused; its `exp` always ends it earlier. `0s`: never cached.
+    /// How long an active answer may be reused; its `exp` always ends it earlier. `0s`: never
+    /// cached.
     pub ttl: Period,
     /// How long an inactive answer is reused.
     pub inactive_ttl: Period,
@@ -22,7 +23,8 @@ pub struct Cache {
     /// A hit after this share of the ttl asks again in the background; 0 turns it off.
     #[schemars(range(min = 0, max = 1))]
     pub refresh_ahead: f64,
-    /// How long past its ttl, never past `exp`, an active answer may serve while the server is down.
+    /// How long past its ttl, never past `exp`, an active answer may serve while the server is
+    /// down.
     pub stale_if_error: Period,
     /// Against guessing of tokens. Off unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +53,8 @@ impl Default for Cache {
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Guard {
-    /// Introspections of tokens that were never seen which one client address may cause within the window; then 429.
+    /// Introspections of tokens that were never seen which one client address may cause within the
+    /// window; then 429.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub misses: u32,
     /// From an address's first such token on.
@@ -69,8 +72,10 @@ impl Default for Guard {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["url"]))]
 pub struct Redis {
-    /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://` for TLS, `redis+unix:///path`;
-    /// `redis-sentinel://SENTINEL[:PORT],…[/DATABASE]#MASTER` and `redis-cluster://NODE[:PORT],…`, with TLS `rediss-…`.
+    /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://` for TLS,
+    /// `redis+unix:///path`;
+    /// `redis-sentinel://SENTINEL[:PORT],…[/DATABASE]#MASTER` and `redis-cluster://NODE[:PORT],…`,
+    /// with TLS `rediss-…`.
     pub url: SecretText,
     /// User of Redis's access control list; in place of the one in the URL.
     pub username: String,
@@ -90,7 +95,7 @@ pub struct Redis {
     pub key_file: Option<String>,
     /// What all names in Redis begin with.
     pub prefix: String,
-    /// How long one look at Redis may take before it is passed by.
+    /// How long one look at Redis may take before it is bypassed.
     pub timeout: Period,
 }
 

@@ -16,7 +16,8 @@ pub struct Events {
     /// What `iss` of events must be; the server's `issuer` unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// Where the keys are by which events are signed; those of a `jwt` server's tokens, or found by the issuer, unless written.
+    /// Where the keys are by which events are signed; those of a `jwt` server's tokens, or found by
+    /// the issuer, unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
     /// Files with public keys or certificates (PEM) or a JWK set, in place of published keys.
@@ -31,6 +32,13 @@ pub struct Events {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { audience: Vec::new(), issuer: None, jwks_uri: None, keys: None, algorithms: None, max_age: Period(Duration::from_secs(600)) }
+        Self {
+            audience: Vec::new(),
+            issuer: None,
+            jwks_uri: None,
+            keys: None,
+            algorithms: None,
+            max_age: Period(Duration::from_secs(600)),
+        }
     }
 }

@@ -12,7 +12,8 @@ pub struct Identity {
     /// What the names of identity headers begin with; ends in `-`. Headers of such names that a
     /// client sends are removed.
     pub prefix: String,
-    /// Members of the answer to forward besides the registered ones; dotted paths reach inside objects.
+    /// Members of the answer to forward besides the registered ones; dotted paths reach inside
+    /// objects.
     pub claims: Vec<String>,
     /// `true`: `X-Introspected-Claims` carries the whole answer, base64url(JSON).
     pub all_claims: bool,
@@ -23,7 +24,12 @@ pub struct Identity {
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { prefix: "X-Introspected-".into(), claims: Vec::new(), all_claims: false, assertion: None }
+        Self {
+            prefix: "X-Introspected-".into(),
+            claims: Vec::new(),
+            all_claims: false,
+            assertion: None,
+        }
     }
 }
 
@@ -42,6 +48,10 @@ pub struct Assertion {
 
 impl Default for Assertion {
     fn default() -> Self {
-        Self { private_key: String::new(), audience: String::new(), ttl: Period(Duration::from_secs(60)) }
+        Self {
+            private_key: String::new(),
+            audience: String::new(),
+            ttl: Period(Duration::from_secs(60)),
+        }
     }
 }

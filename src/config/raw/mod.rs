@@ -47,13 +47,15 @@ pub struct Gateway {
     pub threads: Threads,
     /// How long requests in flight may take after SIGTERM.
     pub shutdown_timeout: Period,
-    /// Whether plain requests (`GET` and `HEAD` without a body) go past the general proxy code, which costs them more; what is
-    /// decided, forwarded and answered is the same. `false` is for finding out whether a problem comes from there.
+    /// Whether plain requests (`GET` and `HEAD` without a body) go past the general proxy code,
+    /// which costs them more; what is decided, forwarded and answered is the same. `false` is for
+    /// finding out whether a problem comes from there.
     pub fast_path: bool,
     /// Where the gateway listens.
     #[schemars(length(min = 1))]
     pub listeners: Vec<Listener>,
-    /// What clients call when TLS ends elsewhere, such as `https://api.example.com`. Not supported in this version.
+    /// What clients call when TLS ends elsewhere, such as `https://api.example.com`. Not supported
+    /// in this version.
     pub public_url: String,
     /// Networks (CIDR) or addresses of proxies whose `X-Forwarded-*` and `Forwarded` are believed;
     /// those of all others are replaced.

@@ -13,7 +13,8 @@ pub struct Route {
     /// Its name in metrics and logs; unique. Derived from what it matches unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// One or a list: `api.example.com`, or `*.example.com` for all names below. Any unless written.
+    /// One or a list: `api.example.com`, or `*.example.com` for all names below. Any unless
+    /// written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<OneOrMany<String>>,
     /// One or a list: an exact path, with `{name}` for one segment, or with a trailing `/*` for the
@@ -56,7 +57,8 @@ pub struct Demands {
     /// is refused all the same; `none`: nothing is checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
-    /// Which authorization server is asked; the only one unless written. A list of several is not supported in this version.
+    /// Which authorization server is asked; the only one unless written. A list of several is not
+    /// supported in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_server: Option<OneOrMany<String>>,
     /// The token must have all of these.
@@ -129,7 +131,8 @@ pub struct Binding {
     /// Tokens bound to a key (RFC 9449). This version supports `off`: such tokens are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop: Option<Proof>,
-    /// Tokens bound to a certificate (RFC 8705). This version supports `off`: such tokens are refused.
+    /// Tokens bound to a certificate (RFC 8705). This version supports `off`: such tokens are
+    /// refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtls: Option<Proof>,
     /// `true`: a bound token is accepted without a proof.

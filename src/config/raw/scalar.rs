@@ -29,14 +29,19 @@ impl Period {
 
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not a duration"))
+        Self::parse(&String::deserialize(deserializer)?)
+            .ok_or_else(|| D::Error::custom("not a duration"))
     }
 }
 
 impl Serialize for Period {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let millis = self.0.as_millis();
-        serializer.collect_str(&if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") })
+        serializer.collect_str(&if millis.is_multiple_of(1000) {
+            format!("{}s", millis / 1000)
+        } else {
+            format!("{millis}ms")
+        })
     }
 }
 
@@ -70,13 +75,17 @@ impl Size {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not a size"))
+        Self::parse(&String::deserialize(deserializer)?)
+            .ok_or_else(|| D::Error::custom("not a size"))
     }
 }
 
 impl Serialize for Size {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (unit, factor) = UNITS.into_iter().find(|(_, factor)| self.0.is_multiple_of(*factor)).unwrap_or(("B", 1));
+        let (unit, factor) = UNITS
+            .into_iter()
+            .find(|(_, factor)| self.0.is_multiple_of(*factor))
+            .unwrap_or(("B", 1));
         serializer.collect_str(&format!("{}{unit}", self.0 / factor))
     }
 }
@@ -113,7 +122,11 @@ impl<'de> Deserialize<'de> for SecretText {
 
 impl Serialize for SecretText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(if self.0.expose().is_empty() { "" } else { super::super::redact::REDACTED })
+        serializer.serialize_str(if self.0.expose().is_empty() {
+            ""
+        } else {
+            crate::config::redact::REDACTED
+        })
     }
 }
 
@@ -138,7 +151,11 @@ impl<'de> Deserialize<'de> for Threads {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::String(text) if text == "auto" => Ok(Self::Auto),
-            value => value.as_u64().and_then(|n| n.try_into().ok()).map(Self::Count).ok_or_else(|| D::Error::custom("not a number")),
+            value => value
+                .as_u64()
+                .and_then(|n| n.try_into().ok())
+                .map(Self::Count)
+                .ok_or_else(|| D::Error::custom("not a number")),
         }
     }
 }
@@ -243,18 +260,28 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_are_read_and_shown() {
-        for (text, millis, shown) in [("500ms", 500, "500ms"), ("10s", 10_000, "10s"), ("5m", 300_000, "300s"), ("1h", 3_600_000, "3600s")]
-        {
+        for (text, millis, shown) in [
+            ("500ms", 500, "500ms"),
+            ("10s", 10_000, "10s"),
+            ("5m", 300_000, "300s"),
+            ("1h", 3_600_000, "3600s"),
+        ] {
             let period = Period::parse(text);
             assert_eq!(period.map(|period| period.0.as_millis()), Some(millis));
-            assert_eq!(period.and_then(|period| serde_json::to_value(period).ok()), Some(shown.into()));
+            assert_eq!(
+                period.and_then(|period| serde_json::to_value(period).ok()),
+                Some(shown.into())
+            );
         }
         for text in ["", "10", "s", "1.5s", "-1s", "1 s", "1d", "9999999999s", "1S", "10é"] {
             assert!(Period::parse(text).is_none(), "{text}");
         }
         for (text, bytes) in [("1B", 1), ("64KiB", 65_536), ("1MiB", 1 << 20)] {
             assert_eq!(Size::parse(text).map(|size| size.0), Some(bytes));
-            assert_eq!(Size::parse(text).and_then(|size| serde_json::to_value(size).ok()), Some(text.into()));
+            assert_eq!(
+                Size::parse(text).and_then(|size| serde_json::to_value(size).ok()),
+                Some(text.into())
+            );
         }
         for text in ["", "B", "64", "64kb", "64K", "-1B", "99999999999999999999GiB"] {
             assert!(Size::parse(text).is_none(), "{text}");

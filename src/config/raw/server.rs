@@ -15,7 +15,8 @@ pub struct Server {
     /// Its kind.
     #[serde(rename = "type")]
     pub kind: ServerKind,
-    /// Where an answer carries `iss`, it must be this. Endpoints and keys that are not written are found by it.
+    /// Where an answer carries `iss`, it must be this. Endpoints and keys that are not written are
+    /// found by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// `true`: an answer without `iss` is refused.
@@ -31,7 +32,8 @@ pub struct Server {
     pub parameters: BTreeMap<String, SecretText>,
     /// Extra request headers.
     pub headers: BTreeMap<String, SecretText>,
-    /// `true`: `X-Forwarded-Host`, `-Proto` and `-For` of the client's request go to the server too.
+    /// `true`: `X-Forwarded-Host`, `-Proto` and `-For` of the client's request go to the server
+    /// too.
     pub forward_host: bool,
     /// The form of its answers: `json`, or `jwt`, signed by RFC 9701.
     pub response: ResponseKind,
@@ -51,17 +53,21 @@ pub struct Server {
     pub circuit_breaker: Breaker,
     /// How the server is verified. Nothing turns verification off.
     pub tls: ServerTls,
-    /// Which tokens it is asked about; a token that is meant for no server of its route is shown to none.
+    /// Which tokens it is asked about; a token that is meant for no server of its route is shown to
+    /// none.
     pub tokens: TokenSelector,
-    /// What it tells of its own accord, on the admin listener: security events and back-channel logout end cached answers. Off unless written.
+    /// What it tells of its own accord, on the admin listener: security events and back-channel
+    /// logout end cached answers. Off unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Events>,
 
-    /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one; for `jwt`: what this service is called in `aud`;
-    /// for `rfc7662` with `response: jwt`: what the gateway is called in `aud` of answers, its client id unless written.
+    /// For `google` and `amazon`: the client ids whose tokens are accepted, at least one; for
+    /// `jwt`: what this service is called in `aud`; for `rfc7662` with `response: jwt`: what the
+    /// gateway is called in `aud` of answers, its client id unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
-    /// For `google`, `amazon`, `github` and `soap`: the URL that is asked; only `soap` has no usual one.
+    /// For `google`, `amazon`, `github` and `soap`: the URL that is asked; only `soap` has no usual
+    /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// For `github`: the app's client id.
@@ -76,10 +82,12 @@ pub struct Server {
     /// For `github`: which of its two interfaces is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<GithubApi>,
-    /// For `jwt`, and `rfc7662` with `response: jwt`: where the public keys are; found by `issuer` unless written.
+    /// For `jwt`, and `rfc7662` with `response: jwt`: where the public keys are; found by `issuer`
+    /// unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// For the same: files with public keys or certificates (PEM) or a JWK set, in place of published keys.
+    /// For the same: files with public keys or certificates (PEM) or a JWK set, in place of
+    /// published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
     /// For `jwt` with `{tenantid}` in `issuer`: the ids of the tenants whose tokens are good here.
@@ -88,11 +96,12 @@ pub struct Server {
     /// For the same: allowed signature algorithms; RS256, ES256 and EdDSA unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<String>>,
-    /// For `jwt`: allowed values of the header's `typ`; `at+jwt` alone demands the profile of RFC 9068.
+    /// For `jwt`: allowed values of the header's `typ`; `at+jwt` alone demands the profile of RFC
+    /// 9068.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typ: Option<Vec<String>>,
-    /// For `jwt`, and `rfc7662` with `response: jwt`: files with the gateway's private keys for encrypted tokens and answers
-    /// (JWE): PEM, a JWK or a JWK set.
+    /// For `jwt`, and `rfc7662` with `response: jwt`: files with the gateway's private keys for
+    /// encrypted tokens and answers (JWE): PEM, a JWK or a JWK set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decryption_keys: Option<Vec<String>>,
     /// For the same: how far clocks may differ; 10s unless written.
@@ -113,15 +122,18 @@ pub struct Server {
     /// For `soap`: prefixes of XML namespaces in `answer` and `fault_inactive`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<BTreeMap<String, String>>,
-    /// For `custom` (JSON pointers) and `soap` (XPath): where the answer says what. `active`, the members of RFC 7662,
-    /// `expires_in`, or a name of your own. Only `true`, 1 and the text `true` are true; without `active` any 200 of a
+    /// For `custom` (JSON pointers) and `soap` (XPath): where the answer says what. `active`, the
+    /// members of RFC 7662,
+    /// `expires_in`, or a name of your own. Only `true`, 1 and the text `true` are true; without
+    /// `active` any 200 of a
     /// `custom` server is active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<BTreeMap<String, String>>,
     /// For `soap`: fault codes that mean an inactive token; any other fault is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault_inactive: Option<Vec<String>>,
-    /// For `custom`: how the server is asked. `{token}` is replaced in URL, headers and body, encoded for where it stands.
+    /// For `custom`: how the server is asked. `{token}` is replaced in URL, headers and body,
+    /// encoded for where it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<CustomRequest>,
     /// For `custom`: statuses that mean an inactive token.
@@ -215,7 +227,8 @@ pub struct ClientAuth {
     /// For `bearer`: file with the gateway's own token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<String>,
-    /// For `client_credentials`: where the gateway fetches its own token; found by `issuer` unless written.
+    /// For `client_credentials`: where the gateway fetches its own token; found by `issuer` unless
+    /// written.
     pub token_endpoint: String,
     /// For `client_credentials`: the scope to ask for.
     pub scope: String,
@@ -226,20 +239,22 @@ pub struct ClientAuth {
     /// File with its secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_file: Option<String>,
-    /// For `private_key_jwt`: file with the private key (PEM or JWK); for `tls_client_auth` and `self_signed_tls_client_auth`: the
-    /// certificate's key (PEM).
+    /// For `private_key_jwt`: file with the private key (PEM or JWK); for `tls_client_auth` and
+    /// `self_signed_tls_client_auth`: the certificate's key (PEM).
     pub private_key: String,
     /// For `private_key_jwt`: the `kid` of assertions; a JWK's own unless written.
     pub key_id: String,
-    /// For `private_key_jwt` and `client_secret_jwt`: how assertions are signed; by the key's type unless written, RS256 for RSA,
-    /// HS256 for a secret.
+    /// For `private_key_jwt` and `client_secret_jwt`: how assertions are signed; by the key's type
+    /// unless written, RS256 for RSA, HS256 for a secret.
     pub algorithm: String,
-    /// For `private_key_jwt` and `client_secret_jwt`: `aud` of assertions; unless written the server's `issuer`, or, without
-    /// one, the endpoint that is called.
+    /// For `private_key_jwt` and `client_secret_jwt`: `aud` of assertions; unless written the
+    /// server's `issuer`, or, without one, the endpoint that is called.
     pub audience: String,
-    /// For `tls_client_auth` and `self_signed_tls_client_auth`: file with the certificate, and those between it and its root (PEM).
+    /// For `tls_client_auth` and `self_signed_tls_client_auth`: file with the certificate, and
+    /// those between it and its root (PEM).
     pub certificate: String,
-    /// For `client_secret_basic` and `client_credentials`: whether id and secret are form-encoded first (RFC 6749 §2.3.1);
+    /// For `client_secret_basic` and `client_credentials`: whether id and secret are form-encoded
+    /// first (RFC 6749 §2.3.1);
     /// `false` for servers that do not decode.
     pub form_encode: bool,
 }

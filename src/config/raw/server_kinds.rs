@@ -31,6 +31,7 @@ pub struct CustomRequest {
     pub url: String,
     /// Request headers; `{token}` is replaced here too.
     pub headers: BTreeMap<String, SecretText>,
-    /// JSON, XML, a form or plain text, by the `Content-Type` among the headers, else by how it begins.
+    /// JSON, XML, a form or plain text, by the `Content-Type` among the headers, else by how it
+    /// begins.
     pub body: SecretText,
 }

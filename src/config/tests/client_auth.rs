@@ -6,7 +6,8 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_
 use std::fs;
 use std::path::Path;
 
-/// What is told about the server's keys, without the path of `client_auth`; `files` are beside the configuration.
+/// What is told about the server's keys, without the path of `client_auth`; `files` are beside the
+/// configuration.
 fn told(files: &[(&str, &str)], keys: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
     for (name, content) in files {
@@ -17,7 +18,10 @@ fn told(files: &[(&str, &str)], keys: &str) -> Vec<String> {
     fs::write(&file, text).unwrap_or_else(|error| panic!("{error}"));
     let loaded = load(&file, &env);
     assert_eq!(loaded.settings.is_some(), loaded.errors() == 0, "{:?}", loaded.problems);
-    let lines = loaded.problems.iter().map(|problem| problem.display(Path::new("")).to_string()[1..].to_owned());
+    let lines = loaded
+        .problems
+        .iter()
+        .map(|problem| problem.display(Path::new("")).to_string()[1..].to_owned());
     lines.map(|line| line.replace("authorization_servers.main.client_auth.", "")).collect()
 }
 
@@ -26,7 +30,8 @@ fn pair() -> KeyPair {
 }
 
 fn certificate(pair: &KeyPair, until: i32) -> String {
-    let mut parameters = CertificateParams::new(Vec::new()).unwrap_or_else(|error| panic!("{error}"));
+    let mut parameters =
+        CertificateParams::new(Vec::new()).unwrap_or_else(|error| panic!("{error}"));
     parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
     parameters.self_signed(pair).unwrap_or_else(|error| panic!("{error}")).pem()
 }
@@ -36,12 +41,21 @@ fn what_is_missing() {
     for (keys, expected) in [
         (
             "method: private_key_jwt",
-            &["client_id: is missing; `private_key_jwt` needs it", "private_key: is missing; `private_key_jwt` needs it"][..],
+            &[
+                "client_id: is missing; `private_key_jwt` needs it",
+                "private_key: is missing; `private_key_jwt` needs it",
+            ][..],
         ),
-        ("method: client_secret_jwt, client_id: a", &["client_secret: is missing; `client_secret_jwt` needs it, or `client_secret_file`"]),
+        (
+            "method: client_secret_jwt, client_id: a",
+            &["client_secret: is missing; `client_secret_jwt` needs it, or `client_secret_file`"],
+        ),
         (
             "method: tls_client_auth, client_id: a",
-            &["certificate: is missing; `tls_client_auth` needs it", "private_key: is missing; `tls_client_auth` needs it"],
+            &[
+                "certificate: is missing; `tls_client_auth` needs it",
+                "private_key: is missing; `tls_client_auth` needs it",
+            ],
         ),
         (
             "method: self_signed_tls_client_auth",
@@ -53,10 +67,13 @@ fn what_is_missing() {
         ),
         (
             "method: client_credentials, client_id: a, client_secret: b",
-            &["token_endpoint: is missing; `client_credentials` needs it, or the server's `issuer`"],
+            &[
+                "token_endpoint: is missing; `client_credentials` needs it, or the server's `issuer`",
+            ],
         ),
     ] {
-        let expected: Vec<String> = expected.iter().map(|line| format!("4:5: error: {line}")).collect();
+        let expected: Vec<String> =
+            expected.iter().map(|line| format!("4:5: error: {line}")).collect();
         assert_eq!(told(&[], keys), expected, "{keys}");
     }
 }
@@ -70,12 +87,18 @@ fn members_of_other_methods() {
             "method: none, audience: x",
             "4:33: error: audience: belongs to `client_secret_jwt` and `private_key_jwt`, and the method is `none`",
         ),
-        ("scope: x", "4:19: error: scope: belongs to `client_credentials`, and the method is `none`, the default"),
+        (
+            "scope: x",
+            "4:19: error: scope: belongs to `client_credentials`, and the method is `none`, the default",
+        ),
         (
             &format!("method: private_key_jwt, {jwt}, certificate: x"),
             "4:80: error: certificate: belongs to `tls_client_auth` and `self_signed_tls_client_auth`, and the method is `private_key_jwt`",
         ),
-        (&format!("method: private_key_jwt, {jwt}, client_secret_file: x"), "4:100: error: client_secret_file: there is no such file"),
+        (
+            &format!("method: private_key_jwt, {jwt}, client_secret_file: x"),
+            "4:100: error: client_secret_file: there is no such file",
+        ),
         (
             &format!("method: private_key_jwt, {jwt}, token: x"),
             "4:80: error: token: belongs to `bearer`, and the method is `private_key_jwt`",
@@ -88,43 +111,119 @@ fn members_of_other_methods() {
 
 #[test]
 fn keys_that_cannot_sign() {
-    let (own, p384) = (pair(), KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap_or_else(|error| panic!("{error}")));
-    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let (own, p384) = (
+        pair(),
+        KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap_or_else(|error| panic!("{error}")),
+    );
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let good = own.serialize_pem();
     let (public, both) = (own.public_key_pem(), format!("{good}{good}"));
     for (content, more, expected) in [
         ("", "", "private_key: there is no private key in the file; name a PEM file with"),
         ("hello", "", "private_key: there is no private key in the file; name a PEM file with"),
         (&*public, "", "private_key: there is no private key in the file; name a PEM file with"),
-        (&certificate(&own, 2999), "", "private_key: there is no private key in the file; name a PEM file with"),
-        (encrypted, "", "private_key: the private key in the file is encrypted; write it without a password"),
+        (
+            &certificate(&own, 2999),
+            "",
+            "private_key: there is no private key in the file; name a PEM file with",
+        ),
+        (
+            encrypted,
+            "",
+            "private_key: the private key in the file is encrypted; write it without a password",
+        ),
         (&both, "", "private_key: there are several private keys in the file"),
         (
             "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n",
             "",
             "private_key: there is a key in the file that cannot be used; RSA",
         ),
-        ("-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----\n", "", "private_key: the private key in the file cannot be read"),
-        (SHORT_RSA, "", "private_key: there is a key in the file that cannot be used; RSA of 2048 to 8192 bits"),
-        (r#"{"kty":"oct","k":"AAAA"}"#, "", "private_key: the key in the file is a secret, not a private key"),
-        (r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#, "", "private_key: the key in the file is a public one"),
-        (r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":"AA"}"#, "", "private_key: there is a key in the file that cannot be used"),
-        (r#"{"kty":"EC","use":"enc","d":"AA"}"#, "", "private_key: the key in the file is for another use than signatures"),
-        (r#"{"kty":"EC","key_ops":["verify"],"d":"AA"}"#, "", "private_key: the key in the file is for another use than signatures"),
+        (
+            "-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----\n",
+            "",
+            "private_key: the private key in the file cannot be read",
+        ),
+        (
+            SHORT_RSA,
+            "",
+            "private_key: there is a key in the file that cannot be used; RSA of 2048 to 8192 bits",
+        ),
+        (
+            r#"{"kty":"oct","k":"AAAA"}"#,
+            "",
+            "private_key: the key in the file is a secret, not a private key",
+        ),
+        (
+            r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#,
+            "",
+            "private_key: the key in the file is a public one",
+        ),
+        (
+            r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":"AA"}"#,
+            "",
+            "private_key: there is a key in the file that cannot be used",
+        ),
+        (
+            r#"{"kty":"EC","use":"enc","d":"AA"}"#,
+            "",
+            "private_key: the key in the file is for another use than signatures",
+        ),
+        (
+            r#"{"kty":"EC","key_ops":["verify"],"d":"AA"}"#,
+            "",
+            "private_key: the key in the file is for another use than signatures",
+        ),
         (r#"{"keys":[]}"#, "", "private_key: there is no key in the file"),
-        (r#"{"keys":[{"kid":"a"},{"kid":"b"}]}"#, ", key_id: c", "private_key: there are several keys in the file, and none is the one"),
-        (r#"{"kty":"EC","kty":"EC"}"#, "", "private_key: the file is not one JSON object without duplicate members"),
-        (&good, ", algorithm: RS256", "algorithm: `RS256` is none that the key in `private_key` is for; write ES256"),
-        (&p384.serialize_pem(), ", algorithm: ES256", "algorithm: `ES256` is none that the key in `private_key` is for; write ES384"),
-        (&good, ", algorithm: HS256", "algorithm: `HS256` is a secret-key algorithm, which `client_secret_jwt` has; write ES256"),
-        (&good, ", algorithm: none", "algorithm: `none` is none that the key in `private_key` is for; write ES256"),
+        (
+            r#"{"keys":[{"kid":"a"},{"kid":"b"}]}"#,
+            ", key_id: c",
+            "private_key: there are several keys in the file, and none is the one",
+        ),
+        (
+            r#"{"kty":"EC","kty":"EC"}"#,
+            "",
+            "private_key: the file is not one JSON object without duplicate members",
+        ),
+        (
+            &good,
+            ", algorithm: RS256",
+            "algorithm: `RS256` is none that the key in `private_key` is for; write ES256",
+        ),
+        (
+            &p384.serialize_pem(),
+            ", algorithm: ES256",
+            "algorithm: `ES256` is none that the key in `private_key` is for; write ES384",
+        ),
+        (
+            &good,
+            ", algorithm: HS256",
+            "algorithm: `HS256` is a secret-key algorithm, which `client_secret_jwt` has; write ES256",
+        ),
+        (
+            &good,
+            ", algorithm: none",
+            "algorithm: `none` is none that the key in `private_key` is for; write ES256",
+        ),
     ] {
-        let told = told(&[("key", content)], &format!("method: private_key_jwt, client_id: a, private_key: key{more}"));
+        let told = told(
+            &[("key", content)],
+            &format!("method: private_key_jwt, client_id: a, private_key: key{more}"),
+        );
         assert_eq!(told.len(), 1, "{content}{more}: {told:?}");
         let (place, problem) = told[0].split_once(" error: ").unwrap_or_default();
-        assert!(problem.starts_with(expected) && place.starts_with("4:"), "{content}{more}: {told:?}");
+        assert!(
+            problem.starts_with(expected) && place.starts_with("4:"),
+            "{content}{more}: {told:?}"
+        );
     }
-    assert_eq!(told(&[("key", &good)], "method: private_key_jwt, client_id: a, private_key: key, algorithm: ES256"), [""; 0]);
+    assert_eq!(
+        told(
+            &[("key", &good)],
+            "method: private_key_jwt, client_id: a, private_key: key, algorithm: ES256"
+        ),
+        [""; 0]
+    );
 }
 
 /// RFC 7518 §3.2.
@@ -142,11 +241,17 @@ fn secrets_that_are_too_short_for_their_algorithm() {
         (64, "RS256", false),
     ] {
         let secret = "s".repeat(length);
-        let told = told(&[], &format!("method: client_secret_jwt, client_id: a, client_secret: {secret}, algorithm: {algorithm}"));
+        let told = told(
+            &[],
+            &format!(
+                "method: client_secret_jwt, client_id: a, client_secret: {secret}, algorithm: {algorithm}"
+            ),
+        );
         assert_eq!(told.is_empty(), fine, "{length} {algorithm}: {told:?}");
         assert!(!told.iter().any(|line| line.contains(&secret)));
     }
-    let told = told(&[("s", "short\n")], "method: client_secret_jwt, client_id: a, client_secret_file: s");
+    let told =
+        told(&[("s", "short\n")], "method: client_secret_jwt, client_id: a, client_secret_file: s");
     let expected = "4:80: error: client_secret_file: is shorter than the 32 bytes that HS256 needs (RFC 7518 §3.2); have a longer one made";
     assert_eq!(told, [expected]);
 }
@@ -166,12 +271,19 @@ fn certificates_that_cannot_be_shown() {
             Some("certificate: the first certificate in the file cannot"),
         ),
         (&good, &good, Some("private_key: there is no private key in the file")),
-        (&good, &other.serialize_pem(), Some("private_key: is not the key of the first certificate in `certificate`")),
+        (
+            &good,
+            &other.serialize_pem(),
+            Some("private_key: is not the key of the first certificate in `certificate`"),
+        ),
         (&certificate(&own, 2001), &key, Some("certificate: has expired")),
     ] {
         for method in ["tls_client_auth", "self_signed_tls_client_auth"] {
             let files = [("c", certificate), ("k", key)];
-            let told = told(&files, &format!("method: {method}, client_id: a, certificate: c, private_key: k"));
+            let told = told(
+                &files,
+                &format!("method: {method}, client_id: a, certificate: c, private_key: k"),
+            );
             assert_eq!(told.len(), usize::from(expected.is_some()), "{expected:?}: {told:?}");
             assert!(expected.is_none_or(|expected| told[0].contains(expected)), "{told:?}");
         }
@@ -180,26 +292,40 @@ fn certificates_that_cannot_be_shown() {
 
 #[test]
 fn a_certificate_needs_https_and_a_token_a_place_to_be_fetched() {
-    let plain = super::told(
-        &WHOLE
-            .replace("https://as", "http://127.0.0.1")
-            .replace("routes:\n", "    client_auth: {method: tls_client_auth, client_id: a}\nroutes:\n"),
-    );
+    let plain = super::told(&WHOLE.replace("https://as", "http://127.0.0.1").replace(
+        "routes:\n",
+        "    client_auth: {method: tls_client_auth, client_id: a}\nroutes:\n",
+    ));
     let expected = "introspection_endpoint: `tls_client_auth` needs https: no certificate can be shown over plain http";
     assert!(plain.iter().any(|line| line.contains(expected)), "{plain:?}");
-    let credentials =
-        "    client_auth: {method: client_credentials, client_id: a, client_secret: b, scope: 'x  y', token_endpoint: ftp://a}\n";
+    let credentials = "    client_auth: {method: client_credentials, client_id: a, client_secret: b, scope: 'x  y', token_endpoint: ftp://a}\n";
     let told = with_server(credentials);
-    assert!(told.iter().any(|line| line.contains("client_auth.scope: is not a list of scopes with one space")), "{told:?}");
-    assert!(told.iter().any(|line| line.contains("client_auth.token_endpoint: must start with")), "{told:?}");
-    let told = with_server("    issuer: my-issuer\n    client_auth: {method: client_credentials, client_id: a, client_secret: b}\n");
+    assert!(
+        told.iter()
+            .any(|line| line.contains("client_auth.scope: is not a list of scopes with one space")),
+        "{told:?}"
+    );
+    assert!(
+        told.iter().any(|line| line.contains("client_auth.token_endpoint: must start with")),
+        "{told:?}"
+    );
+    let told = with_server(
+        "    issuer: my-issuer\n    client_auth: {method: client_credentials, client_id: a, client_secret: b}\n",
+    );
     let expected = "issuer: is not an https URL, and so nothing can be found by it; write `client_auth.token_endpoint` as well";
     assert!(told.iter().any(|line| line.contains(expected)), "{told:?}");
 }
 
 #[test]
 fn server_names() {
-    for (name, fine) in [("as.internal", true), ("127.0.0.1", false), ("a b", false), ("as:443", false), ("[::1]", false), ("1", false)] {
+    for (name, fine) in [
+        ("as.internal", true),
+        ("127.0.0.1", false),
+        ("a b", false),
+        ("as:443", false),
+        ("[::1]", false),
+        ("1", false),
+    ] {
         let told = with_server(&format!("    tls: {{server_name: '{name}'}}\n"));
         assert_eq!(told.is_empty(), fine, "{name}: {told:?}");
     }

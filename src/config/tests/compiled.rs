@@ -27,23 +27,44 @@ fn the_smallest_file_gets_all_defaults() {
     assert!(settings.threads >= 1);
     assert_eq!(settings.listeners, [Listen::Tcp(([0, 0, 0, 0], 8080).into())]);
     assert_eq!(settings.admin.address, Some(([127, 0, 0, 1], 9901).into()));
-    assert_eq!((settings.realm.as_str(), settings.shutdown_timeout), ("introgate", Duration::from_secs(30)));
+    assert_eq!(
+        (settings.realm.as_str(), settings.shutdown_timeout),
+        ("introgate", Duration::from_secs(30))
+    );
     let server = &settings.servers[0];
-    assert_eq!((&*server.name, server.timeout, server.connect_timeout), ("main", Duration::from_secs(5), Duration::from_millis(500)));
+    assert_eq!(
+        (&*server.name, server.timeout, server.connect_timeout),
+        ("main", Duration::from_secs(5), Duration::from_millis(500))
+    );
     assert_eq!((server.max_response_size, server.max_concurrent, server.retries), (65_536, 256, 1));
     assert!(matches!(client_auth(server), Some(ClientAuth::None)));
-    assert_eq!((settings.cache.ttl, settings.cache.inactive_ttl), (Duration::from_secs(60), Duration::from_secs(10)));
-    assert_eq!((settings.cache.max_entries, settings.cache.inactive_max_entries), (100_000, 10_000));
+    assert_eq!(
+        (settings.cache.ttl, settings.cache.inactive_ttl),
+        (Duration::from_secs(60), Duration::from_secs(10))
+    );
+    assert_eq!(
+        (settings.cache.max_entries, settings.cache.inactive_max_entries),
+        (100_000, 10_000)
+    );
     assert_eq!(settings.token.from, [Place::Authorization]);
     assert_eq!((settings.token.max_length, settings.token.forward), (8192, false));
     assert_eq!(settings.identity.prefix, "X-Introspected-");
     assert_eq!((settings.log.format, settings.log.access), (LogFormat::Json, AccessLog::All));
     let route = &settings.routes[0];
-    assert_eq!((&*route.name, &*route.upstream, route.auth), ("/*", "http://127.0.0.1:9000", AuthMode::Required));
-    assert_eq!((route.authorization_servers.as_slice(), route.timeout), (&["main".into()][..], Duration::from_secs(60)));
+    assert_eq!(
+        (&*route.name, &*route.upstream, route.auth),
+        ("/*", "http://127.0.0.1:9000", AuthMode::Required)
+    );
+    assert_eq!(
+        (route.authorization_servers.as_slice(), route.timeout),
+        (&["main".into()][..], Duration::from_secs(60))
+    );
     let upstream = &settings.upstreams[0];
     assert_eq!((&*upstream.name, upstream.balance), ("http://127.0.0.1:9000", Balance::RoundRobin));
-    assert_eq!(upstream.servers[0].at, Endpoint::Tcp { host: "127.0.0.1".into(), port: 9000, tls: false });
+    assert_eq!(
+        upstream.servers[0].at,
+        Endpoint::Tcp { host: "127.0.0.1".into(), port: 9000, tls: false }
+    );
 }
 
 #[test]
@@ -52,10 +73,15 @@ fn the_example_is_whole() {
     let settings = settings(EXAMPLE);
     assert_eq!(settings.routes.len(), 6);
     let upstream = settings.upstreams.iter().find(|upstream| &*upstream.name == "api");
-    assert_eq!(upstream.map(|upstream| upstream.servers.iter().map(|server| server.weight).collect()), Some(vec![1, 2]));
+    assert_eq!(
+        upstream.map(|upstream| upstream.servers.iter().map(|server| server.weight).collect()),
+        Some(vec![1, 2])
+    );
     let main = settings.servers.iter().find(|server| &*server.name == "main");
-    assert!(matches!(main.and_then(client_auth), Some(ClientAuth::ClientSecretBasic { client_secret, form_encode: true, .. })
-        if client_secret.expose() == "change-me"));
+    assert!(
+        matches!(main.and_then(client_auth), Some(ClientAuth::ClientSecretBasic { client_secret, form_encode: true, .. })
+        if client_secret.expose() == "change-me")
+    );
 }
 
 #[test]
@@ -69,11 +95,26 @@ fn routes_inherit_key_by_key() {
          - {path: /c, upstream: http://a, auth: none}\n",
     );
     let [inherits, overrides, public] = &*settings.routes else { panic!("three routes") };
-    assert_eq!((&*inherits.policy.scopes, &*inherits.policy.audience), (&["read".to_owned()][..], &["x".to_owned()][..]));
-    assert_eq!((inherits.authorization_servers.as_slice(), inherits.preflight_pass), (&["a".into()][..], true));
-    assert_eq!((&*overrides.policy.scopes, &*overrides.policy.audience), (&["write".to_owned()][..], &["x".to_owned()][..]));
-    assert_eq!((overrides.authorization_servers.as_slice(), overrides.max_age), (&["b".into()][..], Some(Duration::from_secs(5))));
-    assert_eq!((public.auth, public.authorization_servers.len(), public.policy.scopes.len()), (AuthMode::None, 0, 0));
+    assert_eq!(
+        (&*inherits.policy.scopes, &*inherits.policy.audience),
+        (&["read".to_owned()][..], &["x".to_owned()][..])
+    );
+    assert_eq!(
+        (inherits.authorization_servers.as_slice(), inherits.preflight_pass),
+        (&["a".into()][..], true)
+    );
+    assert_eq!(
+        (&*overrides.policy.scopes, &*overrides.policy.audience),
+        (&["write".to_owned()][..], &["x".to_owned()][..])
+    );
+    assert_eq!(
+        (overrides.authorization_servers.as_slice(), overrides.max_age),
+        (&["b".into()][..], Some(Duration::from_secs(5)))
+    );
+    assert_eq!(
+        (public.auth, public.authorization_servers.len(), public.policy.scopes.len()),
+        (AuthMode::None, 0, 0)
+    );
     assert_eq!(settings.upstreams.len(), 1);
 }
 
@@ -97,15 +138,19 @@ fn lone_references_stand_for_numbers_and_booleans() {
         "{WHOLE}threads: ${{FOUR}}\ntoken: {{ forward: \"${{YES}}\", max_length: \"${{NONE:-100}}\" }}\n\
          cache: {{ refresh_ahead: \"${{NONE:-0.5}}\", ttl: \"${{SHORT}}\" }}\nrealm: ${{FOUR}}\n"
     ));
-    assert_eq!((settings.threads, settings.token.forward, settings.token.max_length), (4, true, 100));
+    assert_eq!(
+        (settings.threads, settings.token.forward, settings.token.max_length),
+        (4, true, 100)
+    );
     assert_eq!((settings.cache.refresh_ahead, settings.cache.ttl), (0.5, Duration::from_secs(5)));
     assert_eq!(settings.realm, "4");
 }
 
 #[test]
 fn places_of_tokens() {
-    let settings =
-        settings(&format!("{WHOLE}token: {{from: ['header:X-Token', header, query, 'query:t', 'cookie:c']}}\nadmin: {{address: off}}\n"));
+    let settings = settings(&format!(
+        "{WHOLE}token: {{from: ['header:X-Token', header, query, 'query:t', 'cookie:c']}}\nadmin: {{address: off}}\n"
+    ));
     let expected = [
         Place::Header(http::HeaderName::from_static("x-token")),
         Place::Authorization,

@@ -42,7 +42,9 @@ fn broken_references() {
 
 #[test]
 fn a_reference_in_a_block() {
-    let expected: &[&str] = &["9:7: error: realm: the environment variable `NOBODY` is not set; set it, or write `${NOBODY:-default}`"];
+    let expected: &[&str] = &[
+        "9:7: error: realm: the environment variable `NOBODY` is not set; set it, or write `${NOBODY:-default}`",
+    ];
     assert_eq!(
         with(
             "\

@@ -27,12 +27,22 @@ fn secrets_are_read_from_files_beside_the_configuration() {
     let folder = folder();
     let _ = fs::write(folder.path().join("token"), "s3cret\r\n\n");
     let _ = fs::write(folder.path().join("ca.pem"), CERTIFICATE);
-    let loaded = loaded(folder.path(), server("    client_auth: {method: bearer, token_file: token}\n    tls: {ca: ca.pem}\n").as_bytes());
+    let loaded = loaded(
+        folder.path(),
+        server("    client_auth: {method: bearer, token_file: token}\n    tls: {ca: ca.pem}\n")
+            .as_bytes(),
+    );
     let settings = loaded.settings.unwrap_or_else(|| panic!("{:?}", loaded.problems));
     assert!(matches!(&settings.servers[0].kind, Kind::Rfc7662(rfc7662)
         if matches!(&rfc7662.client_auth, ClientAuth::Bearer { token } if token.expose() == "s3cret")));
-    assert_eq!(settings.servers[0].extra_roots.as_ref().map(|(path, _)| path), Some(&folder.path().join("ca.pem")));
-    assert_eq!(loaded.files, ["gateway.yaml", "token", "ca.pem"].map(|name| folder.path().join(name)));
+    assert_eq!(
+        settings.servers[0].extra_roots.as_ref().map(|(path, _)| path),
+        Some(&folder.path().join("ca.pem"))
+    );
+    assert_eq!(
+        loaded.files,
+        ["gateway.yaml", "token", "ca.pem"].map(|name| folder.path().join(name))
+    );
 }
 
 #[test]
@@ -44,7 +54,10 @@ fn files_that_are_no_use_are_told_and_watched() {
         "    client_auth: {method: bearer, token_file: empty}\n    tls: {ca: empty}\n  b:\n    introspection_endpoint: https://b\n    \
          client_auth: {method: client_secret_post, client_id: a, client_secret_file: binary}\n    tls: {ca: missing}\n",
     );
-    let loaded = loaded(folder.path(), text.replace("path: /*", "path: /*\n    authorization_server: main").as_bytes());
+    let loaded = loaded(
+        folder.path(),
+        text.replace("path: /*", "path: /*\n    authorization_server: main").as_bytes(),
+    );
     let told: Vec<_> = loaded.problems.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(
         told,
@@ -61,9 +74,21 @@ fn files_that_are_no_use_are_told_and_watched() {
 #[test]
 fn a_configuration_that_is_no_text() {
     let folder = folder();
-    let loaded_bytes = |bytes: &[u8]| loaded(folder.path(), bytes).problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>();
-    assert_eq!(loaded_bytes(b"a: 1\nb: \xff\n"), ["the file is not UTF-8 text from this line on; save it as UTF-8"]);
-    assert_eq!(loaded_bytes(&vec![b'#'; 1 << 21]), ["the file is larger than 1 MiB; that is not a gateway configuration"]);
+    let loaded_bytes = |bytes: &[u8]| {
+        loaded(folder.path(), bytes)
+            .problems
+            .into_iter()
+            .map(|problem| problem.message)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        loaded_bytes(b"a: 1\nb: \xff\n"),
+        ["the file is not UTF-8 text from this line on; save it as UTF-8"]
+    );
+    assert_eq!(
+        loaded_bytes(&vec![b'#'; 1 << 21]),
+        ["the file is larger than 1 MiB; that is not a gateway configuration"]
+    );
     assert_eq!(loaded_bytes(format!("\u{feff}{WHOLE}").as_bytes()), [""; 0]);
     assert_eq!(loaded_bytes(WHOLE.replace('\n', "\r\n").as_bytes()), [""; 0]);
     assert_eq!(load(folder.path(), &env).errors(), 1);

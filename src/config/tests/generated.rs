@@ -35,7 +35,8 @@ fn every_key_has_a_description_and_stands_in_the_example() {
     for key in keys {
         let written = EXAMPLE.lines().any(|line| {
             let words = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
-            words.into_iter().any(|word| word.strip_suffix(':') == Some(&key)) || line.contains(&format!(" {key} "))
+            words.into_iter().any(|word| word.strip_suffix(':') == Some(&key))
+                || line.contains(&format!(" {key} "))
         });
         assert!(written, "`{key}` is not in gateway.yaml.example");
     }

@@ -26,10 +26,17 @@ fn the_effective_configuration_has_defaults_and_no_secrets() {
 #[test]
 fn no_message_holds_what_came_from_outside() {
     // each value of the example in turn comes from the environment, and then each is also wrong
-    let lines: Vec<&str> =
-        EXAMPLE.lines().map(|line| line.split(" #").next().unwrap_or_default()).filter(|line| !line.starts_with('#')).collect();
+    let lines: Vec<&str> = EXAMPLE
+        .lines()
+        .map(|line| line.split(" #").next().unwrap_or_default())
+        .filter(|line| !line.starts_with('#'))
+        .collect();
     for (i, line) in lines.iter().enumerate() {
-        let Some((key, value)) = line.split_once(": ").filter(|(_, value)| !value.trim().is_empty()) else { continue };
+        let Some((key, value)) =
+            line.split_once(": ").filter(|(_, value)| !value.trim().is_empty())
+        else {
+            continue;
+        };
         for stand_in in [
             "\"${SECRET}\"",
             "[\"${SECRET}\"]",
@@ -42,7 +49,11 @@ fn no_message_holds_what_came_from_outside() {
             let replaced = format!("{key}: {stand_in}");
             changed[i] = &replaced;
             let loaded = read(&changed.join("\n"));
-            let told: String = loaded.problems.iter().map(|problem| problem.display(Path::new("f")).to_string()).collect();
+            let told: String = loaded
+                .problems
+                .iter()
+                .map(|problem| problem.display(Path::new("f")).to_string())
+                .collect();
             assert!(!told.contains(CANARY), "{replaced} ({value}): {told}");
             assert!(!loaded.redacted.to_string().contains(CANARY), "{replaced}");
         }
@@ -98,5 +109,9 @@ fn what_routes_match_may_come_from_outside() {
     );
     let loaded = read(&format!("{WHOLE}  - {{path: \"/${{SECRET}}\", upstream: http://a}}\n"));
     assert_eq!(loaded.redacted.pointer("/routes/1/name"), Some(&"[redacted]".into()));
-    assert!(loaded.settings.is_some_and(|settings| &*settings.routes[1].name == "/hunter2-from-outside"));
+    assert!(
+        loaded
+            .settings
+            .is_some_and(|settings| &*settings.routes[1].name == "/hunter2-from-outside")
+    );
 }

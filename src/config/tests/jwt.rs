@@ -6,16 +6,24 @@ use crate::introspect::jwt::{Issuer, KeySource};
 
 /// One `jwt` server `a` with these keys, and a route.
 fn with_jwt(keys: &str) -> Vec<String> {
-    without_place(told(&format!("authorization_servers:\n  a: {{type: jwt, {keys}}}\nroutes: [{{path: /*, upstream: http://b}}]\n")))
+    without_place(told(&format!(
+        "authorization_servers:\n  a: {{type: jwt, {keys}}}\nroutes: [{{path: /*, upstream: http://b}}]\n"
+    )))
 }
 
 fn without_place(told: Vec<String>) -> Vec<String> {
-    told.iter().map(|problem| problem.split_once(": ").map_or(problem.clone(), |(_, text)| text.to_owned())).collect()
+    told.iter()
+        .map(|problem| {
+            problem.split_once(": ").map_or(problem.clone(), |(_, text)| text.to_owned())
+        })
+        .collect()
 }
 
 #[test]
 fn what_it_needs() {
-    let expected: &[&str] = &["error: authorization_servers.a.issuer: is missing; write what `iss` must be, to the letter"];
+    let expected: &[&str] = &[
+        "error: authorization_servers.a.issuer: is missing; write what `iss` must be, to the letter",
+    ];
     assert_eq!(with_jwt("audience: [x]"), expected);
     let expected: &[&str] = &[
         "error: authorization_servers.a.audience: is missing; name what this service is called in `aud`, here or in every route (`/*` has no `audience`): else a token made for any other service would be good here",
@@ -37,7 +45,12 @@ fn an_audience_of_every_route_will_do() {
         )),
         expected
     );
-    assert_eq!(told(&format!("{servers}defaults: {{audience: [x]}}\nroutes: [{{path: /*, upstream: http://b}}]\n")), expected);
+    assert_eq!(
+        told(&format!(
+            "{servers}defaults: {{audience: [x]}}\nroutes: [{{path: /*, upstream: http://b}}]\n"
+        )),
+        expected
+    );
 }
 
 #[test]
@@ -47,19 +60,32 @@ fn algorithms() {
         "error: authorization_servers.a.algorithms[1]: is a secret-key algorithm: whoever can check a token by it can make one; use public keys",
         "error: authorization_servers.a.algorithms[2]: `rs256` is not an algorithm that is known here; these are: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA",
     ];
-    assert_eq!(with_jwt("issuer: https://a, audience: [x], algorithms: [None, HS256, rs256, RS256]"), expected);
-    let expected: &[&str] = &["error: authorization_servers.a.algorithms: is an empty list; name at least one, or remove the key"];
+    assert_eq!(
+        with_jwt("issuer: https://a, audience: [x], algorithms: [None, HS256, rs256, RS256]"),
+        expected
+    );
+    let expected: &[&str] = &[
+        "error: authorization_servers.a.algorithms: is an empty list; name at least one, or remove the key",
+    ];
     assert_eq!(with_jwt("issuer: https://a, audience: [x], algorithms: []"), expected);
 }
 
 #[test]
 fn keys() {
-    let expected: &[&str] = &["error: authorization_servers.a.jwks_uri: `keys` is written as well; keep one of the two"];
-    assert_eq!(with_jwt("issuer: https://a, audience: [x], keys: [/nonexistent], jwks_uri: https://a/k"), expected);
-    let expected: &[&str] = &["error: authorization_servers.a.keys[0]: there is no such file; create it, or correct its name"];
+    let expected: &[&str] = &[
+        "error: authorization_servers.a.jwks_uri: `keys` is written as well; keep one of the two",
+    ];
+    assert_eq!(
+        with_jwt("issuer: https://a, audience: [x], keys: [/nonexistent], jwks_uri: https://a/k"),
+        expected
+    );
+    let expected: &[&str] = &[
+        "error: authorization_servers.a.keys[0]: there is no such file; create it, or correct its name",
+    ];
     assert_eq!(with_jwt("issuer: https://a, audience: [x], keys: [/nonexistent]"), expected);
-    let expected: &[&str] =
-        &["warning: authorization_servers.a.jwks_uri: is plain http: who can change what is read there can make tokens; use https"];
+    let expected: &[&str] = &[
+        "warning: authorization_servers.a.jwks_uri: is plain http: who can change what is read there can make tokens; use https",
+    ];
     assert_eq!(with_jwt("issuer: https://a, audience: [x], jwks_uri: http://a/k"), expected);
 }
 
@@ -69,11 +95,17 @@ fn tenants() {
         "error: authorization_servers.a.tenants: is missing; name the tenants whose tokens are good here, by their ids: else everybody's would be",
     ];
     assert_eq!(with_jwt("issuer: 'https://a/{tenantid}/v2.0', audience: [x]"), expected);
-    let expected: &[&str] =
-        &["error: authorization_servers.a.tenants: needs `{tenantid}` in `issuer`, in the place of the tenant's id; remove one of the two"];
+    let expected: &[&str] = &[
+        "error: authorization_servers.a.tenants: needs `{tenantid}` in `issuer`, in the place of the tenant's id; remove one of the two",
+    ];
     assert_eq!(with_jwt("issuer: https://a, audience: [x], tenants: [t]"), expected);
-    let expected: &[&str] = &["error: authorization_servers.a.tenants[0]: is not the id of a tenant, as it stands in `tid` and `iss`"];
-    assert_eq!(with_jwt("issuer: 'https://a/{tenantid}', audience: [x], tenants: ['t/../u']"), expected);
+    let expected: &[&str] = &[
+        "error: authorization_servers.a.tenants[0]: is not the id of a tenant, as it stands in `tid` and `iss`",
+    ];
+    assert_eq!(
+        with_jwt("issuer: 'https://a/{tenantid}', audience: [x], tenants: ['t/../u']"),
+        expected
+    );
     let loaded = read(
         "authorization_servers: {a: {type: jwt, issuer: 'https://a/{tenantid}/v2.0', tenants: [t, u], audience: [x]}}\nroutes: [{path: /*, upstream: http://b}]\n",
     );
@@ -114,9 +146,15 @@ fn keys_of_other_kinds() {
         "error: authorization_servers.a.introspection_endpoint: belongs to servers of type `rfc7662`, and the type is `jwt`; remove it",
         "error: authorization_servers.a.client_auth: belongs to servers of type `rfc7662`, and the type is `jwt`; remove it",
     ];
-    assert_eq!(with_jwt("issuer: https://a, audience: [x], introspection_endpoint: https://a/i, client_auth: {method: none}"), expected);
-    let expected: &[&str] =
-        &["error: authorization_servers.a.typ: belongs to servers of type `jwt`, and the type is `rfc7662`, the default; remove it"];
+    assert_eq!(
+        with_jwt(
+            "issuer: https://a, audience: [x], introspection_endpoint: https://a/i, client_auth: {method: none}"
+        ),
+        expected
+    );
+    let expected: &[&str] = &[
+        "error: authorization_servers.a.typ: belongs to servers of type `jwt`, and the type is `rfc7662`, the default; remove it",
+    ];
     assert_eq!(
         without_place(told(
             "authorization_servers: {a: {introspection_endpoint: https://a, typ: [jwt]}}\nroutes: [{path: /*, upstream: http://b}]\n"

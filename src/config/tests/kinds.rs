@@ -42,7 +42,10 @@ fn keys_of_another_kind() {
          \x20   api: current\n\
          \x20 second: {type: google, audience: [x], client_auth: {method: none}, introspection_endpoint: https://a/x, headers: {}}\n",
     );
-    assert_eq!(told.iter().filter(|line| !line.contains("routes[0]")).collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+    assert_eq!(
+        told.iter().filter(|line| !line.contains("routes[0]")).collect::<Vec<_>>(),
+        expected.iter().collect::<Vec<_>>()
+    );
 }
 
 #[test]

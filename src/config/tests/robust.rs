@@ -16,7 +16,12 @@ fn aliases_do_not_multiply() {
 
 #[test]
 fn depth_is_limited() {
-    for deep in ["[".repeat(100_000), "{a: ".repeat(50_000), "- ".repeat(50_000), format!("a: {}", "[".repeat(60) + &"]".repeat(60))] {
+    for deep in [
+        "[".repeat(100_000),
+        "{a: ".repeat(50_000),
+        "- ".repeat(50_000),
+        format!("a: {}", "[".repeat(60) + &"]".repeat(60)),
+    ] {
         assert_eq!(told(&deep).len(), 1, "{}", &deep[..10]);
     }
     let chain: String = (1..60).map(|i| format!("- &a{i} [*a{}]\n", i - 1)).collect();
@@ -25,8 +30,15 @@ fn depth_is_limited() {
 
 #[test]
 fn aliases_are_read() {
-    assert_eq!(with("  - {path: /b, upstream: http://b, scopes: &s [a, b]}\n  - {path: /c, upstream: http://b, scopes: *s}\n"), [""; 0]);
-    let wrong = with("  - {path: /b, upstream: http://b, scopes: &s [a b]}\n  - {path: /c, upstream: http://b, scopes: *s}\n");
+    assert_eq!(
+        with(
+            "  - {path: /b, upstream: http://b, scopes: &s [a, b]}\n  - {path: /c, upstream: http://b, scopes: *s}\n"
+        ),
+        [""; 0]
+    );
+    let wrong = with(
+        "  - {path: /b, upstream: http://b, scopes: &s [a b]}\n  - {path: /c, upstream: http://b, scopes: *s}\n",
+    );
     assert_eq!(wrong.len(), 2);
 }
 

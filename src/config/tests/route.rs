@@ -29,14 +29,17 @@ fn an_upstream_without_scheme() {
 
 #[test]
 fn an_upstream_url_with_a_path() {
-    let expected: &[&str] =
-        &["7:26: error: routes[1].upstream: must have no path; write the path as `rewrite: { add_prefix: … }` of the routes"];
+    let expected: &[&str] = &[
+        "7:26: error: routes[1].upstream: must have no path; write the path as `rewrite: { add_prefix: … }` of the routes",
+    ];
     assert_eq!(with("  - {path: /a, upstream: http://a/b}\n"), expected);
 }
 
 #[test]
 fn which_authorization_server() {
-    let expected: &[&str] = &["6:5: error: routes[0].authorization_server: is missing; there are several, so name one: main, second"];
+    let expected: &[&str] = &[
+        "6:5: error: routes[0].authorization_server: is missing; there are several, so name one: main, second",
+    ];
     assert_eq!(with_server("  second: {introspection_endpoint: https://b}\n"), expected);
 }
 
@@ -126,8 +129,9 @@ fn empty_lists() {
 
 #[test]
 fn an_inherited_empty_list() {
-    let expected: &[&str] =
-        &["7:20: error: defaults.scopes: is an empty list, which would demand nothing; name at least one, or remove the key"];
+    let expected: &[&str] = &[
+        "7:20: error: defaults.scopes: is an empty list, which would demand nothing; name at least one, or remove the key",
+    ];
     assert_eq!(with("defaults: {scopes: []}\n"), expected);
 }
 
@@ -207,13 +211,17 @@ fn claims() {
         "7:63: error: routes[0].claims.f[0]: expected text or a number or `true` or `false`, found a list",
         "7:72: error: routes[0].claims.g: has no value; write a text, a number, `true` or `false`, or a list of such values, or remove the key",
     ];
-    assert_eq!(with("    claims: {a..b: 1, 'a\\b': 1, active: false, c: {d: e}, f: [[1]], g: null}\n"), expected);
+    assert_eq!(
+        with("    claims: {a..b: 1, 'a\\b': 1, active: false, c: {d: e}, f: [[1]], g: null}\n"),
+        expected
+    );
 }
 
 #[test]
 fn a_long_max_age() {
-    let expected: &[&str] =
-        &["7:14: warning: routes[0].max_age: is longer than `cache.ttl` and so has no effect: no cached answer gets that old"];
+    let expected: &[&str] = &[
+        "7:14: warning: routes[0].max_age: is longer than `cache.ttl` and so has no effect: no cached answer gets that old",
+    ];
     assert_eq!(with("    max_age: 2m\n"), expected);
 }
 

@@ -85,13 +85,17 @@ fn issuers() {
 
 #[test]
 fn bearer_without_token() {
-    let expected: &[&str] = &["4:5: error: authorization_servers.main.client_auth.token: is missing; `bearer` needs it, or `token_file`"];
+    let expected: &[&str] = &[
+        "4:5: error: authorization_servers.main.client_auth.token: is missing; `bearer` needs it, or `token_file`",
+    ];
     assert_eq!(with_server("    client_auth: {method: bearer}\n"), expected);
 }
 
 #[test]
 fn an_empty_token_from_outside() {
-    let expected: &[&str] = &["4:42: error: authorization_servers.main.client_auth.token: is empty; `bearer` needs it, or `token_file`"];
+    let expected: &[&str] = &[
+        "4:42: error: authorization_servers.main.client_auth.token: is empty; `bearer` needs it, or `token_file`",
+    ];
     assert_eq!(with_server("    client_auth: {method: bearer, token: \"${EMPTY}\"}\n"), expected);
 }
 
@@ -147,7 +151,9 @@ fn a_colon_without_encoding() {
         "4:59: error: authorization_servers.main.client_auth.client_id: has a colon, which Basic cannot carry without encoding; use `form_encode: true` or `client_secret_post`",
     ];
     assert_eq!(
-        with_server("    client_auth: {method: client_secret_basic, client_id: 'a:b', client_secret: c, form_encode: false}\n"),
+        with_server(
+            "    client_auth: {method: client_secret_basic, client_id: 'a:b', client_secret: c, form_encode: false}\n"
+        ),
         expected
     );
 }
@@ -158,7 +164,9 @@ fn post_with_both_secrets() {
         "4:79: error: authorization_servers.main.client_auth.client_secret_file: `client_secret` is written as well; keep one of the two",
     ];
     assert_eq!(
-        with_server("    client_auth: {method: client_secret_post, client_id: a, client_secret: b, client_secret_file: /nonexistent}\n"),
+        with_server(
+            "    client_auth: {method: client_secret_post, client_id: a, client_secret: b, client_secret_file: /nonexistent}\n"
+        ),
         expected
     );
 }
@@ -179,7 +187,12 @@ fn parameters() {
         "4:48: error: authorization_servers.main.parameters.client_id: is a matter of `client_auth`; remove it here",
         "4:78: error: authorization_servers.main.parameters.n: expected text, found [redacted]; put it in quotes",
     ];
-    assert_eq!(with_server("    parameters: {token: a, token_type_hint: b, client_id: c, resource: d, n: 1}\n"), expected);
+    assert_eq!(
+        with_server(
+            "    parameters: {token: a, token_type_hint: b, client_id: c, resource: d, n: 1}\n"
+        ),
+        expected
+    );
 }
 
 #[test]
@@ -226,14 +239,17 @@ fn limits() {
         ),
         expected
     );
-    let too_large: &[&str] = &["4:24: error: authorization_servers.main.max_response_size: must be at most 16MiB; `64KiB` is plenty"];
+    let too_large: &[&str] = &[
+        "4:24: error: authorization_servers.main.max_response_size: must be at most 16MiB; `64KiB` is plenty",
+    ];
     assert_eq!(with_server("    max_response_size: 17MiB\n"), too_large);
 }
 
 #[test]
 fn a_connect_timeout_that_never_comes() {
-    let expected: &[&str] =
-        &["5:22: warning: authorization_servers.main.connect_timeout: is longer than `timeout`, which ends the whole call before"];
+    let expected: &[&str] = &[
+        "5:22: warning: authorization_servers.main.connect_timeout: is longer than `timeout`, which ends the whole call before",
+    ];
     assert_eq!(
         with_server(
             "\
@@ -246,7 +262,9 @@ fn a_connect_timeout_that_never_comes() {
 
 #[test]
 fn trust_roots_that_are_missing() {
-    let expected: &[&str] = &["4:15: error: authorization_servers.main.tls.ca: there is no such file; create it, or correct its name"];
+    let expected: &[&str] = &[
+        "4:15: error: authorization_servers.main.tls.ca: there is no such file; create it, or correct its name",
+    ];
     assert_eq!(with_server("    tls: {ca: /nonexistent/ca.pem}\n"), expected);
 }
 
@@ -272,23 +290,67 @@ fn events_need_an_audience_an_issuer_and_keys() {
     let (endpoint, fine): (_, &[&str]) = ("introspection_endpoint: https://a", &[]);
     assert_eq!(events(&format!("{endpoint}, issuer: https://a"), "audience: [g]"), fine);
     assert_eq!(events(endpoint, "audience: [g], issuer: https://a"), fine);
-    assert_eq!(events(endpoint, "audience: [g], issuer: any, jwks_uri: https://a/k, algorithms: [PS256], max_age: 1h"), fine);
-    assert_eq!(events("type: google, audience: [x]", "audience: [g], issuer: https://accounts.google.com"), fine);
-    assert_eq!(events("type: jwt, issuer: https://a, audience: [x], then: b", "audience: [g]"), fine);
+    assert_eq!(
+        events(
+            endpoint,
+            "audience: [g], issuer: any, jwks_uri: https://a/k, algorithms: [PS256], max_age: 1h"
+        ),
+        fine
+    );
+    assert_eq!(
+        events("type: google, audience: [x]", "audience: [g], issuer: https://accounts.google.com"),
+        fine
+    );
+    assert_eq!(
+        events("type: jwt, issuer: https://a, audience: [x], then: b", "audience: [g]"),
+        fine
+    );
     for (of_server, of_events, expected) in [
-        (endpoint, "issuer: https://a", "error: authorization_servers.a.events.audience: is missing"),
-        (endpoint, "audience: [], issuer: https://a", "error: authorization_servers.a.events.audience: "),
-        (endpoint, "audience: [''], issuer: https://a", "error: authorization_servers.a.events.audience[0]: is empty"),
-        (endpoint, "audience: [g]", "error: authorization_servers.a.events.issuer: is missing; write what `iss` of events is"),
-        (endpoint, "audience: [g], issuer: ''", "error: authorization_servers.a.events.issuer: is empty"),
-        (endpoint, "audience: [g], issuer: any", "error: authorization_servers.a.events.issuer: is not an https URL"),
-        (endpoint, "audience: [g], issuer: http://a", "error: authorization_servers.a.events.issuer: is plain http"),
+        (
+            endpoint,
+            "issuer: https://a",
+            "error: authorization_servers.a.events.audience: is missing",
+        ),
+        (
+            endpoint,
+            "audience: [], issuer: https://a",
+            "error: authorization_servers.a.events.audience: ",
+        ),
+        (
+            endpoint,
+            "audience: [''], issuer: https://a",
+            "error: authorization_servers.a.events.audience[0]: is empty",
+        ),
+        (
+            endpoint,
+            "audience: [g]",
+            "error: authorization_servers.a.events.issuer: is missing; write what `iss` of events is",
+        ),
+        (
+            endpoint,
+            "audience: [g], issuer: ''",
+            "error: authorization_servers.a.events.issuer: is empty",
+        ),
+        (
+            endpoint,
+            "audience: [g], issuer: any",
+            "error: authorization_servers.a.events.issuer: is not an https URL",
+        ),
+        (
+            endpoint,
+            "audience: [g], issuer: http://a",
+            "error: authorization_servers.a.events.issuer: is plain http",
+        ),
         (
             endpoint,
             "audience: [g], issuer: any, keys: [/nonexistent]",
             "error: authorization_servers.a.events.keys[0]: there is no such file",
         ),
-        (endpoint, "audience: [g], issuer: any, jwks_uri: http://a/k", "warning: authorization_servers.a.events.jwks_uri: is plain http"),
+        (
+            endpoint,
+            "audience: [g], issuer: any, jwks_uri: http://a/k",
+            "warning: authorization_servers.a.events.jwks_uri: is plain http",
+        ),
         (
             endpoint,
             "audience: [g], issuer: https://a, algorithms: [none]",
@@ -299,9 +361,21 @@ fn events_need_an_audience_an_issuer_and_keys() {
             "audience: [g], issuer: https://a, algorithms: [HS256]",
             "error: authorization_servers.a.events.algorithms[0]: is a secret-key",
         ),
-        (endpoint, "audience: [g], issuer: https://a, max_age: 0s", "error: authorization_servers.a.events.max_age: must be longer"),
-        (endpoint, "audience: [g], issuer: https://a, window: 1m", "error: authorization_servers.a.events.window: "),
-        ("type: jwt, issuer: https://a, audience: [x]", "audience: [g]", "error: authorization_servers.a.events: would end nothing"),
+        (
+            endpoint,
+            "audience: [g], issuer: https://a, max_age: 0s",
+            "error: authorization_servers.a.events.max_age: must be longer",
+        ),
+        (
+            endpoint,
+            "audience: [g], issuer: https://a, window: 1m",
+            "error: authorization_servers.a.events.window: ",
+        ),
+        (
+            "type: jwt, issuer: https://a, audience: [x]",
+            "audience: [g]",
+            "error: authorization_servers.a.events: would end nothing",
+        ),
         (
             "type: jwt, issuer: 'https://a/{tenantid}', tenants: [t], audience: [x], then: b",
             "audience: [g]",
@@ -309,7 +383,10 @@ fn events_need_an_audience_an_issuer_and_keys() {
         ),
     ] {
         let told = events(of_server, of_events);
-        assert!(told.len() == 1 && told[0].starts_with(expected), "{of_server}, {of_events}: {told:?}");
+        assert!(
+            told.len() == 1 && told[0].starts_with(expected),
+            "{of_server}, {of_events}: {told:?}"
+        );
     }
     let off = told(
         "admin: {address: off}\nauthorization_servers: {a: {introspection_endpoint: https://a, issuer: https://a, events: {audience: [g]}}}\n\

@@ -4,8 +4,10 @@ use super::{told, with, with_server};
 
 #[test]
 fn the_smallest_file_and_less() {
-    let expected: &[&str] =
-        &["1:1: error: authorization_servers: is missing; it must be written", "1:1: error: routes: is missing; it must be written"];
+    let expected: &[&str] = &[
+        "1:1: error: authorization_servers: is missing; it must be written",
+        "1:1: error: routes: is missing; it must be written",
+    ];
     assert_eq!(told("version: 1\n"), expected);
 }
 
@@ -109,8 +111,9 @@ fn durations_and_sizes() {
 
 #[test]
 fn a_size_without_unit() {
-    let expected: &[&str] =
-        &["4:24: error: authorization_servers.main.max_response_size: expected a size such as `512B`, `64KiB` or `1MiB`, found `64`"];
+    let expected: &[&str] = &[
+        "4:24: error: authorization_servers.main.max_response_size: expected a size such as `512B`, `64KiB` or `1MiB`, found `64`",
+    ];
     assert_eq!(with_server("    max_response_size: 64\n"), expected);
 }
 

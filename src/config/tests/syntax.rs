@@ -4,13 +4,17 @@ use super::{told, with};
 
 #[test]
 fn an_empty_file() {
-    let expected: &[&str] = &["1:1: error: there is nothing in the file; write at least `authorization_servers` and `routes`"];
+    let expected: &[&str] = &[
+        "1:1: error: there is nothing in the file; write at least `authorization_servers` and `routes`",
+    ];
     assert_eq!(told(""), expected);
 }
 
 #[test]
 fn only_comments() {
-    let expected: &[&str] = &["1:1: error: there is nothing in the file; write at least `authorization_servers` and `routes`"];
+    let expected: &[&str] = &[
+        "1:1: error: there is nothing in the file; write at least `authorization_servers` and `routes`",
+    ];
     assert_eq!(
         told(
             "\
@@ -23,13 +27,17 @@ fn only_comments() {
 
 #[test]
 fn an_unclosed_bracket() {
-    let expected: &[&str] = &["2:1: error: routes[0]: this is not YAML: while parsing a node, did not find expected node content"];
+    let expected: &[&str] = &[
+        "2:1: error: routes[0]: this is not YAML: while parsing a node, did not find expected node content",
+    ];
     assert_eq!(told("routes: [\n"), expected);
 }
 
 #[test]
 fn a_tab() {
-    let expected: &[&str] = &["2:2: error: cache: this is not YAML: tabs disallowed within this context (block indentation)"];
+    let expected: &[&str] = &[
+        "2:2: error: cache: this is not YAML: tabs disallowed within this context (block indentation)",
+    ];
     assert_eq!(
         told(
             "\
@@ -42,7 +50,8 @@ fn a_tab() {
 
 #[test]
 fn two_documents() {
-    let expected: &[&str] = &["2:1: error: a second document starts here; write one document to a file"];
+    let expected: &[&str] =
+        &["2:1: error: a second document starts here; write one document to a file"];
     assert_eq!(
         told(
             "\
@@ -93,20 +102,23 @@ fn a_tag() {
 
 #[test]
 fn an_alias_of_itself() {
-    let expected: &[&str] = &["7:17: error: log.level: this alias refers to something that contains it"];
+    let expected: &[&str] =
+        &["7:17: error: log.level: this alias refers to something that contains it"];
     assert_eq!(with("log: &a {level: *a}\n"), expected);
 }
 
 #[test]
 fn an_unknown_alias() {
-    let expected: &[&str] = &["7:8: error: realm: this is not YAML: while parsing node, found unknown anchor"];
+    let expected: &[&str] =
+        &["7:8: error: realm: this is not YAML: while parsing node, found unknown anchor"];
     assert_eq!(with("realm: *nobody\n"), expected);
 }
 
 #[test]
 fn a_merge_key() {
-    let expected: &[&str] =
-        &["8:9: error: cache.<<: merge keys are not read here; write the keys out, or use `defaults` for what routes share"];
+    let expected: &[&str] = &[
+        "8:9: error: cache.<<: merge keys are not read here; write the keys out, or use `defaults` for what routes share",
+    ];
     assert_eq!(
         with(
             "\
@@ -132,6 +144,8 @@ fn a_list_as_a_key() {
 
 #[test]
 fn an_infinite_number() {
-    let expected: &[&str] = &["7:24: error: this cannot be read: cache.refresh_ahead: `.inf` and `.nan` are not read here"];
+    let expected: &[&str] = &[
+        "7:24: error: this cannot be read: cache.refresh_ahead: `.inf` and `.nan` are not read here",
+    ];
     assert_eq!(with("cache: {refresh_ahead: .inf}\n"), expected);
 }

@@ -62,7 +62,8 @@ fn admin_with_two_tokens() {
 
 #[test]
 fn a_secret_file_that_is_missing() {
-    let expected: &[&str] = &["7:21: error: admin.token_file: there is no such file; create it, or correct its name"];
+    let expected: &[&str] =
+        &["7:21: error: admin.token_file: there is no such file; create it, or correct its name"];
     assert_eq!(with("admin: {token_file: /nonexistent/secret}\n"), expected);
 }
 
@@ -74,13 +75,19 @@ fn trusted_proxies() {
         "7:65: error: trusted_proxies[4]: `10.0.0.0/33` is not a network or address; write one such as `10.0.0.0/8` or `192.0.2.7`",
         "7:78: error: trusted_proxies[5]: `proxy` is not a network or address; write one such as `10.0.0.0/8` or `192.0.2.7`",
     ];
-    assert_eq!(with("trusted_proxies: [10.0.0.0/8, 10.1.0.0/8, 192.0.2.7, 0.0.0.0/0, 10.0.0.0/33, proxy]\n"), expected);
+    assert_eq!(
+        with(
+            "trusted_proxies: [10.0.0.0/8, 10.1.0.0/8, 192.0.2.7, 0.0.0.0/0, 10.0.0.0/33, proxy]\n"
+        ),
+        expected
+    );
 }
 
 #[test]
 fn realm() {
-    let expected: &[&str] =
-        &["7:8: error: realm: must be printable ASCII without quotes and backslashes, and not empty: it stands in quotes in a header"];
+    let expected: &[&str] = &[
+        "7:8: error: realm: must be printable ASCII without quotes and backslashes, and not empty: it stands in quotes in a header",
+    ];
     assert_eq!(with("realm: say \"please\"\n"), expected);
 }
 
@@ -105,7 +112,9 @@ fn timeouts_of_zero() {
 
 #[test]
 fn stale_answers_without_a_cache() {
-    let expected: &[&str] = &["7:34: warning: cache.stale_if_error: has no effect while `cache.ttl` is `0s`: nothing is cached"];
+    let expected: &[&str] = &[
+        "7:34: warning: cache.stale_if_error: has no effect while `cache.ttl` is `0s`: nothing is cached",
+    ];
     assert_eq!(with("cache: {ttl: 0s, stale_if_error: 5m}\n"), expected);
 }
 
@@ -133,7 +142,8 @@ fn token_places() {
 
 #[test]
 fn no_token_place() {
-    let expected: &[&str] = &["7:15: error: token.from: is an empty list; name at least one, or remove the key"];
+    let expected: &[&str] =
+        &["7:15: error: token.from: is an empty list; name at least one, or remove the key"];
     assert_eq!(with("token: {from: []}\n"), expected);
 }
 
@@ -147,7 +157,10 @@ fn identity_claims() {
         "7:64: error: identity.claims[6]: has the same header name as identity.claims[5]; keep one of the two",
         "7:69: error: identity.claims[7]: cannot be part of a header's name; letters, digits, `_`, `-`, `.`, `:` and `/` can",
     ];
-    assert_eq!(with("identity: {claims: [groups, a..b, 'süß', sub, token.type, a_b, a-b, '*']}\n"), expected);
+    assert_eq!(
+        with("identity: {claims: [groups, a..b, 'süß', sub, token.type, a_b, a-b, '*']}\n"),
+        expected
+    );
 }
 
 #[test]
@@ -168,21 +181,25 @@ fn identity_prefix_forwarded() {
 
 #[test]
 fn identity_prefix_short() {
-    let expected: &[&str] = &["7:20: error: identity.prefix: is too short; write at least three characters, as in `X-Introspected-`"];
+    let expected: &[&str] = &[
+        "7:20: error: identity.prefix: is too short; write at least three characters, as in `X-Introspected-`",
+    ];
     assert_eq!(with("identity: {prefix: X-}\n"), expected);
 }
 
 #[test]
 fn identity_prefix_without_end() {
-    let expected: &[&str] =
-        &["7:20: error: identity.prefix: must be letters, digits and `-`, with `-` at its end, as in `X-Introspected-`"];
+    let expected: &[&str] = &[
+        "7:20: error: identity.prefix: must be letters, digits and `-`, with `-` at its end, as in `X-Introspected-`",
+    ];
     assert_eq!(with("identity: {prefix: Identity}\n"), expected);
 }
 
 #[test]
 fn identity_prefix_underscore() {
-    let expected: &[&str] =
-        &["7:20: error: identity.prefix: must be letters, digits and `-`, with `-` at its end, as in `X-Introspected-`"];
+    let expected: &[&str] = &[
+        "7:20: error: identity.prefix: must be letters, digits and `-`, with `-` at its end, as in `X-Introspected-`",
+    ];
     assert_eq!(with("identity: {prefix: X_Id-}\n"), expected);
 }
 
@@ -192,8 +209,16 @@ fn guard() {
     assert_eq!(with("cache: {guard: {misses: 5, window: 1m}}\n"), expected);
     let expected: &[&str] = &["7:36: error: cache.guard.window: must be longer than zero"];
     assert_eq!(with("cache: {guard: {misses: 1, window: 0s}}\n"), expected);
-    let expected: &[&str] = &["7:18: warning: cache.guard: limits every request while `cache.ttl` is `0s`: no token is known from before"];
+    let expected: &[&str] = &[
+        "7:18: warning: cache.guard: limits every request while `cache.ttl` is `0s`: no token is known from before",
+    ];
     assert_eq!(with("cache: {ttl: 0s, guard: {}}\n"), expected);
-    assert!(with("cache: {guard: {misses: 0}}\n").iter().any(|told| told.contains("cache.guard.misses")));
-    assert!(with("cache: {guard: {hits: 1}}\n").iter().any(|told| told.contains("cache.guard.hits")));
+    assert!(
+        with("cache: {guard: {misses: 0}}\n")
+            .iter()
+            .any(|told| told.contains("cache.guard.misses"))
+    );
+    assert!(
+        with("cache: {guard: {hits: 1}}\n").iter().any(|told| told.contains("cache.guard.hits"))
+    );
 }

@@ -46,14 +46,18 @@ fn server_names() {
         "7:111: warning: upstreams.b.tls.server_name: has no effect: no server's URL starts with `https://`",
     ];
     assert_eq!(
-        with("upstreams: {a: {servers: [https://a], tls: {server_name: 'a:1'}}, b: {servers: [http://a], tls: {server_name: b}}}\n"),
+        with(
+            "upstreams: {a: {servers: [https://a], tls: {server_name: 'a:1'}}, b: {servers: [http://a], tls: {server_name: b}}}\n"
+        ),
         expected
     );
 }
 
 #[test]
 fn unused() {
-    let expected: &[&str] = &["7:13: warning: upstreams.a: no route uses this upstream; remove it, or name it in a route"];
+    let expected: &[&str] = &[
+        "7:13: warning: upstreams.a: no route uses this upstream; remove it, or name it in a route",
+    ];
     assert_eq!(with("upstreams: {a: {servers: [http://a]}}\n"), expected);
 }
 

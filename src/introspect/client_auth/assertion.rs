@@ -37,15 +37,32 @@ struct Claims<'a> {
 
 impl Assertion {
     /// `private_key_jwt`. The algorithm is one that the key is for.
-    pub fn by_key(client_id: String, key: SigningKey, algorithm: Algorithm, key_id: Option<String>, audience: Option<String>) -> Self {
+    pub fn by_key(
+        client_id: String,
+        key: SigningKey,
+        algorithm: Algorithm,
+        key_id: Option<String>,
+        audience: Option<String>,
+    ) -> Self {
         let header = Header { kid: key_id, ..Header::new(algorithm) };
         Self { client_id, header, key: key.encoding, key_digest: key.digest, audience }
     }
 
     /// `client_secret_jwt`: an HMAC.
-    pub fn by_secret(client_id: String, secret: &Secret, algorithm: Algorithm, audience: Option<String>) -> Self {
+    pub fn by_secret(
+        client_id: String,
+        secret: &Secret,
+        algorithm: Algorithm,
+        audience: Option<String>,
+    ) -> Self {
         let (header, secret) = (Header::new(algorithm), secret.expose().as_bytes());
-        Self { client_id, header, key: EncodingKey::from_secret(secret), key_digest: blake3::hash(secret).to_string(), audience }
+        Self {
+            client_id,
+            header,
+            key: EncodingKey::from_secret(secret),
+            key_digest: blake3::hash(secret).to_string(),
+            audience,
+        }
     }
 
     pub fn client_id(&self) -> &str {
@@ -67,7 +84,10 @@ impl Assertion {
             exp: now + LIFETIME,
         };
         encode(&self.header, &claims, &self.key).map(Secret::new).map_err(|error| {
-            Failure::new(FailureKind::RejectedUs, format!("no assertion can be signed with the key of client_auth: {error}"))
+            Failure::new(
+                FailureKind::RejectedUs,
+                format!("no assertion can be signed with the key of client_auth: {error}"),
+            )
         })
     }
 }

@@ -31,7 +31,12 @@ impl ClientCertificate {
     pub fn read(certificate: &[u8], private_key: &[u8]) -> Result<Self, (Part, String)> {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate)
             .collect::<Result<_, _>>()
-            .map_err(|_| (Part::Certificate, "the certificates in the file cannot be read; name a PEM file".to_owned()))?;
+            .map_err(|_| {
+                (
+                    Part::Certificate,
+                    "the certificates in the file cannot be read; name a PEM file".to_owned(),
+                )
+            })?;
         let Some(own) = chain.first() else {
             return Err((
                 Part::Certificate,
@@ -40,7 +45,12 @@ impl ClientCertificate {
         };
         let ends = match X509Certificate::from_der(own) {
             Ok((_, read)) => read.validity().not_after.timestamp(),
-            Err(_) => return Err((Part::Certificate, "the first certificate in the file cannot be read".into())),
+            Err(_) => {
+                return Err((
+                    Part::Certificate,
+                    "the first certificate in the file cannot be read".into(),
+                ));
+            }
         };
         let key = private_key_of(private_key).map_err(|wrong| (Part::PrivateKey, wrong))?;
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &ring::default_provider()).map_err(|error| match error {
@@ -53,7 +63,8 @@ impl ClientCertificate {
                 "there is a key in the file that cannot be used for TLS; RSA, EC (P-256, P-384) and Ed25519 can".to_owned(),
             ),
         })?;
-        let mut pem: String = chain.iter().map(|certificate| section("CERTIFICATE", certificate)).collect();
+        let mut pem: String =
+            chain.iter().map(|certificate| section("CERTIFICATE", certificate)).collect();
         let digest = blake3::hash(pem.as_bytes()).to_string();
         let label = match &key {
             PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",

@@ -66,7 +66,11 @@ impl ClientAuth {
             Self::Bearer { token } => format!("Bearer {}", token.expose()),
             Self::ClientSecretBasic { client_id, client_secret, form_encode } => {
                 let (id, secret) = (client_id.as_str(), client_secret.expose());
-                let pair = if *form_encode { format!("{}:{}", form_encoded(id), form_encoded(secret)) } else { format!("{id}:{secret}") };
+                let pair = if *form_encode {
+                    format!("{}:{}", form_encoded(id), form_encoded(secret))
+                } else {
+                    format!("{id}:{secret}")
+                };
                 format!("Basic {}", STANDARD.encode(pair))
             }
             _ => return None,
@@ -100,9 +104,15 @@ impl ClientAuth {
         match self {
             Self::None => vec!["none"],
             Self::Bearer { token } => vec!["bearer", token.expose()],
-            Self::ClientSecretBasic { client_id, client_secret, .. } => vec!["basic", client_id, client_secret.expose()],
-            Self::ClientSecretPost { client_id, client_secret } => vec!["post", client_id, client_secret.expose()],
-            Self::Assertion(assertion) => vec!["assertion", assertion.client_id(), assertion.key_digest()],
+            Self::ClientSecretBasic { client_id, client_secret, .. } => {
+                vec!["basic", client_id, client_secret.expose()]
+            }
+            Self::ClientSecretPost { client_id, client_secret } => {
+                vec!["post", client_id, client_secret.expose()]
+            }
+            Self::Assertion(assertion) => {
+                vec!["assertion", assertion.client_id(), assertion.key_digest()]
+            }
             Self::Tls { client_id, certificate } => vec!["tls", client_id, certificate.digest()],
             Self::ClientCredentials(own) => vec![
                 "client_credentials",
@@ -131,7 +141,8 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
     })
 }
 
-/// RFC 6749 §2.3.1 with appendix B: `application/x-www-form-urlencoded`, before the colon joins them.
+/// RFC 6749 §2.3.1 with appendix B: `application/x-www-form-urlencoded`, before the colon joins
+/// them.
 fn form_encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
@@ -141,7 +152,11 @@ mod tests {
     use super::*;
 
     fn basic(id: &str, secret: &str, form_encode: bool) -> Option<String> {
-        let auth = ClientAuth::ClientSecretBasic { client_id: id.into(), client_secret: Secret::new(secret), form_encode };
+        let auth = ClientAuth::ClientSecretBasic {
+            client_id: id.into(),
+            client_secret: Secret::new(secret),
+            form_encode,
+        };
         let value = auth.header()??;
         let encoded = value.to_str().ok()?.strip_prefix("Basic ")?;
         String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
@@ -155,7 +170,8 @@ mod tests {
 
     #[test]
     fn one_method_on_a_call() {
-        let post = ClientAuth::ClientSecretPost { client_id: "i".into(), client_secret: Secret::new("s") };
+        let post =
+            ClientAuth::ClientSecretPost { client_id: "i".into(), client_secret: Secret::new("s") };
         assert!(post.header().is_none() && post.parameters().len() == 2);
         let bearer = ClientAuth::Bearer { token: Secret::new("t") };
         assert!(bearer.header().is_some() && bearer.parameters().is_empty());

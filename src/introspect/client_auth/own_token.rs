@@ -60,7 +60,8 @@ struct Renewals {
     not_before: u64,
 }
 
-/// How long a token is used whose answer does not say how long it is good (RFC 6749 §5.1: it should).
+/// How long a token is used whose answer does not say how long it is good (RFC 6749 §5.1: it
+/// should).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
 /// However long a server says.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -79,11 +80,18 @@ impl OwnToken {
         documents: &Documents,
     ) -> Result<Arc<Self>, Unusable> {
         let credentials = || Unusable::Credentials(server.name.to_string());
-        let place = match (&own.token_endpoint, server.issuer.as_deref().map(|issuer| (issuer, Url::parse(issuer)))) {
+        let place = match (
+            &own.token_endpoint,
+            server.issuer.as_deref().map(|issuer| (issuer, Url::parse(issuer))),
+        ) {
             (Some(url), _) => Place::Url(url.clone()),
-            (None, Some((issuer, Ok(at)))) => {
-                Place::Found(Discovery::of(documents, Wanted::Member("token_endpoint"), (issuer, &at), client, server))
-            }
+            (None, Some((issuer, Ok(at)))) => Place::Found(Discovery::of(
+                documents,
+                Wanted::Member("token_endpoint"),
+                (issuer, &at),
+                client,
+                server,
+            )),
             _ => return Err(credentials()),
         };
         let mut form = form_urlencoded::Serializer::new(String::new());
@@ -96,8 +104,13 @@ impl OwnToken {
             (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
         ]);
         // the key stays in memory: nothing in it tells the secret
-        let secret = blake3::hash(format!("{:?} {}", own.client_id, own.client_secret.expose()).as_bytes());
-        let key = format!("own token {secret} {own:?} {:?} {:?}", server.issuer, server.fetch("token", Duration::ZERO));
+        let secret =
+            blake3::hash(format!("{:?} {}", own.client_id, own.client_secret.expose()).as_bytes());
+        let key = format!(
+            "own token {secret} {own:?} {:?} {:?}",
+            server.issuer,
+            server.fetch("token", Duration::ZERO)
+        );
         Ok(documents.shared(server, &key, || {
             Arc::new(Self {
                 server: server.name.clone(),
@@ -134,12 +147,18 @@ impl OwnToken {
 
     /// A token other than the one that a server has just refused; `None` when it is too soon to
     /// fetch one because of that.
-    pub async fn after(self: &Arc<Self>, refused: &Arc<Token>) -> Result<Option<Arc<Token>>, Failure> {
+    pub async fn after(
+        self: &Arc<Self>,
+        refused: &Arc<Token>,
+    ) -> Result<Option<Arc<Token>>, Failure> {
         self.renewed(Some(refused.clone())).await
     }
 
     /// In a task of its own, so that a caller who gives up ends no call that others wait for.
-    async fn renewed(self: &Arc<Self>, refused: Option<Arc<Token>>) -> Result<Option<Arc<Token>>, Failure> {
+    async fn renewed(
+        self: &Arc<Self>,
+        refused: Option<Arc<Token>>,
+    ) -> Result<Option<Arc<Token>>, Failure> {
         let this = self.clone();
         let renewing = tokio::spawn(async move {
             let mut turn = this.turn.clone().lock_owned().await;
@@ -148,7 +167,11 @@ impl OwnToken {
         renewing.await.unwrap_or_else(|_| Err(lost()))
     }
 
-    async fn renew(&self, turn: &mut Renewals, refused: Option<&Arc<Token>>) -> Result<Option<Arc<Token>>, Failure> {
+    async fn renew(
+        &self,
+        turn: &mut Renewals,
+        refused: Option<&Arc<Token>>,
+    ) -> Result<Option<Arc<Token>>, Failure> {
         let now = self.clock.now().mono;
         // another one may have done it meanwhile
         let good = |token: &Arc<Token>| match refused {
@@ -176,14 +199,22 @@ impl OwnToken {
                 let token = Arc::new(token);
                 *self.held.lock() = Some(token.clone());
                 if self.log.over() {
-                    tracing::info!(server = &*self.server, "the gateway's own token is renewed again");
+                    tracing::info!(
+                        server = &*self.server,
+                        "the gateway's own token is renewed again"
+                    );
                 }
                 Ok(Some(token))
             }
             Err(failure) => {
                 if self.log.now(failure.kind.label(), now).is_some() {
                     let reason = failure.kind.reason().as_str();
-                    tracing::warn!(server = &*self.server, reason, detail = &*failure.detail, "the gateway's own token is not renewed");
+                    tracing::warn!(
+                        server = &*self.server,
+                        reason,
+                        detail = &*failure.detail,
+                        "the gateway's own token is not renewed"
+                    );
                 }
                 let asked_for = failure.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
                 // it says nothing about the introspection endpoint, and is not repeated at once
@@ -201,13 +232,21 @@ impl OwnToken {
                 match self.fetch().await {
                     Err(failure) if failure.transient && attempt < self.retries => {
                         attempt += 1;
-                        tokio::time::sleep(Duration::from_millis(rand::random_range(5..=25) * u64::from(attempt))).await;
+                        tokio::time::sleep(Duration::from_millis(
+                            rand::random_range(5..=25) * u64::from(attempt),
+                        ))
+                        .await;
                     }
                     outcome => return outcome,
                 }
             }
         };
-        let too_slow = || Failure::new(FailureKind::Timeout, format!("no token within timeout ({:?})", self.timeout));
+        let too_slow = || {
+            Failure::new(
+                FailureKind::Timeout,
+                format!("no token within timeout ({:?})", self.timeout),
+            )
+        };
         tokio::time::timeout(self.timeout, with_retries).await.unwrap_or_else(|_| Err(too_slow()))
     }
 
@@ -218,8 +257,13 @@ impl OwnToken {
         };
         // its life counts from the request: the answer may have been long on its way
         let now = self.clock.now().mono;
-        let answer = self.client.send(|client| client.post((*endpoint).clone()).headers(self.headers.clone()).body(self.form.clone()));
-        answer.await.and_then(|answer| read(&answer, now)).map_err(|failure| failure.at(&shown(&endpoint)))
+        let answer = self.client.send(|client| {
+            client.post((*endpoint).clone()).headers(self.headers.clone()).body(self.form.clone())
+        });
+        answer
+            .await
+            .and_then(|answer| read(&answer, now))
+            .map_err(|failure| failure.at(&shown(&endpoint)))
     }
 }
 
@@ -229,10 +273,19 @@ fn read(answer: &Answer, now: u64) -> Result<Token, Failure> {
     match answer.status {
         StatusCode::OK => {}
         StatusCode::BAD_REQUEST => return Err(refused(&answer.body)),
-        _ => return Err(status::failure(answer, "check client_id, client_secret and form_encode of client_auth")),
+        _ => {
+            return Err(status::failure(
+                answer,
+                "check client_id, client_secret and form_encode of client_auth",
+            ));
+        }
     }
-    let members = json::object(&answer.body).map_err(|_| bad("status 200, but not one JSON object; is this the token endpoint?"))?;
-    if members.get("token_type").is_some_and(|kind| !kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"))) {
+    let members = json::object(&answer.body)
+        .map_err(|_| bad("status 200, but not one JSON object; is this the token endpoint?"))?;
+    if members
+        .get("token_type")
+        .is_some_and(|kind| !kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")))
+    {
         return Err(bad("the token is of another type than Bearer, which alone is supported here"));
     }
     let token = members.get("access_token").and_then(|token| token.as_str()).unwrap_or_default();
@@ -243,24 +296,42 @@ fn read(answer: &Answer, now: u64) -> Result<Token, Failure> {
         None | Some(serde_json::Value::Null) => DEFAULT_LIFETIME,
         // some servers write the number as a text
         Some(value) => match value.as_f64().or_else(|| value.as_str()?.parse().ok()) {
-            Some(seconds) if seconds >= 1.0 => Duration::from_secs_f64(seconds.min(LONGEST_LIFETIME.as_secs_f64())),
+            Some(seconds) if seconds >= 1.0 => {
+                Duration::from_secs_f64(seconds.min(LONGEST_LIFETIME.as_secs_f64()))
+            }
             _ => return Err(bad("`expires_in` is not a number of at least one second")),
         },
     };
-    let header = sensitive(&format!("Bearer {token}")).ok_or_else(|| bad("the token does not fit into a header"))?;
+    let header = sensitive(&format!("Bearer {token}"))
+        .ok_or_else(|| bad("the token does not fit into a header"))?;
     let lead = (lifetime / 10).min(LONGEST_LEAD);
     Ok(Token { header, due: now + micros(lifetime - lead), ends: now + micros(lifetime) })
 }
 
-/// 400: the codes of RFC 6749 §5.2 that are about the gateway itself, or a call that is not understood.
+/// 400: the codes of RFC 6749 §5.2 that are about the gateway itself, or a call that is not
+/// understood.
 fn refused(body: &[u8]) -> Failure {
-    let ours = ["invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type", "invalid_grant"];
-    match status::error_code(body).as_deref().and_then(|code| ours.into_iter().find(|ours| *ours == code)) {
+    let ours = [
+        "invalid_client",
+        "unauthorized_client",
+        "invalid_scope",
+        "unsupported_grant_type",
+        "invalid_grant",
+    ];
+    match status::error_code(body)
+        .as_deref()
+        .and_then(|code| ours.into_iter().find(|ours| *ours == code))
+    {
         Some(code) => Failure::new(
             FailureKind::RejectedUs,
-            format!("status 400, {code}: the server gives this gateway no token; check client_id, client_secret and scope of client_auth"),
+            format!(
+                "status 400, {code}: the server gives this gateway no token; check client_id, client_secret and scope of client_auth"
+            ),
         ),
-        None => Failure::new(FailureKind::BadResponse, "status 400: the server does not understand the call; is this the token endpoint?"),
+        None => Failure::new(
+            FailureKind::BadResponse,
+            "status 400: the server does not understand the call; is this the token endpoint?",
+        ),
     }
 }
 
@@ -303,9 +374,13 @@ mod tests {
                             _ => return,
                         }
                     }
-                    let (status, body) = answers[counted.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)];
+                    let (status, body) =
+                        answers[counted.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)];
                     let length = body.len();
-                    let _ = write!(stream, "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+                    let _ = write!(
+                        stream,
+                        "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+                    );
                 }
             });
             let credentials = ClientCredentials {
@@ -364,7 +439,11 @@ mod tests {
         let t1 = Ok("Bearer t1".to_owned());
         assert_eq!(setup.get().await, t1);
         setup.clock.advance(Duration::from_secs(89));
-        assert_eq!((setup.get().await, setup.calls.load(Ordering::SeqCst)), (t1.clone(), 1), "not due");
+        assert_eq!(
+            (setup.get().await, setup.calls.load(Ordering::SeqCst)),
+            (t1.clone(), 1),
+            "not due"
+        );
         setup.clock.advance(Duration::from_secs(2));
         assert_eq!(setup.get().await, t1);
         setup.settled(2).await;
@@ -375,24 +454,38 @@ mod tests {
         assert_eq!(setup.calls.load(Ordering::SeqCst), 2, "not again before the pause is over");
         setup.clock.advance(Duration::from_secs(9));
         assert_eq!(setup.get().await, Err(FailureKind::Unavailable), "it has ended");
-        assert_eq!((setup.get().await, setup.calls.load(Ordering::SeqCst)), (Err(FailureKind::Unavailable), 3));
+        assert_eq!(
+            (setup.get().await, setup.calls.load(Ordering::SeqCst)),
+            (Err(FailureKind::Unavailable), 3)
+        );
         setup.clock.advance(Duration::from_secs(5));
         assert_eq!(setup.get().await, Ok("Bearer t2".into()));
         setup.clock.advance(DEFAULT_LIFETIME - Duration::from_secs(31));
-        assert_eq!((setup.get().await, setup.calls.load(Ordering::SeqCst)), (Ok("Bearer t2".into()), 4));
+        assert_eq!(
+            (setup.get().await, setup.calls.load(Ordering::SeqCst)),
+            (Ok("Bearer t2".into()), 4)
+        );
     }
 
     #[tokio::test]
     async fn a_refused_one_is_renewed_once_a_pause() {
-        let answers = &[(200, r#"{"access_token":"t1"}"#), (200, r#"{"access_token":"t2"}"#), (200, r#"{"access_token":"t3"}"#)];
+        let answers = &[
+            (200, r#"{"access_token":"t1"}"#),
+            (200, r#"{"access_token":"t2"}"#),
+            (200, r#"{"access_token":"t3"}"#),
+        ];
         let Some(setup) = Setup::new(answers) else { panic!("no setup") };
         let Ok(first) = setup.own.get().await else { panic!("no token") };
         let all = futures::future::join_all((0..20).map(|_| setup.own.after(&first))).await;
-        assert!(all.iter().all(|newer| matches!(newer, Ok(Some(newer)) if newer.header == "Bearer t2")));
+        assert!(
+            all.iter().all(|newer| matches!(newer, Ok(Some(newer)) if newer.header == "Bearer t2"))
+        );
         assert_eq!(setup.calls.load(Ordering::SeqCst), 2);
         let Ok(second) = setup.own.get().await else { panic!("no token") };
         assert!(matches!(setup.own.after(&second).await, Ok(None)), "too soon");
         setup.clock.advance(Duration::from_secs(5));
-        assert!(matches!(setup.own.after(&second).await, Ok(Some(newer)) if newer.header == "Bearer t3"));
+        assert!(
+            matches!(setup.own.after(&second).await, Ok(Some(newer)) if newer.header == "Bearer t3")
+        );
     }
 }

@@ -5,7 +5,8 @@ use crate::introspect::jwt::rsa_of_jwk;
 use crate::token::json;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,15 +30,21 @@ pub struct SigningKey {
 const UNUSABLE: &str = "there is a key in the file that cannot be used; RSA of 2048 to 8192 bits, EC (P-256, P-384) and Ed25519 can";
 
 /// Curves, the algorithm of each, and the bytes of its numbers.
-const CURVES: [(&str, &EcdsaSigningAlgorithm, Algorithm, usize); 2] =
-    [("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING, Algorithm::ES256, 32), ("P-384", &ECDSA_P384_SHA384_FIXED_SIGNING, Algorithm::ES384, 48)];
+const CURVES: [(&str, &EcdsaSigningAlgorithm, Algorithm, usize); 2] = [
+    ("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING, Algorithm::ES256, 32),
+    ("P-384", &ECDSA_P384_SHA384_FIXED_SIGNING, Algorithm::ES384, 48),
+];
 
 impl SigningKey {
     /// The key of a file; of several in a JWK set the one that is named `kid`. What is wrong is
     /// said for whoever named the file.
     pub fn of_file(content: &[u8], kid: &str) -> Result<Self, String> {
         let digest = blake3::hash(content).to_string();
-        let key = if content.trim_ascii_start().starts_with(b"{") { of_json(content, kid)? } else { of_pem(content)? };
+        let key = if content.trim_ascii_start().starts_with(b"{") {
+            of_json(content, kid)?
+        } else {
+            of_pem(content)?
+        };
         Ok(Self { digest, ..key })
     }
 
@@ -50,7 +57,10 @@ impl SigningKey {
         let pkcs8 = pair.as_der().ok()?;
         // what is signed with is the `RSAPrivateKey` (RFC 8017 A.1.2) inside
         let inside = pkcs8::PrivateKeyInfo::from_der(pkcs8.as_ref()).ok()?.private_key;
-        Some(Self::new(EncodingKey::from_rsa_der(inside), &[RS256, RS384, RS512, PS256, PS384, PS512]))
+        Some(Self::new(
+            EncodingKey::from_rsa_der(inside),
+            &[RS256, RS384, RS512, PS256, PS384, PS512],
+        ))
     }
 
     fn ec(pair: &EcdsaKeyPair, algorithm: Algorithm) -> Option<Self> {
@@ -58,13 +68,18 @@ impl SigningKey {
     }
 
     fn ed25519(pair: &Ed25519KeyPair) -> Option<Self> {
-        Some(Self::new(EncodingKey::from_ed_der(pair.to_pkcs8v1().ok()?.as_ref()), &[Algorithm::EdDSA]))
+        Some(Self::new(
+            EncodingKey::from_ed_der(pair.to_pkcs8v1().ok()?.as_ref()),
+            &[Algorithm::EdDSA],
+        ))
     }
 }
 
 fn of_pem(content: &[u8]) -> Result<SigningKey, String> {
     let key = match private_key_of(content)? {
-        PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok().and_then(|pair| SigningKey::rsa(&pair)),
+        PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der())
+            .ok()
+            .and_then(|pair| SigningKey::rsa(&pair)),
         PrivateKeyDer::Sec1(der) => of_ec(der.secret_sec1_der()),
         PrivateKeyDer::Pkcs8(der) => of_pkcs8(der.secret_pkcs8_der()),
         _ => None,
@@ -88,21 +103,33 @@ fn of_ec(der: &[u8]) -> Option<SigningKey> {
 
 /// A JWK, or a set of them (RFC 7517).
 fn of_json(content: &[u8], kid: &str) -> Result<SigningKey, String> {
-    let members = json::object(content).map_err(|_| "the file is not one JSON object without duplicate members".to_owned())?;
+    let members = json::object(content)
+        .map_err(|_| "the file is not one JSON object without duplicate members".to_owned())?;
     let Some(keys) = members.get("keys") else { return of_jwk(&members) };
-    let keys: Vec<&Map<String, Value>> = keys.as_array().into_iter().flatten().filter_map(Value::as_object).collect();
-    let named = keys.iter().find(|key| !kid.is_empty() && key.get("kid").and_then(Value::as_str) == Some(kid));
+    let keys: Vec<&Map<String, Value>> =
+        keys.as_array().into_iter().flatten().filter_map(Value::as_object).collect();
+    let named = keys
+        .iter()
+        .find(|key| !kid.is_empty() && key.get("kid").and_then(Value::as_str) == Some(kid));
     match (named, &*keys) {
         (Some(key), _) | (None, [key]) => of_jwk(key),
-        (None, []) => Err("there is no key in the file; write a JWK with its private members, or a PEM file".into()),
-        (None, _) => Err("there are several keys in the file, and none is the one that `key_id` names".into()),
+        (None, []) => {
+            Err("there is no key in the file; write a JWK with its private members, or a PEM file"
+                .into())
+        }
+        (None, _) => {
+            Err("there are several keys in the file, and none is the one that `key_id` names"
+                .into())
+        }
     }
 }
 
 fn of_jwk(members: &Map<String, Value>) -> Result<SigningKey, String> {
     let text = |name: &str| members.get(name).and_then(Value::as_str);
     let may_sign = members.get("use").is_none_or(|purpose| purpose == "sig")
-        && members.get("key_ops").is_none_or(|ops| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "sign")));
+        && members
+            .get("key_ops")
+            .is_none_or(|ops| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "sign")));
     if !may_sign {
         return Err("the key in the file is for another use than signatures (`use`, `key_ops`); name another one".into());
     }
@@ -110,16 +137,23 @@ fn of_jwk(members: &Map<String, Value>) -> Result<SigningKey, String> {
         return Err("the key in the file is a secret, not a private key; write it as `client_secret`, with `client_secret_jwt`".into());
     }
     if text("d").is_none() {
-        return Err("the key in the file is a public one; name the file with the private key".into());
+        return Err(
+            "the key in the file is a public one; name the file with the private key".into()
+        );
     }
     let bytes = |name: &str| Some(Zeroizing::new(URL_SAFE_NO_PAD.decode(text(name)?).ok()?));
     let key = match (text("kty"), text("crv")) {
         (Some("RSA"), _) => rsa_of_jwk(members).and_then(|pair| SigningKey::rsa(&pair)),
-        (Some("EC"), Some(name)) => CURVES.iter().find(|(curve, ..)| *curve == name).and_then(|(_, curve, algorithm, size)| {
-            let [d, x, y] = ["d", "x", "y"].map(|name| padded(&bytes(name)?, *size));
-            let point = [&[4], x?.as_slice(), y?.as_slice()].concat();
-            SigningKey::ec(&EcdsaKeyPair::from_private_key_and_public_key(curve, &d?, &point).ok()?, *algorithm)
-        }),
+        (Some("EC"), Some(name)) => CURVES.iter().find(|(curve, ..)| *curve == name).and_then(
+            |(_, curve, algorithm, size)| {
+                let [d, x, y] = ["d", "x", "y"].map(|name| padded(&bytes(name)?, *size));
+                let point = [&[4], x?.as_slice(), y?.as_slice()].concat();
+                SigningKey::ec(
+                    &EcdsaKeyPair::from_private_key_and_public_key(curve, &d?, &point).ok()?,
+                    *algorithm,
+                )
+            },
+        ),
         (Some("OKP"), Some("Ed25519")) => bytes("d").zip(bytes("x")).and_then(|(d, x)| {
             let seed: &[u8; 32] = d.as_slice().try_into().ok()?;
             SigningKey::ed25519(&Ed25519KeyPair::from_seed_and_public_key(seed, &x).ok()?)
@@ -128,9 +162,12 @@ fn of_jwk(members: &Map<String, Value>) -> Result<SigningKey, String> {
     };
     let mut key = key.ok_or_else(|| UNUSABLE.to_owned())?;
     if let Some(own) = members.get("alg") {
-        key.algorithms.retain(|algorithm| Some(*algorithm) == own.as_str().and_then(|own| own.parse().ok()));
+        key.algorithms
+            .retain(|algorithm| Some(*algorithm) == own.as_str().and_then(|own| own.parse().ok()));
         if key.algorithms.is_empty() {
-            return Err("the key in the file has an `alg` that is none of a private key of its type".into());
+            return Err(
+                "the key in the file has an `alg` that is none of a private key of its type".into(),
+            );
         }
     }
     Ok(SigningKey { kid: text("kid").map(str::to_owned), ..key })

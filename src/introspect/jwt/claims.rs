@@ -12,11 +12,18 @@ const fn refused(refused: Refused, why: &'static str) -> Flaw {
 
 /// Demands of the server's settings on the claims; those of routes come later, on every request.
 /// `key_issuer` is whose tokens the key may sign, where its publisher says so.
-pub fn check(claims: &Map<String, Value>, settings: &JwtSettings, key_issuer: Option<&str>, now: i64) -> Result<(), Flaw> {
+pub fn check(
+    claims: &Map<String, Value>,
+    settings: &JwtSettings,
+    key_issuer: Option<&str>,
+    now: i64,
+) -> Result<(), Flaw> {
     let leeway = seconds(settings);
     if claims.contains_key("events") {
         // RFC 8417 §4.2, whatever its `typ`
-        return Err(Flaw::invalid("it has `events`: it tells of something, such as a logout, and is no access token"));
+        return Err(Flaw::invalid(
+            "it has `events`: it tells of something, such as a logout, and is no access token",
+        ));
     }
     let expires = time(claims, "exp")?.ok_or(Flaw::invalid("it has no `exp`"))?;
     let starts = time(claims, "nbf")?;
@@ -24,28 +31,43 @@ pub fn check(claims: &Map<String, Value>, settings: &JwtSettings, key_issuer: Op
     if settings.is_rfc9068() {
         for name in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"] {
             if claims.get(name).is_none_or(Value::is_null) {
-                return Err(Flaw::invalid("it lacks a claim that RFC 9068 §2.2 requires: iss, exp, aud, sub, client_id, iat and jti"));
+                return Err(Flaw::invalid(
+                    "it lacks a claim that RFC 9068 §2.2 requires: iss, exp, aud, sub, client_id, iat and jti",
+                ));
             }
         }
     }
     for name in ["iss", "sub", "jti", "client_id", "azp", "appid", "tid"] {
         if claims.get(name).is_some_and(|value| !value.is_string() && !value.is_null()) {
-            return Err(Flaw::invalid("one of iss, sub, jti, client_id, azp, appid and tid is not a text"));
+            return Err(Flaw::invalid(
+                "one of iss, sub, jti, client_id, azp, appid and tid is not a text",
+            ));
         }
     }
     if expires.saturating_add(leeway) <= now {
         return Err(refused(Refused::Expired, "it has expired"));
     }
     if starts.is_some_and(|starts| starts.saturating_sub(leeway) > now) {
-        return Err(refused(Refused::NotYetValid, "its `nbf` is in the future; look at the clocks"));
+        return Err(refused(
+            Refused::NotYetValid,
+            "its `nbf` is in the future; look at the clocks",
+        ));
     }
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let iss = text("iss").ok_or(refused(Refused::Issuer, "it has no `iss`"))?;
     if !settings.issuer.is(iss, text("tid")) {
-        return Err(refused(Refused::Issuer, "its `iss` is not the configured issuer, or not one of the configured tenants"));
+        return Err(refused(
+            Refused::Issuer,
+            "its `iss` is not the configured issuer, or not one of the configured tenants",
+        ));
     }
-    if key_issuer.is_some_and(|wanted| wanted != iss && text("tid").is_none_or(|tid| wanted.replace(TENANT, tid) != iss)) {
-        return Err(refused(Refused::Issuer, "the key that signed it is published for the tokens of another issuer"));
+    if key_issuer.is_some_and(|wanted| {
+        wanted != iss && text("tid").is_none_or(|tid| wanted.replace(TENANT, tid) != iss)
+    }) {
+        return Err(refused(
+            Refused::Issuer,
+            "the key that signed it is published for the tokens of another issuer",
+        ));
     }
     audience(claims)?;
     if !settings.audience.is_empty() && !is_for(claims, &settings.audience) {
@@ -56,13 +78,19 @@ pub fn check(claims: &Map<String, Value>, settings: &JwtSettings, key_issuer: Op
 
 /// What the claims say, in the words of RFC 7662.
 pub fn facts(claims: &mut Map<String, Value>, settings: &JwtSettings) -> Result<ActiveFacts, Flaw> {
-    let is_there = |claims: &Map<String, Value>, name: &str| claims.get(name).is_some_and(Value::is_string);
+    let is_there =
+        |claims: &Map<String, Value>, name: &str| claims.get(name).is_some_and(Value::is_string);
     if !is_there(claims, "client_id") {
         // OpenID Connect's name, and Microsoft's of version 1
-        let client_id = ["azp", "appid"].into_iter().find(|name| is_there(claims, name)).and_then(|name| claims.get(name)).cloned();
+        let client_id = ["azp", "appid"]
+            .into_iter()
+            .find(|name| is_there(claims, name))
+            .and_then(|name| claims.get(name))
+            .cloned();
         claims.extend(client_id.map(|client_id| ("client_id".to_owned(), client_id)));
     }
-    let mut facts = active_facts(claims).map_err(|_| Flaw::invalid("`scope`, `scp` or another claim is of the wrong type"))?;
+    let mut facts = active_facts(claims)
+        .map_err(|_| Flaw::invalid("`scope`, `scp` or another claim is of the wrong type"))?;
     facts.leeway = seconds(settings);
     Ok(facts)
 }
@@ -76,7 +104,9 @@ pub fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Flaw
     match claims.get(name) {
         None => Ok(None),
         #[allow(clippy::cast_possible_truncation)] // `as` saturates here, which is what is wanted
-        Some(Value::Number(number)) => Ok(number.as_i64().or_else(|| number.as_f64().map(|seconds| seconds.floor() as i64))),
+        Some(Value::Number(number)) => {
+            Ok(number.as_i64().or_else(|| number.as_f64().map(|seconds| seconds.floor() as i64)))
+        }
         Some(_) => Err(Flaw::invalid("`exp`, `nbf` or `iat` is not a number")),
     }
 }

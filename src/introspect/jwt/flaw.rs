@@ -21,13 +21,16 @@ impl Flaw {
         why: "signed with a key that the authorization server does not publish: a forged token, one of another server, or a key that is newer than the last look at the key set",
     };
     pub const TOO_LARGE: Self = Self::invalid("larger than 64 KiB");
-    pub const ENCRYPTED: Self = Self::invalid("an encrypted token (JWE), and there are no `decryption_keys`");
+    pub const ENCRYPTED: Self =
+        Self::invalid("an encrypted token (JWE), and there are no `decryption_keys`");
     /// Whatever was wrong with it: RFC 7516 §11.5.
     pub const CLOSED: Self = Self::invalid(
         "an encrypted token (JWE) that cannot be opened with `decryption_keys`: encrypted for another key, or changed on its way",
     );
     /// Encryption says nothing about who made a token.
-    pub const TWICE: Self = Self::invalid("what is in the encrypted token (JWE) is encrypted again; it must be a signed JWT");
+    pub const TWICE: Self = Self::invalid(
+        "what is in the encrypted token (JWE) is encrypted again; it must be a signed JWT",
+    );
     pub const SIGNATURE: Self = Self::invalid("the signature does not hold");
     /// Microsoft signs these over another header than the one that it sends.
     pub const GRAPH: Self = Self::invalid(

@@ -38,11 +38,12 @@ impl<'t> Jws<'t> {
             return Err(Flaw::TOO_LARGE);
         }
         let mut parts = token.split('.');
-        let (header, payload, signature) = match (parts.next(), parts.next(), parts.next(), parts.count()) {
-            (Some(header), Some(payload), Some(signature), 0) => (header, payload, signature),
-            (Some(_), Some(_), Some(_), 2) => return Err(Flaw::ENCRYPTED),
-            _ => return Err(Flaw::invalid("not a JWT: it does not have three parts")),
-        };
+        let (header, payload, signature) =
+            match (parts.next(), parts.next(), parts.next(), parts.count()) {
+                (Some(header), Some(payload), Some(signature), 0) => (header, payload, signature),
+                (Some(_), Some(_), Some(_), 2) => return Err(Flaw::ENCRYPTED),
+                _ => return Err(Flaw::invalid("not a JWT: it does not have three parts")),
+            };
         let signed = token.get(..header.len() + 1 + payload.len()).unwrap_or_default();
         Ok(Self { header: Header::read(&object(header, MAX_HEADER)?)?, payload, signed, signature })
     }
@@ -57,7 +58,9 @@ impl Header {
     fn read(members: &Map<String, Value>) -> Result<Self, Flaw> {
         if members.contains_key("crit") {
             // RFC 7515 §4.1.11: no extension is understood here
-            return Err(Flaw::invalid("the header has `crit`, and no critical extension is supported"));
+            return Err(Flaw::invalid(
+                "the header has `crit`, and no critical extension is supported",
+            ));
         }
         if members.get("b64").is_some_and(|b64| *b64 != Value::Bool(true)) {
             return Err(Flaw::invalid("the header has `b64`, which no JWT may (RFC 7797 §7)"));
@@ -71,9 +74,13 @@ impl Header {
             Some(_) => Err(Flaw::invalid("`alg`, `kid` or `typ` of the header is not a text")),
         };
         let algorithm = text("alg")?.ok_or(Flaw::invalid("the header has no `alg`"))?;
-        let algorithm = algorithm.parse::<Algorithm>().ok().filter(|algorithm| algorithm.family() != AlgorithmFamily::Hmac);
+        let algorithm = algorithm
+            .parse::<Algorithm>()
+            .ok()
+            .filter(|algorithm| algorithm.family() != AlgorithmFamily::Hmac);
         Ok(Self {
-            algorithm: algorithm.ok_or(Flaw::invalid("`alg` is none, a secret-key algorithm or an unknown one"))?,
+            algorithm: algorithm
+                .ok_or(Flaw::invalid("`alg` is none, a secret-key algorithm or an unknown one"))?,
             kid: text("kid")?.map(str::to_owned),
             typ: text("typ")?.map(media_type),
             has_nonce: members.contains_key("nonce"),
@@ -92,12 +99,15 @@ pub fn object(part: &str, max: usize) -> Result<Map<String, Value>, Flaw> {
     if part.len() > max / 3 * 4 {
         return Err(Flaw::invalid("the header is larger than 8 KiB"));
     }
-    json::object(&bytes(part)?).map_err(|_| Flaw::invalid("a part is not one JSON object without duplicate members"))
+    json::object(&bytes(part)?)
+        .map_err(|_| Flaw::invalid("a part is not one JSON object without duplicate members"))
 }
 
 /// base64url without padding, in its one canonical form.
 pub fn bytes(part: &str) -> Result<Vec<u8>, Flaw> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Flaw::invalid("not a JWT: a part is not canonical base64url"))
+    URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| Flaw::invalid("not a JWT: a part is not canonical base64url"))
 }
 
 #[cfg(test)]
@@ -114,20 +124,34 @@ mod tests {
 
     #[test]
     fn an_ordinary_header_is_read() {
-        let token = token(r#"{"alg":"ES256","kid":"1","typ":"application/AT+JWT","jwk":{"kty":"EC"},"x5c":[]}"#);
+        let token = token(
+            r#"{"alg":"ES256","kid":"1","typ":"application/AT+JWT","jwk":{"kty":"EC"},"x5c":[]}"#,
+        );
         let jws = Jws::parse(&token).unwrap_or_else(|flaw| panic!("{flaw:?}"));
-        assert_eq!((jws.header.algorithm, jws.header.kid.as_deref()), (Algorithm::ES256, Some("1")));
+        assert_eq!(
+            (jws.header.algorithm, jws.header.kid.as_deref()),
+            (Algorithm::ES256, Some("1"))
+        );
         assert_eq!(jws.header.typ.as_deref(), Some("at+jwt"));
         assert_eq!(Some(jws.signed), token.strip_suffix(".c2ln"));
     }
 
     #[test]
     fn no_spelling_of_none_and_no_secret_key_algorithm_is_an_algorithm() {
-        for alg in ["none", "None", "NONE", "nOnE", "", "none ", "HS256", "HS384", "HS512", "hs256", "rs256", "RS256 ", "ES256K", "ES512"] {
+        for alg in [
+            "none", "None", "NONE", "nOnE", "", "none ", "HS256", "HS384", "HS512", "hs256",
+            "rs256", "RS256 ", "ES256K", "ES512",
+        ] {
             let told = why(&token(&format!(r#"{{"alg":"{alg}"}}"#)));
             assert!(told.is_some_and(|why| why.starts_with("`alg`")), "{alg:?}");
         }
-        for header in ["{}", r#"{"alg":null}"#, r#"{"alg":["RS256"]}"#, r#"{"alg":"RS256","kid":1}"#, r#"{"alg":"RS256","typ":{}}"#] {
+        for header in [
+            "{}",
+            r#"{"alg":null}"#,
+            r#"{"alg":["RS256"]}"#,
+            r#"{"alg":"RS256","kid":1}"#,
+            r#"{"alg":"RS256","typ":{}}"#,
+        ] {
             assert!(why(&token(header)).is_some(), "{header}");
         }
     }
@@ -171,7 +195,9 @@ mod tests {
         assert!(Jws::parse(&format!("{head}.e31.c2ln")).is_ok_and(|jws| jws.claims().is_err()));
         assert!(Jws::parse(&format!("{head}.e30.c2ln")).is_ok_and(|jws| jws.claims().is_ok()));
         assert_eq!(Jws::parse("a.b.c.d.e").err(), Some(Flaw::ENCRYPTED));
-        assert!(why(&token(&format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(9000)))).is_some());
+        assert!(
+            why(&token(&format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(9000)))).is_some()
+        );
         assert!(why(&"a".repeat(70_000)).is_some_and(|why| why.contains("64 KiB")));
     }
 }

@@ -2,7 +2,9 @@
 
 use super::Flaw;
 use super::jws::Jws;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, crypto};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -29,7 +31,9 @@ pub struct Key {
 pub enum BadKeys {
     #[error("this is not a JWK set: an object with a list `keys` (RFC 7517 §5)")]
     NotASet,
-    #[error("there is no public key in it with which signatures can be verified: RSA of at least 2048 bits, EC (P-256, P-384) or Ed25519")]
+    #[error(
+        "there is no public key in it with which signatures can be verified: RSA of at least 2048 bits, EC (P-256, P-384) or Ed25519"
+    )]
     NoKey,
     #[error("there are more than 100 keys in it")]
     TooMany,
@@ -78,11 +82,17 @@ impl KeySet {
     pub fn verify(&self, jws: &Jws, now: i64) -> Verdict<'_> {
         let wanted = jws.header.kid.as_deref();
         let mut flaw = None;
-        for key in self.0.iter().filter(|key| wanted.is_none() || key.kid.is_none() || key.kid.as_deref() == wanted) {
+        for key in self
+            .0
+            .iter()
+            .filter(|key| wanted.is_none() || key.kid.is_none() || key.kid.as_deref() == wanted)
+        {
             let outcome = key.verify(jws, now);
             match outcome {
                 Ok(()) => return Verdict::Holds(key),
-                Err(found) if wanted.is_some() && key.kid.as_deref() == wanted => flaw = Some(found),
+                Err(found) if wanted.is_some() && key.kid.as_deref() == wanted => {
+                    flaw = Some(found)
+                }
                 Err(_) => {}
             }
         }
@@ -94,15 +104,25 @@ impl Key {
     /// `None` for what cannot verify signatures, or must not.
     pub fn read(members: &Map<String, Value>) -> Option<Self> {
         // certificates beside a key are not looked at: the key itself is what was published
-        let relevant = members.iter().filter(|(name, _)| !name.starts_with("x5")).map(|(name, value)| (name.clone(), value.clone()));
+        let relevant = members
+            .iter()
+            .filter(|(name, _)| !name.starts_with("x5"))
+            .map(|(name, value)| (name.clone(), value.clone()));
         let jwk: Jwk = serde_json::from_value(Value::Object(relevant.collect())).ok()?;
         let common = &jwk.common;
         let for_signatures = matches!(common.public_key_use, None | Some(PublicKeyUse::Signature))
-            && common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+            && common
+                .key_operations
+                .as_ref()
+                .is_none_or(|operations| operations.contains(&KeyOperations::Verify));
         if !for_signatures {
             return None;
         }
-        let time = |name| members.get(name).map(|value| value.as_i64().or(value.as_f64().map(|seconds| seconds.floor() as i64)));
+        let time = |name| {
+            members.get(name).map(|value| {
+                value.as_i64().or(value.as_f64().map(|seconds| seconds.floor() as i64))
+            })
+        };
         let mut decoding = DecodingKey::from_jwk(&jwk).ok()?;
         if let DecodingKeyKind::RsaModulusExponent { n, e } = decoding.kind() {
             decoding = rsa_key(n, e);
@@ -135,8 +155,11 @@ impl Key {
         if !self.algorithms.contains(&algorithm) {
             return Err(Flaw::invalid("the key that it names is not for its `alg`"));
         }
-        if self.until.is_some_and(|until| until <= now) || self.from.is_some_and(|from| from > now) {
-            return Err(Flaw::invalid("the key that it names has expired, or its certificate has, or is not valid yet"));
+        if self.until.is_some_and(|until| until <= now) || self.from.is_some_and(|from| from > now)
+        {
+            return Err(Flaw::invalid(
+                "the key that it names has expired, or its certificate has, or is not valid yet",
+            ));
         }
         match crypto::verify(jws.signature, jws.signed.as_bytes(), &self.decoding, algorithm) {
             Ok(true) => Ok(()),
@@ -162,10 +185,16 @@ fn fitting(jwk: &Jwk) -> Option<Vec<Algorithm>> {
             EllipticCurve::P384 => &[ES384],
             _ => return None,
         },
-        AlgorithmParameters::OctetKeyPair(parameters) if parameters.curve == EllipticCurve::Ed25519 => &[EdDSA],
+        AlgorithmParameters::OctetKeyPair(parameters)
+            if parameters.curve == EllipticCurve::Ed25519 =>
+        {
+            &[EdDSA]
+        }
         _ => return None,
     };
-    let own = |algorithm: &Algorithm| jwk.common.key_algorithm.is_none_or(|own| own == KeyAlgorithm::from(*algorithm));
+    let own = |algorithm: &Algorithm| {
+        jwk.common.key_algorithm.is_none_or(|own| own == KeyAlgorithm::from(*algorithm))
+    };
     let fitting: Vec<Algorithm> = of_type.iter().copied().filter(own).collect();
     (!fitting.is_empty()).then_some(fitting)
 }

@@ -51,7 +51,14 @@ impl Jwt {
         documents: &Documents,
     ) -> Result<Self, Unusable> {
         let keys = Keys::of(&jwt.keys, server, documents)?;
-        Ok(Self { name: server.name.clone(), settings: jwt.clone(), keys, then, clock, log: Occasionally::default() })
+        Ok(Self {
+            name: server.name.clone(),
+            settings: jwt.clone(),
+            keys,
+            then,
+            clock,
+            log: Occasionally::default(),
+        })
     }
 
     /// The claims of a token that is good, what is wrong with it, or that its key cannot be had.
@@ -82,14 +89,25 @@ impl Jwt {
             (Some(typ), []) => ORDINARY.contains(&typ.as_str()),
             (Some(typ), allowed) => allowed.contains(typ),
         };
-        if allowed { Ok(()) } else { Err(Flaw::invalid("its `typ` is not that of an access token; look at `typ` of this server")) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(Flaw::invalid(
+                "its `typ` is not that of an access token; look at `typ` of this server",
+            ))
+        }
     }
 
     /// The client learns the reason; the operator, once a minute, what is behind it.
     fn explain(&self, flaw: Flaw) {
         if let Some(untold) = self.log.now(flaw.why, self.clock.now().mono) {
             let also = (untold > 0).then_some(untold);
-            tracing::info!(server = &*self.name, detail = flaw.why, not_logged_since = also, "a token was refused");
+            tracing::info!(
+                server = &*self.name,
+                detail = flaw.why,
+                not_logged_since = also,
+                "a token was refused"
+            );
         }
     }
 }

@@ -13,7 +13,11 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// The keys of one file. What is wrong is said for whoever wrote the file's name.
 pub fn keys_of_file(content: &[u8]) -> Result<Vec<Key>, String> {
-    let keys = if content.trim_ascii_start().starts_with(b"{") { of_jwks(content)? } else { of_pem(content)? };
+    let keys = if content.trim_ascii_start().starts_with(b"{") {
+        of_jwks(content)?
+    } else {
+        of_pem(content)?
+    };
     if keys.is_empty() {
         return Err("there is no public key in the file that can be used; name a PEM file with `BEGIN PUBLIC KEY` or `BEGIN CERTIFICATE`, or a JWK set".into());
     }
@@ -21,17 +25,24 @@ pub fn keys_of_file(content: &[u8]) -> Result<Vec<Key>, String> {
 }
 
 fn of_jwks(content: &[u8]) -> Result<Vec<Key>, String> {
-    let members = json::object(content).map_err(|_| "the file is not one JSON object without duplicate members".to_owned())?;
+    let members = json::object(content)
+        .map_err(|_| "the file is not one JSON object without duplicate members".to_owned())?;
     // a single JWK will do as well
-    let members = if members.contains_key("kty") { json!({ "keys": [members] }) } else { Value::Object(members) };
-    let set = KeySet::read(members.as_object().unwrap_or(&serde_json::Map::new())).map_err(|error| error.to_string())?;
+    let members = if members.contains_key("kty") {
+        json!({ "keys": [members] })
+    } else {
+        Value::Object(members)
+    };
+    let set = KeySet::read(members.as_object().unwrap_or(&serde_json::Map::new()))
+        .map_err(|error| error.to_string())?;
     Ok(set.into_keys())
 }
 
 fn of_pem(content: &[u8]) -> Result<Vec<Key>, String> {
     let (mut keys, mut of_authorities) = (Vec::new(), Vec::new());
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(content) {
-        let (kind, der) = section.map_err(|_| "the file cannot be read; name a PEM file or a JWK set".to_owned())?;
+        let (kind, der) = section
+            .map_err(|_| "the file cannot be read; name a PEM file or a JWK set".to_owned())?;
         match kind {
             SectionKind::PublicKey => keys.push(of_public_key(&der)?),
             SectionKind::Certificate => {
@@ -39,7 +50,9 @@ fn of_pem(content: &[u8]) -> Result<Vec<Key>, String> {
                 if authority { of_authorities.push(key) } else { keys.push(key) }
             }
             SectionKind::RsaPrivateKey | SectionKind::PrivateKey | SectionKind::EcPrivateKey => {
-                return Err("there is a private key in the file; only its public key belongs here".into());
+                return Err(
+                    "there is a private key in the file; only its public key belongs here".into()
+                );
             }
             _ => {}
         }
@@ -49,28 +62,42 @@ fn of_pem(content: &[u8]) -> Result<Vec<Key>, String> {
 }
 
 fn of_public_key(der: &[u8]) -> Result<Key, String> {
-    let (_, info) = SubjectPublicKeyInfo::from_der(der).map_err(|_| "a public key in the file cannot be read".to_owned())?;
+    let (_, info) = SubjectPublicKeyInfo::from_der(der)
+        .map_err(|_| "a public key in the file cannot be read".to_owned())?;
     key(&info)
 }
 
 fn of_certificate(der: &[u8]) -> Result<(Key, bool), String> {
-    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| "a certificate in the file cannot be read".to_owned())?;
+    let (_, certificate) = X509Certificate::from_der(der)
+        .map_err(|_| "a certificate in the file cannot be read".to_owned())?;
     let validity = certificate.validity();
-    let key =
-        Key { from: Some(validity.not_before.timestamp()), until: Some(validity.not_after.timestamp()), ..key(certificate.public_key())? };
+    let key = Key {
+        from: Some(validity.not_before.timestamp()),
+        until: Some(validity.not_after.timestamp()),
+        ..key(certificate.public_key())?
+    };
     Ok((key, certificate.is_ca()))
 }
 
 fn key(info: &SubjectPublicKeyInfo) -> Result<Key, String> {
     use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
-    let unusable =
-        || "a key in the file is of a type that is not supported; RSA of at least 2048 bits, EC (P-256, P-384) and Ed25519 are".to_owned();
+    let unusable = || {
+        "a key in the file is of a type that is not supported; RSA of at least 2048 bits, EC (P-256, P-384) and Ed25519 are".to_owned()
+    };
     let curve = info.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
     let (algorithms, decoding) = match info.parsed() {
-        Ok(PublicKey::RSA(rsa)) => (vec![RS256, RS384, RS512, PS256, PS384, PS512], rsa_key(rsa.modulus, rsa.exponent)),
-        Ok(PublicKey::EC(point)) if curve == Some(OID_EC_P256) => (vec![ES256], DecodingKey::from_ec_der(point.data())),
-        Ok(PublicKey::EC(point)) if curve == Some(OID_NIST_EC_P384) => (vec![ES384], DecodingKey::from_ec_der(point.data())),
-        _ if info.algorithm.algorithm == OID_SIG_ED25519 => (vec![EdDSA], DecodingKey::from_ed_der(&info.subject_public_key.data)),
+        Ok(PublicKey::RSA(rsa)) => {
+            (vec![RS256, RS384, RS512, PS256, PS384, PS512], rsa_key(rsa.modulus, rsa.exponent))
+        }
+        Ok(PublicKey::EC(point)) if curve == Some(OID_EC_P256) => {
+            (vec![ES256], DecodingKey::from_ec_der(point.data()))
+        }
+        Ok(PublicKey::EC(point)) if curve == Some(OID_NIST_EC_P384) => {
+            (vec![ES384], DecodingKey::from_ec_der(point.data()))
+        }
+        _ if info.algorithm.algorithm == OID_SIG_ED25519 => {
+            (vec![EdDSA], DecodingKey::from_ed_der(&info.subject_public_key.data))
+        }
         _ => return Err(unusable()),
     };
     let key = Key { kid: None, algorithms, decoding, from: None, until: None, issuer: None };

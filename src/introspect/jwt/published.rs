@@ -36,6 +36,8 @@ impl Fetch for Published {
             Place::Found(discovery) => discovery.get().await?,
         };
         let members = json_object(&self.client, &url).await?;
-        KeySet::read(&members).map_err(|error| Failure::new(FailureKind::BadResponse, format!("{}: {error}", shown(&url))))
+        KeySet::read(&members).map_err(|error| {
+            Failure::new(FailureKind::BadResponse, format!("{}: {error}", shown(&url)))
+        })
     }
 }

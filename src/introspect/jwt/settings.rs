@@ -59,9 +59,9 @@ impl Issuer {
     pub fn is(&self, iss: &str, tid: Option<&str>) -> bool {
         match self {
             Self::Exactly(issuer) => issuer == iss,
-            Self::OfTenants { template, tenants } => {
-                tenants.iter().any(|tenant| template.replace(TENANT, tenant) == iss && tid.is_none_or(|tid| tid == tenant))
-            }
+            Self::OfTenants { template, tenants } => tenants.iter().any(|tenant| {
+                template.replace(TENANT, tenant) == iss && tid.is_none_or(|tid| tid == tenant)
+            }),
         }
     }
 
@@ -92,7 +92,8 @@ impl KeySource {
         }
     }
 
-    /// Whether nothing but plain http is called for them; what is found by the issuer may well be https.
+    /// Whether nothing but plain http is called for them; what is found by the issuer may well be
+    /// https.
     pub fn is_plain(&self) -> bool {
         match self {
             Self::At(url) => url.scheme() == "http",
@@ -111,15 +112,21 @@ impl JwtSettings {
     /// Everything that can change what is found out about a token, for the key of cache entries;
     /// but not what another server adds.
     pub fn fingerprint(&self) -> Fingerprint {
-        let mut fingerprint = Fingerprint::of("jwt").with("issuer", self.issuer.text()).with("leeway", format!("{:?}", self.leeway));
+        let mut fingerprint = Fingerprint::of("jwt")
+            .with("issuer", self.issuer.text())
+            .with("leeway", format!("{:?}", self.leeway));
         if let Issuer::OfTenants { tenants, .. } = &self.issuer {
             fingerprint.list("tenants", tenants.clone());
         }
         fingerprint.list("keys", self.keys.fingerprint());
         fingerprint.list("audience", self.audience.clone());
-        fingerprint.list("algorithms", self.algorithms.iter().map(|algorithm| format!("{algorithm:?}")));
+        fingerprint
+            .list("algorithms", self.algorithms.iter().map(|algorithm| format!("{algorithm:?}")));
         fingerprint.list("typ", self.typ.clone());
-        fingerprint.list("decryption_keys", self.decryption_keys.iter().map(|keys| keys.digest().to_owned()));
+        fingerprint.list(
+            "decryption_keys",
+            self.decryption_keys.iter().map(|keys| keys.digest().to_owned()),
+        );
         fingerprint
     }
 }

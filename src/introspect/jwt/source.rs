@@ -36,23 +36,39 @@ impl From<Failure> for Unverified {
 }
 
 impl Keys {
-    pub fn of(source: &KeySource, server: &ServerSettings, documents: &Documents) -> Result<Self, Unusable> {
+    pub fn of(
+        source: &KeySource,
+        server: &ServerSettings,
+        documents: &Documents,
+    ) -> Result<Self, Unusable> {
         let published = |place: &str, client: Arc<HttpClient>, at: Place| {
-            Self::Published(documents.of(server, "jwks", published::REFRESH, place, || Published { client, at }))
+            Self::Published(
+                documents
+                    .of(server, "jwks", published::REFRESH, place, || Published { client, at }),
+            )
         };
         Ok(match source {
             KeySource::Files { keys, .. } => Self::Held(keys.clone()),
-            KeySource::At(url) => published(url.as_str(), Arc::new(HttpClient::new(server)?), Place::Url(url.clone())),
+            KeySource::At(url) => {
+                published(url.as_str(), Arc::new(HttpClient::new(server)?), Place::Url(url.clone()))
+            }
             KeySource::Issuer(issuer, at) => {
                 let client = Arc::new(HttpClient::new(server)?);
-                let discovery = Discovery::of(documents, Wanted::Member("jwks_uri"), (issuer, at), &client, server);
+                let discovery = Discovery::of(
+                    documents,
+                    Wanted::Member("jwks_uri"),
+                    (issuer, at),
+                    &client,
+                    server,
+                );
                 published(&format!("of {issuer} at {at}"), client, Place::Found(discovery))
             }
         })
     }
 
-    /// That the signature holds, by a key whose publisher perhaps says for which issuer's tokens it is. For a key that
-    /// is not known, published ones are looked at again, unless that was done just now.
+    /// That the signature holds, by a key whose publisher perhaps says for which issuer's tokens it
+    /// is. For a key that is not known, published ones are looked at again, unless that was done
+    /// just now.
     pub async fn verify(&self, jws: &Jws<'_>, now: i64) -> Result<Option<String>, Unverified> {
         let keys = match self {
             Self::Held(keys) => keys.clone(),

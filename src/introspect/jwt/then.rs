@@ -18,7 +18,12 @@ pub struct Then {
 impl Then {
     /// What the token and the server say together: where both speak of the same member, the server
     /// knows better, but nothing lives longer than either allows.
-    pub async fn ask(&self, inquiry: &Inquiry, claims: Map<String, Value>, settings: &JwtSettings) -> Result<Facts, Failure> {
+    pub async fn ask(
+        &self,
+        inquiry: &Inquiry,
+        claims: Map<String, Value>,
+        settings: &JwtSettings,
+    ) -> Result<Facts, Failure> {
         // whatever is wrong with that server was counted at its own guard
         let isolated = |failure| Failure { isolated: true, transient: false, ..failure };
         let theirs = match self.server.introspect(inquiry).await.map_err(isolated)? {
@@ -33,18 +38,28 @@ impl Then {
         if wrong_issuer {
             return Ok(Facts::Refused(Refused::Issuer));
         }
-        Ok(joined(claims, &theirs, settings).map_or_else(Facts::Refused, |facts| Facts::Active(Box::new(facts))))
+        Ok(joined(claims, &theirs, settings)
+            .map_or_else(Facts::Refused, |facts| Facts::Active(Box::new(facts))))
     }
 }
 
-fn joined(mut members: Map<String, Value>, theirs: &ActiveFacts, settings: &JwtSettings) -> Result<ActiveFacts, Refused> {
+fn joined(
+    mut members: Map<String, Value>,
+    theirs: &ActiveFacts,
+    settings: &JwtSettings,
+) -> Result<ActiveFacts, Refused> {
     let ours = claims::facts(&mut members, settings).map_err(|flaw| flaw.refused)?;
     let known = theirs.claims.read();
     if known.contains_key("scope") || known.contains_key("scp") {
         members.remove("scope");
         members.remove("scp");
     }
-    members.extend(known.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())));
+    members.extend(
+        known
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
     let mut both = claims::facts(&mut members, settings).map_err(|flaw| flaw.refused)?;
     (both.expires_at, both.leeway) = match theirs.expires_at {
         Some(ends) if ours.expires_at.is_none_or(|ours| ends < ours) => (Some(ends), theirs.leeway),

@@ -1,12 +1,12 @@
 //! One plain request and its response.
 
-use super::super::exchange::Exchange;
-use super::super::refuse::{Prepared, prepare, reason};
-use super::super::{hygiene, judge, report};
 use super::client::{Client, gone};
 use super::plain::Plain;
 use super::{Connection, FastPath, relay, response, upstream};
 use crate::deny::Denial;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::refuse::{Prepared, prepare, reason};
+use crate::proxy::{judge, report, validate};
 use http::StatusCode;
 use pingora_core::Result;
 
@@ -22,9 +22,14 @@ struct Outcome {
 
 impl FastPath {
     /// Decides, and carries it out. `connection` says whether it may be kept.
-    pub(super) async fn carry_out(&self, plain: &Plain, client: &mut Client, connection: Connection) -> Connection {
+    pub(super) async fn carry_out(
+        &self,
+        plain: &Plain,
+        client: &mut Client,
+        connection: Connection,
+    ) -> Connection {
         let mut exchange = Exchange::begin(&self.process);
-        let clean = hygiene::check(plain.head(), Vec::new);
+        let clean = validate::check(plain.head(), Vec::new);
         let outcome = match judge::judge(plain.head(), client.peer, clean, &mut exchange).await {
             Ok(()) => self.forward(plain, client, &mut exchange, connection).await,
             Err(denial) => refuse(plain, &denial, client, &mut exchange, connection).await,
@@ -36,12 +41,20 @@ impl FastPath {
         outcome.connection
     }
 
-    async fn forward(&self, plain: &Plain, client: &mut Client, exchange: &mut Exchange, connection: Connection) -> Outcome {
+    async fn forward(
+        &self,
+        plain: &Plain,
+        client: &mut Client,
+        exchange: &mut Exchange,
+        connection: Connection,
+    ) -> Outcome {
         let mut status = None;
         match self.respond(plain, client, exchange, connection, &mut status).await {
             Ok(()) => Outcome { status, connection },
             Err(error) => match reason(&error, exchange) {
-                Some(reason) if status.is_none() => refuse(plain, &Denial::because(reason), client, exchange, connection).await,
+                Some(reason) if status.is_none() => {
+                    refuse(plain, &Denial::because(reason), client, exchange, connection).await
+                }
                 reason => {
                     exchange.reason = reason;
                     Outcome { status, connection: Connection::Ended }
@@ -64,14 +77,20 @@ impl FastPath {
         let response = loop {
             match response::read(&upstream.read, &plain.method, &mut to) {
                 response::Read::Whole(response) => break response,
-                response::Read::Partly if upstream.read.len() < response::LONGEST => upstream.read_on(client).await?,
-                _ => return relay::relay(upstream, plain, client, exchange, connection, status).await,
+                response::Read::Partly if upstream.read.len() < response::LONGEST => {
+                    upstream.read_on(client).await?
+                }
+                _ => {
+                    return relay::relay(upstream, plain, client, exchange, connection, status)
+                        .await;
+                }
             }
         };
         exchange.upstream_answered(response.status);
         connection.tell(&mut to);
 
-        let (body, mut over) = parted(upstream.read.get(response.head..).unwrap_or_default(), response.body);
+        let (body, mut over) =
+            parted(upstream.read.get(response.head..).unwrap_or_default(), response.body);
         to.extend_from_slice(body);
         client.write(&to).await.map_err(gone)?;
         *status = Some(response.status);
@@ -99,7 +118,13 @@ fn parted(bytes: &[u8], left: usize) -> (&[u8], bool) {
     bytes.split_at_checked(left).map_or((bytes, false), |(body, more)| (body, !more.is_empty()))
 }
 
-async fn refuse(plain: &Plain, denial: &Denial, client: &mut Client, exchange: &mut Exchange, connection: Connection) -> Outcome {
+async fn refuse(
+    plain: &Plain,
+    denial: &Denial,
+    client: &mut Client,
+    exchange: &mut Exchange,
+    connection: Connection,
+) -> Outcome {
     let Prepared { refusal, close } = prepare(plain.head(), denial, exchange);
     let connection = if close { Connection::Ended } else { connection };
     let to = response::refusal(&refusal, connection);

@@ -1,7 +1,7 @@
 //! The client's end: what was read of it and not used yet, and whether it is still there.
 
-use super::super::IDLE;
 use super::deadline::Deadline;
+use crate::proxy::IDLE;
 use bytes::BytesMut;
 use pingora_core::protocols::Stream;
 use pingora_error::{Error, ErrorType};

@@ -22,12 +22,19 @@ impl Connectors {
     pub fn new(conf: &ServerConf) -> Self {
         let options = ConnectorOptions::from_server_conf(conf);
         let without_roots = ConnectorOptions { ca_file: Some(NO_ROOTS.into()), ..options.clone() };
-        Self { plaintext: TransportConnector::new(Some(without_roots)), tls: OnceLock::new(), options }
+        Self {
+            plaintext: TransportConnector::new(Some(without_roots)),
+            tls: OnceLock::new(),
+            options,
+        }
     }
 
     pub async fn connect(&self, peer: &HttpPeer) -> Result<Stream> {
-        let connector =
-            if peer.tls() { self.tls.get_or_init(|| TransportConnector::new(Some(self.options.clone()))) } else { &self.plaintext };
+        let connector = if peer.tls() {
+            self.tls.get_or_init(|| TransportConnector::new(Some(self.options.clone())))
+        } else {
+            &self.plaintext
+        };
         connector.new_stream(peer).await
     }
 }

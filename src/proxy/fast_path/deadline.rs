@@ -64,6 +64,10 @@ mod tests {
         let mut deadline = Deadline::default();
         assert_eq!(deadline.within(SECOND * 3, tokio::time::sleep(SECOND)).await, Some(()));
         assert_eq!(deadline.within(SECOND * 10, tokio::time::sleep(SECOND * 9)).await, Some(()));
-        assert_eq!(deadline.within(Duration::ZERO, ready(7)).await, Some(7), "what is there already is not late");
+        assert_eq!(
+            deadline.within(Duration::ZERO, ready(7)).await,
+            Some(7),
+            "what is there already is not late"
+        );
     }
 }

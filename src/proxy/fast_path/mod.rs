@@ -19,7 +19,7 @@ mod upstream;
 
 use super::IDLE;
 use super::general::General;
-use crate::assemble::Process;
+use crate::runtime::Process;
 use async_trait::async_trait;
 use client::Client;
 use connectors::Connectors;
@@ -54,7 +54,12 @@ impl FastPath {
     }
 
     /// One request, whichever way it goes. `None` when the connection is done with.
-    async fn next(&self, mut client: Client, shutdown: &ShutdownWatch, stopping: Pin<&mut impl Future>) -> Option<Client> {
+    async fn next(
+        &self,
+        mut client: Client,
+        shutdown: &ShutdownWatch,
+        stopping: Pin<&mut impl Future>,
+    ) -> Option<Client> {
         if !self.process.runtime.load().settings.fast_path {
             return self.general(client, shutdown).await;
         }
@@ -65,7 +70,9 @@ impl FastPath {
             return self.general(client, shutdown).await;
         };
         let keep = !plain.closes && !*shutdown.borrow();
-        let connection = self.carry_out(&plain, &mut client, if keep { Connection::Kept } else { Connection::Ended }).await;
+        let connection = self
+            .carry_out(&plain, &mut client, if keep { Connection::Kept } else { Connection::Ended })
+            .await;
         (connection == Connection::Kept).then_some(client)
     }
 
@@ -82,7 +89,11 @@ impl FastPath {
 
 #[async_trait]
 impl ServerApp for FastPath {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
         let mut client = Client::new(stream);
         let mut watch = shutdown.clone();
         let mut stopping = pin!(watch.wait_for(|stop| *stop));

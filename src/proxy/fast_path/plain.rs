@@ -1,6 +1,6 @@
 //! Recognising a plain request. Whatever is not certain is not plain.
 
-use super::super::head::Head;
+use crate::proxy::head::Head;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use httparse::Status;
@@ -40,7 +40,10 @@ impl Plain {
     fn parse(bytes: &Bytes) -> Option<(Self, usize)> {
         let mut lines = [const { MaybeUninit::uninit() }; LINES];
         let mut request = httparse::Request::new(&mut []);
-        let Ok(Status::Complete(length)) = request.parse_with_uninit_headers(bytes, &mut lines) else { return None };
+        let Ok(Status::Complete(length)) = request.parse_with_uninit_headers(bytes, &mut lines)
+        else {
+            return None;
+        };
         // a section that a bare line feed ends is longer for some readers
         if request.version != Some(1) || !bytes.get(..length)?.ends_with(b"\r\n\r\n") {
             return None;
@@ -58,7 +61,9 @@ impl Plain {
             match treatment(line.name, line.value) {
                 Treatment::Passes => {}
                 // said twice, it may say two things
-                Treatment::Connection { closes } if connection.replace(closes).is_none() => continue,
+                Treatment::Connection { closes } if connection.replace(closes).is_none() => {
+                    continue;
+                }
                 Treatment::Connection { .. } | Treatment::NotPlain => return None,
             }
             let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
@@ -73,7 +78,13 @@ impl Plain {
     }
 
     pub fn head(&self) -> Head<'_> {
-        Head { method: &self.method, target: &self.target, authority: None, version: Version::HTTP_11, headers: &self.headers }
+        Head {
+            method: &self.method,
+            target: &self.target,
+            authority: None,
+            version: Version::HTTP_11,
+            headers: &self.headers,
+        }
     }
 }
 
@@ -95,8 +106,12 @@ fn treatment(name: &str, value: &[u8]) -> Treatment {
         7 => is("upgrade") || is("trailer"),
         10 if is("connection") => {
             return match value {
-                close if close.eq_ignore_ascii_case(b"close") => Treatment::Connection { closes: true },
-                keep if keep.eq_ignore_ascii_case(b"keep-alive") => Treatment::Connection { closes: false },
+                close if close.eq_ignore_ascii_case(b"close") => {
+                    Treatment::Connection { closes: true }
+                }
+                keep if keep.eq_ignore_ascii_case(b"keep-alive") => {
+                    Treatment::Connection { closes: false }
+                }
                 _ => Treatment::NotPlain,
             };
         }
@@ -113,7 +128,8 @@ fn treatment(name: &str, value: &[u8]) -> Treatment {
 
 /// A path and perhaps a query of visible ASCII.
 fn is_plain_target(target: &[u8]) -> bool {
-    target.starts_with(b"/") && target.iter().all(|&byte| matches!(byte, 0x21..=0x7e) && byte != b'#')
+    target.starts_with(b"/")
+        && target.iter().all(|&byte| matches!(byte, 0x21..=0x7e) && byte != b'#')
 }
 
 /// A name or an address, perhaps with a port.
@@ -129,7 +145,11 @@ mod tests {
     fn taken(text: &str) -> Option<Plain> {
         let mut read = BytesMut::from(text);
         let plain = Plain::take(&mut read);
-        let left = if plain.is_some() { &text[text.find("\r\n\r\n").map_or(0, |end| end + 4)..] } else { text };
+        let left = if plain.is_some() {
+            &text[text.find("\r\n\r\n").map_or(0, |end| end + 4)..]
+        } else {
+            text
+        };
         assert_eq!(&read[..], left.as_bytes(), "taken whole, or left as it was");
         plain
     }
@@ -142,12 +162,26 @@ mod tests {
         });
         let lines = vec!["host: a.test".to_owned(), "x-one: 1".to_owned()];
         assert_eq!(plain, Some((Method::GET, Bytes::from_static(b"/a?b=c"), lines, false)));
-        assert!(taken("HEAD / HTTP/1.1\r\nhost: [::1]:80\r\nCONNECTION: Close\r\n\r\n").is_some_and(|plain| plain.closes));
+        assert!(
+            taken("HEAD / HTTP/1.1\r\nhost: [::1]:80\r\nCONNECTION: Close\r\n\r\n")
+                .is_some_and(|plain| plain.closes)
+        );
     }
 
     #[test]
     fn what_is_not_plain_is_left_as_it_was() {
-        for start in ["POST /", "get /", "OPTIONS *", "GET http://a.test/", "GET *", "GET a", "GET /#a", "GET /é", "GET / x", "PRI *"] {
+        for start in [
+            "POST /",
+            "get /",
+            "OPTIONS *",
+            "GET http://a.test/",
+            "GET *",
+            "GET a",
+            "GET /#a",
+            "GET /é",
+            "GET / x",
+            "PRI *",
+        ] {
             assert!(taken(&format!("{start} HTTP/1.1\r\nHost: a\r\n\r\n")).is_none(), "{start}");
         }
         for line in [
@@ -171,18 +205,29 @@ mod tests {
             "no colon",
             "X: a\0",
         ] {
-            assert!(taken(&format!("GET / HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n")).is_none(), "{line}");
+            assert!(
+                taken(&format!("GET / HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n")).is_none(),
+                "{line}"
+            );
         }
         for host in ["", "Host: \r\n", "Host: a b\r\n", "Host: a@b\r\n", "Host: a/b\r\n"] {
             assert!(taken(&format!("GET / HTTP/1.1\r\n{host}\r\n")).is_none(), "{host}");
         }
-        for text in ["", "GET / HTTP/1.1\r\nHost: a\r\n", "GET / HTTP/1.0\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n", "\r\n\r\n"] {
+        for text in [
+            "",
+            "GET / HTTP/1.1\r\nHost: a\r\n",
+            "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\nHost: a\n\n",
+            "\r\n\r\n",
+        ] {
             assert!(taken(text).is_none(), "{text:?}");
         }
         let many: String = (0..LINES).map(|n| format!("X-{n}: 1\r\n")).collect();
         assert!(taken(&format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")).is_none());
         // two readers could see one header section or two here
-        assert!(taken("GET / HTTP/1.1\r\nHost: a\n\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n").is_none());
+        assert!(
+            taken("GET / HTTP/1.1\r\nHost: a\n\nGET /admin HTTP/1.1\r\nHost: a\r\n\r\n").is_none()
+        );
     }
 
     proptest! {

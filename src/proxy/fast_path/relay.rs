@@ -1,13 +1,13 @@
 //! A response that is not plain: chunked, without a length, with something before it, or badly
 //! written. pingora's own reader makes sense of it; what it gives is framed anew for the client.
 
-use super::super::exchange::Exchange;
-use super::super::general::{strip, unasked_switch};
 use super::client::{Client, gone};
 use super::plain::Plain;
 use super::rewound::Rewound;
-use super::upstream::Asked;
+use super::upstream::UpstreamExchange;
 use super::{Connection, response};
+use crate::proxy::exchange::Exchange;
+use crate::proxy::general::{strip, unasked_switch};
 use http::{HeaderName, Method, StatusCode, header};
 use pingora_core::Result;
 use pingora_core::protocols::http::HttpTask;
@@ -19,7 +19,7 @@ use std::io::Write;
 /// Passes a response on, of which something may have been read already. `status` is set as soon as
 /// a final response has begun.
 pub async fn relay(
-    asked: Asked,
+    asked: UpstreamExchange,
     plain: &Plain,
     client: &mut Client,
     exchange: &mut Exchange,
@@ -37,7 +37,9 @@ pub async fn relay(
             () = Client::gone(&mut client.stream, &mut client.read) => return Err(gone(std::io::ErrorKind::ConnectionAborted.into())),
         };
         let (to, end) = match task {
-            HttpTask::Header(head, _) if head.status == StatusCode::SWITCHING_PROTOCOLS => return Err(unasked_switch()),
+            HttpTask::Header(head, _) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                return Err(unasked_switch());
+            }
             HttpTask::Header(head, _) if head.status.is_informational() => (interim(&head), false),
             HttpTask::Header(mut head, end) => {
                 exchange.upstream_answered(head.status);
@@ -52,7 +54,9 @@ pub async fn relay(
             }
             HttpTask::Body(piece, end) => (body.piece(&piece.unwrap_or_default(), end), end),
             HttpTask::Failed(error) => return Err(error.into_up()),
-            HttpTask::UpgradedBody(..) | HttpTask::Trailer(_) | HttpTask::Done => (body.piece(&[], true), true),
+            HttpTask::UpgradedBody(..) | HttpTask::Trailer(_) | HttpTask::Done => {
+                (body.piece(&[], true), true)
+            }
         };
         client.write(&to).await.map_err(gone)?;
         *status = begun;

@@ -1,8 +1,8 @@
 //! The upstream's request, in the bytes that are sent.
 
-use super::super::exchange::Exchange;
-use super::super::forward::{cookies, host, of_the_way, passes, target};
 use super::plain::Plain;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::forward::{cookies, forwarding_headers, host, passes, target};
 use http::{HeaderName, header};
 
 /// The request line and the header section. The client's header lines go first, in their order.
@@ -11,15 +11,21 @@ pub fn bytes(plain: &Plain, exchange: &Exchange) -> Vec<u8> {
     let head = plain.head();
     to.extend_from_slice(plain.method.as_str().as_bytes());
     to.push(b' ');
-    to.extend_from_slice(target(head.target, exchange).as_ref().map_or(head.target, |target| target.as_bytes()));
+    to.extend_from_slice(
+        target(head.target, exchange).as_ref().map_or(head.target, |target| target.as_bytes()),
+    );
     to.extend_from_slice(b" HTTP/1.1\r\n");
 
     let (host, cookies) = (host(exchange), cookies(head.headers, exchange));
     let repeated = head.headers.len() > head.headers.keys_len();
     for (name, value) in head.headers {
-        let replaced = (*name == header::HOST && host.is_some()) || (*name == header::COOKIE && cookies.is_some());
+        let replaced = (*name == header::HOST && host.is_some())
+            || (*name == header::COOKIE && cookies.is_some());
         // all lines of a header go, or none
-        let all_pass = || !repeated || head.headers.get_all(name).iter().all(|value| passes(name, value, exchange));
+        let all_pass = || {
+            !repeated
+                || head.headers.get_all(name).iter().all(|value| passes(name, value, exchange))
+        };
         if !replaced && passes(name, value, exchange) && all_pass() {
             line(&mut to, name, value.as_bytes());
         }
@@ -30,7 +36,7 @@ pub fn bytes(plain: &Plain, exchange: &Exchange) -> Vec<u8> {
     if let Some(cookies) = cookies.filter(|cookies| !cookies.is_empty()) {
         line(&mut to, &header::COOKIE, cookies.as_bytes());
     }
-    for (name, value) in of_the_way(exchange) {
+    for (name, value) in forwarding_headers(exchange) {
         if !value.is_empty() {
             line(&mut to, &name, value.as_bytes());
         }

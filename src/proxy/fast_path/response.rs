@@ -41,7 +41,11 @@ pub enum Read {
 pub fn read(bytes: &[u8], method: &Method, to: &mut Vec<u8>) -> Read {
     let mut lines = [const { MaybeUninit::uninit() }; LINES];
     let mut response = httparse::Response::new(&mut []);
-    let head = match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut lines) {
+    let head = match httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        bytes,
+        &mut lines,
+    ) {
         Ok(Status::Complete(length)) => length,
         Ok(Status::Partial) => return Read::Partly,
         Err(_) => return Read::Odd,
@@ -58,9 +62,18 @@ struct Written {
     kept: bool,
 }
 
-fn written(response: &httparse::Response<'_, '_>, method: &Method, to: &mut Vec<u8>) -> Option<Written> {
-    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).filter(|status| !status.is_informational())?;
-    let has_body = *method != Method::HEAD && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED;
+fn written(
+    response: &httparse::Response<'_, '_>,
+    method: &Method,
+    to: &mut Vec<u8>,
+) -> Option<Written> {
+    let status = response
+        .code
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        .filter(|status| !status.is_informational())?;
+    let has_body = *method != Method::HEAD
+        && status != StatusCode::NO_CONTENT
+        && status != StatusCode::NOT_MODIFIED;
     if response.version != Some(1) {
         return None;
     }
@@ -184,7 +197,10 @@ mod tests {
         let mut to = b"left over".to_vec();
         match read(text.as_bytes(), &method, &mut to) {
             Read::Whole(response) => {
-                assert!(text[..response.head].ends_with("\r\n\r\n") || text[..response.head].ends_with("\n\n"));
+                assert!(
+                    text[..response.head].ends_with("\r\n\r\n")
+                        || text[..response.head].ends_with("\n\n")
+                );
                 Ok((String::from_utf8_lossy(&to).into_owned(), response.body, response.kept))
             }
             Read::Partly => Err("partly"),
@@ -202,8 +218,14 @@ mod tests {
 
     #[test]
     fn bodies_are_as_long_as_they_say() {
-        let of = |method, text: &str| passed_on(method, &format!("HTTP/1.1 {text}\r\n\r\n")).map(|(_, body, kept)| (body, kept));
-        assert_eq!(of(Method::GET, "200 OK\r\nContent-Length: 10\r\nConnection: close"), Ok((10, false)));
+        let of = |method, text: &str| {
+            passed_on(method, &format!("HTTP/1.1 {text}\r\n\r\n"))
+                .map(|(_, body, kept)| (body, kept))
+        };
+        assert_eq!(
+            of(Method::GET, "200 OK\r\nContent-Length: 10\r\nConnection: close"),
+            Ok((10, false))
+        );
         for (method, text) in [
             (Method::HEAD, "200 OK\r\nContent-Length: 10"),
             (Method::HEAD, "200 OK"),

@@ -1,12 +1,12 @@
 //! The upstream's end: a connection, the request sent over it, and what is read of the response.
 
-use super::super::exchange::Exchange;
-use super::super::forward::{Attempt, budget, connection_failed, next_attempt, no_address};
 use super::client::{Client, gone};
 use super::connectors::Connectors;
 use super::plain::Plain;
 use super::request;
 use super::rewound::Rewound;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::forward::{Attempt, budget, connection_failed, next_attempt, no_address};
 use crate::upstream::{Aim, Upstream};
 use bytes::BytesMut;
 use pingora_core::Result;
@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const READ: usize = 8192;
 
 /// A connection over which the request went.
-pub struct Asked {
+pub struct UpstreamExchange {
     pub connection: Stream,
     /// Of the response.
     pub read: BytesMut,
@@ -37,8 +37,17 @@ pub struct Way {
 /// Sends the request to the upstream and waits for the first bytes of its response. A connection
 /// that was kept may have been closed by the server at the same moment: then nothing is lost, and
 /// the request, which changes nothing, goes out again over a new one (RFC 9110 §9.2.2).
-pub async fn ask(connectors: &Connectors, plain: &Plain, client: &mut Client, exchange: &mut Exchange) -> Result<Asked> {
-    let upstream = exchange.route.as_ref().map(|route| route.leads_to.upstream.clone()).ok_or_else(no_address)?;
+pub async fn ask(
+    connectors: &Connectors,
+    plain: &Plain,
+    client: &mut Client,
+    exchange: &mut Exchange,
+) -> Result<UpstreamExchange> {
+    let upstream = exchange
+        .route
+        .as_ref()
+        .map(|route| route.leads_to.upstream.clone())
+        .ok_or_else(no_address)?;
     let mut attempt = next_attempt(exchange)?;
     let mut kept = upstream.idle(attempt.aim);
     loop {
@@ -61,22 +70,31 @@ pub async fn ask(connectors: &Connectors, plain: &Plain, client: &mut Client, ex
                 }
             },
         };
-        let mut asked =
-            Asked { connection, read: BytesMut::with_capacity(READ), way: Way { upstream: upstream.clone(), aim: attempt.aim } };
+        let mut asked = UpstreamExchange {
+            connection,
+            read: BytesMut::with_capacity(READ),
+            way: Way { upstream: upstream.clone(), aim: attempt.aim },
+        };
         match asked.first(&request::bytes(plain, exchange), attempt.budget, client).await {
             Ok(()) => return Ok(asked),
-            Err(error) if reused && is_broken(&error) => attempt.budget = budget(exchange, exchange.now())?,
+            Err(error) if reused && is_broken(&error) => {
+                attempt.budget = budget(exchange, exchange.now())?
+            }
             Err(error) => return Err(error),
         }
     }
 }
 
-async fn connect(connectors: &Connectors, upstream: &Upstream, attempt: &Attempt) -> Result<Stream> {
+async fn connect(
+    connectors: &Connectors,
+    upstream: &Upstream,
+    attempt: &Attempt,
+) -> Result<Stream> {
     let peer = upstream.peer(attempt.aim, attempt.budget).ok_or_else(no_address)?;
     connectors.connect(&peer).await
 }
 
-impl Asked {
+impl UpstreamExchange {
     /// Sends the request and waits for some of the response, `budget` at most.
     async fn first(&mut self, request: &[u8], budget: Duration, client: &mut Client) -> Result<()> {
         let settings = &self.way.upstream.settings;
@@ -141,7 +159,10 @@ impl Way {
 /// Whether the connection broke, and did not just take too long.
 fn is_broken(error: &Error) -> bool {
     *error.esource() == ErrorSource::Upstream
-        && matches!(error.etype(), ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed)
+        && matches!(
+            error.etype(),
+            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed
+        )
 }
 
 fn failed(what: ErrorType) -> Box<Error> {

@@ -8,8 +8,8 @@ pub(super) use respond::strip;
 
 use super::exchange::Exchange;
 use super::head::Head;
-use super::{IDLE, forward, hygiene, judge, report};
-use crate::assemble::Process;
+use super::{IDLE, forward, judge, report, validate};
+use crate::runtime::Process;
 use async_trait::async_trait;
 use http::StatusCode;
 use pingora_core::Result;
@@ -44,12 +44,19 @@ impl ProxyHttp for General {
     /// None: the gateway changes no bodies.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, exchange: &mut Box<Exchange>) -> Result<bool> {
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        exchange: &mut Box<Exchange>,
+    ) -> Result<bool> {
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(IDLE.as_secs()));
         }
-        let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-        let clean = hygiene::check(session.req_header().into(), || raw_headers(session));
+        let peer = session
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(std::net::SocketAddr::ip);
+        let clean = validate::check(session.req_header().into(), || raw_headers(session));
         match judge::judge(session.req_header().into(), peer, clean, exchange).await {
             Ok(()) => {
                 request::forget_spelling(session);
@@ -59,11 +66,21 @@ impl ProxyHttp for General {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, exchange: &mut Box<Exchange>) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        _: &mut Session,
+        exchange: &mut Box<Exchange>,
+    ) -> Result<Box<HttpPeer>> {
         request::next_peer(exchange)
     }
 
-    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, exchange: &mut Box<Exchange>, error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        exchange: &mut Box<Exchange>,
+        error: Box<Error>,
+    ) -> Box<Error> {
         forward::connection_failed(exchange, error)
     }
 
@@ -83,7 +100,12 @@ impl ProxyHttp for General {
     }
 
     /// Once an attempt, each time on a new copy of the client's request.
-    async fn upstream_request_filter(&self, _: &mut Session, request: &mut RequestHeader, exchange: &mut Box<Exchange>) -> Result<()> {
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        exchange: &mut Box<Exchange>,
+    ) -> Result<()> {
         request::prepare(request, exchange)
     }
 
@@ -101,13 +123,27 @@ impl ProxyHttp for General {
         Ok(())
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Box<Exchange>) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Box<Exchange>,
+    ) -> FailToProxy {
         let error_code = respond::failed(session, error, exchange).await;
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Box<Exchange>) {
-        report::report(&session.req_header().method, session.response_written().map(|response| response.status), exchange);
+    async fn logging(
+        &self,
+        session: &mut Session,
+        _: Option<&Error>,
+        exchange: &mut Box<Exchange>,
+    ) {
+        report::report(
+            &session.req_header().method,
+            session.response_written().map(|response| response.status),
+            exchange,
+        );
     }
 
     /// The library's own lines name the request's target, and its query may hold a token.
@@ -115,7 +151,13 @@ impl ProxyHttp for General {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &Box<Exchange>, _: &Error, _: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Box<Exchange>,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 
@@ -130,5 +172,9 @@ pub(super) fn unasked_switch() -> Box<Error> {
 }
 
 fn raw_headers(session: &Session) -> Vec<u8> {
-    session.as_downstream().as_http1().map(|http1| http1.get_headers_raw_bytes().to_vec()).unwrap_or_default()
+    session
+        .as_downstream()
+        .as_http1()
+        .map(|http1| http1.get_headers_raw_bytes().to_vec())
+        .unwrap_or_default()
 }

@@ -1,7 +1,9 @@
 //! The upstream's request, in pingora's types.
 
-use super::super::exchange::Exchange;
-use super::super::forward::{Attempt, cookies, host, next_attempt, no_address, of_the_way, passes, target, value};
+use crate::proxy::exchange::Exchange;
+use crate::proxy::forward::{
+    Attempt, cookies, forwarding_headers, host, next_attempt, no_address, passes, target, value,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use pingora_core::Result;
@@ -13,7 +15,8 @@ use pingora_proxy::Session;
 pub fn next_peer(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
     let Attempt { aim, budget } = next_attempt(exchange)?;
     let upstream = exchange.route.as_ref().map(|route| &route.leads_to.upstream);
-    let mut peer = upstream.and_then(|upstream| upstream.peer(aim, budget)).ok_or_else(no_address)?;
+    let mut peer =
+        upstream.and_then(|upstream| upstream.peer(aim, budget)).ok_or_else(no_address)?;
     if let Some(read) = &mut peer.options.read_timeout {
         *read = (*read).min(budget);
     }
@@ -25,7 +28,10 @@ pub fn next_peer(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
 /// beside it, and that only with the map.
 pub fn forget_spelling(session: &mut Session) {
     let request = session.req_header_mut();
-    let plain = request.uri.path_and_query().is_some_and(|target| target.as_str().as_bytes() == request.raw_path());
+    let plain = request
+        .uri
+        .path_and_query()
+        .is_some_and(|target| target.as_str().as_bytes() == request.raw_path());
     if request.has_case() && plain && request.uri.authority().is_none() {
         *request = RequestHeader::from(Parts::from(std::mem::replace(request, nothing())));
     }
@@ -36,8 +42,8 @@ pub fn forget_spelling(session: &mut Session) {
 pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
     let target = target(request.raw_path(), exchange);
 
-    // names are sent in lower case, as in HTTP/2: pingora's second map, which remembers how each was
-    // written, would cost more than everything else here
+    // names are sent in lower case, as in HTTP/2: pingora's second map, which remembers how each
+    // was written, would cost more than everything else here
     let mut parts = Parts::from(std::mem::replace(request, nothing()));
     let headers = &mut parts.headers;
     headers.reserve(SET_AT_MOST);
@@ -47,7 +53,7 @@ pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
         Some("") => drop(headers.remove(header::COOKIE)),
         Some(kept) => drop(headers.insert(header::COOKIE, value(kept)?)),
     }
-    for (name, value) in of_the_way(exchange) {
+    for (name, value) in forwarding_headers(exchange) {
         if !value.is_empty() {
             headers.insert(name, value.clone());
         }
@@ -69,7 +75,11 @@ const SET_AT_MOST: usize = 20;
 
 /// Removes headers, all lines of each.
 fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) {
-    let names: Vec<HeaderName> = headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
+    let names: Vec<HeaderName> = headers
+        .iter()
+        .filter(|(name, value)| unwanted(name, value))
+        .map(|(name, _)| name.clone())
+        .collect();
     for name in names {
         headers.remove(name);
     }

@@ -1,10 +1,10 @@
 //! What goes to the client, by pingora's session: refusals, and responses without what is meant
 //! for one hop.
 
-use super::super::exchange::Exchange;
-use super::super::refuse::{Prepared, prepare, reason};
 use super::Head;
 use crate::deny::{Denial, Reason};
+use crate::proxy::exchange::Exchange;
+use crate::proxy::refuse::{Prepared, prepare, reason};
 use http::{HeaderName, StatusCode, header};
 use pingora_core::Result;
 use pingora_error::Error;
@@ -80,13 +80,21 @@ pub fn strip(response: &mut ResponseHeader) {
     if response.status != StatusCode::SWITCHING_PROTOCOLS {
         response.remove_header(&header::UPGRADE);
     }
-    let Some(connection) = response.headers.get(header::CONNECTION).and_then(|value| value.to_str().ok()) else { return };
+    let Some(connection) =
+        response.headers.get(header::CONNECTION).and_then(|value| value.to_str().ok())
+    else {
+        return;
+    };
     let kept = |name: &str| {
         ["close", "keep-alive", "upgrade", "connection", "transfer-encoding", "content-length"]
             .iter()
             .any(|kept| name.eq_ignore_ascii_case(kept))
     };
-    let named = connection.split(',').map(str::trim).filter(|name| !kept(name)).filter_map(|name| HeaderName::try_from(name).ok());
+    let named = connection
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !kept(name))
+        .filter_map(|name| HeaderName::try_from(name).ok());
     for name in named.collect::<Vec<_>>() {
         response.remove_header(&name);
     }
@@ -97,7 +105,10 @@ fn one_length(response: &mut ResponseHeader) {
     let mut lengths = response.headers.get_all(header::CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else { return };
     let alone = lengths.next().is_none() && !first.as_bytes().contains(&b',');
-    if !alone && let Some(length) = first.to_str().ok().and_then(|text| text.split(',').next()?.trim().parse().ok()) {
+    if !alone
+        && let Some(length) =
+            first.to_str().ok().and_then(|text| text.split(',').next()?.trim().parse().ok())
+    {
         // a number is always a header's value
         let _ = response.set_content_length(length);
     }

@@ -26,12 +26,19 @@ const KNOWN: [&str; 15] = [
 
 /// Where each member is. A name that is nearly a known one is a mistake; any other one becomes a
 /// member under this name.
-pub fn answer<'r>(cx: Context, path: &KeyPath, raw: &'r Server) -> Vec<(&'r str, &'r str, KeyPath)> {
+pub fn answer<'r>(
+    cx: Context,
+    path: &KeyPath,
+    raw: &'r Server,
+) -> Vec<(&'r str, &'r str, KeyPath)> {
     let mut members = Vec::new();
     for (name, place) in raw.answer.iter().flatten() {
         let path = path.key(name);
         if name.is_empty() || (!KNOWN.contains(&name.as_str()) && nearest(name, KNOWN).is_some()) {
-            cx.report.error_at_key(&path, format!("unknown member `{}`{}", Key(name), hint(name, KNOWN)));
+            cx.report.error_at_key(
+                &path,
+                format!("unknown member `{}`{}", Key(name), hint(name, KNOWN)),
+            );
         } else if place.trim().is_empty() {
             cx.report.error(&path, "is empty; write where the answer has this, or remove the key");
         } else {
@@ -40,7 +47,8 @@ pub fn answer<'r>(cx: Context, path: &KeyPath, raw: &'r Server) -> Vec<(&'r str,
     }
     let has = |name: &str| members.iter().any(|(member, ..)| *member == name);
     if has("exp") && has("expires_in") {
-        cx.report.error_at_key(&path.key("exp"), "says the same as `expires_in`; keep one of the two");
+        cx.report
+            .error_at_key(&path.key("exp"), "says the same as `expires_in`; keep one of the two");
     }
     members
 }

@@ -18,17 +18,31 @@ pub fn custom(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
     let url = url(cx, &section.key("url"), &request.url);
     let headers = headers(cx, &section.key("headers"), request);
     let body = body(cx, &section.key("body"), request, &headers);
-    let places: usize = url.iter().chain(headers.iter().map(|(_, value)| value)).map(Template::places).sum();
-    let complete = url.is_some() && !cx.report.is_broken(&section.key("body")) && !cx.report.is_broken(&section.key("headers"));
+    let places: usize =
+        url.iter().chain(headers.iter().map(|(_, value)| value)).map(Template::places).sum();
+    let complete = url.is_some()
+        && !cx.report.is_broken(&section.key("body"))
+        && !cx.report.is_broken(&section.key("headers"));
     if complete && places + Template::new(request.body.0.expose()).places() == 0 {
-        cx.report.error(&section, "has no place for the token; write `{token}` into the URL, a header or the body");
+        cx.report.error(
+            &section,
+            "has no place for the token; write `{token}` into the URL, a header or the body",
+        );
     }
     let mut members = answer(cx, &path.key("answer"), raw);
     members.retain(|(_, pointer, path)| is_pointer(cx, path, pointer));
-    let active = members.iter().find(|(name, ..)| *name == "active").map(|(_, pointer, _)| (*pointer).to_owned());
+    let active = members
+        .iter()
+        .find(|(name, ..)| *name == "active")
+        .map(|(_, pointer, _)| (*pointer).to_owned());
     let inactive_status = inactive_status(cx, &path.key("inactive_status"), raw);
-    let given_up = ["answer", "inactive_status"].iter().any(|key| cx.report.is_broken(&path.key(key)));
-    if active.is_none() && inactive_status.is_empty() && !given_up && !cx.report.has(&path.key("answer").key("active")) {
+    let given_up =
+        ["answer", "inactive_status"].iter().any(|key| cx.report.is_broken(&path.key(key)));
+    if active.is_none()
+        && inactive_status.is_empty()
+        && !given_up
+        && !cx.report.has(&path.key("answer").key("active"))
+    {
         let message = "has neither `answer.active` nor `inactive_status`: every answer with status 200 makes its token active, and nothing makes one inactive";
         cx.report.warning_at_key(path, message);
     }
@@ -38,7 +52,11 @@ pub fn custom(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
         headers,
         body: body?,
         active,
-        answer: members.iter().filter(|(name, ..)| *name != "active").map(|(name, at, _)| ((*name).into(), (*at).into())).collect(),
+        answer: members
+            .iter()
+            .filter(|(name, ..)| *name != "active")
+            .map(|(name, at, _)| ((*name).into(), (*at).into()))
+            .collect(),
         inactive_status,
     })))
 }
@@ -87,7 +105,8 @@ fn headers(cx: Context, section: &KeyPath, request: &CustomRequest) -> Vec<(Head
         } else if headers.iter().any(|(other, _)| *other == name) {
             cx.report.error_at_key(&path, "stands twice, since case does not count in names of headers; remove one of the two");
         } else if HeaderValue::from_str(value.0.expose()).is_err() {
-            cx.report.error(&path, "cannot be a header's value: it must be visible ASCII and spaces");
+            cx.report
+                .error(&path, "cannot be a header's value: it must be visible ASCII and spaces");
         }
         headers.push((name, Template::new(value.0.expose())));
     }
@@ -95,12 +114,20 @@ fn headers(cx: Context, section: &KeyPath, request: &CustomRequest) -> Vec<(Head
 }
 
 /// What stands in the body, by its `Content-Type`, else by how it begins.
-fn body(cx: Context, path: &KeyPath, request: &CustomRequest, headers: &[(HeaderName, Template)]) -> Option<Option<Body>> {
+fn body(
+    cx: Context,
+    path: &KeyPath,
+    request: &CustomRequest,
+    headers: &[(HeaderName, Template)],
+) -> Option<Option<Body>> {
     let text = request.body.0.expose();
     if cx.report.is_broken(path) || text.is_empty() {
         return Some(None);
     }
-    let written = headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE).map(|(_, value)| value.text());
+    let written = headers
+        .iter()
+        .find(|(name, _)| *name == header::CONTENT_TYPE)
+        .map(|(_, value)| value.text());
     let (template, stand_in) = Template::stand_in(text);
     let begins = |c: &[char]| text.trim_start().starts_with(c);
     let (place, content_type) = match &written {
@@ -122,7 +149,10 @@ fn body(cx: Context, path: &KeyPath, request: &CustomRequest, headers: &[(Header
         return None;
     }
     if place == Place::Xml && !is_xml(&template, &stand_in) {
-        cx.report.error(path, "is not XML without DTD; `{token}` must stand in text or in the value of an attribute");
+        cx.report.error(
+            path,
+            "is not XML without DTD; `{token}` must stand in text or in the value of an attribute",
+        );
         return None;
     }
     Some(Some(Body { template, place, content_type }))
@@ -156,12 +186,20 @@ fn inactive_status(cx: Context, section: &KeyPath, raw: &Server) -> Vec<StatusCo
     for (i, &code) in raw.inactive_status.iter().flatten().enumerate() {
         let path = section.item(i);
         match StatusCode::from_u16(code) {
-            Ok(StatusCode::OK) => cx.report.error(&path, "is the status of an answer; use `answer.active`"),
+            Ok(StatusCode::OK) => {
+                cx.report.error(&path, "is the status of an answer; use `answer.active`")
+            }
             Ok(StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) => {
-                cx.report.error(&path, "says something about the server, not about the token; remove it");
+                cx.report.error(
+                    &path,
+                    "says something about the server, not about the token; remove it",
+                );
             }
             Ok(status) if status.is_success() || status.is_client_error() => statuses.push(status),
-            _ => cx.report.error(&path, "is no status that can mean an inactive token; write 2xx other than 200, or 4xx"),
+            _ => cx.report.error(
+                &path,
+                "is no status that can mean an inactive token; write 2xx other than 200, or 4xx",
+            ),
         }
     }
     statuses

@@ -8,7 +8,11 @@ use std::sync::Arc;
 
 /// `None` when a file is wrong; `Some(None)` when none is named.
 #[expect(clippy::option_option, reason = "the house's way of saying that an error was told")]
-pub fn decryption_keys(cx: Context, section: &KeyPath, raw: &Server) -> Option<Option<Arc<DecryptionKeys>>> {
+pub fn decryption_keys(
+    cx: Context,
+    section: &KeyPath,
+    raw: &Server,
+) -> Option<Option<Arc<DecryptionKeys>>> {
     let names = raw.decryption_keys.as_deref().unwrap_or_default();
     if names.is_empty() {
         return (!cx.report.is_broken(section)).then_some(None);

@@ -10,30 +10,51 @@ use url::Url;
 pub fn github(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
     let client_id = raw.client_id.clone().unwrap_or_default();
     if client_id.is_empty() {
-        cx.needed(&path.key("client_id"), "write the client id of the app whose tokens are checked");
-    } else if !client_id.bytes().all(|b| matches!(b, 0x21..=0x7e) && b != b':') || matches!(&*client_id, "." | "..") {
+        cx.needed(
+            &path.key("client_id"),
+            "write the client id of the app whose tokens are checked",
+        );
+    } else if !client_id.bytes().all(|b| matches!(b, 0x21..=0x7e) && b != b':')
+        || matches!(&*client_id, "." | "..")
+    {
         cx.report.error(&path.key("client_id"), "has characters that no client id has");
     }
     let none = SecretText::default();
     let client_secret = raw.client_secret.as_ref().unwrap_or(&none);
-    let client_secret = match cx.secret(path, "client_secret", client_secret, raw.client_secret_file.as_deref()) {
-        Given::Secret(secret) if secret.expose().contains(char::is_control) => {
-            cx.report.error(&path.key("client_secret"), "has control characters, and cannot be sent in a header");
-            None
-        }
-        Given::Secret(secret) => Some(secret),
-        Given::Broken => None,
-        Given::Missing => {
-            cx.needed(&path.key("client_secret"), "write the app's client secret, or name a file by `client_secret_file`");
-            None
-        }
-    };
-    let endpoint = endpoint(cx, &path.key("endpoint"), raw.endpoint.as_deref().unwrap_or("https://api.github.com"));
+    let client_secret =
+        match cx.secret(path, "client_secret", client_secret, raw.client_secret_file.as_deref()) {
+            Given::Secret(secret) if secret.expose().contains(char::is_control) => {
+                cx.report.error(
+                    &path.key("client_secret"),
+                    "has control characters, and cannot be sent in a header",
+                );
+                None
+            }
+            Given::Secret(secret) => Some(secret),
+            Given::Broken => None,
+            Given::Missing => {
+                cx.needed(
+                    &path.key("client_secret"),
+                    "write the app's client secret, or name a file by `client_secret_file`",
+                );
+                None
+            }
+        };
+    let endpoint = endpoint(
+        cx,
+        &path.key("endpoint"),
+        raw.endpoint.as_deref().unwrap_or("https://api.github.com"),
+    );
     let api = match raw.api {
         None | Some(raw::GithubApi::Current) => GithubApi::Current,
         Some(raw::GithubApi::Legacy) => GithubApi::Legacy,
     };
-    Some(Kind::Github(GithubSettings { endpoint: endpoint?, client_id, client_secret: client_secret?, api }))
+    Some(Kind::Github(GithubSettings {
+        endpoint: endpoint?,
+        client_id,
+        client_secret: client_secret?,
+        api,
+    }))
 }
 
 fn endpoint(cx: Context, path: &KeyPath, written: &str) -> Option<Url> {

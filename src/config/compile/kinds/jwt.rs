@@ -5,7 +5,9 @@ use super::decryption::decryption_keys;
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
 use crate::config::raw::{Server, ServerKind};
-use crate::introspect::jwt::{Issuer, JwtSettings, Key, KeySet, KeySource, TENANT, keys_of_file, media_type};
+use crate::introspect::jwt::{
+    Issuer, JwtSettings, Key, KeySet, KeySource, TENANT, keys_of_file, media_type,
+};
 use crate::introspect::{Kind, ServerSettings, is_loopback, is_safe};
 use crate::route::RouteSettings;
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
@@ -20,8 +22,7 @@ pub fn jwt(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<JwtS
     let then = then(cx, &path.key("then"), name, raw);
     let decryption_keys = decryption_keys(cx, &path.key("decryption_keys"), raw);
     if matches!(decryption_keys, Some(Some(_))) && !raw.tokens.jwt_issuer.is_empty() {
-        let message =
-            "cannot be seen in encrypted tokens, and so only those that are not encrypted will match; use `prefix`, or routes of their own";
+        let message = "cannot be seen in encrypted tokens, and so only those that are not encrypted will match; use `prefix`, or routes of their own";
         cx.report.warning(&path.key("tokens").key("jwt_issuer"), message);
     }
     let leeway = leeway(cx, &path.key("leeway"), raw);
@@ -30,7 +31,10 @@ pub fn jwt(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<JwtS
         keys: keys?,
         audience: texts(cx, &path.key("audience"), raw.audience.as_deref()),
         algorithms: algorithms?,
-        typ: texts(cx, &path.key("typ"), raw.typ.as_deref()).iter().map(|typ| media_type(typ)).collect(),
+        typ: texts(cx, &path.key("typ"), raw.typ.as_deref())
+            .iter()
+            .map(|typ| media_type(typ))
+            .collect(),
         decryption_keys: decryption_keys?,
         leeway,
         then: then?,
@@ -49,9 +53,12 @@ pub fn leeway(cx: Context, path: &KeyPath, raw: &Server) -> Duration {
 pub fn audiences(cx: Context, servers: &[ServerSettings], routes: &[RouteSettings]) {
     for server in servers {
         let Kind::Jwt(jwt) = &server.kind else { continue };
-        let lax = routes.iter().find(|route| route.authorization_servers.contains(&server.name) && route.policy.audience.is_empty());
+        let lax = routes.iter().find(|route| {
+            route.authorization_servers.contains(&server.name) && route.policy.audience.is_empty()
+        });
         if let (true, Some(route)) = (jwt.audience.is_empty(), lax) {
-            let path = KeyPath::root().key("authorization_servers").key(&server.name).key("audience");
+            let path =
+                KeyPath::root().key("authorization_servers").key(&server.name).key("audience");
             let why = format!(
                 "name what this service is called in `aud`, here or in every route (`{}` has no `audience`): else a token made for any other service would be good here",
                 route.name.chars().flat_map(char::escape_debug).collect::<String>()
@@ -72,7 +79,12 @@ fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<Issuer> {
     let tenants = raw.tenants.as_deref().unwrap_or_default();
     if !issuer.contains(TENANT) {
         if issuer.contains(['{', '}']) {
-            cx.report.error(&path, format!("has a placeholder that is not known; for several tenants write `{TENANT}`"));
+            cx.report.error(
+                &path,
+                format!(
+                    "has a placeholder that is not known; for several tenants write `{TENANT}`"
+                ),
+            );
         }
         if !tenants.is_empty() {
             cx.report
@@ -81,12 +93,20 @@ fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<Issuer> {
         return Some(Issuer::Exactly(issuer.clone()));
     }
     if tenants.is_empty() {
-        cx.needed(&tenants_at, "name the tenants whose tokens are good here, by their ids: else everybody's would be");
+        cx.needed(
+            &tenants_at,
+            "name the tenants whose tokens are good here, by their ids: else everybody's would be",
+        );
         return None;
     }
     for (i, tenant) in tenants.iter().enumerate() {
-        if tenant.is_empty() || !tenant.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.')) {
-            cx.report.error(&tenants_at.item(i), "is not the id of a tenant, as it stands in `tid` and `iss`");
+        if tenant.is_empty()
+            || !tenant.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+        {
+            cx.report.error(
+                &tenants_at.item(i),
+                "is not the id of a tenant, as it stands in `tid` and `iss`",
+            );
         }
     }
     Some(Issuer::OfTenants { template: issuer.clone(), tenants: tenants.to_vec() })
@@ -106,7 +126,10 @@ pub fn keys(cx: Context, server: &KeyPath, raw: &Server) -> Option<KeySource> {
         Some(text) => {
             let url = cx.url(&at, text)?;
             if url.scheme() == "http" && !is_loopback(&url) {
-                cx.report.warning(&at, "is plain http: who can change what is read there can make tokens; use https");
+                cx.report.warning(
+                    &at,
+                    "is plain http: who can change what is read there can make tokens; use https",
+                );
             }
             Some(KeySource::At(url))
         }
@@ -147,7 +170,9 @@ fn of_files(cx: Context, section: &KeyPath, names: &[String]) -> Option<KeySourc
         return None;
     }
     match KeySet::new(keys) {
-        Ok(keys) => Some(KeySource::Files { keys: Arc::new(keys), digest: digest.finalize().to_string() }),
+        Ok(keys) => {
+            Some(KeySource::Files { keys: Arc::new(keys), digest: digest.finalize().to_string() })
+        }
         Err(error) => {
             cx.report.error(section, error.to_string());
             None
@@ -167,7 +192,9 @@ impl Context<'_> {
         if self.report.is_broken(path) {
             return None;
         }
-        let url = Url::parse(issuer).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = Url::parse(issuer)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let wrong = match &url {
             Some(url) if is_safe(url) => return Some(url.clone()),
             Some(_) => "is plain http, and what is found there says whom to trust",
@@ -193,11 +220,16 @@ pub fn algorithms(cx: Context, section: &KeyPath, raw: &Server) -> Option<Vec<Al
                 cx.report.error(&path, "is a secret-key algorithm: whoever can check a token by it can make one; use public keys");
             }
             Ok(algorithm) => algorithms.push(algorithm),
-            Err(_) if text.eq_ignore_ascii_case("none") => cx.report.error(&path, "is no signature at all; anybody can make such tokens"),
+            Err(_) if text.eq_ignore_ascii_case("none") => {
+                cx.report.error(&path, "is no signature at all; anybody can make such tokens")
+            }
             Err(_) => {
                 let shown = cx.report.shown(&path, text);
                 let known = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA";
-                cx.report.error(&path, format!("{shown} is not an algorithm that is known here; these are: {known}"));
+                cx.report.error(
+                    &path,
+                    format!("{shown} is not an algorithm that is known here; these are: {known}"),
+                );
             }
         }
     }
@@ -208,13 +240,15 @@ fn then(cx: Context, path: &KeyPath, own: &str, raw: &Server) -> Option<Option<A
     let Some(name) = raw.then.as_ref().filter(|name| !name.is_empty()) else { return Some(None) };
     let known = cx.server_names()?;
     let asked = cx.raw.authorization_servers.get(name).map(|server| server.kind);
-    let knows_them = matches!(asked, None | Some(ServerKind::Rfc7662 | ServerKind::Soap | ServerKind::Custom));
+    let knows_them =
+        matches!(asked, None | Some(ServerKind::Rfc7662 | ServerKind::Soap | ServerKind::Custom));
     if !known.contains(name) {
         cx.unknown_name(path, "authorization server", name, &known, "");
     } else if name == own {
         cx.report.error(path, "is this server itself; name one that is asked about tokens");
     } else if !knows_them {
-        cx.report.error(path, "is of a type that is not asked about JWTs; name one of type `rfc7662`");
+        cx.report
+            .error(path, "is of a type that is not asked about JWTs; name one of type `rfc7662`");
     } else {
         return Some(Some(name.as_str().into()));
     }
@@ -225,7 +259,10 @@ pub fn texts(cx: Context, section: &KeyPath, written: Option<&[String]>) -> Vec<
     let written = written.unwrap_or_default();
     for (i, text) in written.iter().enumerate() {
         if text.is_empty() || text.trim() != text || text.chars().any(char::is_control) {
-            cx.report.error(&section.item(i), "is empty, or has white space around it or control characters, and can never match");
+            cx.report.error(
+                &section.item(i),
+                "is empty, or has white space around it or control characters, and can never match",
+            );
         }
     }
     written.to_vec()

@@ -71,7 +71,12 @@ pub fn foreign_keys(cx: Context, path: &KeyPath, kind: ServerKind) {
         let path = path.key(key);
         if cx.report.has(&path) && !kinds.contains(&kind) {
             let kinds = kinds.join("`, `");
-            cx.report.error_at_key(&path, format!("belongs to servers of type `{kinds}`, and the type is `{kind}`{set}; remove it"));
+            cx.report.error_at_key(
+                &path,
+                format!(
+                    "belongs to servers of type `{kinds}`, and the type is `{kind}`{set}; remove it"
+                ),
+            );
         }
     }
 }

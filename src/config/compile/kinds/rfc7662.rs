@@ -38,7 +38,9 @@ fn endpoints(cx: Context, server: &KeyPath, raw: &Server) -> Option<Vec<Url>> {
         return match &raw.issuer {
             _ if cx.report.is_broken(&path) => None,
             // found when it is needed
-            Some(issuer) => cx.discoverable(&server.key("issuer"), issuer, "`introspection_endpoint`").map(|_| Vec::new()),
+            Some(issuer) => cx
+                .discoverable(&server.key("issuer"), issuer, "`introspection_endpoint`")
+                .map(|_| Vec::new()),
             None => {
                 cx.report.error_at_key(&path, "is missing; write the URL of the server's introspection endpoint, or its `issuer`");
                 None
@@ -58,7 +60,14 @@ fn endpoints(cx: Context, server: &KeyPath, raw: &Server) -> Option<Vec<Url>> {
 }
 
 /// Parameters that the gateway itself sends, or by which a client authenticates.
-const OWN_PARAMETERS: [&str; 6] = ["token", "token_type_hint", "client_id", "client_secret", "client_assertion", "client_assertion_type"];
+const OWN_PARAMETERS: [&str; 6] = [
+    "token",
+    "token_type_hint",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+];
 
 fn parameters(cx: Context, section: &KeyPath, raw: &Server) -> Vec<(String, String)> {
     for name in raw.parameters.keys() {
@@ -66,7 +75,9 @@ fn parameters(cx: Context, section: &KeyPath, raw: &Server) -> Vec<(String, Stri
         match &**name {
             "" => cx.report.error_at_key(&path, "a parameter has a name; write one"),
             "token" => cx.report.error_at_key(&path, "is sent by the gateway itself; remove it"),
-            "token_type_hint" => cx.report.error_at_key(&path, "has a key of its own beside `parameters`: `token_type_hint`"),
+            "token_type_hint" => cx
+                .report
+                .error_at_key(&path, "has a key of its own beside `parameters`: `token_type_hint`"),
             name if OWN_PARAMETERS.contains(&name) => {
                 cx.report.error_at_key(&path, "is a matter of `client_auth`; remove it here");
             }
@@ -94,7 +105,9 @@ fn headers(cx: Context, section: &KeyPath, raw: &Server) -> Vec<(HeaderName, Hea
                 value.set_sensitive(true);
                 headers.push((name, value));
             }
-            Err(_) => cx.report.error(&path, "cannot be a header's value: it must be visible ASCII and spaces"),
+            Err(_) => cx
+                .report
+                .error(&path, "cannot be a header's value: it must be visible ASCII and spaces"),
         }
     }
     headers
@@ -103,7 +116,9 @@ fn headers(cx: Context, section: &KeyPath, raw: &Server) -> Vec<(HeaderName, Hea
 fn reserved(name: &HeaderName, forward_host: bool) -> Option<&'static str> {
     match name.as_str() {
         "authorization" => Some("is a matter of `client_auth`; remove it here"),
-        "content-type" | "accept" | "accept-encoding" => Some("is set by the gateway itself; remove it"),
+        "content-type" | "accept" | "accept-encoding" => {
+            Some("is set by the gateway itself; remove it")
+        }
         _ if is_of_the_connection(name) => Some("is set by the gateway itself; remove it"),
         "x-forwarded-host" | "x-forwarded-proto" | "x-forwarded-for" if forward_host => {
             Some("is sent because of `forward_host`; remove one of the two")

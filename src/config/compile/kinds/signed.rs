@@ -8,7 +8,8 @@ use crate::config::raw::{ResponseKind, Server};
 use crate::introspect::SignedSettings;
 
 /// Keys that mean nothing while answers are plain JSON.
-const FOR_SIGNED: [&str; 6] = ["audience", "jwks_uri", "keys", "algorithms", "leeway", "decryption_keys"];
+const FOR_SIGNED: [&str; 6] =
+    ["audience", "jwks_uri", "keys", "algorithms", "leeway", "decryption_keys"];
 
 /// `None` when a part of it is wrong; `Some(None)` for plain answers.
 #[expect(clippy::option_option, reason = "the house's way of saying that an error was told")]
@@ -19,9 +20,18 @@ pub fn signed(cx: Context, path: &KeyPath, raw: &Server) -> Option<Option<Signed
     if matches!(raw.response, ResponseKind::Json) {
         for key in FOR_SIGNED {
             let at = path.key(key);
-            let hint = if key == "audience" { "; what `aud` of tokens must be is written in routes" } else { "" };
+            let hint = if key == "audience" {
+                "; what `aud` of tokens must be is written in routes"
+            } else {
+                ""
+            };
             if cx.report.has(&at) {
-                cx.report.error_at_key(&at, format!("is about signed answers; write `response: jwt` as well, or remove it{hint}"));
+                cx.report.error_at_key(
+                    &at,
+                    format!(
+                        "is about signed answers; write `response: jwt` as well, or remove it{hint}"
+                    ),
+                );
             }
         }
         return Some(None);
@@ -35,10 +45,18 @@ pub fn signed(cx: Context, path: &KeyPath, raw: &Server) -> Option<Option<Signed
     let audience = audience(cx, path, raw);
     let leeway = leeway(cx, &path.key("leeway"), raw);
     let decryption_keys = decryption_keys(cx, &path.key("decryption_keys"), raw)?;
-    Some(Some(SignedSettings { issuer: issuer?, keys: keys?, algorithms: algorithms?, audience: audience?, decryption_keys, leeway }))
+    Some(Some(SignedSettings {
+        issuer: issuer?,
+        keys: keys?,
+        algorithms: algorithms?,
+        audience: audience?,
+        decryption_keys,
+        leeway,
+    }))
 }
 
-/// RFC 9701 §5: `aud` is the one that asks. Without it, an answer for another could be taken for one's own.
+/// RFC 9701 §5: `aud` is the one that asks. Without it, an answer for another could be taken for
+/// one's own.
 fn audience(cx: Context, server: &KeyPath, raw: &Server) -> Option<Vec<String>> {
     let (path, client_id) = (server.key("audience"), &raw.client_auth.client_id);
     let written = texts(cx, &path, raw.audience.as_deref());

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 
 pub fn soap(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
     let endpoint = match &raw.endpoint {
-        Some(endpoint) if !cx.report.is_broken(&path.key("endpoint")) => cx.asked_url(&path.key("endpoint"), endpoint),
+        Some(endpoint) if !cx.report.is_broken(&path.key("endpoint")) => {
+            cx.asked_url(&path.key("endpoint"), endpoint)
+        }
         _ => {
             cx.needed(&path.key("endpoint"), "write the URL of the service");
             None
@@ -17,13 +19,19 @@ pub fn soap(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
     };
     let action = raw.action.clone().unwrap_or_default();
     if !action.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'"' && b != b'\\') {
-        cx.report.error(&path.key("action"), "must be visible ASCII without quotes and backslashes: it stands in quotes in a header");
+        cx.report.error(
+            &path.key("action"),
+            "must be visible ASCII without quotes and backslashes: it stands in quotes in a header",
+        );
     }
     let body = body(cx, &path.key("body"), raw);
     let none = BTreeMap::new();
     let namespaces = raw.namespaces.as_ref().unwrap_or(&none);
     for (prefix, _) in namespaces.iter().filter(|(_, namespace)| namespace.is_empty()) {
-        cx.report.error(&path.key("namespaces").key(prefix), "is empty; write the namespace that the prefix stands for");
+        cx.report.error(
+            &path.key("namespaces").key(prefix),
+            "is empty; write the namespace that the prefix stands for",
+        );
     }
     let section = path.key("answer");
     let mut paths: Vec<(&str, Expression)> = Vec::new();
@@ -37,8 +45,12 @@ pub fn soap(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
         }
     }
     let active = paths.iter().position(|(name, _)| *name == "active").map(|at| paths.remove(at).1);
-    if active.is_none() && !cx.report.has(&section.key("active")) && !cx.report.is_broken(&section) {
-        cx.needed(&section.key("active"), "write where the answer says that the token is good, such as `//v:Valid = 'true'`");
+    if active.is_none() && !cx.report.has(&section.key("active")) && !cx.report.is_broken(&section)
+    {
+        cx.needed(
+            &section.key("active"),
+            "write where the answer says that the token is good, such as `//v:Valid = 'true'`",
+        );
     }
     let fault_inactive = fault_codes(cx, &path.key("fault_inactive"), raw, namespaces);
     let version = match raw.version {
@@ -59,7 +71,10 @@ pub fn soap(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
 fn body(cx: Context, path: &KeyPath, raw: &Server) -> Option<Template> {
     let text = raw.body.as_ref().map_or("", |body| body.0.expose()).trim();
     if text.is_empty() {
-        cx.needed(path, "write what stands in the envelope's body, with `{token}` in the place of the token");
+        cx.needed(
+            path,
+            "write what stands in the envelope's body, with `{token}` in the place of the token",
+        );
         return None;
     }
     let (_, stand_in) = Template::stand_in(text);
@@ -76,13 +91,21 @@ fn body(cx: Context, path: &KeyPath, raw: &Server) -> Option<Template> {
     Some(body)
 }
 
-fn fault_codes(cx: Context, section: &KeyPath, raw: &Server, namespaces: &BTreeMap<String, String>) -> Vec<Name> {
+fn fault_codes(
+    cx: Context,
+    section: &KeyPath,
+    raw: &Server,
+    namespaces: &BTreeMap<String, String>,
+) -> Vec<Name> {
     let mut codes = Vec::new();
     for (i, text) in raw.fault_inactive.iter().flatten().enumerate() {
         match Name::parse(text, namespaces) {
             Ok(code) => codes.push(code),
             Err(crate::introspect::Wrong::Path) => {
-                cx.report.error(&section.item(i), "is not a fault code; write one such as `v:InvalidToken`");
+                cx.report.error(
+                    &section.item(i),
+                    "is not a fault code; write one such as `v:InvalidToken`",
+                );
             }
             Err(wrong) => cx.report.error(&section.item(i), wrong.to_string()),
         }

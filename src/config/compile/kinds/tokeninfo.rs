@@ -8,13 +8,15 @@ use url::Url;
 
 pub fn google(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
     let audience = audience(cx, &path.key("audience"), raw, "123.apps.googleusercontent.com");
-    let endpoint = endpoint(cx, &path.key("endpoint"), raw, "https://oauth2.googleapis.com/tokeninfo");
+    let endpoint =
+        endpoint(cx, &path.key("endpoint"), raw, "https://oauth2.googleapis.com/tokeninfo");
     Some(Kind::Google { endpoint: endpoint?, audience: audience? })
 }
 
 pub fn amazon(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
     let audience = audience(cx, &path.key("audience"), raw, "amzn1.application-oa2-client.123");
-    let endpoint = endpoint(cx, &path.key("endpoint"), raw, "https://api.amazon.com/auth/o2/tokeninfo");
+    let endpoint =
+        endpoint(cx, &path.key("endpoint"), raw, "https://api.amazon.com/auth/o2/tokeninfo");
     Some(Kind::Amazon { endpoint: endpoint?, audience: audience? })
 }
 
@@ -39,7 +41,10 @@ fn endpoint(cx: Context, path: &KeyPath, raw: &Server, default: &str) -> Option<
     }
     let url = cx.asked_url(path, raw.endpoint.as_deref().unwrap_or(default))?;
     if url.query_pairs().any(|(name, _)| name == "access_token") {
-        cx.report.error(path, "has `access_token` in its query, which the gateway itself sends; remove it");
+        cx.report.error(
+            path,
+            "has `access_token` in its query, which the gateway itself sends; remove it",
+        );
     }
     Some(url)
 }

@@ -9,20 +9,37 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 /// The curves, with `kty` and `crv` of their keys and the bytes of a coordinate.
-pub const CURVES: [(&str, &str, &agreement::Algorithm, usize); 3] =
-    [("EC", "P-256", &ECDH_P256, 32), ("EC", "P-384", &ECDH_P384, 48), ("OKP", "X25519", &X25519, 32)];
+pub const CURVES: [(&str, &str, &agreement::Algorithm, usize); 3] = [
+    ("EC", "P-256", &ECDH_P256, 32),
+    ("EC", "P-384", &ECDH_P384, 48),
+    ("OKP", "X25519", &X25519, 32),
+];
 
-/// The key of `length` bytes that both sides come to, for what `algorithm` names. `None` where the sender's key is
-/// none of this curve: the library looks whether its point is on it.
-pub fn agreed(key: &PrivateKey, header: &Header, algorithm: &str, length: usize) -> Option<Zeroizing<Vec<u8>>> {
+/// The key of `length` bytes that both sides come to, for what `algorithm` names. `None` where the
+/// sender's key is none of this curve: the library looks whether its point is on it.
+pub fn agreed(
+    key: &PrivateKey,
+    header: &Header,
+    algorithm: &str,
+    length: usize,
+) -> Option<Zeroizing<Vec<u8>>> {
     let theirs = public_key(header.ephemeral.as_ref()?, key.algorithm())?;
     let [from, to] = &header.parties;
     let theirs = UnparsedPublicKey::new(key.algorithm(), theirs);
-    agreement::agree(key, theirs, (), |secret| derived(secret, algorithm, from, to, length).ok_or(())).ok()
+    agreement::agree(key, theirs, (), |secret| {
+        derived(secret, algorithm, from, to, length).ok_or(())
+    })
+    .ok()
 }
 
 /// Concat KDF (RFC 7518 §4.6.2).
-pub fn derived(secret: &[u8], algorithm: &str, from: &[u8], to: &[u8], length: usize) -> Option<Zeroizing<Vec<u8>>> {
+pub fn derived(
+    secret: &[u8],
+    algorithm: &str,
+    from: &[u8],
+    to: &[u8],
+    length: usize,
+) -> Option<Zeroizing<Vec<u8>>> {
     let mut info = Vec::new();
     for part in [algorithm.as_bytes(), from, to] {
         info.extend(u32::try_from(part.len()).ok()?.to_be_bytes());
@@ -30,18 +47,27 @@ pub fn derived(secret: &[u8], algorithm: &str, from: &[u8], to: &[u8], length: u
     }
     info.extend(u32::try_from(length).ok()?.checked_mul(8)?.to_be_bytes());
     let mut key = Zeroizing::new(vec![0; length]);
-    sskdf_digest(get_sskdf_digest_algorithm(SskdfDigestAlgorithmId::Sha256)?, secret, &info, &mut key).ok()?;
+    sskdf_digest(
+        get_sskdf_digest_algorithm(SskdfDigestAlgorithmId::Sha256)?,
+        secret,
+        &info,
+        &mut key,
+    )
+    .ok()?;
     Some(key)
 }
 
-/// A JWK's public key, as the library reads it, where it is of this curve (RFC 7518 §6.2.1: coordinates have their full length).
+/// A JWK's public key, as the library reads it, where it is of this curve (RFC 7518 §6.2.1:
+/// coordinates have their full length).
 pub fn public_key(jwk: &Map<String, Value>, curve: &agreement::Algorithm) -> Option<Vec<u8>> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-    let (kty, crv, _, length) = CURVES.into_iter().find(|(.., algorithm, _)| *algorithm == curve)?;
+    let (kty, crv, _, length) =
+        CURVES.into_iter().find(|(.., algorithm, _)| *algorithm == curve)?;
     if text("kty") != Some(kty) || text("crv") != Some(crv) {
         return None;
     }
-    let coordinate = |name| URL_SAFE_NO_PAD.decode(text(name)?).ok().filter(|bytes| bytes.len() == length);
+    let coordinate =
+        |name| URL_SAFE_NO_PAD.decode(text(name)?).ok().filter(|bytes| bytes.len() == length);
     match kty {
         "OKP" => coordinate("x"),
         // SEC 1 §2.3.3: an uncompressed point

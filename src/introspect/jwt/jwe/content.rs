@@ -1,7 +1,9 @@
 //! Content encryption: RFC 7518 §5.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::cipher::{AES_128, AES_192, AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey};
+use aws_lc_rs::cipher::{
+    AES_128, AES_192, AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey,
+};
 use aws_lc_rs::hmac::{self, HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::{aead, cipher, constant_time};
@@ -27,9 +29,16 @@ enum Way {
 
 impl Content {
     pub fn of(enc: &str) -> Option<Self> {
-        [Self::A128Gcm, Self::A192Gcm, Self::A256Gcm, Self::A128CbcHs256, Self::A192CbcHs384, Self::A256CbcHs512]
-            .into_iter()
-            .find(|content| content.name() == enc)
+        [
+            Self::A128Gcm,
+            Self::A192Gcm,
+            Self::A256Gcm,
+            Self::A128CbcHs256,
+            Self::A192CbcHs384,
+            Self::A256CbcHs512,
+        ]
+        .into_iter()
+        .find(|content| content.name() == enc)
     }
 
     pub fn name(self) -> &'static str {
@@ -66,7 +75,14 @@ impl Content {
     }
 
     /// `None` whatever is wrong: there is nothing to tell apart (RFC 7516 §11.5).
-    pub fn open(self, key: &[u8], protected: &str, iv: &[u8], ciphertext: &[u8], tag: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub fn open(
+        self,
+        key: &[u8],
+        protected: &str,
+        iv: &[u8],
+        ciphertext: &[u8],
+        tag: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let mut content = Zeroizing::new(ciphertext.to_vec());
         let length = match self.way() {
             Way::Gcm(algorithm) => {
@@ -75,15 +91,21 @@ impl Content {
                 if tag.len() != algorithm.tag_len() {
                     return None;
                 }
-                key.open_in_place_separate_tag(nonce, Aad::from(protected), tag, &mut content).ok()?.len()
+                key.open_in_place_separate_tag(nonce, Aad::from(protected), tag, &mut content)
+                    .ok()?
+                    .len()
             }
             Way::CbcHmac(algorithm, hmac) => {
                 // RFC 7518 §5.2.2.1: the first half is the MAC's key, and half a MAC is the tag
                 let (mac_key, key) = key.split_at_checked(key.len() / 2)?;
                 let mac = mac(hmac, mac_key, protected, iv, ciphertext)?;
                 constant_time::verify_slices_are_equal(mac.as_ref().get(..key.len())?, tag).ok()?;
-                let iv = DecryptionContext::Iv128(FixedLength::from(<[u8; 16]>::try_from(iv).ok()?));
-                let key = PaddedBlockDecryptingKey::cbc_pkcs7(UnboundCipherKey::new(algorithm, key).ok()?).ok()?;
+                let iv =
+                    DecryptionContext::Iv128(FixedLength::from(<[u8; 16]>::try_from(iv).ok()?));
+                let key = PaddedBlockDecryptingKey::cbc_pkcs7(
+                    UnboundCipherKey::new(algorithm, key).ok()?,
+                )
+                .ok()?;
                 key.decrypt(&mut content, iv).ok()?.len()
             }
         };
@@ -92,7 +114,13 @@ impl Content {
     }
 }
 
-fn mac(algorithm: hmac::Algorithm, key: &[u8], protected: &str, iv: &[u8], ciphertext: &[u8]) -> Option<hmac::Tag> {
+fn mac(
+    algorithm: hmac::Algorithm,
+    key: &[u8],
+    protected: &str,
+    iv: &[u8],
+    ciphertext: &[u8],
+) -> Option<hmac::Tag> {
     let mut context = hmac::Context::with_key(&hmac::Key::new(algorithm, key));
     let bits = u64::try_from(protected.len()).ok()?.checked_mul(8)?;
     for part in [protected.as_bytes(), iv, ciphertext, &bits.to_be_bytes()] {

@@ -16,8 +16,8 @@ pub struct Header {
     pub parties: [Vec<u8>; 2],
 }
 
-/// How the content's key is found (RFC 7518 §4). A closed set: RSA1_5 can be broken by asking often enough
-/// (RFC 8725 §3.2), `dir`, AES key wrapping and PBES2 are for secrets that both sides have.
+/// How the content's key is found (RFC 7518 §4). A closed set: RSA1_5 can be broken by asking often
+/// enough (RFC 8725 §3.2), `dir`, AES key wrapping and PBES2 are for secrets that both sides have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Management {
     RsaOaep256,
@@ -42,7 +42,9 @@ impl Header {
     pub fn read(members: &Map<String, Value>) -> Result<Self, Flaw> {
         if members.contains_key("crit") {
             // RFC 7516 §4.1.13: no extension is understood here
-            return Err(Flaw::invalid("the header has `crit`, and no critical extension is supported"));
+            return Err(Flaw::invalid(
+                "the header has `crit`, and no critical extension is supported",
+            ));
         }
         if members.contains_key("zip") {
             // RFC 8725 §3.6: a little can grow large, and lengths tell of contents

@@ -1,5 +1,6 @@
-//! Encrypted tokens: a JWE in compact form (RFC 7516 §3.1), opened with a private key of the gateway. What
-//! comes out is believed no more than what went in: anybody can encrypt to a public key.
+//! Encrypted tokens: a JWE in compact form (RFC 7516 §3.1), opened with a private key of the
+//! gateway. What comes out is believed no more than what went in: anybody can encrypt to a public
+//! key.
 //!
 //! Only what is around the cryptography is here; the cryptography is that of `aws-lc-rs`.
 
@@ -27,7 +28,9 @@ pub struct DecryptionKeys {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("there are more than 10 keys in all; each of them may have to be tried for every token that does not name its key")]
+#[error(
+    "there are more than 10 keys in all; each of them may have to be tried for every token that does not name its key"
+)]
 pub struct TooMany;
 
 const MOST_KEYS: usize = 10;
@@ -50,7 +53,8 @@ impl<'t> Opened<'t> {
         match self {
             Self::AsItCame(token) => Jws::parse(token),
             // encryption says nothing about who made it
-            Self::Content(content) => Jws::parse(content).map_err(|flaw| if flaw == Flaw::ENCRYPTED { Flaw::TWICE } else { flaw }),
+            Self::Content(content) => Jws::parse(content)
+                .map_err(|flaw| if flaw == Flaw::ENCRYPTED { Flaw::TWICE } else { flaw }),
         }
     }
 }
@@ -64,18 +68,24 @@ impl DecryptionKeys {
         &self.digest
     }
 
-    /// What is in a token. A key with the `kid` that it names decides alone; where the token or a key
-    /// has none, all that fit are tried.
+    /// What is in a token. A key with the `kid` that it names decides alone; where the token or a
+    /// key has none, all that fit are tried.
     pub fn open(&self, token: &str) -> Result<Zeroizing<String>, Flaw> {
         let jwe = Jwe::parse(token)?;
         let wanted = jwe.header.kid.as_deref();
         let mut why = Flaw::invalid("encrypted for a key that is not among `decryption_keys`");
-        for key in self.keys.iter().filter(|key| wanted.is_none() || key.kid.is_none() || key.kid.as_deref() == wanted) {
+        for key in self
+            .keys
+            .iter()
+            .filter(|key| wanted.is_none() || key.kid.is_none() || key.kid.as_deref() == wanted)
+        {
             if !key.fits(jwe.header.management) {
                 why = if why == Flaw::CLOSED {
                     why
                 } else {
-                    Flaw::invalid("encrypted by an `alg` that is not for the key of `decryption_keys`")
+                    Flaw::invalid(
+                        "encrypted by an `alg` that is not for the key of `decryption_keys`",
+                    )
                 };
                 continue;
             }
@@ -121,7 +131,13 @@ impl<'t> Jwe<'t> {
 
     fn open(&self, key: &DecryptionKey) -> Option<Zeroizing<String>> {
         let content_key = key.content_key(&self.header, &self.encrypted_key)?;
-        let content = self.header.content.open(&content_key, self.protected, &self.iv, &self.ciphertext, &self.tag)?;
+        let content = self.header.content.open(
+            &content_key,
+            self.protected,
+            &self.iv,
+            &self.ciphertext,
+            &self.tag,
+        )?;
         std::str::from_utf8(&content).ok().map(|text| Zeroizing::new(text.to_owned()))
     }
 }

@@ -11,8 +11,12 @@ fn fixtures() -> Value {
 }
 
 fn keys(files: &[&str]) -> DecryptionKeys {
-    let of_file = |content: &&str| private_keys_of_file(content.as_bytes()).unwrap_or_else(|error| panic!("{error}: {content}"));
-    DecryptionKeys::new(files.iter().flat_map(of_file).collect(), String::new()).unwrap_or_else(|error| panic!("{error}"))
+    let of_file = |content: &&str| {
+        private_keys_of_file(content.as_bytes())
+            .unwrap_or_else(|error| panic!("{error}: {content}"))
+    };
+    DecryptionKeys::new(files.iter().flat_map(of_file).collect(), String::new())
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn open(key: &Value, token: &str) -> Result<String, Flaw> {
@@ -42,8 +46,8 @@ fn rfc7518_appendix_c_key_agreement() {
     assert_eq!(key.map(|key| key.to_vec()), bytes("VqqN6vgjbSBcIijNcacQGg").ok());
     // and its key derivation alone
     let secret: [u8; 32] = [
-        158, 86, 217, 29, 129, 113, 53, 211, 114, 131, 66, 131, 191, 132, 38, 156, 251, 49, 110, 163, 218, 128, 106, 72, 246, 218, 167,
-        121, 140, 254, 144, 196,
+        158, 86, 217, 29, 129, 113, 53, 211, 114, 131, 66, 131, 191, 132, 38, 156, 251, 49, 110,
+        163, 218, 128, 106, 72, 246, 218, 167, 121, 140, 254, 144, 196,
     ];
     let key = derived(&secret, "A128GCM", b"Alice", b"Bob", 16);
     assert_eq!(key.map(|key| key.to_vec()), bytes("VqqN6vgjbSBcIijNcacQGg").ok());
@@ -87,9 +91,14 @@ fn tokens_of_another_implementation() {
     let fixtures = fixtures();
     let mut seen = 0;
     for token in fixtures["tokens"].as_array().into_iter().flatten() {
-        let (key, alg, enc) = (token["key"].as_str().unwrap_or_default(), &token["alg"], &token["enc"]);
+        let (key, alg, enc) =
+            (token["key"].as_str().unwrap_or_default(), &token["alg"], &token["enc"]);
         let text = token["token"].as_str().unwrap_or_default();
-        assert_eq!(open(&fixtures["jwks"][key], text).as_deref().ok(), fixtures["signed"].as_str(), "{key} {alg} {enc}");
+        assert_eq!(
+            open(&fixtures["jwks"][key], text).as_deref().ok(),
+            fixtures["signed"].as_str(),
+            "{key} {alg} {enc}"
+        );
         seen += 1;
     }
     assert_eq!(seen, 60);
@@ -99,7 +108,9 @@ fn tokens_of_another_implementation() {
 fn files_of_every_form() {
     let fixtures = fixtures();
     for (name, forms) in fixtures["files"].as_object().into_iter().flatten() {
-        let token = fixtures["tokens"].as_array().and_then(|tokens| tokens.iter().find(|token| token["key"] == *name));
+        let token = fixtures["tokens"]
+            .as_array()
+            .and_then(|tokens| tokens.iter().find(|token| token["key"] == *name));
         let token = token.and_then(|token| token["token"].as_str()).unwrap_or_default();
         for (form, pem) in forms.as_object().into_iter().flatten() {
             assert!(keys(&[pem.as_str().unwrap_or_default()]).open(token).is_ok(), "{name} {form}");
@@ -109,7 +120,9 @@ fn files_of_every_form() {
     }
     // openssl's way of writing an EC key, and a certificate beside a key
     let sec1 = fixtures["files"]["p256"]["traditional"].as_str().unwrap_or_default();
-    let with_parameters = format!("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{sec1}");
+    let with_parameters = format!(
+        "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{sec1}"
+    );
     assert_eq!(keys(&[&with_parameters]).keys.len(), 1);
 }
 
@@ -133,7 +146,10 @@ fn files_that_are_no_private_keys() {
         (without("p256", "y"), "cannot be used"),
         (with("p256", "d", fixtures["jwks"]["p384"]["d"].clone()), "cannot be used"),
         (with("p256", "d", json!("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE")), "cannot be used"),
-        (with("x25519", "x", json!("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE")), "cannot be used"),
+        (
+            with("x25519", "x", json!("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE")),
+            "cannot be used",
+        ),
         (with("p256", "crv", json!("P-521")), "cannot be used"),
         (with("p256", "use", json!("sig")), "no private key"),
         (with("p256", "key_ops", json!(["sign"])), "no private key"),
@@ -150,10 +166,16 @@ fn files_that_are_no_private_keys() {
     for (file, expected) in [
         ("", "no private key"),
         ("{", "not one JSON object"),
-        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", "without a passphrase"),
+        (
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            "without a passphrase",
+        ),
         ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "no private key"),
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "cannot be used"),
-        ("-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n", "cannot be used"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
+            "cannot be used",
+        ),
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n", "cannot be read"),
     ] {
         let told = private_keys_of_file(file.as_bytes()).err();
@@ -167,7 +189,10 @@ fn a_key_is_never_printed() {
     let key = &fixtures["jwks"]["p256"];
     let keys = keys(&[&key.to_string()]);
     let shown = format!("{keys:?} {keys:#?}");
-    assert!(shown.contains("p256") && !shown.contains(key["d"].as_str().unwrap_or_default()), "{shown}");
+    assert!(
+        shown.contains("p256") && !shown.contains(key["d"].as_str().unwrap_or_default()),
+        "{shown}"
+    );
 }
 
 /// RFC 7516 §11.5: a key that was sent and cannot be read is a random one from there on.
@@ -177,7 +202,12 @@ fn an_encrypted_key_that_is_wrong_goes_unseen() {
     let keys = keys(&[&fixtures["jwks"]["rsa"].to_string()]);
     let header = header(json!({ "alg": "RSA-OAEP-256", "enc": "A256GCM" }));
     for encrypted in [vec![], vec![0; 16], vec![7; 256], vec![255; 256], vec![1; 8192]] {
-        let of = || keys.keys[0].content_key(&header, &encrypted).map(|key| key.to_vec()).unwrap_or_default();
+        let of = || {
+            keys.keys[0]
+                .content_key(&header, &encrypted)
+                .map(|key| key.to_vec())
+                .unwrap_or_default()
+        };
         let (one, two) = (of(), of());
         assert!(one.len() == 32 && one != two && one != [0; 32]);
     }
@@ -213,7 +243,9 @@ fn a_sender_s_key_is_on_the_curve() {
         assert!(!agree(epk.clone()), "{epk}");
     }
     let DecryptionKeys { keys, .. } = self::keys(&[&fixtures["jwks"]["x25519"].to_string()]);
-    let header = header(json!({ "alg": "ECDH-ES", "enc": "A128GCM", "epk": { "kty": "OKP", "crv": "X25519", "x": zeros } }));
+    let header = header(
+        json!({ "alg": "ECDH-ES", "enc": "A128GCM", "epk": { "kty": "OKP", "crv": "X25519", "x": zeros } }),
+    );
     assert!(keys[0].content_key(&header, &[]).is_none(), "RFC 8037 §3.2: all zeros");
 }
 
@@ -221,7 +253,12 @@ fn a_sender_s_key_is_on_the_curve() {
 fn no_more_than_ten_keys() {
     let key = fixtures()["jwks"]["p256"].to_string();
     let many = |count| {
-        DecryptionKeys::new((0..count).flat_map(|_| private_keys_of_file(key.as_bytes()).unwrap_or_default()).collect(), String::new())
+        DecryptionKeys::new(
+            (0..count)
+                .flat_map(|_| private_keys_of_file(key.as_bytes()).unwrap_or_default())
+                .collect(),
+            String::new(),
+        )
     };
     assert!(many(10).is_ok() && many(11).is_err());
 }

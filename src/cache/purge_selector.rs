@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// not meant; one that says nothing of it may be, if another thing speaks for it. With no member
 /// given, all of the server's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Named {
+pub struct PurgeSelector {
     /// The authorization server's configured name; `None`: whichever.
     pub server: Option<Arc<str>>,
     /// `iss`. It never speaks for an answer, since all of a server have the same.
@@ -22,7 +22,7 @@ pub struct Named {
     pub session: Option<String>,
 }
 
-impl Named {
+impl PurgeSelector {
     pub fn subject(subject: impl Into<String>) -> Self {
         Self { subject: Some(subject.into()), ..Self::default() }
     }
@@ -41,13 +41,20 @@ impl Named {
 
     /// Whether nothing but a session is given.
     pub fn is_session_alone(&self) -> bool {
-        self.session.is_some() && self.subject.is_none() && self.client_id.is_none() && self.token_id.is_none()
+        self.session.is_some()
+            && self.subject.is_none()
+            && self.client_id.is_none()
+            && self.token_id.is_none()
     }
 
     /// Whether this answer of `server` is meant.
     pub fn means(&self, server: &str, facts: &ActiveFacts) -> bool {
-        let other = |given: Option<&str>, said: Option<&str>| given.zip(said).is_some_and(|(given, said)| given != said);
-        if other(self.server.as_deref(), Some(server)) || other(self.issuer.as_deref(), facts.issuer()) {
+        let other = |given: Option<&str>, said: Option<&str>| {
+            given.zip(said).is_some_and(|(given, said)| given != said)
+        };
+        if other(self.server.as_deref(), Some(server))
+            || other(self.issuer.as_deref(), facts.issuer())
+        {
             return false;
         }
         let members = [
@@ -58,14 +65,18 @@ impl Named {
         if members.iter().any(|(given, said)| other(*given, *said)) {
             return false;
         }
-        let nothing_given = self.session.is_none() && members.iter().all(|(given, _)| given.is_none());
-        let spoken_for = nothing_given || members.iter().any(|(given, said)| given.is_some() && said.is_some());
+        let nothing_given =
+            self.session.is_none() && members.iter().all(|(given, _)| given.is_none());
+        let spoken_for =
+            nothing_given || members.iter().any(|(given, said)| given.is_some() && said.is_some());
         match &self.session {
             None => spoken_for,
             // few answers are parsed: those that are spoken for, and those that may say it
-            Some(session) if spoken_for || may_say(facts, session) => {
-                facts.claims.read().get("sid").map_or(spoken_for, |said| said.as_str() == Some(session))
-            }
+            Some(session) if spoken_for || may_say(facts, session) => facts
+                .claims
+                .read()
+                .get("sid")
+                .map_or(spoken_for, |said| said.as_str() == Some(session)),
             Some(_) => false,
         }
     }
@@ -73,7 +84,9 @@ impl Named {
 
 /// The `sid` of an answer.
 pub fn session_of(facts: &ActiveFacts) -> Option<String> {
-    let text = |facts: &ActiveFacts| facts.claims.read().get("sid").and_then(|said| said.as_str().map(str::to_owned));
+    let text = |facts: &ActiveFacts| {
+        facts.claims.read().get("sid").and_then(|said| said.as_str().map(str::to_owned))
+    };
     has_session(facts).then(|| text(facts)).flatten()
 }
 
@@ -93,7 +106,7 @@ mod tests {
     use crate::token::Facts;
     use serde_json::{Value, json};
 
-    fn means(named: &Named, answer: Value) -> bool {
+    fn means(named: &PurgeSelector, answer: Value) -> bool {
         let mut answer = answer;
         answer["active"] = json!(true);
         match read_answer(answer.to_string().as_bytes()) {
@@ -104,7 +117,7 @@ mod tests {
 
     #[test]
     fn one_member_must_be_said_as_it_is_given() {
-        let of = |named: Named| {
+        let of = |named: PurgeSelector| {
             [
                 json!({"sub": "x", "iss": "https://as"}),
                 json!({"client_id": "x"}),
@@ -115,19 +128,33 @@ mod tests {
             ]
             .map(|answer| means(&named, answer))
         };
-        assert_eq!(of(Named::subject("x")), [true, false, false, false, false, false]);
-        assert_eq!(of(Named::client_id("x")), [false, true, false, false, false, false]);
-        assert_eq!(of(Named::token_id("x")), [false, false, true, false, false, false]);
-        assert_eq!(of(Named::session("x")), [false, false, false, true, false, false]);
-        assert_eq!(of(Named { server: Some("other".into()), ..Named::subject("x") }), [false; 6]);
-        assert_eq!(of(Named { server: Some("main".into()), ..Named::default() }), [true; 6]);
-        assert!(!of(Named { issuer: Some("https://other".into()), ..Named::subject("x") })[0]);
-        assert!(of(Named { issuer: Some("https://as".into()), ..Named::subject("x") })[0]);
+        assert_eq!(of(PurgeSelector::subject("x")), [true, false, false, false, false, false]);
+        assert_eq!(of(PurgeSelector::client_id("x")), [false, true, false, false, false, false]);
+        assert_eq!(of(PurgeSelector::token_id("x")), [false, false, true, false, false, false]);
+        assert_eq!(of(PurgeSelector::session("x")), [false, false, false, true, false, false]);
+        assert_eq!(
+            of(PurgeSelector { server: Some("other".into()), ..PurgeSelector::subject("x") }),
+            [false; 6]
+        );
+        assert_eq!(
+            of(PurgeSelector { server: Some("main".into()), ..PurgeSelector::default() }),
+            [true; 6]
+        );
+        assert!(
+            !of(PurgeSelector {
+                issuer: Some("https://other".into()),
+                ..PurgeSelector::subject("x")
+            })[0]
+        );
+        assert!(
+            of(PurgeSelector { issuer: Some("https://as".into()), ..PurgeSelector::subject("x") })
+                [0]
+        );
     }
 
     #[test]
     fn what_an_answer_does_not_say_does_not_save_it() {
-        let named = Named { session: Some("s\"1".into()), ..Named::subject("x") };
+        let named = PurgeSelector { session: Some("s\"1".into()), ..PurgeSelector::subject("x") };
         for (answer, meant) in [
             (json!({"sub": "x", "sid": "s\"1"}), true),
             (json!({"sub": "x"}), true),

@@ -14,7 +14,7 @@ pub use kind::Kind;
 pub use refusal::{Code, Refusal};
 pub use taken::Taken;
 
-use crate::cache::Named;
+use crate::cache::PurgeSelector;
 use crate::clock::{Clock, micros};
 use crate::introspect::jwt::{Issuer, Jws, Keys};
 use crate::introspect::{Documents, EventSettings, Kind as ServerKind, ServerSettings, Unusable};
@@ -58,7 +58,7 @@ pub struct Event {
     /// What happened, in the order of the event; those that are nothing to a cache included.
     pub kinds: Vec<Kind>,
     /// Whose answers are to be forgotten; empty when nothing is asked for.
-    pub named: Vec<Named>,
+    pub named: Vec<PurgeSelector>,
     /// Covers `iss` and `jti`: by this a repetition is known.
     pub id: [u8; 32],
     /// Until when a repetition would be believed, monotonic microseconds.
@@ -66,15 +66,25 @@ pub struct Event {
 }
 
 impl Events {
-    pub fn new(servers: &[ServerSettings], documents: &Documents, clock: Clock) -> Result<Self, Unusable> {
-        let transmitters = servers.iter().filter_map(|server| Some((server, server.events.as_ref()?)));
+    pub fn new(
+        servers: &[ServerSettings],
+        documents: &Documents,
+        clock: Clock,
+    ) -> Result<Self, Unusable> {
+        let transmitters =
+            servers.iter().filter_map(|server| Some((server, server.events.as_ref()?)));
         let transmitters = transmitters.map(|(server, settings)| {
             let issuers = match &server.kind {
                 ServerKind::Jwt(jwt) => Some(jwt.issuer.clone()),
                 _ => server.issuer.clone().map(Issuer::Exactly),
             };
             let keys = Keys::of(&settings.keys, server, documents)?;
-            Ok(Transmitter { server: server.name.clone(), settings: settings.clone(), issuers, keys })
+            Ok(Transmitter {
+                server: server.name.clone(),
+                settings: settings.clone(),
+                issuers,
+                keys,
+            })
         });
         Ok(Self { transmitters: transmitters.collect::<Result<_, Unusable>>()?, clock })
     }
@@ -86,24 +96,38 @@ impl Events {
 
     /// Reads one event token. Where several authorization servers of the configuration take the
     /// issuer's events, the event is about all of those by whose settings it is good.
-    pub async fn read(&self, token: &str, delivery: Delivery) -> Result<Event, (Option<Arc<str>>, Refusal)> {
+    pub async fn read(
+        &self,
+        token: &str,
+        delivery: Delivery,
+    ) -> Result<Event, (Option<Arc<str>>, Refusal)> {
         let unknown = |refusal| (None, refusal);
         let jws = Jws::parse(token).map_err(|flaw| unknown(Refusal::unreadable(flaw)))?;
         token::check_type(&jws.header, delivery).map_err(unknown)?;
         let claims = jws.claims().map_err(|flaw| unknown(Refusal::unreadable(flaw)))?;
         // not believed yet: it only chooses whose keys decide
-        let issuer = claims.get("iss").and_then(Value::as_str).ok_or_else(|| unknown(Refusal::invalid("it has no `iss`")))?;
+        let issuer = claims
+            .get("iss")
+            .and_then(Value::as_str)
+            .ok_or_else(|| unknown(Refusal::invalid("it has no `iss`")))?;
         let mut good = Vec::new();
         let mut refused = None;
-        for transmitter in self.transmitters.iter().filter(|transmitter| transmitter.settings.issuer == issuer) {
+        for transmitter in
+            self.transmitters.iter().filter(|transmitter| transmitter.settings.issuer == issuer)
+        {
             match self.check(transmitter, &jws, &claims).await {
                 Ok(()) => good.push(transmitter),
-                Err(refusal) if refusal.code == Code::Unavailable => return Err((Some(transmitter.server.clone()), refusal)),
-                Err(refusal) => refused = refused.or(Some((Some(transmitter.server.clone()), refusal))),
+                Err(refusal) if refusal.code == Code::Unavailable => {
+                    return Err((Some(transmitter.server.clone()), refusal));
+                }
+                Err(refusal) => {
+                    refused = refused.or(Some((Some(transmitter.server.clone()), refusal)))
+                }
             }
         }
         let Some(first) = good.first() else {
-            let stranger = Refusal::new(Code::InvalidIssuer, "events of this `iss` are not taken here");
+            let stranger =
+                Refusal::new(Code::InvalidIssuer, "events of this `iss` are not taken here");
             return Err(refused.unwrap_or((None, stranger)));
         };
         let at = |refusal| (Some(first.server.clone()), refusal);
@@ -122,12 +146,18 @@ impl Events {
         if let (true, Some(refusal)) = (servers.is_empty(), foreign) {
             return Err(at(refusal));
         }
-        let max_age = good.iter().map(|transmitter| transmitter.settings.max_age).max().unwrap_or_default();
+        let max_age =
+            good.iter().map(|transmitter| transmitter.settings.max_age).max().unwrap_or_default();
         let until = self.clock.now().mono.saturating_add(micros(max_age + 2 * LEEWAY));
         Ok(Event { servers, kinds: stated.kinds(), named, id: token::id(issuer, &claims), until })
     }
 
-    async fn check(&self, transmitter: &Transmitter, jws: &Jws<'_>, claims: &Map<String, Value>) -> Result<(), Refusal> {
+    async fn check(
+        &self,
+        transmitter: &Transmitter,
+        jws: &Jws<'_>,
+        claims: &Map<String, Value>,
+    ) -> Result<(), Refusal> {
         let settings = &transmitter.settings;
         if !settings.algorithms.contains(&jws.header.algorithm) {
             return Err(Refusal::new(Code::InvalidKey, "its `alg` is not among `algorithms`"));
@@ -135,7 +165,10 @@ impl Events {
         let now = self.clock.now().unix_seconds();
         let key_issuer = transmitter.keys.verify(jws, now).await.map_err(Refusal::of_signature)?;
         if key_issuer.is_some_and(|issuer| issuer != settings.issuer) {
-            return Err(Refusal::new(Code::InvalidKey, "the key that signed it is published for another issuer"));
+            return Err(Refusal::new(
+                Code::InvalidKey,
+                "the key that signed it is published for another issuer",
+            ));
         }
         token::check_claims(claims, settings, now)
     }

@@ -3,7 +3,7 @@
 //! it would be to say that something was done.
 
 use super::{Kind, Refusal};
-use crate::cache::Named;
+use crate::cache::PurgeSelector;
 use crate::introspect::jwt::Issuer;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -28,19 +28,28 @@ const NO_INDEX: Refusal = Refusal {
 
 /// Whose answers an event of this kind means. It may be said in the token (`sub_id`, `sub`, `sid`)
 /// and in the event (`subject`, as before RFC 9493): where it is said twice, it must be the same.
-pub fn named(kind: Kind, claims: &Members, event: &Members, speaker: &Speaker<'_>) -> Result<Vec<Named>, Refusal> {
+pub fn named(
+    kind: Kind,
+    claims: &Members,
+    event: &Members,
+    speaker: &Speaker<'_>,
+) -> Result<Vec<PurgeSelector>, Refusal> {
     if kind == Kind::Logout {
         return logout(claims, speaker).map(|named| vec![named]);
     }
     let mut said = Vec::new();
     for identifier in [claims.get("sub_id"), event.get("subject")].into_iter().flatten() {
-        let identifier = identifier.as_object().ok_or_else(|| Refusal::invalid("`sub_id` or `subject` is not an object"))?;
+        let identifier = identifier
+            .as_object()
+            .ok_or_else(|| Refusal::invalid("`sub_id` or `subject` is not an object"))?;
         said.push(speaker.identified(kind, identifier)?);
     }
     if let Some(subject) = text(claims, "sub")? {
-        said.push(vec![Named { subject: Some(subject), ..speaker.own() }]);
+        said.push(vec![PurgeSelector { subject: Some(subject), ..speaker.own() }]);
     }
-    let first = said.first().cloned().ok_or_else(|| Refusal::invalid("it names no subject: it has no `sub_id`, `subject` or `sub`"))?;
+    let first = said.first().cloned().ok_or_else(|| {
+        Refusal::invalid("it names no subject: it has no `sub_id`, `subject` or `sub`")
+    })?;
     if said.iter().any(|other| !same(other, &first)) {
         return Err(Refusal::invalid("it names several subjects that are not the same"));
     }
@@ -48,49 +57,69 @@ pub fn named(kind: Kind, claims: &Members, event: &Members, speaker: &Speaker<'_
 }
 
 /// Whether both mean the same; one of them may say besides whose tokens they are.
-fn same(one: &[Named], other: &[Named]) -> bool {
-    let anybodys = |named: &[Named]| named.iter().map(|named| Named { issuer: None, ..named.clone() }).collect::<Vec<_>>();
+fn same(one: &[PurgeSelector], other: &[PurgeSelector]) -> bool {
+    let anybodys = |named: &[PurgeSelector]| {
+        named
+            .iter()
+            .map(|named| PurgeSelector { issuer: None, ..named.clone() })
+            .collect::<Vec<_>>()
+    };
     anybodys(one) == anybodys(other)
 }
 
 /// Back-Channel Logout 1.0 §2.4: `sub`, `sid` or both.
-fn logout(claims: &Members, speaker: &Speaker<'_>) -> Result<Named, Refusal> {
-    let named = Named { subject: text(claims, "sub")?, session: text(claims, "sid")?, ..speaker.own() };
+fn logout(claims: &Members, speaker: &Speaker<'_>) -> Result<PurgeSelector, Refusal> {
+    let named = PurgeSelector {
+        subject: text(claims, "sub")?,
+        session: text(claims, "sid")?,
+        ..speaker.own()
+    };
     match named {
-        Named { subject: None, session: None, .. } => Err(Refusal::invalid("it names nobody: it has neither `sub` nor `sid`")),
+        PurgeSelector { subject: None, session: None, .. } => {
+            Err(Refusal::invalid("it names nobody: it has neither `sub` nor `sid`"))
+        }
         named => Ok(named),
     }
 }
 
 impl Speaker<'_> {
     /// All answers of its server, and of no other issuer there, as far as they say.
-    fn own(&self) -> Named {
-        let issuer = self.issuers.filter(|issuers| issuers.is(self.issuer, None)).map(|_| self.issuer.to_owned());
-        Named { server: Some(self.server.clone()), issuer, ..Named::default() }
+    fn own(&self) -> PurgeSelector {
+        let issuer = self
+            .issuers
+            .filter(|issuers| issuers.is(self.issuer, None))
+            .map(|_| self.issuer.to_owned());
+        PurgeSelector { server: Some(self.server.clone()), issuer, ..PurgeSelector::default() }
     }
 
     /// The same, for an issuer that is named.
-    fn of(&self, issuer: &str) -> Result<Named, Refusal> {
+    fn of(&self, issuer: &str) -> Result<PurgeSelector, Refusal> {
         let known = self.issuers.map_or(issuer == self.issuer, |issuers| issuers.is(issuer, None));
         if !known {
-            return Err(Refusal::invalid("its subject is one of another issuer than this authorization server's"));
+            return Err(Refusal::invalid(
+                "its subject is one of another issuer than this authorization server's",
+            ));
         }
         // where it is not known what `iss` of answers is, it excludes none
         let issuer = self.issuers.map(|_| issuer.to_owned());
-        Ok(Named { server: Some(self.server.clone()), issuer, ..Named::default() })
+        Ok(PurgeSelector { server: Some(self.server.clone()), issuer, ..PurgeSelector::default() })
     }
 
-    fn identified(&self, kind: Kind, identifier: &Members) -> Result<Vec<Named>, Refusal> {
+    fn identified(&self, kind: Kind, identifier: &Members) -> Result<Vec<PurgeSelector>, Refusal> {
         match format(identifier)?.as_str() {
             "complex" => self.complex(identifier).map(|named| vec![named]),
             // CAEP 1.0 §3.1 names sessions like that too
             "opaque" if kind == Kind::SessionRevoked => {
                 let id = needed(identifier, "id")?;
-                Ok(vec![Named { subject: Some(id.clone()), ..self.own() }, Named { session: Some(id), ..self.own() }])
+                Ok(vec![
+                    PurgeSelector { subject: Some(id.clone()), ..self.own() },
+                    PurgeSelector { session: Some(id), ..self.own() },
+                ])
             }
             // RFC 9493 §3.2.8: several names of one subject
             "aliases" => {
-                let aliases = identifier.get("identifiers").and_then(Value::as_array).ok_or(MALFORMED)?;
+                let aliases =
+                    identifier.get("identifiers").and_then(Value::as_array).ok_or(MALFORMED)?;
                 let mut named = Vec::new();
                 for alias in aliases {
                     let alias = alias.as_object().ok_or(MALFORMED)?;
@@ -102,11 +131,19 @@ impl Speaker<'_> {
         }
     }
 
-    fn simple(&self, identifier: &Members) -> Result<Named, Refusal> {
+    fn simple(&self, identifier: &Members) -> Result<PurgeSelector, Refusal> {
         match format(identifier)?.as_str() {
-            "iss_sub" => Ok(Named { subject: Some(needed(identifier, "sub")?), ..self.of(&needed(identifier, "iss")?)? }),
-            "opaque" => Ok(Named { subject: Some(needed(identifier, "id")?), ..self.own() }),
-            "jwt_id" => Ok(Named { token_id: Some(needed(identifier, "jti")?), ..self.of(&needed(identifier, "iss")?)? }),
+            "iss_sub" => Ok(PurgeSelector {
+                subject: Some(needed(identifier, "sub")?),
+                ..self.of(&needed(identifier, "iss")?)?
+            }),
+            "opaque" => {
+                Ok(PurgeSelector { subject: Some(needed(identifier, "id")?), ..self.own() })
+            }
+            "jwt_id" => Ok(PurgeSelector {
+                token_id: Some(needed(identifier, "jti")?),
+                ..self.of(&needed(identifier, "iss")?)?
+            }),
             _ => Err(NO_INDEX),
         }
     }
@@ -114,13 +151,14 @@ impl Speaker<'_> {
     /// Members narrow the subject down together. What cannot be told from an answer (`device`,
     /// `group`, `org_unit`) may be left out, since to forget too much does no harm, as long as it
     /// is not all that keeps the event from being about everybody.
-    fn complex(&self, identifier: &Members) -> Result<Named, Refusal> {
+    fn complex(&self, identifier: &Members) -> Result<PurgeSelector, Refusal> {
         let member = |name: &str| match identifier.get(name) {
             None => Ok(None),
             Some(Value::Object(member)) => Ok(Some(member)),
             Some(_) => Err(MALFORMED),
         };
-        let (user, session, application, tenant) = (member("user")?, member("session")?, member("application")?, member("tenant")?);
+        let (user, session, application, tenant) =
+            (member("user")?, member("session")?, member("application")?, member("tenant")?);
         let mut named = self.own();
         if let Some(session) = session {
             match format(session)?.as_str() {
@@ -132,13 +170,17 @@ impl Speaker<'_> {
         }
         let by_session = named.session.is_some() || named.token_id.is_some();
         match user.map(|user| self.simple(user)) {
-            Some(Ok(user)) => named = Named { session: named.session, token_id: named.token_id, ..user },
+            Some(Ok(user)) => {
+                named = PurgeSelector { session: named.session, token_id: named.token_id, ..user }
+            }
             Some(Err(refusal)) if !by_session => return Err(refusal),
             _ => {}
         }
         match application.map(|application| (format(application), application)) {
             None => {}
-            Some((Ok(format), application)) if format == "opaque" => named.client_id = Some(needed(application, "id")?),
+            Some((Ok(format), application)) if format == "opaque" => {
+                named.client_id = Some(needed(application, "id")?)
+            }
             Some(_) if by_session || named.subject.is_some() => {}
             Some(_) => return Err(NO_INDEX),
         }
@@ -146,7 +188,9 @@ impl Speaker<'_> {
         match tenant {
             _ if told_apart => Ok(named),
             // a whole tenant is one issuer's tokens
-            Some(tenant) if identifier.keys().all(|name| matches!(name.as_str(), "format" | "tenant")) => {
+            Some(tenant)
+                if identifier.keys().all(|name| matches!(name.as_str(), "format" | "tenant")) =>
+            {
                 let issuer = match format(tenant)?.as_str() {
                     "opaque" => needed(tenant, "id")?,
                     "uri" => needed(tenant, "uri")?,
@@ -160,8 +204,11 @@ impl Speaker<'_> {
     }
 }
 
-const MALFORMED: Refusal =
-    Refusal { code: super::Code::InvalidRequest, why: "its subject is not as RFC 9493 has subject identifiers", detail: None };
+const MALFORMED: Refusal = Refusal {
+    code: super::Code::InvalidRequest,
+    why: "its subject is not as RFC 9493 has subject identifiers",
+    detail: None,
+};
 
 /// RFC 9493 §3; before it became one the member was `subject_type`, and words had hyphens. Complex
 /// subjects had no format then.
@@ -169,7 +216,11 @@ fn format(identifier: &Members) -> Result<String, Refusal> {
     match (text(identifier, "format")?, text(identifier, "subject_type")?) {
         (Some(format), None) => Ok(format),
         (None, Some(format)) => Ok(format.replace('-', "_")),
-        (None, None) if ["user", "session", "application", "tenant", "device"].iter().any(|name| identifier.contains_key(*name)) => {
+        (None, None)
+            if ["user", "session", "application", "tenant", "device"]
+                .iter()
+                .any(|name| identifier.contains_key(*name)) =>
+        {
             Ok("complex".to_owned())
         }
         _ => Err(MALFORMED),
@@ -195,17 +246,31 @@ mod tests {
 
     const AS: &str = "https://as.test";
 
-    /// What is named, in short: the members of [`Named`] that are given.
+    /// What is named, in short: the members of [`PurgeSelector`] that are given.
     fn read(kind: Kind, claims: Value, event: Value) -> Result<Vec<String>, &'static str> {
         let issuer = Issuer::Exactly(AS.into());
         let server: Arc<str> = "main".into();
         let speaker = Speaker { server: &server, issuer: AS, issuers: Some(&issuer) };
-        let (Value::Object(claims), Value::Object(event)) = (claims, event) else { return Err("not objects") };
+        let (Value::Object(claims), Value::Object(event)) = (claims, event) else {
+            return Err("not objects");
+        };
         let named = super::named(kind, &claims, &event, &speaker).map_err(|refusal| refusal.why)?;
-        assert!(named.iter().all(|named| named.server.as_deref() == Some("main") && named.issuer.as_deref() == Some(AS)));
-        let shown = |named: &Named| {
-            let members = [("sub", &named.subject), ("client", &named.client_id), ("jti", &named.token_id), ("sid", &named.session)];
-            members.iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?))).collect::<Vec<_>>().join(" ")
+        assert!(
+            named.iter().all(|named| named.server.as_deref() == Some("main")
+                && named.issuer.as_deref() == Some(AS))
+        );
+        let shown = |named: &PurgeSelector| {
+            let members = [
+                ("sub", &named.subject),
+                ("client", &named.client_id),
+                ("jti", &named.token_id),
+                ("sid", &named.session),
+            ];
+            members
+                .iter()
+                .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)))
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         Ok(named.iter().map(shown).collect())
     }
@@ -220,11 +285,18 @@ mod tests {
         assert_eq!(subject(json!({"format": "iss_sub", "iss": AS, "sub": "alice"})), alice());
         assert_eq!(subject(json!({"format": "opaque", "id": "alice"})), alice());
         assert_eq!(subject(json!({"subject_type": "iss-sub", "iss": AS, "sub": "alice"})), alice());
-        assert_eq!(subject(json!({"format": "jwt_id", "iss": AS, "jti": "1"})), Ok(vec!["jti=1".to_owned()]));
-        let aliases = json!([{"format": "email", "email": "a@b"}, {"format": "opaque", "id": "alice"}]);
+        assert_eq!(
+            subject(json!({"format": "jwt_id", "iss": AS, "jti": "1"})),
+            Ok(vec!["jti=1".to_owned()])
+        );
+        let aliases =
+            json!([{"format": "email", "email": "a@b"}, {"format": "opaque", "id": "alice"}]);
         assert_eq!(subject(json!({"format": "aliases", "identifiers": aliases})), alice());
         let opaque = json!({"sub_id": {"format": "opaque", "id": "x"}});
-        assert_eq!(read(Kind::SessionRevoked, opaque, json!({})), Ok(vec!["sub=x".to_owned(), "sid=x".to_owned()]));
+        assert_eq!(
+            read(Kind::SessionRevoked, opaque, json!({})),
+            Ok(vec!["sub=x".to_owned(), "sid=x".to_owned()])
+        );
     }
 
     #[test]
@@ -246,19 +318,34 @@ mod tests {
 
     #[test]
     fn complex_subjects_narrow_down() {
-        let (user, session) = (json!({"format": "iss_sub", "iss": AS, "sub": "alice"}), json!({"format": "opaque", "id": "s1"}));
+        let (user, session) = (
+            json!({"format": "iss_sub", "iss": AS, "sub": "alice"}),
+            json!({"format": "opaque", "id": "s1"}),
+        );
         let device = json!({"format": "opaque", "id": "d"});
         for (identifier, expected) in [
             (json!({"format": "complex", "user": user}), "sub=alice"),
             (json!({"user": user, "session": session}), "sub=alice sid=s1"),
             (json!({"format": "complex", "session": session}), "sid=s1"),
-            (json!({"format": "complex", "session": session, "user": {"format": "email", "email": "a@b"}}), "sid=s1"),
+            (
+                json!({"format": "complex", "session": session, "user": {"format": "email", "email": "a@b"}}),
+                "sid=s1",
+            ),
             (json!({"format": "complex", "user": user, "device": device}), "sub=alice"),
-            (json!({"format": "complex", "application": {"format": "opaque", "id": "app"}}), "client=app"),
-            (json!({"format": "complex", "user": user, "application": {"format": "opaque", "id": "app"}}), "sub=alice client=app"),
+            (
+                json!({"format": "complex", "application": {"format": "opaque", "id": "app"}}),
+                "client=app",
+            ),
+            (
+                json!({"format": "complex", "user": user, "application": {"format": "opaque", "id": "app"}}),
+                "sub=alice client=app",
+            ),
             (json!({"format": "complex", "tenant": {"format": "opaque", "id": AS}}), ""),
             (json!({"format": "complex", "tenant": {"format": "uri", "uri": AS}}), ""),
-            (json!({"format": "complex", "session": {"format": "jwt_id", "iss": AS, "jti": "1"}, "user": user}), "sub=alice jti=1"),
+            (
+                json!({"format": "complex", "session": {"format": "jwt_id", "iss": AS, "jti": "1"}, "user": user}),
+                "sub=alice jti=1",
+            ),
         ] {
             assert_eq!(subject(identifier.clone()), Ok(vec![expected.to_owned()]), "{identifier}");
         }
@@ -271,7 +358,10 @@ mod tests {
             json!({"format": "jwt_id", "iss": "https://other.test", "jti": "1"}),
             json!({"format": "complex", "tenant": {"format": "opaque", "id": "https://other.test"}}),
         ] {
-            assert!(subject(identifier.clone()).is_err_and(|why| why.contains("another issuer")), "{identifier}");
+            assert!(
+                subject(identifier.clone()).is_err_and(|why| why.contains("another issuer")),
+                "{identifier}"
+            );
         }
         for identifier in [
             json!({}),
@@ -285,19 +375,36 @@ mod tests {
         ] {
             assert_eq!(subject(identifier.clone()), Err(MALFORMED.why), "{identifier}");
         }
-        let (alice, bob) = (json!({"format": "opaque", "id": "alice"}), json!({"format": "opaque", "id": "bob"}));
-        let both = |one: &Value, other: &Value| read(Kind::AccountDisabled, json!({"sub_id": one}), json!({"subject": other}));
+        let (alice, bob) =
+            (json!({"format": "opaque", "id": "alice"}), json!({"format": "opaque", "id": "bob"}));
+        let both = |one: &Value, other: &Value| {
+            read(Kind::AccountDisabled, json!({"sub_id": one}), json!({"subject": other}))
+        };
         assert_eq!(both(&alice, &alice), Ok(vec!["sub=alice".to_owned()]));
         assert!(both(&alice, &bob).is_err());
-        assert!(read(Kind::AccountDisabled, json!({"sub_id": alice, "sub": "bob"}), json!({})).is_err());
-        assert_eq!(read(Kind::AccountDisabled, json!({"sub": "bob"}), json!({})), Ok(vec!["sub=bob".to_owned()]));
+        assert!(
+            read(Kind::AccountDisabled, json!({"sub_id": alice, "sub": "bob"}), json!({})).is_err()
+        );
+        assert_eq!(
+            read(Kind::AccountDisabled, json!({"sub": "bob"}), json!({})),
+            Ok(vec!["sub=bob".to_owned()])
+        );
         assert!(read(Kind::AccountDisabled, json!({}), json!({})).is_err());
     }
 
     #[test]
     fn logout_names_subject_session_or_both() {
-        assert_eq!(read(Kind::Logout, json!({"sub": "a", "sid": "s"}), json!({})), Ok(vec!["sub=a sid=s".to_owned()]));
-        assert_eq!(read(Kind::Logout, json!({"sid": "s"}), json!({})), Ok(vec!["sid=s".to_owned()]));
-        assert!(read(Kind::Logout, json!({"sub_id": {"format": "opaque", "id": "a"}}), json!({})).is_err());
+        assert_eq!(
+            read(Kind::Logout, json!({"sub": "a", "sid": "s"}), json!({})),
+            Ok(vec!["sub=a sid=s".to_owned()])
+        );
+        assert_eq!(
+            read(Kind::Logout, json!({"sid": "s"}), json!({})),
+            Ok(vec!["sid=s".to_owned()])
+        );
+        assert!(
+            read(Kind::Logout, json!({"sub_id": {"format": "opaque", "id": "a"}}), json!({}))
+                .is_err()
+        );
     }
 }

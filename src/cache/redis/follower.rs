@@ -2,11 +2,11 @@
 
 use super::Shared;
 use super::connection::Connection;
-use super::health::Trouble;
+use super::health::RedisError;
 use super::ledger::{LIMIT, Place};
-use crate::cache::{Named, Purge};
+use crate::cache::{Purge, PurgeSelector};
 use crate::token::TokenDigest;
-use redis::{Cmd, RedisError, RedisResult, cmd};
+use redis::{Cmd, RedisResult, cmd};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ struct Message {
 enum Forget {
     All,
     Tokens(Vec<[u8; 32]>),
-    Named(Vec<Named>),
+    Matching(Vec<PurgeSelector>),
 }
 
 /// A stream's entries: their ids, and name and value by turns.
@@ -69,7 +69,7 @@ impl Shared {
         loop {
             let started = Instant::now();
             if let Err(Some(trouble)) = self.follow().await {
-                self.health.trouble(&trouble);
+                self.health.failed(&trouble);
             }
             if started.elapsed() >= HELD {
                 pause = PAUSE.0;
@@ -80,16 +80,19 @@ impl Shared {
     }
 
     /// Until something goes wrong; `None`: it has been told.
-    async fn follow(&self) -> Result<Infallible, Option<Trouble>> {
+    async fn follow(&self) -> Result<Infallible, Option<RedisError>> {
         let _linked = Linked(self);
         let patience = LISTEN + PATIENCE.max(self.settings.timeout);
         let (commands, listening) = within(PREPARE, async {
             let commands = Connection::open(&self.settings, patience).await?;
-            Ok::<_, RedisError>((commands, Connection::open(&self.settings, patience).await?))
+            Ok::<_, redis::RedisError>((
+                commands,
+                Connection::open(&self.settings, patience).await?,
+            ))
         })
         .await?;
         within(PREPARE, self.catch_up(&listening)).await?;
-        // one that is too slow stays passed by
+        // one that is too slow stays bypassed
         self.in_time(commands.command::<()>(&cmd("PING"))).await?;
         let commands = Arc::new(commands);
         self.tell_unsent(&commands).await?;
@@ -115,7 +118,7 @@ impl Shared {
     }
 
     /// Reads what was missed, and forgets it.
-    async fn catch_up(&self, listening: &Connection) -> Result<(), Trouble> {
+    async fn catch_up(&self, listening: &Connection) -> Result<(), RedisError> {
         let mut unknown = self.ledger.lock().seen().is_none();
         if self.is_lost(listening).await? {
             unknown = true;
@@ -152,15 +155,18 @@ impl Shared {
     }
 
     /// Whether the log does not reach to where it had been read.
-    async fn is_lost(&self, listening: &Connection) -> Result<bool, Trouble> {
-        let last: Entries = listening.command(cmd("XREVRANGE").arg(self.keys.log()).arg("+").arg("-").arg("COUNT").arg(1)).await?;
+    async fn is_lost(&self, listening: &Connection) -> Result<bool, RedisError> {
+        let last: Entries = listening
+            .command(cmd("XREVRANGE").arg(self.keys.log()).arg("+").arg("-").arg("COUNT").arg(1))
+            .await?;
         let Some((id, _)) = last.first() else { return Ok(true) };
-        let last: Place = id.parse().map_err(|()| Trouble::Garbled("an id in the log of purges"))?;
+        let last: Place =
+            id.parse().map_err(|()| RedisError::Garbled("an id in the log of purges"))?;
         Ok(self.ledger.lock().seen().is_some_and(|seen| last < seen))
     }
 
     /// A new log, or a new beginning of it: what is older is dead for everybody.
-    async fn begin_log(&self, listening: &Connection) -> Result<(), Trouble> {
+    async fn begin_log(&self, listening: &Connection) -> Result<(), RedisError> {
         let seen = self.ledger.lock().seen();
         if let Some(Place(time, number)) = seen {
             // behind the last place that was read, whatever Redis's clock says
@@ -174,14 +180,14 @@ impl Shared {
     }
 
     /// Writes a purge into the log.
-    pub(super) async fn tell(&self, link: &Connection, purge: &Purge) -> Result<(), Trouble> {
+    pub(super) async fn tell(&self, link: &Connection, purge: &Purge) -> Result<(), RedisError> {
         let told = self.in_time(link.command::<String>(&self.entry("*", purge)?)).await;
         match told {
             Ok(_) => {}
             Err(trouble) if trouble.is_of_the_connection() => return Err(trouble),
             Err(trouble) => {
                 // a full Redis still removes: without a log everybody forgets everything
-                self.health.trouble(&trouble);
+                self.health.failed(&trouble);
                 self.in_time(link.command::<()>(cmd("DEL").arg(self.keys.log()))).await?;
             }
         }
@@ -189,7 +195,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn tell_unsent(&self, link: &Connection) -> Result<(), Trouble> {
+    async fn tell_unsent(&self, link: &Connection) -> Result<(), RedisError> {
         let unsent = self.ledger.lock().unsent();
         for purge in &unsent {
             self.tell(link, purge).await?;
@@ -197,15 +203,28 @@ impl Shared {
         Ok(())
     }
 
-    fn entry(&self, at: &str, purge: &Purge) -> Result<Cmd, Trouble> {
+    fn entry(&self, at: &str, purge: &Purge) -> Result<Cmd, RedisError> {
         let (log, message) = (self.keys.log(), Message { from: self.origin, forget: purge.into() });
-        let sealed = serde_json::to_vec(&message).ok().and_then(|bytes| self.keys.seal(&log, &bytes));
-        let sealed = sealed.ok_or(Trouble::Garbled("a purge that cannot be sealed"))?;
-        Ok(cmd("XADD").arg(log).arg("MAXLEN").arg("~").arg(LIMIT).arg(at).arg("p").arg(sealed).take())
+        let sealed =
+            serde_json::to_vec(&message).ok().and_then(|bytes| self.keys.seal(&log, &bytes));
+        let sealed = sealed.ok_or(RedisError::Garbled("a purge that cannot be sealed"))?;
+        Ok(cmd("XADD")
+            .arg(log)
+            .arg("MAXLEN")
+            .arg("~")
+            .arg(LIMIT)
+            .arg(at)
+            .arg("p")
+            .arg(sealed)
+            .take())
     }
 
     /// What came into the log since it was read last.
-    async fn read_log(&self, listening: &Connection, wait: Option<Duration>) -> RedisResult<Entries> {
+    async fn read_log(
+        &self,
+        listening: &Connection,
+        wait: Option<Duration>,
+    ) -> RedisResult<Entries> {
         let seen = self.ledger.lock().seen().unwrap_or(Place(0, 0));
         let mut read = cmd("XREAD");
         read.arg("COUNT").arg(BATCH);
@@ -224,8 +243,10 @@ impl Shared {
         for (id, fields) in entries {
             let Ok(place) = id.parse() else { continue };
             let opened = fields.get(1).and_then(|sealed| self.keys.open(&self.keys.log(), sealed));
-            let Some(Message { from, forget }) = opened.and_then(|bytes| serde_json::from_slice(&bytes).ok()) else {
-                self.health.trouble(&Trouble::Forged("an entry in the log of purges"));
+            let Some(Message { from, forget }) =
+                opened.and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            else {
+                self.health.failed(&RedisError::Forged("an entry in the log of purges"));
                 ledger.read(place, None, false);
                 continue;
             };
@@ -239,16 +260,21 @@ impl Shared {
     }
 }
 
-async fn within<T, E: Into<Trouble>>(limit: Duration, doing: impl Future<Output = Result<T, E>>) -> Result<T, Trouble> {
-    timeout(limit, doing).await.map_err(|_| Trouble::Slow(limit))?.map_err(Into::into)
+async fn within<T, E: Into<RedisError>>(
+    limit: Duration,
+    doing: impl Future<Output = Result<T, E>>,
+) -> Result<T, RedisError> {
+    timeout(limit, doing).await.map_err(|_| RedisError::Slow(limit))?.map_err(Into::into)
 }
 
 impl From<&Purge> for Forget {
     fn from(purge: &Purge) -> Self {
         match purge {
             Purge::All => Self::All,
-            Purge::Tokens(digests) => Self::Tokens(digests.iter().map(|digest| *digest.as_bytes()).collect()),
-            Purge::Named(named) => Self::Named(named.clone()),
+            Purge::Tokens(digests) => {
+                Self::Tokens(digests.iter().map(|digest| *digest.as_bytes()).collect())
+            }
+            Purge::Matching(named) => Self::Matching(named.clone()),
         }
     }
 }
@@ -257,8 +283,10 @@ impl From<Forget> for Purge {
     fn from(forget: Forget) -> Self {
         match forget {
             Forget::All => Self::All,
-            Forget::Tokens(digests) => Self::Tokens(digests.into_iter().map(TokenDigest::from).collect()),
-            Forget::Named(named) => Self::Named(named),
+            Forget::Tokens(digests) => {
+                Self::Tokens(digests.into_iter().map(TokenDigest::from).collect())
+            }
+            Forget::Matching(named) => Self::Matching(named),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Whose turn it is to ask the authorization server: across gateways too, one for a token.
 
-use super::health::Trouble;
+use super::health::RedisError;
 use super::keys::Names;
 use super::ledger::{Marks, Place};
 use super::record::{LONGEST, Record, Written};
 use super::writer::{Content, Write};
 use super::{Shared, ledger};
-use crate::cache::named::session_of;
+use crate::cache::purge_selector::session_of;
 use crate::clock::Now;
 use crate::token::{ActiveFacts, TokenDigest};
 use std::sync::Arc;
@@ -64,20 +64,24 @@ enum Look {
     Nothing,
     /// Purged, or from before something that we know better.
     Dead,
-    Unreadable(Trouble),
+    Unreadable(RedisError),
     Answer(Answer),
 }
 
 impl Shared {
     /// An answer in Redis that is `usable`, or the turn to ask. Waits for another gateway that is
     /// asking, at most [`PATIENCE`].
-    pub async fn turn<T>(self: &Arc<Self>, digest: &TokenDigest, usable: impl Fn(Answer) -> Option<T>) -> Turn<T> {
+    pub async fn turn<T>(
+        self: &Arc<Self>,
+        digest: &TokenDigest,
+        usable: impl Fn(Answer) -> Option<T>,
+    ) -> Turn<T> {
         let mut asking = self.own_turn(digest);
         let Some(look) = self.look(digest, &asking.names).await else { return Turn::Ask(asking) };
         let count = match look {
             Look::Nothing => Some(&self.health.miss),
             Look::Unreadable(trouble) => {
-                self.health.trouble(&trouble);
+                self.health.failed(&trouble);
                 None
             }
             Look::Dead => Some(&self.health.expired),
@@ -117,10 +121,16 @@ impl Shared {
         Asking { shared: self.clone(), names: self.keys.names(digest), seen, awaited: false }
     }
 
-    /// `None`: Redis is passed by.
+    /// `None`: Redis is bypassed.
     async fn look(&self, digest: &TokenDigest, names: &Names) -> Option<Look> {
         let mut pipeline = redis::pipe();
-        pipeline.cmd("GETRANGE").arg(&names.answer).arg(0).arg(LARGEST).cmd("PTTL").arg(&names.answer);
+        pipeline
+            .cmd("GETRANGE")
+            .arg(&names.answer)
+            .arg(0)
+            .arg(LARGEST)
+            .cmd("PTTL")
+            .arg(&names.answer);
         let (value, left): (Vec<u8>, i64) = self.pipeline(&pipeline).await?;
         Some(self.read(digest, names, &value, left))
     }
@@ -131,7 +141,13 @@ impl Shared {
         let lease = LEASE.as_millis().to_string();
         let mut pipeline = redis::pipe();
         pipeline.cmd("SET").arg(&names.asked).arg(1).arg("NX").arg("PX").arg(lease);
-        pipeline.cmd("GETRANGE").arg(&names.answer).arg(0).arg(LARGEST).cmd("PTTL").arg(&names.answer);
+        pipeline
+            .cmd("GETRANGE")
+            .arg(&names.answer)
+            .arg(0)
+            .arg(LARGEST)
+            .cmd("PTTL")
+            .arg(&names.answer);
         let (first, value, left): (Option<String>, Vec<u8>, i64) = self.pipeline(&pipeline).await?;
         Some((first.is_some(), self.read(digest, names, &value, left)))
     }
@@ -140,16 +156,24 @@ impl Shared {
         if value.is_empty() {
             return Look::Nothing;
         }
-        let forged = || Look::Unreadable(Trouble::Forged("an answer"));
-        let Some(record) = self.keys.open(&names.answer, value).and_then(|bytes| Record::read(&bytes)) else { return forged() };
-        let Some(age) = record.age(left, self.clock.now().wall) else { return Look::Unreadable(Trouble::Clock) };
+        let forged = || Look::Unreadable(RedisError::Forged("an answer"));
+        let Some(record) =
+            self.keys.open(&names.answer, value).and_then(|bytes| Record::read(&bytes))
+        else {
+            return forged();
+        };
+        let Some(age) = record.age(left, self.clock.now().wall) else {
+            return Look::Unreadable(RedisError::Clock);
+        };
         let (asked, known_at) = (record.seen, record.known_at);
         let facts = match record.facts.map(Written::facts) {
             Some(None) => return forged(),
             facts => facts.flatten(),
         };
         let marks = facts.as_ref().map(ActiveFacts::marks).unwrap_or_default();
-        if self.ledger.lock().is_dead(digest, asked, marks) || known_at <= self.distrusted.load(Ordering::Relaxed) {
+        if self.ledger.lock().is_dead(digest, asked, marks)
+            || known_at <= self.distrusted.load(Ordering::Relaxed)
+        {
             return Look::Dead;
         }
         Look::Answer(Answer { facts, age })
@@ -158,7 +182,12 @@ impl Shared {
 
 impl ActiveFacts {
     fn marks(&self) -> ledger::Marks<'_> {
-        Marks { subject: self.subject(), client_id: self.client_id(), token_id: self.token_id(), session: session_of(self).map(Into::into) }
+        Marks {
+            subject: self.subject(),
+            client_id: self.client_id(),
+            token_id: self.token_id(),
+            session: session_of(self).map(Into::into),
+        }
     }
 }
 
@@ -167,9 +196,11 @@ impl Asking {
     pub fn heard(mut self, heard: &Heard, now: Now) {
         let ends = !matches!(heard, Heard::Active { .. });
         let content = match heard {
-            Heard::Active { facts, until } => {
-                self.seal(now, Duration::from_micros(until.saturating_sub(now.mono)), Some(Written::from(*facts)))
-            }
+            Heard::Active { facts, until } => self.seal(
+                now,
+                Duration::from_micros(until.saturating_sub(now.mono)),
+                Some(Written::from(*facts)),
+            ),
             Heard::Inactive { lives } => self.seal(now, *lives, None),
             Heard::Unshared => Content::Nothing,
         };
@@ -180,13 +211,25 @@ impl Asking {
         let kept_for = u64::try_from(lives.min(LONGEST).as_millis()).unwrap_or(0);
         let Some(seen) = self.seen.filter(|_| kept_for > 0) else { return Content::Nothing };
         let record = Record { known_at: now.wall, kept_for, seen, facts };
-        let sealed = record.bytes().and_then(|bytes| self.shared.keys.seal(&self.names.answer, &bytes));
-        sealed.filter(|sealed| sealed.len() <= LARGEST).map_or(Content::Nothing, |sealed| Content::Answer(sealed, kept_for))
+        let sealed =
+            record.bytes().and_then(|bytes| self.shared.keys.seal(&self.names.answer, &bytes));
+        sealed
+            .filter(|sealed| sealed.len() <= LARGEST)
+            .map_or(Content::Nothing, |sealed| Content::Answer(sealed, kept_for))
     }
 
     fn send(&mut self, content: Content, ends: bool, now: Now) {
-        let names = Names { answer: std::mem::take(&mut self.names.answer), asked: std::mem::take(&mut self.names.asked) };
-        let write = Write { names, content, awaited: std::mem::take(&mut self.awaited), ends, at: now.wall };
+        let names = Names {
+            answer: std::mem::take(&mut self.names.answer),
+            asked: std::mem::take(&mut self.names.asked),
+        };
+        let write = Write {
+            names,
+            content,
+            awaited: std::mem::take(&mut self.awaited),
+            ends,
+            at: now.wall,
+        };
         self.shared.write(write);
     }
 }
@@ -195,7 +238,10 @@ impl Drop for Asking {
     fn drop(&mut self) {
         if self.awaited {
             let write = Write {
-                names: Names { answer: String::new(), asked: std::mem::take(&mut self.names.asked) },
+                names: Names {
+                    answer: String::new(),
+                    asked: std::mem::take(&mut self.names.asked),
+                },
                 content: Content::Unchanged,
                 awaited: true,
                 ends: false,

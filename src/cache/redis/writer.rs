@@ -1,7 +1,7 @@
 //! What goes to Redis, in the background: nobody waits for it.
 
 use super::Shared;
-use super::health::Trouble;
+use super::health::RedisError;
 use super::keys::Names;
 use futures::future::join_all;
 use std::convert::Infallible;
@@ -38,8 +38,9 @@ impl Shared {
         if !self.is_up() {
             self.unwritten(&write);
         } else if let Err(error) = self.writes.try_send(write) {
-            let (mpsc::error::TrySendError::Full(write) | mpsc::error::TrySendError::Closed(write)) = error;
-            self.health.trouble(&Trouble::Full);
+            let (mpsc::error::TrySendError::Full(write) | mpsc::error::TrySendError::Closed(write)) =
+                error;
+            self.health.failed(&RedisError::Full);
             self.unwritten(&write);
         }
     }
@@ -59,7 +60,13 @@ impl Shared {
         let mut pipeline = redis::pipe();
         match &write.content {
             Content::Answer(sealed, kept_for) => {
-                pipeline.cmd("SET").arg(&write.names.answer).arg(sealed).arg("PX").arg(*kept_for).ignore();
+                pipeline
+                    .cmd("SET")
+                    .arg(&write.names.answer)
+                    .arg(sealed)
+                    .arg("PX")
+                    .arg(*kept_for)
+                    .ignore();
             }
             Content::Nothing => {
                 pipeline.cmd("DEL").arg(&write.names.answer).ignore();
@@ -73,7 +80,8 @@ impl Shared {
             return;
         }
         // a full Redis still removes
-        let removed = write.ends && self.command::<()>(redis::cmd("DEL").arg(&write.names.answer)).await.is_some();
+        let removed = write.ends
+            && self.command::<()>(redis::cmd("DEL").arg(&write.names.answer)).await.is_some();
         if !removed {
             self.unwritten(&write);
         }

@@ -31,8 +31,15 @@ pub struct Names {
 
 impl Keys {
     pub fn new(key: &SharedKey, prefix: &str) -> Self {
-        let derive = |what: &str| blake3::derive_key(&format!("introgate cache.redis v1 {what}"), key.bytes());
-        Self { names: derive("names"), values: derive("values"), digests: DigestKey::from(derive("digests")), prefix: prefix.to_owned() }
+        let derive = |what: &str| {
+            blake3::derive_key(&format!("introgate cache.redis v1 {what}"), key.bytes())
+        };
+        Self {
+            names: derive("names"),
+            values: derive("values"),
+            digests: DigestKey::from(derive("digests")),
+            prefix: prefix.to_owned(),
+        }
     }
 
     /// The key for digests of tokens: the same in every gateway that has `cache.redis.key`.
@@ -58,7 +65,9 @@ impl Keys {
     pub fn seal(&self, name: &str, value: &[u8]) -> Option<Vec<u8>> {
         let salt: [u8; SALT] = rand::random();
         let mut sealed = value.to_vec();
-        self.key(&salt)?.seal_in_place_append_tag(nonce(), Aad::from(bound(name)), &mut sealed).ok()?;
+        self.key(&salt)?
+            .seal_in_place_append_tag(nonce(), Aad::from(bound(name)), &mut sealed)
+            .ok()?;
         Some([&[VERSION][..], &salt, &sealed].concat())
     }
 
@@ -67,7 +76,8 @@ impl Keys {
         let rest = sealed.strip_prefix(&[VERSION])?;
         let (salt, sealed) = rest.split_first_chunk::<SALT>()?;
         let mut sealed = sealed.to_vec();
-        let opened = self.key(salt)?.open_in_place(nonce(), Aad::from(bound(name)), &mut sealed).ok()?;
+        let opened =
+            self.key(salt)?.open_in_place(nonce(), Aad::from(bound(name)), &mut sealed).ok()?;
         Some(opened.to_vec())
     }
 
@@ -122,7 +132,11 @@ mod tests {
         assert_ne!(names.answer, theirs.names(&digest).answer);
         assert_ne!(ours.log(), theirs.log());
         let hex: String = digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert!(!names.answer.contains(&hex) && names.answer.starts_with("p:{"), "{}", names.answer);
+        assert!(
+            !names.answer.contains(&hex) && names.answer.starts_with("p:{"),
+            "{}",
+            names.answer
+        );
         assert_ne!(digest, theirs.digests().digest("token"));
     }
 }

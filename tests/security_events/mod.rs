@@ -1,5 +1,5 @@
-//! What authorization servers tell of their own accord: events and logout tokens end exactly the cached answers that they
-//! name, and nothing that is not signed for here ends anything.
+//! What authorization servers tell of their own accord: events and logout tokens end exactly the
+//! cached answers that they name, and nothing that is not signed for here ends anything.
 
 mod bad;
 mod delivery;
@@ -26,7 +26,8 @@ const TOKENS: [(&str, &str, &str, &str, &str); 4] = [
     ("carol-1", "carol", "app-3", "j4", ""),
 ];
 
-/// A gateway with two authorization servers that know the same tokens, each with events of its own issuer.
+/// A gateway with two authorization servers that know the same tokens, each with events of its own
+/// issuer.
 struct World {
     setup: Setup,
     /// Signs for [`ISSUER`], the issuer of `main`.
@@ -59,7 +60,8 @@ impl World {
     fn with(yaml: &str) -> World {
         let (signer, other) = (Signer::p256("main"), Signer::p256("other"));
         let keys = |signer: &Signer| json!({ "keys": [signer.jwk()] }).to_string();
-        let builder = Builder::new().file("main.json", &keys(&signer)).file("other.json", &keys(&other));
+        let builder =
+            Builder::new().file("main.json", &keys(&signer)).file("other.json", &keys(&other));
         let setup = Setup::build(builder, yaml);
         for (token, sub, client_id, jti, sid) in TOKENS {
             let mut answer = json!({ "sub": sub, "client_id": client_id, "jti": jti });
@@ -73,7 +75,8 @@ impl World {
         world
     }
 
-    /// Sends every token to both servers' routes, and tells which had no cached answer; `/other` marks the second server's.
+    /// Sends every token to both servers' routes, and tells which had no cached answer; `/other`
+    /// marks the second server's.
     #[track_caller]
     fn asked_again(&self) -> Vec<String> {
         let mut again = Vec::new();
@@ -118,7 +121,9 @@ impl World {
     #[track_caller]
     fn post(&self, content_type: &str, body: &[u8]) -> Response {
         let mut connection = Connection::open(self.setup.gateway.admin_port());
-        connection.request("POST", "/api/events", &[("Content-Type", content_type)], body).expect("an answer")
+        connection
+            .request("POST", "/api/events", &[("Content-Type", content_type)], body)
+            .expect("an answer")
     }
 
     fn metric(&self, labels: &str) -> f64 {

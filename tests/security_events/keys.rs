@@ -30,13 +30,19 @@ fn push(setup: &Setup, token: &str) -> Response {
     connection.request("POST", "/api/events", &headers, token.as_bytes()).expect("an answer")
 }
 
-/// The server's own `issuer` is the events' too, and the keys are found by it; new ones when an event names one.
+/// The server's own `issuer` is the events' too, and the keys are found by it; new ones when an
+/// event names one.
 #[test]
 fn discovered_and_rotated() {
-    let setup = start(&format!("introspection_endpoint: \"@AS@\", issuer: \"@AS@\", events: {{ audience: [\"{AUDIENCE}\"] }}"));
+    let setup = start(&format!(
+        "introspection_endpoint: \"@AS@\", issuer: \"@AS@\", events: {{ audience: [\"{AUDIENCE}\"] }}"
+    ));
     let issuer = setup.server.url();
-    let document = json!({ "issuer": issuer, "jwks_uri": format!("{}/keys", setup.server.origin()) });
-    setup.server.publish("/.well-known/oauth-authorization-server/introspect", Behaviour::Json(document));
+    let document =
+        json!({ "issuer": issuer, "jwks_uri": format!("{}/keys", setup.server.origin()) });
+    setup
+        .server
+        .publish("/.well-known/oauth-authorization-server/introspect", Behaviour::Json(document));
     let (old, new) = (Signer::p256("old"), Signer::ed25519("new"));
     publish(&setup, "/keys", &old);
     setup.server.answer("t", active(json!({ "sub": "alice", "iss": issuer })));
@@ -49,7 +55,8 @@ fn discovered_and_rotated() {
     assert_eq!((setup.get("t").status, setup.server.count_of("t")), (200, 2));
 }
 
-/// An event that cannot be judged at the moment is not refused for good: its sender is to come again.
+/// An event that cannot be judged at the moment is not refused for good: its sender is to come
+/// again.
 #[test]
 fn keys_that_cannot_be_had() {
     let mut setup = start(&format!(
@@ -63,13 +70,21 @@ fn keys_that_cannot_be_had() {
     assert_eq!((response.status, response.header("retry-after")), (503, Some("5")));
     assert!(!response.text().contains("127.0.0.1"), "{}", response.text());
     setup.gateway.log_with("/keys");
-    assert_eq!(setup.gateway.metric("introgate_events_total{server=\"main\",result=\"unavailable\"}"), 1.0);
+    assert_eq!(
+        setup.gateway.metric("introgate_events_total{server=\"main\",result=\"unavailable\"}"),
+        1.0
+    );
     setup.server.start_again();
     wait_until("the keys are there", || push(&setup, &token).status != 503);
-    assert_eq!(push(&setup, &token).json()["description"], "its `jti` was taken before", "the same event was good then");
+    assert_eq!(
+        push(&setup, &token).json()["description"],
+        "its `jti` was taken before",
+        "the same event was good then"
+    );
 }
 
-/// A server of type `jwt` with `then`: its own keys unless others are written. The purge makes the second server be asked.
+/// A server of type `jwt` with `then`: its own keys unless others are written. The purge makes the
+/// second server be asked.
 #[test]
 fn a_jwt_servers_own_keys() {
     let yaml = format!(
@@ -80,10 +95,14 @@ fn a_jwt_servers_own_keys() {
     let setup = Setup::start(&yaml);
     let signer = Signer::p256("k");
     publish(&setup, "/keys", &signer);
-    let claims: Value = json!({ "iss": "https://as.test", "aud": "api", "sub": "alice", "exp": now() + 600 });
+    let claims: Value =
+        json!({ "iss": "https://as.test", "aud": "api", "sub": "alice", "exp": now() + 600 });
     let token = signer.sign(&claims);
     setup.server.answer(&token, active(json!({ "sub": "alice" })));
-    assert_eq!((setup.get(&token).status, setup.get(&token).status, setup.server.count_of(&token)), (200, 200, 1));
+    assert_eq!(
+        (setup.get(&token).status, setup.get(&token).status, setup.server.count_of(&token)),
+        (200, 200, 1)
+    );
     setup.server.behave(&token, Behaviour::inactive());
     assert_eq!(setup.get(&token).status, 200, "until somebody says so");
     assert_eq!(push(&setup, &event(&signer, "https://as.test")).status, 202);

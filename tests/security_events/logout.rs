@@ -27,7 +27,11 @@ fn by_subject_by_session_or_both() {
         (json!({ "sub": "bob", "sid": "s1" }), &[]),
     ] {
         let response = world.logout(&token(&world, changes.clone()));
-        assert_eq!((response.status, response.header("cache-control")), (200, Some("no-store")), "{changes}");
+        assert_eq!(
+            (response.status, response.header("cache-control")),
+            (200, Some("no-store")),
+            "{changes}"
+        );
         assert_eq!(world.asked_again(), expected, "{changes}");
     }
     // older providers give no type, or the general one
@@ -46,7 +50,10 @@ fn what_is_refused() {
         let response = world.logout(token);
         let body = response.json();
         assert_eq!((response.status, &body["error"]), (400, &json!("invalid_request")), "{body}");
-        assert!(body["error_description"].as_str().is_some_and(|told| told.contains(why)), "{body} for {why}");
+        assert!(
+            body["error_description"].as_str().is_some_and(|told| told.contains(why)),
+            "{body} for {why}"
+        );
     };
     for (changes, why) in [
         (json!({ "sub": "alice", "nonce": "n" }), "`nonce`"),
@@ -64,19 +71,25 @@ fn what_is_refused() {
         refused(&token(&world, changes), why);
     }
     for typ in ["at+jwt", "secevent+jwt"] {
-        refused(&world.signer.sign_with(json!({ "typ": typ }), &claims(json!({ "sub": "alice" }))), "`typ`");
+        refused(
+            &world.signer.sign_with(json!({ "typ": typ }), &claims(json!({ "sub": "alice" }))),
+            "`typ`",
+        );
     }
-    let (one, two) = (token(&world, json!({ "sub": "alice" })), token(&world, json!({ "sub": "bob" })));
+    let (one, two) =
+        (token(&world, json!({ "sub": "alice" })), token(&world, json!({ "sub": "bob" })));
     refused(&format!("{one}&logout_token={two}"), "more than one");
     refused("", "three parts");
-    let response = world.post("application/x-www-form-urlencoded", format!("token={one}").as_bytes());
+    let response =
+        world.post("application/x-www-form-urlencoded", format!("token={one}").as_bytes());
     assert_eq!(response.status, 400);
     assert_eq!(world.asked_again(), [""; 0]);
     assert_eq!(world.logout(&one).status, 200);
     refused(&one, "taken before");
 }
 
-/// Where answers do not tell the session, a logout that names nothing else could end nothing: its sender is told.
+/// Where answers do not tell the session, a logout that names nothing else could end nothing: its
+/// sender is told.
 #[test]
 fn a_session_that_answers_do_not_tell() {
     let world = World::with(&CONFIG.replace("path: /other", "path: /plain, methods: [GET]"));
@@ -87,7 +100,11 @@ fn a_session_that_answers_do_not_tell() {
     world.asked_again();
     let response = world.logout(&token(&world, json!({ "sid": "s1" })));
     assert_eq!(response.status, 400);
-    assert!(response.json()["error_description"].as_str().is_some_and(|told| told.contains("`sid`")), "{}", response.text());
+    assert!(
+        response.json()["error_description"].as_str().is_some_and(|told| told.contains("`sid`")),
+        "{}",
+        response.text()
+    );
     assert_eq!(world.asked_again(), [""; 0]);
     assert_eq!(world.logout(&token(&world, json!({ "sid": "s1", "sub": "alice" }))).status, 200);
     assert_eq!(world.asked_again().len(), 4);

@@ -155,27 +155,52 @@ mod tests {
         let answer = r#"{"active":true,"scope":"read write","sub":"alice","client_id":7,"iss":"https://as","aud":["a","b"],
             "jti":"j","exp":2e9,"nbf":"1","iat":2,"token_type":"refresh_token","cnf":{"jkt":"x"},"deep":{"a":[1.5,null,"ü"]}}"#;
         let Ok(Facts::Active(facts)) = read_answer(answer.as_bytes()) else { panic!("facts") };
-        let record = Record { known_at: 1, kept_for: 2, seen: Place(3, 4), facts: Some(Written::from(&*facts)) };
-        let read = record.bytes().and_then(|bytes| Record::read(&bytes)).and_then(|record| record.facts).and_then(Written::facts);
+        let record = Record {
+            known_at: 1,
+            kept_for: 2,
+            seen: Place(3, 4),
+            facts: Some(Written::from(&*facts)),
+        };
+        let read = record
+            .bytes()
+            .and_then(|bytes| Record::read(&bytes))
+            .and_then(|record| record.facts)
+            .and_then(Written::facts);
         assert_eq!(format!("{read:?}"), format!("{:?}", Some(&*facts)));
-        assert_eq!(read.map(|facts| facts.claims.text().to_owned()).as_deref(), Some(facts.claims.text()));
+        assert_eq!(
+            read.map(|facts| facts.claims.text().to_owned()).as_deref(),
+            Some(facts.claims.text())
+        );
     }
 
     #[test]
     fn no_clock_makes_an_answer_younger() {
-        let record = |known_at| Record { known_at, kept_for: 60_000, seen: Place(0, 0), facts: None };
-        let age = |known_at, left, wall| record(known_at).age(left, wall).map(|age| age.as_millis());
+        let record =
+            |known_at| Record { known_at, kept_for: 60_000, seen: Place(0, 0), facts: None };
+        let age =
+            |known_at, left, wall| record(known_at).age(left, wall).map(|age| age.as_millis());
         let now = 1_000_000_000;
         assert_eq!(age(now, 60_000, now), Some(0));
         assert_eq!(age(now - 7_000, 60_000, now), Some(7_000), "ours says more");
         assert_eq!(age(now, 50_000, now), Some(10_000), "Redis says more");
         assert_eq!(age(now + 4_000, 50_000, now), Some(10_000), "a little ahead of us");
-        assert_eq!(age(now + 4_000, 60_000, now), Some(0), "from the future is no younger than new");
+        assert_eq!(
+            age(now + 4_000, 60_000, now),
+            Some(0),
+            "from the future is no younger than new"
+        );
         assert_eq!(age(now + 5_001, 50_000, now), None, "too far ahead");
         assert_eq!(age(now + 3_600_000, 50_000, now), None, "our clock jumped back an hour");
-        assert_eq!(age(now - 3_600_000, 60_000, now), Some(3_600_000), "theirs did, or the value was put there again");
+        assert_eq!(
+            age(now - 3_600_000, 60_000, now),
+            Some(3_600_000),
+            "theirs did, or the value was put there again"
+        );
         assert_eq!(age(now, -1, now), None, "kept for ever, which nobody asked for");
         assert_eq!(age(now, 60_001, now), None, "kept for longer than was asked for");
-        assert_eq!((age(i64::MIN, 1, now), age(i64::MAX, 1, now), age(0, 1, i64::MAX)), (None, None, None));
+        assert_eq!(
+            (age(i64::MIN, 1, now), age(i64::MAX, 1, now), age(0, 1, i64::MAX)),
+            (None, None, None)
+        );
     }
 }

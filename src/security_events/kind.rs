@@ -29,9 +29,12 @@ impl Kind {
         }
         let [caep, risc, oauth] = [CAEP, RISC, OAUTH].map(|prefix| uri.strip_prefix(prefix));
         match (caep, risc, oauth) {
-            (Some("session-revoked"), ..) | (_, Some("sessions-revoked"), _) | (.., Some("tokens-revoked")) => Self::SessionRevoked,
+            (Some("session-revoked"), ..)
+            | (_, Some("sessions-revoked"), _)
+            | (.., Some("tokens-revoked")) => Self::SessionRevoked,
             (Some("token-claims-change"), ..) => Self::TokenClaimsChange,
-            (Some("credential-change"), ..) | (_, Some("credential-compromise" | "account-credential-change-required"), _) => {
+            (Some("credential-change"), ..)
+            | (_, Some("credential-compromise" | "account-credential-change-required"), _) => {
                 Self::CredentialChange
             }
             (_, Some("account-disabled" | "account-purged"), _) => Self::AccountDisabled,

@@ -47,13 +47,41 @@ fn each_way_to_name_a_subject() {
         ),
         ("user", json!({ "format": "complex", "user": iss_sub("bob") }), &["bob-1"]),
         ("session", json!({ "format": "complex", "session": opaque("s1") }), &["alice-1"]),
-        ("user and session", json!({ "format": "complex", "user": iss_sub("alice"), "session": opaque("s2") }), &["alice-2"]),
-        ("a session that no answer tells", json!({ "format": "complex", "user": iss_sub("carol"), "session": opaque("s9") }), &["carol-1"]),
-        ("user and another's session", json!({ "format": "complex", "user": iss_sub("bob"), "session": opaque("s1") }), &NOBODY),
-        ("application", json!({ "format": "complex", "application": opaque("app-2") }), &["alice-2", "bob-1"]),
-        ("user and application", json!({ "format": "complex", "user": iss_sub("alice"), "application": opaque("app-1") }), &["alice-1"]),
-        ("user and device", json!({ "format": "complex", "user": iss_sub("alice"), "device": opaque("d") }), &["alice-1", "alice-2"]),
-        ("tenant", json!({ "format": "complex", "tenant": opaque(ISSUER) }), &["alice-1", "alice-2", "bob-1", "carol-1"]),
+        (
+            "user and session",
+            json!({ "format": "complex", "user": iss_sub("alice"), "session": opaque("s2") }),
+            &["alice-2"],
+        ),
+        (
+            "a session that no answer tells",
+            json!({ "format": "complex", "user": iss_sub("carol"), "session": opaque("s9") }),
+            &["carol-1"],
+        ),
+        (
+            "user and another's session",
+            json!({ "format": "complex", "user": iss_sub("bob"), "session": opaque("s1") }),
+            &NOBODY,
+        ),
+        (
+            "application",
+            json!({ "format": "complex", "application": opaque("app-2") }),
+            &["alice-2", "bob-1"],
+        ),
+        (
+            "user and application",
+            json!({ "format": "complex", "user": iss_sub("alice"), "application": opaque("app-1") }),
+            &["alice-1"],
+        ),
+        (
+            "user and device",
+            json!({ "format": "complex", "user": iss_sub("alice"), "device": opaque("d") }),
+            &["alice-1", "alice-2"],
+        ),
+        (
+            "tenant",
+            json!({ "format": "complex", "tenant": opaque(ISSUER) }),
+            &["alice-1", "alice-2", "bob-1", "carol-1"],
+        ),
         ("nobody that is known", iss_sub("dora"), &NOBODY),
     ];
     for (name, sub_id, expected) in cases {
@@ -70,7 +98,10 @@ fn subjects_in_the_event_or_in_sub() {
     let disabled = format!("{RISC}/account-disabled");
     for (changes, expected) in [
         (json!({ "sub_id": null, "sub": "bob" }), "bob-1"),
-        (json!({ "sub_id": null, "events": { &disabled: { "subject": iss_sub("bob") } } }), "bob-1"),
+        (
+            json!({ "sub_id": null, "events": { &disabled: { "subject": iss_sub("bob") } } }),
+            "bob-1",
+        ),
         (
             json!({ "sub_id": null, "events": { &disabled: { "subject": { "subject_type": "iss-sub", "iss": ISSUER, "sub": "carol" } } } }),
             "carol-1",
@@ -87,14 +118,21 @@ fn subjects_in_the_event_or_in_sub() {
 #[test]
 fn another_server_has_its_own_alice() {
     let world = World::start();
-    let theirs = but(world.session_revoked(), json!({ "iss": OTHER, "sub_id": { "format": "opaque", "id": "alice" } }));
+    let theirs = but(
+        world.session_revoked(),
+        json!({ "iss": OTHER, "sub_id": { "format": "opaque", "id": "alice" } }),
+    );
     assert_eq!(world.push(&sign(&world.other, &theirs)).status, 202);
     assert_eq!(world.asked_again(), ["alice-1/other", "alice-2/other"]);
     assert_eq!(world.metric("server=\"other\",result=\"accepted\""), 1.0);
 
     let ours = but(world.session_revoked(), json!({ "iss": OTHER }));
     let response = world.push(&sign(&world.other, &ours));
-    assert_eq!((response.status, response.json()["err"].clone()), (400, json!("invalid_request")), "a subject of ours in their event");
+    assert_eq!(
+        (response.status, response.json()["err"].clone()),
+        (400, json!("invalid_request")),
+        "a subject of ours in their event"
+    );
     assert_eq!(world.asked_again(), NOBODY);
 }
 
@@ -111,14 +149,23 @@ fn a_hub_may_speak_for_several() {
         .replace("issuer: \"https://other.test\"", "issuer: \"https://hub.test\"")
         .replace("other.json", "main.json");
     let world = World::with(&yaml);
-    let hub =
-        |sub_id: Value| world.event(&but(world.claims(&format!("{CAEP}/session-revoked"), sub_id), json!({ "iss": "https://hub.test" })));
+    let hub = |sub_id: Value| {
+        world.event(&but(
+            world.claims(&format!("{CAEP}/session-revoked"), sub_id),
+            json!({ "iss": "https://hub.test" }),
+        ))
+    };
     assert_eq!(world.push(&hub(iss_sub("bob"))).status, 202);
     assert_eq!(world.asked_again(), ["bob-1"]);
     let theirs = json!({ "format": "iss_sub", "iss": OTHER, "sub": "bob" });
     assert_eq!(world.push(&hub(theirs)).status, 202);
     assert_eq!(world.asked_again(), ["bob-1/other"]);
-    assert_eq!(world.push(&hub(json!({ "format": "iss_sub", "iss": "https://hub.test", "sub": "bob" }))).status, 400);
+    assert_eq!(
+        world
+            .push(&hub(json!({ "format": "iss_sub", "iss": "https://hub.test", "sub": "bob" })))
+            .status,
+        400
+    );
 }
 
 /// An answer that was asked for before the event came is not kept.
@@ -126,13 +173,23 @@ fn a_hub_may_speak_for_several() {
 fn an_event_beats_an_introspection_in_flight() {
     let world = World::start();
     let setup = &world.setup;
-    setup.server.behave("slow", Behaviour::after(Duration::from_millis(800), Behaviour::Json(active(json!({ "sub": "alice" })))));
+    setup.server.behave(
+        "slow",
+        Behaviour::after(
+            Duration::from_millis(800),
+            Behaviour::Json(active(json!({ "sub": "alice" }))),
+        ),
+    );
     std::thread::scope(|scope| {
         let first = scope.spawn(|| setup.get("slow").status);
         wait_until("it is asked about", || setup.server.count_of("slow") == 1);
         assert_eq!(world.push(&world.event(&world.session_revoked())).status, 202);
         setup.server.behave("slow", Behaviour::inactive());
-        assert_eq!(setup.get("slow").status, 401, "a request from then on does not share the old answer");
+        assert_eq!(
+            setup.get("slow").status,
+            401,
+            "a request from then on does not share the old answer"
+        );
         first.join().expect("the first request");
     });
     assert_eq!(setup.get("slow").status, 401);
@@ -160,7 +217,11 @@ fn events_about_other_things_are_taken_and_end_nothing() {
 fn purging_by_session() {
     let world = World::start();
     let purge = |body: Value| world.setup.gateway.admin_post("/api/cache/purge", &body);
-    assert_eq!(purge(json!({ "sid": "s3" })).json(), json!({ "purged": 2 }), "the admin means all servers");
+    assert_eq!(
+        purge(json!({ "sid": "s3" })).json(),
+        json!({ "purged": 2 }),
+        "the admin means all servers"
+    );
     assert_eq!(world.asked_again(), ["bob-1", "bob-1/other"]);
     assert_eq!(purge(json!({ "sid": "s3", "sub": "bob" })).status, 400);
 }

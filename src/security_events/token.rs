@@ -3,7 +3,7 @@
 use super::kind::Kind;
 use super::subject::{self, Speaker};
 use super::{Code, Delivery, LEEWAY, Refusal};
-use crate::cache::Named;
+use crate::cache::PurgeSelector;
 use crate::introspect::EventSettings;
 use crate::introspect::jwt::{Header, is_for, time};
 use serde_json::{Map, Value};
@@ -12,14 +12,19 @@ use serde_json::{Map, Value};
 /// they are known by their `events`.
 pub fn check_type(header: &Header, delivery: Delivery) -> Result<(), Refusal> {
     match (delivery, header.typ.as_deref()) {
-        (Delivery::Push, Some("secevent+jwt")) | (Delivery::Logout, None | Some("logout+jwt" | "jwt")) => Ok(()),
+        (Delivery::Push, Some("secevent+jwt"))
+        | (Delivery::Logout, None | Some("logout+jwt" | "jwt")) => Ok(()),
         (Delivery::Push, _) => Err(Refusal::invalid("its `typ` is not `secevent+jwt`")),
         (Delivery::Logout, _) => Err(Refusal::invalid("its `typ` is not `logout+jwt`")),
     }
 }
 
 /// Demands on the claims that every event has.
-pub fn check_claims(claims: &Map<String, Value>, settings: &EventSettings, now: i64) -> Result<(), Refusal> {
+pub fn check_claims(
+    claims: &Map<String, Value>,
+    settings: &EventSettings,
+    now: i64,
+) -> Result<(), Refusal> {
     let leeway = seconds(LEEWAY.as_secs());
     let time = |name: &str| time(claims, name).map_err(|flaw| Refusal::invalid(flaw.why));
     if !is_for(claims, &settings.audience) {
@@ -50,15 +55,18 @@ pub struct Stated<'c>(Vec<(Kind, &'c Map<String, Value>)>);
 pub fn read(claims: &Map<String, Value>, delivery: Delivery) -> Result<Stated<'_>, Refusal> {
     let events = claims.get("events").ok_or_else(|| Refusal::invalid("it has no `events`"))?;
     let events = events.as_object().filter(|events| !events.is_empty());
-    let events = events.ok_or_else(|| Refusal::invalid("`events` is not an object with at least one member"))?;
+    let events = events
+        .ok_or_else(|| Refusal::invalid("`events` is not an object with at least one member"))?;
     let read = |(uri, payload): (&String, _)| Some((Kind::of(uri), Value::as_object(payload)?));
     let stated: Option<Vec<_>> = events.iter().map(read).collect();
-    let stated = Stated(stated.ok_or_else(|| Refusal::invalid("a member of `events` is not an object"))?);
+    let stated =
+        Stated(stated.ok_or_else(|| Refusal::invalid("a member of `events` is not an object"))?);
     let logout = stated.kinds().contains(&Kind::Logout);
     if delivery == Delivery::Logout && !logout {
         return Err(Refusal::invalid("`events` has no member for back-channel logout"));
     }
-    // Back-Channel Logout 1.0 §2.4: so that no ID token is taken for a logout token, nor the other way
+    // Back-Channel Logout 1.0 §2.4: so that no ID token is taken for a logout token, nor the other
+    // way
     if logout && claims.contains_key("nonce") {
         return Err(Refusal::invalid("it has a `nonce`, which a logout token must not"));
     }
@@ -72,8 +80,12 @@ impl Stated<'_> {
 
     /// Whose answers are to be forgotten. Several events in one token are about the same subject
     /// (RFC 8417 §2.2).
-    pub fn named(&self, claims: &Map<String, Value>, speaker: &Speaker<'_>) -> Result<Vec<Named>, Refusal> {
-        let mut named: Option<Vec<Named>> = None;
+    pub fn named(
+        &self,
+        claims: &Map<String, Value>,
+        speaker: &Speaker<'_>,
+    ) -> Result<Vec<PurgeSelector>, Refusal> {
+        let mut named: Option<Vec<PurgeSelector>> = None;
         for (kind, payload) in self.0.iter().filter(|(kind, _)| kind.forgets()) {
             let of_event = subject::named(*kind, claims, payload, speaker)?;
             if named.as_ref().is_some_and(|named| *named != of_event) {

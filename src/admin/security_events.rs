@@ -4,9 +4,9 @@
 
 use super::body::{self, Unread};
 use super::{not_allowed, problem, response, text};
-use crate::assemble::Process;
-use crate::cache::{Named, Purge};
-use crate::events::{Code, Delivery, Kind, Refusal};
+use crate::cache::{Purge, PurgeSelector};
+use crate::runtime::Process;
+use crate::security_events::{Code, Delivery, Kind, Refusal};
 use crate::telemetry::{CarriedOut, Received};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
@@ -23,21 +23,33 @@ pub async fn events(process: &Process, session: &mut ServerSession) -> Response<
     let Some(delivery) = delivery(session) else {
         session.set_keepalive(None);
         let why = "The content type is neither application/secevent+jwt nor application/x-www-form-urlencoded.";
-        return refuse(process, Delivery::Push, StatusCode::UNSUPPORTED_MEDIA_TYPE, (None, Refusal::invalid(why)));
+        return refuse(
+            process,
+            Delivery::Push,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            (None, Refusal::invalid(why)),
+        );
     };
     let body = match body::read(session).await {
         Ok(body) => body,
         Err(unread) => {
-            let status = if unread == Unread::TooLarge { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+            let status = if unread == Unread::TooLarge {
+                StatusCode::PAYLOAD_TOO_LARGE
+            } else {
+                StatusCode::BAD_REQUEST
+            };
             return refuse(process, delivery, status, (None, Refusal::invalid(unread.why())));
         }
     };
     match take(process, &body, delivery).await {
-        Ok(()) => text(if delivery == Delivery::Push { StatusCode::ACCEPTED } else { StatusCode::OK }, ""),
+        Ok(()) => {
+            text(if delivery == Delivery::Push { StatusCode::ACCEPTED } else { StatusCode::OK }, "")
+        }
         Err(refused) => {
             // RFC 8935 §2.3: 400 says that the event is no good, and another status that it may be
             let unavailable = refused.1.code == Code::Unavailable;
-            let status = if unavailable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST };
+            let status =
+                if unavailable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST };
             refuse(process, delivery, status, refused)
         }
     }
@@ -55,13 +67,18 @@ fn delivery(session: &ServerSession) -> Option<Delivery> {
 }
 
 /// Carries out what an event asks for.
-async fn take(process: &Process, body: &[u8], delivery: Delivery) -> Result<(), (Option<Arc<str>>, Refusal)> {
+async fn take(
+    process: &Process,
+    body: &[u8],
+    delivery: Delivery,
+) -> Result<(), (Option<Arc<str>>, Refusal)> {
     let runtime = process.runtime.load_full();
     let parts = &process.parts;
     let token = token(body, delivery).map_err(|refusal| (None, refusal))?;
     let event = runtime.events.read(&token, delivery).await?;
     let server = event.servers.first().cloned();
-    let session_alone = !event.named.is_empty() && event.named.iter().all(Named::is_session_alone);
+    let session_alone =
+        !event.named.is_empty() && event.named.iter().all(PurgeSelector::is_session_alone);
     if session_alone && !event.servers.iter().any(|server| parts.store.knows_sessions(server)) {
         let why = "it names a session alone, and this authorization server's answers have no `sid`; name the `sub` as well";
         return Err((server, Refusal::invalid(why)));
@@ -69,12 +86,17 @@ async fn take(process: &Process, body: &[u8], delivery: Delivery) -> Result<(), 
     if !parts.taken.first(event.id, event.until, parts.clock.now().mono) {
         return Err((server, Refusal::new(Code::Replayed, "its `jti` was taken before")));
     }
-    let purged = if event.named.is_empty() { 0 } else { process.purge(&Purge::Named(event.named)).await.0 };
+    let purged = if event.named.is_empty() {
+        0
+    } else {
+        process.purge(&Purge::Matching(event.named)).await.0
+    };
     let result = if event.kinds.iter().any(|kind| kind.forgets()) { "accepted" } else { "ignored" };
     let kinds: Vec<&str> = event.kinds.iter().copied().map(Kind::as_str).collect();
     for server in &event.servers {
         let outcome = Ok(CarriedOut { events: &kinds, purged });
-        Received { server: Some(server), result, outcome, now: parts.clock.now().mono }.emit(&parts.metrics, &parts.event_log);
+        Received { server: Some(server), result, outcome, now: parts.clock.now().mono }
+            .emit(&parts.metrics, &parts.event_log);
     }
     Ok(())
 }
@@ -82,9 +104,13 @@ async fn take(process: &Process, body: &[u8], delivery: Delivery) -> Result<(), 
 fn token(body: &[u8], delivery: Delivery) -> Result<String, Refusal> {
     if delivery == Delivery::Push {
         let token = std::str::from_utf8(body.trim_ascii());
-        return token.map(str::to_owned).map_err(|_| Refusal::invalid("the body is not a security event token"));
+        return token
+            .map(str::to_owned)
+            .map_err(|_| Refusal::invalid("the body is not a security event token"));
     }
-    let mut tokens = form_urlencoded::parse(body).filter(|(name, _)| name == "logout_token").map(|(_, token)| token.into_owned());
+    let mut tokens = form_urlencoded::parse(body)
+        .filter(|(name, _)| name == "logout_token")
+        .map(|(_, token)| token.into_owned());
     match (tokens.next(), tokens.next()) {
         (Some(token), None) => Ok(token),
         _ => Err(Refusal::invalid("the form has no `logout_token`, or more than one")),
@@ -92,12 +118,19 @@ fn token(body: &[u8], delivery: Delivery) -> Result<String, Refusal> {
 }
 
 /// RFC 8935 §2.3; in the words of OAuth for logout (Back-Channel Logout 1.0 §2.8).
-fn refuse(process: &Process, delivery: Delivery, status: StatusCode, refused: (Option<Arc<str>>, Refusal)) -> Response<Vec<u8>> {
+fn refuse(
+    process: &Process,
+    delivery: Delivery,
+    status: StatusCode,
+    refused: (Option<Arc<str>>, Refusal),
+) -> Response<Vec<u8>> {
     let (server, refusal) = refused;
     let parts = &process.parts;
-    let (result, outcome) = (refusal.code.label(), Err(refusal.detail.as_deref().unwrap_or(refusal.why)));
+    let (result, outcome) =
+        (refusal.code.label(), Err(refusal.detail.as_deref().unwrap_or(refusal.why)));
     let now = parts.clock.now().mono;
-    Received { server: server.as_deref(), result, outcome, now }.emit(&parts.metrics, &parts.event_log);
+    Received { server: server.as_deref(), result, outcome, now }
+        .emit(&parts.metrics, &parts.event_log);
 
     let body = match delivery {
         Delivery::Push => json!({"err": refusal.code.as_str(), "description": refusal.why}),

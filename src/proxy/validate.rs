@@ -13,7 +13,9 @@ pub fn check(head: Head<'_>, raw: impl FnOnce() -> Vec<u8>) -> Result<(), Denial
 
     if headers.contains_key(header::TRANSFER_ENCODING) {
         let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
-        let chunked = encodings.next().is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
+        let chunked = encodings
+            .next()
+            .is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
         if !chunked || encodings.next().is_some() {
             return refuse("Transfer-Encoding is something else than a single \"chunked\".");
         }
@@ -33,7 +35,11 @@ pub fn check(head: Head<'_>, raw: impl FnOnce() -> Vec<u8>) -> Result<(), Denial
     match host {
         None if absolute || head.version < Version::HTTP_11 => {}
         None | Some([]) => return refuse("The request names no host."),
-        Some(host) if !host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._:[]~%!$&'()*+;=".contains(b)) => {
+        Some(host)
+            if !host
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._:[]~%!$&'()*+;=".contains(b)) =>
+        {
             return refuse("The host has characters that no host has.");
         }
         Some(_) => {}
@@ -42,6 +48,9 @@ pub fn check(head: Head<'_>, raw: impl FnOnce() -> Vec<u8>) -> Result<(), Denial
 }
 
 fn has_line(raw: &[u8], name: &[u8]) -> bool {
-    raw.split(|&byte| byte == b'\n')
-        .any(|line| line.iter().position(|&byte| byte == b':').is_some_and(|colon| line[..colon].trim_ascii().eq_ignore_ascii_case(name)))
+    raw.split(|&byte| byte == b'\n').any(|line| {
+        line.iter()
+            .position(|&byte| byte == b':')
+            .is_some_and(|colon| line[..colon].trim_ascii().eq_ignore_ascii_case(name))
+    })
 }

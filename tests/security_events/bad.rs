@@ -12,7 +12,10 @@ fn refused(world: &World, token: &str, err: &str) -> String {
     let body = response.json();
     assert_eq!(body["err"], err, "{body}");
     assert_eq!(body.as_object().map(|body| body.len()), Some(2));
-    assert_eq!((response.header("content-type"), response.header("content-language")), (Some("application/json"), Some("en")));
+    assert_eq!(
+        (response.header("content-type"), response.header("content-language")),
+        (Some("application/json"), Some("en"))
+    );
     body["description"].as_str().expect("a description").to_owned()
 }
 
@@ -40,13 +43,33 @@ fn claims_that_are_not_good() {
         (json!({ "nbf": now() + 60 }), "invalid_request", "in the future"),
         (json!({ "events": null }), "invalid_request", "no `events`"),
         (json!({ "events": {} }), "invalid_request", "at least one member"),
-        (json!({ "events": [format!("{CAEP}/session-revoked")] }), "invalid_request", "not an object"),
-        (json!({ "events": { format!("{CAEP}/session-revoked"): null } }), "invalid_request", "not an object"),
+        (
+            json!({ "events": [format!("{CAEP}/session-revoked")] }),
+            "invalid_request",
+            "not an object",
+        ),
+        (
+            json!({ "events": { format!("{CAEP}/session-revoked"): null } }),
+            "invalid_request",
+            "not an object",
+        ),
         (json!({ "sub_id": null }), "invalid_request", "no subject"),
         (json!({ "sub_id": "alice" }), "invalid_request", "not an object"),
-        (json!({ "sub_id": { "format": "email", "email": "a@example.com" } }), "invalid_request", "cannot be told apart"),
-        (json!({ "sub_id": { "format": "phone_number", "phone_number": "+1" } }), "invalid_request", "cannot be told apart"),
-        (json!({ "sub_id": { "format": "iss_sub", "iss": OTHER, "sub": "alice" } }), "invalid_request", "another issuer"),
+        (
+            json!({ "sub_id": { "format": "email", "email": "a@example.com" } }),
+            "invalid_request",
+            "cannot be told apart",
+        ),
+        (
+            json!({ "sub_id": { "format": "phone_number", "phone_number": "+1" } }),
+            "invalid_request",
+            "cannot be told apart",
+        ),
+        (
+            json!({ "sub_id": { "format": "iss_sub", "iss": OTHER, "sub": "alice" } }),
+            "invalid_request",
+            "another issuer",
+        ),
         (json!({ "sub_id": { "format": "opaque" } }), "invalid_request", "RFC 9493"),
         (json!({ "sub": "bob" }), "invalid_request", "several subjects"),
         (json!({ "sub_id": null, "events": several }), "invalid_request", "several subjects"),
@@ -57,12 +80,20 @@ fn claims_that_are_not_good() {
     }
     assert_eq!(world.asked_again(), [""; 0]);
     let log = world.setup.gateway.log_with("a security event was refused");
-    assert!(log.contains("a security event was refused") && !log.contains("alice") && !log.contains("stranger"), "{log}");
+    assert!(
+        log.contains("a security event was refused")
+            && !log.contains("alice")
+            && !log.contains("stranger"),
+        "{log}"
+    );
     assert_eq!(world.metric("server=\"-\",result=\"invalid_issuer\""), 2.0);
     assert_eq!(world.metric("server=\"main\",result=\"invalid_audience\""), 3.0);
 
     // the same with nothing wrong; an audience among others, and what is not there is not missed
-    let good = but(world.session_revoked(), json!({ "aud": ["https://stranger.test", AUDIENCE], "exp": now() + 60 }));
+    let good = but(
+        world.session_revoked(),
+        json!({ "aud": ["https://stranger.test", AUDIENCE], "exp": now() + 60 }),
+    );
     assert_eq!(world.push(&world.event(&good)).status, 202);
     assert_eq!(world.asked_again(), ["alice-1", "alice-2"]);
 }
@@ -74,7 +105,13 @@ fn signatures_that_are_not_good() {
     let good = world.event(&claims);
     let (signed, _) = good.rsplit_once('.').expect("a signature");
     let header = |members: Value| encode(&members.to_string());
-    let unsigned = |alg: &str| format!("{}.{}.", header(json!({ "alg": alg, "typ": "secevent+jwt" })), encode(&claims.to_string()));
+    let unsigned = |alg: &str| {
+        format!(
+            "{}.{}.",
+            header(json!({ "alg": alg, "typ": "secevent+jwt" })),
+            encode(&claims.to_string())
+        )
+    };
     let forger = Signer::p256("main");
     for (token, err) in [
         (unsigned("none"), "invalid_request"),
@@ -84,7 +121,10 @@ fn signatures_that_are_not_good() {
         (sign(&forger, &claims), "authentication_failed"),
         (sign(&forger.named(Some("unheard-of")), &claims), "invalid_key"),
         (sign(&Signer::rsa("main"), &claims), "invalid_key"),
-        (world.signer.sign_with(json!({ "typ": "secevent+jwt", "crit": ["exp"] }), &claims), "invalid_request"),
+        (
+            world.signer.sign_with(json!({ "typ": "secevent+jwt", "crit": ["exp"] }), &claims),
+            "invalid_request",
+        ),
         ("a.b.c.d.e".to_owned(), "invalid_request"),
         (good.replace('.', " "), "invalid_request"),
         ("{}".to_owned(), "invalid_request"),
@@ -94,18 +134,38 @@ fn signatures_that_are_not_good() {
         refused(&world, &token, err);
     }
     assert_eq!(world.asked_again(), [""; 0]);
-    assert_eq!(world.push(&format!("{good}\n")).status, 202, "nothing of all that was the event's own fault");
+    assert_eq!(
+        world.push(&format!("{good}\n")).status,
+        202,
+        "nothing of all that was the event's own fault"
+    );
 }
 
 /// RFC 8417 §4: no token of one kind is taken for one of another.
 #[test]
 fn tokens_of_another_kind() {
     let world = World::start();
-    for typ in [json!("at+jwt"), json!("JWT"), json!("logout+jwt"), json!("token-introspection+jwt"), Value::Null] {
+    for typ in [
+        json!("at+jwt"),
+        json!("JWT"),
+        json!("logout+jwt"),
+        json!("token-introspection+jwt"),
+        Value::Null,
+    ] {
         let token = world.signer.sign_with(json!({ "typ": typ }), &world.session_revoked());
         assert!(refused(&world, &token, "invalid_request").contains("`typ`"), "{typ}");
     }
-    assert_eq!(world.push(&world.signer.sign_with(json!({ "typ": "application/secevent+jwt" }), &world.session_revoked())).status, 202);
+    assert_eq!(
+        world
+            .push(
+                &world.signer.sign_with(
+                    json!({ "typ": "application/secevent+jwt" }),
+                    &world.session_revoked()
+                )
+            )
+            .status,
+        202
+    );
 }
 
 /// The same as access tokens: with everything that an access token needs, and the audience of both.
@@ -125,7 +185,11 @@ fn events_are_no_access_tokens() {
         let event = world.signer.sign_with(json!({ "typ": typ }), &claims);
         assert_eq!(outcome(&event), (401, "invalid_jwt".into()), "{typ}");
     }
-    assert_eq!(outcome(&world.signer.sign(&but(claims, json!({ "events": null })))).0, 200, "but for `events` it is one");
+    assert_eq!(
+        outcome(&world.signer.sign(&but(claims, json!({ "events": null })))).0,
+        200,
+        "but for `events` it is one"
+    );
 }
 
 /// Each event counts once, also after a reload; another issuer may use the same `jti`.
@@ -138,13 +202,17 @@ fn replays() {
     assert_eq!(world.asked_again(), ["alice-1", "alice-2"]);
     assert!(refused(&world, &event, "invalid_request").contains("taken before"));
     let again = world.event(&but(claims.clone(), json!({ "iat": now() - 1 })));
-    assert!(refused(&world, &again, "invalid_request").contains("taken before"), "by its `jti`, not by its text");
+    assert!(
+        refused(&world, &again, "invalid_request").contains("taken before"),
+        "by its `jti`, not by its text"
+    );
     world.setup.reload(&format!("{CONFIG}realm: other\n"));
     assert!(refused(&world, &event, "invalid_request").contains("taken before"));
     assert_eq!(world.asked_again(), [""; 0]);
     assert_eq!(world.metric("server=\"main\",result=\"replayed\""), 3.0);
 
-    let theirs = but(claims, json!({ "iss": OTHER, "sub_id": { "format": "opaque", "id": "bob" } }));
+    let theirs =
+        but(claims, json!({ "iss": OTHER, "sub_id": { "format": "opaque", "id": "bob" } }));
     assert_eq!(world.push(&sign(&world.other, &theirs)).status, 202);
     assert_eq!(world.asked_again(), ["bob-1/other"]);
 }
@@ -154,7 +222,11 @@ fn replays() {
 fn a_refusal_does_not_use_up_the_jti() {
     let world = World::start();
     let claims = world.session_revoked();
-    refused(&world, &world.event(&but(claims.clone(), json!({ "aud": "https://stranger.test" }))), "invalid_audience");
+    refused(
+        &world,
+        &world.event(&but(claims.clone(), json!({ "aud": "https://stranger.test" }))),
+        "invalid_audience",
+    );
     refused(&world, &sign(&Signer::p256("main"), &claims), "authentication_failed");
     assert_eq!(world.push(&world.event(&claims)).status, 202);
 }

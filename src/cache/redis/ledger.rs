@@ -1,6 +1,6 @@
 //! What this gateway knows of the fleet's purges: whether an answer was asked for before one.
 
-use crate::cache::{Named, Purge};
+use crate::cache::{Purge, PurgeSelector};
 use crate::token::TokenDigest;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -63,7 +63,7 @@ impl Ledger {
     }
 
     /// A purge of our own: from now on, until it is read back, it kills whatever it names.
-    pub fn expect(&mut self, purge: Purge) {
+    pub fn announce(&mut self, purge: Purge) {
         if self.pending.len() >= LIMIT {
             self.pending = vec![Pending { purge: Purge::All, sent: false }];
         }
@@ -74,13 +74,19 @@ impl Ledger {
 
     /// It stands in the log now.
     pub fn sent(&mut self, purge: &Purge) {
-        if let Some(pending) = self.pending.iter_mut().find(|pending| !pending.sent && pending.purge == *purge) {
+        if let Some(pending) =
+            self.pending.iter_mut().find(|pending| !pending.sent && pending.purge == *purge)
+        {
             pending.sent = true;
         }
     }
 
     pub fn unsent(&self) -> Vec<Purge> {
-        self.pending.iter().filter(|pending| !pending.sent).map(|pending| pending.purge.clone()).collect()
+        self.pending
+            .iter()
+            .filter(|pending| !pending.sent)
+            .map(|pending| pending.purge.clone())
+            .collect()
     }
 
     /// The log holds `purge` at `place`; `own`: it is one of ours. Without a purge: something that
@@ -105,12 +111,14 @@ impl Ledger {
             }
             Purge::Tokens(digests) => digests.iter().copied().map(Selector::Token).collect(),
             // a whole server's
-            Purge::Named(named) if named.iter().any(|named| selectors(named).next().is_none()) => {
+            Purge::Matching(named)
+                if named.iter().any(|named| selectors(named).next().is_none()) =>
+            {
                 self.floor = place;
                 self.purged.clear();
                 return;
             }
-            Purge::Named(named) => named.iter().flat_map(selectors).collect::<Vec<_>>(),
+            Purge::Matching(named) => named.iter().flat_map(selectors).collect::<Vec<_>>(),
         };
         self.purged.extend(selectors.into_iter().map(|selector| (selector, place)));
         if self.purged.len() > LIMIT {
@@ -137,7 +145,7 @@ impl Purge {
         match self {
             Self::All => true,
             Self::Tokens(digests) => digests.contains(digest),
-            Self::Named(named) => named.iter().any(|named| {
+            Self::Matching(named) => named.iter().any(|named| {
                 let said = |selector| match selector {
                     Selector::Token(token) => token == *digest,
                     Selector::Subject(text) => marks.subject == Some(&text),
@@ -152,10 +160,11 @@ impl Purge {
     }
 }
 
-/// Each thing by which answers are named, for itself, whichever server's they are: that is more than
-/// is meant where several are given together, and no harm, since what is dead here is asked for again.
-fn selectors(named: &Named) -> impl Iterator<Item = Selector> {
-    let Named { server: _, issuer: _, subject, client_id, token_id, session } = named;
+/// Each thing by which answers are named, for itself, whichever server's they are: that is more
+/// than is meant where several are given together, and no harm, since what is dead here is asked
+/// for again.
+fn selectors(named: &PurgeSelector) -> impl Iterator<Item = Selector> {
+    let PurgeSelector { server: _, issuer: _, subject, client_id, token_id, session } = named;
     let members = [
         subject.as_deref().map(|text| Selector::Subject(text.into())),
         client_id.as_deref().map(|text| Selector::ClientId(text.into())),
@@ -185,7 +194,12 @@ mod tests {
     use super::*;
     use crate::token::DigestKey;
 
-    const ALICE: Marks = Marks { subject: Some("alice"), client_id: Some("app"), token_id: Some("j"), session: Some(Cow::Borrowed("s")) };
+    const ALICE: Marks = Marks {
+        subject: Some("alice"),
+        client_id: Some("app"),
+        token_id: Some("j"),
+        session: Some(Cow::Borrowed("s")),
+    };
 
     fn ledger() -> (Ledger, TokenDigest) {
         let mut ledger = Ledger::new();
@@ -196,17 +210,25 @@ mod tests {
     #[test]
     fn a_purge_kills_what_was_asked_for_before_it() {
         for purge in [
-            Purge::Named(vec![Named::subject("alice")]),
-            Purge::Named(vec![Named::client_id("app")]),
-            Purge::Named(vec![Named::token_id("j")]),
-            Purge::Named(vec![Named::session("s")]),
+            Purge::Matching(vec![PurgeSelector::subject("alice")]),
+            Purge::Matching(vec![PurgeSelector::client_id("app")]),
+            Purge::Matching(vec![PurgeSelector::token_id("j")]),
+            Purge::Matching(vec![PurgeSelector::session("s")]),
         ] {
             let (mut ledger, digest) = ledger();
             assert!(!ledger.is_dead(&digest, Place(1, 0), ALICE));
             ledger.read(Place(5, 0), Some(&purge), false);
             let dead = |asked| ledger.is_dead(&digest, asked, ALICE);
-            assert_eq!([Place(1, 0), Place(4, 9), Place(5, 0), Place(6, 0)].map(dead), [true, true, false, false], "{purge:?}");
-            assert!(!ledger.is_dead(&digest, Place(1, 0), Marks { subject: Some("bob"), ..Marks::default() }));
+            assert_eq!(
+                [Place(1, 0), Place(4, 9), Place(5, 0), Place(6, 0)].map(dead),
+                [true, true, false, false],
+                "{purge:?}"
+            );
+            assert!(!ledger.is_dead(
+                &digest,
+                Place(1, 0),
+                Marks { subject: Some("bob"), ..Marks::default() }
+            ));
         }
         let (mut ledger, digest) = ledger();
         ledger.read(Place(5, 0), Some(&Purge::Tokens(vec![digest])), false);
@@ -218,7 +240,11 @@ mod tests {
     fn what_is_older_than_the_log_is_dead() {
         let digest = DigestKey::random().digest("token");
         let mut ledger = Ledger::new();
-        ledger.read(Place(7, 0), Some(&Purge::Named(vec![Named::subject("bob")])), false);
+        ledger.read(
+            Place(7, 0),
+            Some(&Purge::Matching(vec![PurgeSelector::subject("bob")])),
+            false,
+        );
         assert!(ledger.is_dead(&digest, Place(6, 0), ALICE), "a purge may have been cut off");
         assert!(!ledger.is_dead(&digest, Place(7, 0), ALICE));
         ledger.read(Place(9, 0), Some(&Purge::All), false);
@@ -230,8 +256,8 @@ mod tests {
     #[test]
     fn our_own_purge_kills_until_it_is_read_back() {
         let (mut ledger, digest) = ledger();
-        let purge = Purge::Named(vec![Named::subject("alice")]);
-        ledger.expect(purge.clone());
+        let purge = Purge::Matching(vec![PurgeSelector::subject("alice")]);
+        ledger.announce(purge.clone());
         assert!(ledger.is_dead(&digest, Place(99, 0), ALICE));
         assert_eq!(ledger.unsent(), std::slice::from_ref(&purge));
         ledger.sent(&purge);
@@ -239,19 +265,30 @@ mod tests {
         ledger.read(Place(50, 0), Some(&purge), false);
         assert!(ledger.is_dead(&digest, Place(99, 0), ALICE), "that was somebody else's");
         ledger.read(Place(51, 0), Some(&purge), true);
-        assert!(!ledger.is_dead(&digest, Place(99, 0), ALICE) && ledger.is_dead(&digest, Place(50, 0), ALICE));
+        assert!(
+            !ledger.is_dead(&digest, Place(99, 0), ALICE)
+                && ledger.is_dead(&digest, Place(50, 0), ALICE)
+        );
     }
 
     #[test]
     fn it_never_grows_past_its_limit_and_forgets_no_purge() {
         let (mut ledger, digest) = ledger();
         for n in 0..=LIMIT as u64 {
-            ledger.read(Place(5, n), Some(&Purge::Named(vec![Named::subject(n.to_string())])), false);
-            ledger.expect(Purge::Named(vec![Named::subject(n.to_string())]));
+            ledger.read(
+                Place(5, n),
+                Some(&Purge::Matching(vec![PurgeSelector::subject(n.to_string())])),
+                false,
+            );
+            ledger.announce(Purge::Matching(vec![PurgeSelector::subject(n.to_string())]));
         }
-        ledger.expect(Purge::Named(vec![Named::subject("x")]));
+        ledger.announce(Purge::Matching(vec![PurgeSelector::subject("x")]));
         assert!(ledger.purged.len() <= LIMIT && ledger.pending.len() <= LIMIT);
-        assert!(ledger.is_dead(&digest, Place(5, 0), Marks { subject: Some("0"), ..Marks::default() }));
+        assert!(ledger.is_dead(
+            &digest,
+            Place(5, 0),
+            Marks { subject: Some("0"), ..Marks::default() }
+        ));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline,
-    RedisConnectionInfo, RedisResult, TlsCertificates, TlsMode,
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
+    FromRedisValue, IntoConnectionInfo, Pipeline, RedisConnectionInfo, RedisResult,
+    TlsCertificates, TlsMode,
 };
 use std::time::Duration;
 
@@ -29,7 +30,10 @@ impl Connection {
     pub async fn open(settings: &RedisSettings, patience: Duration) -> RedisResult<Self> {
         match &settings.topology {
             Topology::Single(node) => {
-                let info = node.address(settings.tls.is_some()).into_connection_info()?.set_redis_settings(settings.redis());
+                let info = node
+                    .address(settings.tls.is_some())
+                    .into_connection_info()?
+                    .set_redis_settings(settings.redis());
                 let info = info.set_tcp_settings(tcp());
                 let client = match &settings.tls {
                     None => Client::open(info)?,
@@ -39,8 +43,10 @@ impl Connection {
             }
             Topology::Sentinel { .. } => Self::to_node(&settings.master().await?, patience).await,
             Topology::Cluster(nodes) => {
-                let nodes: Vec<ConnectionInfo> =
-                    nodes.iter().map(|node| node.address(settings.tls.is_some()).into_connection_info()).collect::<RedisResult<_>>()?;
+                let nodes: Vec<ConnectionInfo> = nodes
+                    .iter()
+                    .map(|node| node.address(settings.tls.is_some()).into_connection_info())
+                    .collect::<RedisResult<_>>()?;
                 let mut builder = ClusterClientBuilder::new(nodes)
                     .connection_timeout(CONNECT)
                     .response_timeout(patience)
@@ -91,7 +97,9 @@ impl RedisSettings {
         match &self.login {
             None => info,
             Some(Login { username: None, password }) => info.set_password(password.expose()),
-            Some(Login { username: Some(username), password }) => info.set_username(username).set_password(password.expose()),
+            Some(Login { username: Some(username), password }) => {
+                info.set_username(username).set_password(password.expose())
+            }
         }
     }
 
@@ -101,10 +109,11 @@ impl RedisSettings {
             return Err((redis::ErrorKind::InvalidClientConfig, "no Sentinels").into());
         };
         let sentinels = sentinels.iter().map(|node| node.address(self.tls.is_some()));
-        let mut builder = SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)?
-            .set_client_to_redis_db(self.database)
-            .set_client_to_redis_tcp_settings(tcp())
-            .set_client_to_sentinel_tcp_settings(tcp());
+        let mut builder =
+            SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)?
+                .set_client_to_redis_db(self.database)
+                .set_client_to_redis_tcp_settings(tcp())
+                .set_client_to_sentinel_tcp_settings(tcp());
         if let Some(Login { username, password }) = &self.login {
             builder = builder.set_client_to_redis_password(password.expose());
             if let Some(username) = username {
@@ -132,7 +141,12 @@ impl Node {
     fn address(&self, tls: bool) -> ConnectionAddr {
         match self {
             Self::Unix(path) => ConnectionAddr::Unix(path.clone()),
-            Self::Tcp(host, port) if tls => ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None },
+            Self::Tcp(host, port) if tls => ConnectionAddr::TcpTls {
+                host: host.clone(),
+                port: *port,
+                insecure: false,
+                tls_params: None,
+            },
             Self::Tcp(host, port) => ConnectionAddr::Tcp(host.clone(), *port),
         }
     }
@@ -142,10 +156,10 @@ impl TlsSettings {
     fn certificates(&self) -> TlsCertificates {
         TlsCertificates {
             root_cert: self.ca.clone(),
-            client_tls: self
-                .identity
-                .as_ref()
-                .map(|(certificate, key)| ClientTlsConfig { client_cert: certificate.clone(), client_key: key.to_vec() }),
+            client_tls: self.identity.as_ref().map(|(certificate, key)| ClientTlsConfig {
+                client_cert: certificate.clone(),
+                client_key: key.to_vec(),
+            }),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::clock::{Clock, micros};
 use crate::telemetry::{Metrics, Occasionally};
 use parking_lot::Mutex;
 use prometheus::IntCounter;
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use redis::{ErrorKind, ServerErrorKind};
 use std::time::Duration;
 
 pub struct Health {
@@ -13,26 +13,26 @@ pub struct Health {
     pub expired: IntCounter,
     error: IntCounter,
     log: Occasionally,
-    last: Mutex<Option<LastTrouble>>,
+    last: Mutex<Option<LastRedisError>>,
     clock: Clock,
 }
 
 /// For the status endpoint.
 #[derive(Clone, Debug)]
-pub struct LastTrouble {
+pub struct LastRedisError {
     pub kind: &'static str,
     pub detail: String,
     /// Seconds since the Unix epoch.
     pub at: i64,
 }
 
-/// Why Redis was passed by.
+/// Why Redis was bypassed.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum RedisError {
     /// There is no connection at the moment.
     Down,
     Slow(Duration),
-    Redis(RedisError),
+    Redis(redis::RedisError),
     /// Something that no gateway with our key wrote there.
     Forged(&'static str),
     /// An answer whose age cannot be told.
@@ -57,34 +57,43 @@ impl Health {
         }
     }
 
-    pub fn trouble(&self, trouble: &Trouble) {
+    pub fn failed(&self, error: &RedisError) {
         self.error.inc();
         // what brought it down has been told
-        if matches!(trouble, Trouble::Down) {
+        if matches!(error, RedisError::Down) {
             return;
         }
-        let (now, kind, detail) = (self.clock.now(), trouble.kind(), trouble.detail());
+        let (now, kind, detail) = (self.clock.now(), error.kind(), error.detail());
         if let Some(untold) = self.log.now(kind, now.mono) {
             let also = (untold > 0).then_some(untold);
-            tracing::warn!(trouble = kind, detail, not_logged_since = also, "Redis is passed by");
+            tracing::warn!(
+                trouble = kind,
+                detail,
+                not_logged_since = also,
+                "Redis is unavailable and is being bypassed"
+            );
         }
-        *self.last.lock() = Some(LastTrouble { kind, detail, at: now.unix_seconds() });
+        *self.last.lock() = Some(LastRedisError { kind, detail, at: now.unix_seconds() });
     }
 
     pub fn up(&self) {
-        let (kind, message) = if self.last().is_some() { ("again", "Redis is in use again") } else { ("up", "Redis is in use") };
+        let (kind, message) = if self.last().is_some() {
+            ("again", "Redis is in use again")
+        } else {
+            ("up", "Redis is in use")
+        };
         // one that comes and goes does not fill the log
         if self.log.now(kind, self.clock.now().mono).is_some() {
             tracing::info!("{message}");
         }
     }
 
-    pub fn last(&self) -> Option<LastTrouble> {
+    pub fn last(&self) -> Option<LastRedisError> {
         self.last.lock().clone()
     }
 }
 
-impl Trouble {
+impl RedisError {
     /// Whether the connection should be made anew.
     pub fn is_of_the_connection(&self) -> bool {
         match self {
@@ -115,8 +124,19 @@ impl Trouble {
             Self::Down => "down",
             Self::Slow(_) => "slow",
             Self::Redis(error) if error.is_timeout() => "slow",
-            Self::Redis(error) if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::AuthenticationFailed) => "refused",
-            Self::Redis(error) if matches!(error.kind(), ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => "garbled",
+            Self::Redis(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Server(_) | ErrorKind::AuthenticationFailed
+                ) =>
+            {
+                "refused"
+            }
+            Self::Redis(error)
+                if matches!(error.kind(), ErrorKind::Parse | ErrorKind::UnexpectedReturnType) =>
+            {
+                "garbled"
+            }
             Self::Redis(_) => "unreachable",
             Self::Forged(_) => "forged",
             Self::Clock => "clock",
@@ -129,25 +149,37 @@ impl Trouble {
     fn detail(&self) -> String {
         match self {
             Self::Down => "there is no connection".into(),
-            Self::Slow(limit) => format!("no answer within {}ms (cache.redis.timeout)", micros(*limit) / 1000),
+            Self::Slow(limit) => {
+                format!("no answer within {}ms (cache.redis.timeout)", micros(*limit) / 1000)
+            }
             Self::Redis(error) => match error.kind() {
                 ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask) => {
-                    format!("{error}; this is a node of a cluster: write `redis-cluster://` in cache.redis.url")
+                    format!(
+                        "{error}; this is a node of a cluster: write `redis-cluster://` in cache.redis.url"
+                    )
                 }
-                ErrorKind::AuthenticationFailed => format!("{error}; look at user and password of cache.redis"),
-                ErrorKind::Server(ServerErrorKind::NoPerm) => format!("{error}; the README lists what the user must be allowed to do"),
+                ErrorKind::AuthenticationFailed => {
+                    format!("{error}; look at user and password of cache.redis")
+                }
+                ErrorKind::Server(ServerErrorKind::NoPerm) => {
+                    format!("{error}; the README lists what the user must be allowed to do")
+                }
                 _ => error.to_string(),
             },
-            Self::Forged(what) => format!("{what} was not made with cache.redis.key, or not for this place; who else writes there?"),
-            Self::Clock => "an answer comes from the future; do all gateways have the right time?".into(),
+            Self::Forged(what) => format!(
+                "{what} was not made with cache.redis.key, or not for this place; who else writes there?"
+            ),
+            Self::Clock => {
+                "an answer comes from the future; do all gateways have the right time?".into()
+            }
             Self::Full => "more answers than Redis takes; some were not written".into(),
             Self::Garbled(what) => format!("{what} is not what Redis answers"),
         }
     }
 }
 
-impl From<RedisError> for Trouble {
-    fn from(error: RedisError) -> Self {
+impl From<redis::RedisError> for RedisError {
+    fn from(error: redis::RedisError) -> Self {
         Self::Redis(error)
     }
 }

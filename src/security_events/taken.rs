@@ -60,10 +60,15 @@ mod tests {
     fn each_counts_once_while_it_matters() {
         let taken = Taken::default();
         assert_eq!(
-            [(1, 10, 0), (2, 20, 0), (1, 10, 9), (2, 20, 9)].map(|(id, until, now)| taken.first([id; 32], until, now)),
+            [(1, 10, 0), (2, 20, 0), (1, 10, 9), (2, 20, 9)]
+                .map(|(id, until, now)| taken.first([id; 32], until, now)),
             [true, true, false, false]
         );
-        assert_eq!([(1, 30, 10), (2, 20, 19), (2, 40, 20)].map(|(id, until, now)| taken.first([id; 32], until, now)), [true, false, true]);
+        assert_eq!(
+            [(1, 30, 10), (2, 20, 19), (2, 40, 20)]
+                .map(|(id, until, now)| taken.first([id; 32], until, now)),
+            [true, false, true]
+        );
     }
 
     #[test]

@@ -90,10 +90,17 @@ mod tests {
     #[test]
     fn a_key_is_32_bytes_of_base64() {
         let padded = STANDARD.encode([0xfb; 32]);
-        for text in [&padded, padded.trim_end_matches('='), &URL_SAFE.encode([0xfb; 32]), &format!("{padded}\n")] {
+        for text in [
+            &padded,
+            padded.trim_end_matches('='),
+            &URL_SAFE.encode([0xfb; 32]),
+            &format!("{padded}\n"),
+        ] {
             assert_eq!(SharedKey::parse(text).map(|key| *key.bytes()), Some([0xfb; 32]), "{text}");
         }
-        for text in ["", "x", "not base64 at all", &STANDARD.encode([1; 31]), &STANDARD.encode([1; 33])] {
+        for text in
+            ["", "x", "not base64 at all", &STANDARD.encode([1; 31]), &STANDARD.encode([1; 33])]
+        {
             assert_eq!(SharedKey::parse(text), None, "{text}");
         }
     }

@@ -36,15 +36,21 @@ impl Refusal {
 
     pub fn unreadable(flaw: Flaw) -> Self {
         match flaw {
-            Flaw::ENCRYPTED => Self::invalid("an encrypted token (JWE); events are taken signed and not encrypted"),
+            Flaw::ENCRYPTED => {
+                Self::invalid("an encrypted token (JWE); events are taken signed and not encrypted")
+            }
             flaw => Self::invalid(flaw.why),
         }
     }
 
     pub fn of_signature(unverified: Unverified) -> Self {
         match unverified {
-            Unverified::Flaw(Flaw::SIGNATURE) => Self::new(Code::AuthenticationFailed, Flaw::SIGNATURE.why),
-            Unverified::Flaw(Flaw::UNKNOWN_KEY) => Self::new(Code::InvalidKey, "signed with a key that the issuer does not publish"),
+            Unverified::Flaw(Flaw::SIGNATURE) => {
+                Self::new(Code::AuthenticationFailed, Flaw::SIGNATURE.why)
+            }
+            Unverified::Flaw(Flaw::UNKNOWN_KEY) => {
+                Self::new(Code::InvalidKey, "signed with a key that the issuer does not publish")
+            }
             Unverified::Flaw(flaw) => Self::new(Code::InvalidKey, flaw.why),
             Unverified::Failure(failure) => {
                 let why = "the issuer's keys cannot be had at the moment; send it again later";

@@ -1,7 +1,7 @@
 //! The second level of the cache: Redis or Valkey, shared by a fleet of gateways.
 //!
 //! It is looked at when this process has no answer of its own; a hit in this process never comes
-//! here. Whatever goes wrong here is passed by: the authorization server is asked as if there were
+//! here. Whatever goes wrong here is bypassed: the authorization server is asked as if there were
 //! no Redis.
 //!
 //! # What is in Redis
@@ -15,16 +15,17 @@
 //! Names are keyed digests and values are sealed ([`keys`]): a dump shows no token and no identity,
 //! and what was not sealed under that very name with our key is not believed. A writer to Redis can
 //! take answers away, delay, and put back an old answer; that one is as old as before, since its
-//! age is reckoned from the time of the introspection ([`record`]). A gateway with another key looks
-//! for other names: changing the key empties the cache and does nothing worse.
+//! age is reckoned from the time of the introspection ([`record`]). A gateway with another key
+//! looks for other names: changing the key empties the cache and does nothing worse.
 //!
 //! # Purges
 //!
 //! A purge names a subject, say, and nobody can list the answers that it means. So the purges
-//! themselves are kept, in a log, and every answer carries the place in the log up to which its gateway
-//! had read when it asked. An answer is dead if a purge behind that place names it ([`ledger`]): no
-//! clock is compared, and an introspection that was in flight anywhere loses against the purge. The log is a
-//! stream that every gateway reads as it grows (`XREAD BLOCK`, [`follower`]): it is told as by
+//! themselves are kept, in a log, and every answer carries the place in the log up to which its
+//! gateway had read when it asked. An answer is dead if a purge behind that place names it
+//! ([`ledger`]): no clock is compared, and an introspection that was in flight anywhere loses
+//! against the purge. The log is a stream that every gateway reads as it grows (`XREAD BLOCK`,
+//! [`follower`]): it is told as by
 //! `SUBSCRIBE`, and a gateway that lost its connection reads what it missed afterwards. Where the
 //! log does not reach back that far, or is gone, that gateway forgets everything. Without a
 //! connection that follows the log, nothing is read from Redis.
@@ -39,7 +40,7 @@ mod settings;
 mod turn;
 mod writer;
 
-pub use health::LastTrouble;
+pub use health::LastRedisError;
 pub use settings::{Login, Node, RedisSettings, SharedKey, TlsSettings, Topology};
 pub use turn::{Answer, Asking, Heard, Turn};
 
@@ -49,7 +50,7 @@ use crate::telemetry::Metrics;
 use crate::token::DigestKey;
 use arc_swap::ArcSwapOption;
 use connection::Connection;
-use health::{Health, Trouble};
+use health::{Health, RedisError};
 use keys::Keys;
 use ledger::Ledger;
 use parking_lot::Mutex;
@@ -84,7 +85,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(settings: RedisSettings, store: Arc<Store>, clock: Clock, metrics: &Metrics) -> Self {
+    pub fn new(
+        settings: RedisSettings,
+        store: Arc<Store>,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Self {
         let (writes, queue) = mpsc::channel(writer::QUEUE);
         Self {
             keys: Keys::new(&settings.key, &settings.prefix),
@@ -117,7 +123,7 @@ impl Shared {
         self.link.load().is_some()
     }
 
-    pub fn last_trouble(&self) -> Option<LastTrouble> {
+    pub fn last_error(&self) -> Option<LastRedisError> {
         self.health.last()
     }
 
@@ -131,7 +137,7 @@ impl Shared {
     /// told. If not, it will be as soon as Redis is back; until then it cannot be asked either.
     pub async fn purge(&self, purge: &Purge) -> (usize, bool) {
         // first, or an answer from Redis could come back in between
-        self.ledger.lock().expect(purge.clone());
+        self.ledger.lock().announce(purge.clone());
         let purged = self.store.purge(purge);
         let told = match self.link.load_full() {
             None => false,
@@ -153,24 +159,27 @@ impl Shared {
     fn linked(&self) -> Option<Arc<Connection>> {
         let link = self.link.load_full();
         if link.is_none() {
-            self.health.trouble(&Trouble::Down);
+            self.health.failed(&RedisError::Down);
         }
         link
     }
 
-    async fn in_time<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T, Trouble> {
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T, RedisError> {
         let limit = self.settings.timeout;
-        Ok(tokio::time::timeout(limit, answer).await.map_err(|_| Trouble::Slow(limit))??)
+        Ok(tokio::time::timeout(limit, answer).await.map_err(|_| RedisError::Slow(limit))??)
     }
 
     /// After trouble with the connection nobody waits for Redis again before it has answered a
     /// probe.
-    fn settle<T>(&self, outcome: Result<T, Trouble>) -> Option<T> {
+    fn settle<T>(&self, outcome: Result<T, RedisError>) -> Option<T> {
         let trouble = match outcome {
             Ok(answer) => return Some(answer),
             Err(trouble) => trouble,
         };
-        self.health.trouble(&trouble);
+        self.health.failed(&trouble);
         if trouble.is_of_the_connection() && self.link.swap(None).is_some() {
             self.tripped.notify_one();
         }

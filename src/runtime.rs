@@ -1,0 +1,101 @@
+//! What runs: the process, and the immutable snapshot that one configuration became. `assemble`
+//! makes them; `proxy`, `admin` and `server` use them.
+
+use crate::cache::{Cached, Purge, Shared, Store};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::deny::Challenge;
+use crate::gate::Gate;
+use crate::identity::Identity;
+use crate::introspect::{Documents, Guarded, Introspector};
+use crate::security_events::{Events, Taken};
+use crate::telemetry::{AccessLogger, LogSettings, Metrics, Occasionally, RouteMetrics};
+use crate::token::DigestKey;
+use crate::upstream::{Destination, Upstream};
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+/// What lives as long as the process, whatever happens to the configuration.
+pub struct Process {
+    pub runtime: ArcSwap<Runtime>,
+    pub parts: Parts,
+    pub access_log: AccessLogger,
+    /// Requests in flight.
+    pub in_flight: Arc<AtomicUsize>,
+    /// Configuration loaded, listeners open, not stopping.
+    pub ready: AtomicBool,
+}
+
+/// The parts of a process that one runtime hands on to the next.
+#[derive(Clone)]
+pub struct Parts {
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    pub store: Arc<Store>,
+    pub documents: Arc<Documents>,
+    /// Events that came, so that none counts twice; and refused ones, for the log.
+    pub taken: Arc<Taken>,
+    pub event_log: Arc<Occasionally>,
+    /// The Redis of the last runtime that had one.
+    pub shared: Arc<Mutex<Option<Arc<Shared>>>>,
+    /// Random: digests mean nothing outside this process. With Redis, the fleet's takes its place.
+    pub digest_key: DigestKey,
+}
+
+/// The immutable snapshot made from one configuration, swapped whole on reload.
+pub struct Runtime {
+    pub gate: Gate<Destination>,
+    pub identity: Identity,
+    pub trusted_proxies: Vec<IpNet>,
+    pub log: LogSettings,
+    /// For requests without a route.
+    pub challenge: Challenge,
+    pub unrouted: RouteMetrics,
+    pub servers: Vec<Arc<AuthorizationServer>>,
+    pub events: Events,
+    /// The second level of the cache.
+    pub shared: Option<Arc<Shared>>,
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// Shared with whoever needs it for as long as the process runs.
+    pub settings: Arc<Settings>,
+    /// The effective configuration with its secrets blacked out, as compact JSON: a tree of it
+    /// would take more memory than everything else of a large configuration.
+    pub shown: Box<str>,
+    /// Seconds since the Unix epoch.
+    pub loaded_at: i64,
+}
+
+/// One authorization server, made ready.
+pub struct AuthorizationServer {
+    pub name: Arc<str>,
+    pub cached: Arc<Cached>,
+    pub guarded: Arc<Guarded<Box<dyn Introspector>>>,
+}
+
+impl Process {
+    pub fn new(parts: Parts, runtime: Runtime) -> Self {
+        Self {
+            runtime: ArcSwap::from_pointee(runtime),
+            parts,
+            access_log: AccessLogger::to_stdout(),
+            in_flight: Arc::default(),
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// Forgets answers, here and in the whole fleet. How many were held here; with Redis, also
+    /// whether the others have been told already.
+    pub async fn purge(&self, purge: &Purge) -> (usize, Option<bool>) {
+        let shared = self.runtime.load().shared.clone();
+        match shared {
+            None => (self.parts.store.purge(purge), None),
+            Some(shared) => {
+                let (purged, told) = shared.purge(purge).await;
+                (purged, Some(told))
+            }
+        }
+    }
+}
