@@ -1,5 +1,6 @@
 //! The clock is passed in, so that expiry is tested without sleeping.
 
+use std::ops::{Add, Sub};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,12 +12,76 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Now {
     /// Milliseconds since the Unix epoch.
     pub wall: i64,
-    /// Microseconds, [`HEAD_START`] when the process started.
-    pub mono: u64,
+    pub mono: Mono,
 }
 
-/// So that what another process heard before this one started has its place in time too: 25 days.
-pub const HEAD_START: u64 = 1 << 41;
+/// A moment on the monotonic clock, to the microsecond. It never goes back, and says nothing
+/// outside this process.
+///
+/// Arithmetic saturates: a moment is never before [`Mono::ZERO`] nor after [`Mono::NEVER`], and no
+/// time passes between two moments that are in the other order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mono(u64);
+
+impl Mono {
+    /// Before every reading of the clock.
+    pub const ZERO: Self = Self(0);
+    /// After every reading of the clock.
+    pub const NEVER: Self = Self(u64::MAX);
+    /// When the process started. 25 days after [`Mono::ZERO`], so that an answer which another
+    /// process received before this one started has its place in time too.
+    pub const START: Self = Self(1 << 41);
+}
+
+/// That long after this moment.
+impl Add<Duration> for Mono {
+    type Output = Self;
+
+    fn add(self, passed: Duration) -> Self {
+        Self(self.0.saturating_add(micros(passed)))
+    }
+}
+
+/// That long before this moment.
+impl Sub<Duration> for Mono {
+    type Output = Self;
+
+    fn sub(self, passed: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(passed)))
+    }
+}
+
+/// The time from another moment to this one.
+impl Sub for Mono {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A moment that several threads read and set.
+#[derive(Debug)]
+pub struct AtomicMono(AtomicU64);
+
+impl AtomicMono {
+    pub fn new(moment: Mono) -> Self {
+        Self(AtomicU64::new(moment.0))
+    }
+
+    pub fn load(&self) -> Mono {
+        Mono(self.0.load(Ordering::Relaxed))
+    }
+
+    pub fn store(&self, moment: Mono) {
+        self.0.store(moment.0, Ordering::Relaxed);
+    }
+
+    /// Replaces `from` by `to`. False when another thread was faster.
+    pub fn replace(&self, from: Mono, to: Mono) -> bool {
+        self.0.compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
 
 impl Now {
     /// Whole seconds since the Unix epoch.
@@ -26,25 +91,22 @@ impl Now {
 
     /// Since the process started.
     pub fn uptime(self) -> Duration {
-        Duration::from_micros(self.mono.saturating_sub(HEAD_START))
+        self.mono - Mono::START
     }
 
     /// The reading that this one becomes when so much time passes.
     pub fn later(self, passed: Duration) -> Self {
         let millis = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
-        Self {
-            wall: self.wall.saturating_add(millis),
-            mono: self.mono.saturating_add(micros(passed)),
-        }
+        Self { wall: self.wall.saturating_add(millis), mono: self.mono + passed }
     }
 
     /// Time between two readings; none when they are in the other order.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_micros(self.mono.saturating_sub(earlier.mono))
+        self.mono - earlier.mono
     }
 }
 
-/// Microseconds of a duration, saturating: the unit of [`Now::mono`].
+/// Microseconds of a duration, saturating.
 pub fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -67,12 +129,12 @@ impl Clock {
                 let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Now {
                     wall: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
-                    mono: HEAD_START.saturating_add(micros(origin.elapsed())),
+                    mono: Mono::START + origin.elapsed(),
                 }
             }
             Self::Manual(clock) => Now {
                 wall: clock.wall.load(Ordering::SeqCst),
-                mono: clock.mono.load(Ordering::SeqCst),
+                mono: Mono(clock.mono.load(Ordering::SeqCst)),
             },
         }
     }
@@ -81,10 +143,10 @@ impl Clock {
     /// have gone on from there.
     pub fn after(&self, earlier: Now) -> Now {
         let mono = match self {
-            Self::System { origin } => HEAD_START.saturating_add(micros(origin.elapsed())),
-            Self::Manual(clock) => clock.mono.load(Ordering::SeqCst),
+            Self::System { origin } => Mono::START + origin.elapsed(),
+            Self::Manual(clock) => Mono(clock.mono.load(Ordering::SeqCst)),
         };
-        earlier.later(Duration::from_micros(mono.saturating_sub(earlier.mono)))
+        earlier.later(mono - earlier.mono)
     }
 }
 
@@ -100,7 +162,7 @@ impl ManualClock {
     pub fn at(unix_seconds: i64) -> Arc<Self> {
         Arc::new(Self {
             wall: AtomicI64::new(unix_seconds * 1000),
-            mono: AtomicU64::new(HEAD_START),
+            mono: AtomicU64::new(Mono::START.0),
         })
     }
 

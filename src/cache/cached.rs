@@ -6,7 +6,7 @@ use super::redis::{Shared, Turn};
 use super::store::Active;
 use super::ttl::Lifetime;
 use super::{CacheSettings, Entry, Store};
-use crate::clock::{Clock, Now, micros};
+use crate::clock::{Clock, Mono, Now};
 use crate::deny::{Denial, Reason};
 use crate::introspect::{Failure, Inquiry, Introspector};
 use crate::request::Forwarded;
@@ -181,9 +181,7 @@ impl Cached {
                 .map(|refused| Held::Known(refused.map_or(Known::Inactive, Known::Refused)))
         };
         match self.store.active(digest, now) {
-            Active::Alive(entry)
-                if entry.life.is_fresh(now) && entry.life.age(now) < micros(oldest) =>
-            {
+            Active::Alive(entry) if entry.life.is_fresh(now) && entry.life.age(now) < oldest => {
                 Held::Known(Known::Active(entry))
             }
             Active::Alive(_) => Held::Old,
@@ -257,7 +255,7 @@ impl Cached {
         let limit = self.settings.ttl + self.settings.stale_if_error;
         let oldest = max_age.map_or(limit, |max_age| max_age.min(limit));
         match self.store.active(digest, now) {
-            Active::Alive(entry) if entry.life.age(now) < micros(oldest) => {
+            Active::Alive(entry) if entry.life.age(now) < oldest => {
                 self.counters.stale.inc();
                 Some(entry)
             }
@@ -322,8 +320,7 @@ impl Cached {
     /// What may heal by itself is not kept, but ends an active answer all the same.
     fn keep_inactive(&self, digest: TokenDigest, refused: Option<Refused>, now: Now) {
         let lasting = refused.is_none_or(Refused::is_lasting);
-        let until =
-            if lasting { now.mono.saturating_add(micros(self.settings.inactive_ttl)) } else { 0 };
+        let until = if lasting { now.mono + self.settings.inactive_ttl } else { Mono::ZERO };
         self.store.keep_inactive(digest, refused, until, now);
     }
 }

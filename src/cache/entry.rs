@@ -1,12 +1,12 @@
 //! One active answer.
 
 use super::ttl::Lifetime;
-use crate::clock::Now;
+use crate::clock::{AtomicMono, Now};
 use crate::identity::{Identity, Rendered, TooLarge};
 use crate::token::ActiveFacts;
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Facts, how long they live, and the headers that were rendered from them.
 #[derive(Debug)]
@@ -14,13 +14,13 @@ pub struct Entry {
     pub facts: ActiveFacts,
     pub server: Arc<str>,
     pub life: Lifetime,
-    /// When the next background refresh may start, monotonic microseconds.
-    refresh_from: AtomicU64,
+    /// When the next background refresh may start.
+    refresh_from: AtomicMono,
     rendered: ArcSwapOption<Rendered>,
 }
 
 /// After a refresh that failed, the next one waits this long.
-const REFRESH_PAUSE: u64 = 1_000_000;
+const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 
 impl Entry {
     pub fn new(facts: ActiveFacts, server: Arc<str>, life: Lifetime) -> Self {
@@ -28,24 +28,15 @@ impl Entry {
             facts,
             server,
             life,
-            refresh_from: AtomicU64::new(life.refresh_from),
+            refresh_from: AtomicMono::new(life.refresh_from),
             rendered: ArcSwapOption::empty(),
         }
     }
 
     /// Whether this hit is the one that is to refresh the entry.
     pub fn take_refresh(&self, now: Now) -> bool {
-        let from = self.refresh_from.load(Ordering::Relaxed);
-        now.mono >= from
-            && self
-                .refresh_from
-                .compare_exchange(
-                    from,
-                    now.mono + REFRESH_PAUSE,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                )
-                .is_ok()
+        let from = self.refresh_from.load();
+        now.mono >= from && self.refresh_from.replace(from, now.mono + REFRESH_PAUSE)
     }
 
     /// The identity headers: rendered once, and again only after a reload that changes them.

@@ -5,7 +5,7 @@ use super::store::Active;
 use super::ttl::Lifetime;
 use super::{Cached, Entry, Known};
 use crate::cache::flight::Outcome;
-use crate::clock::{Now, micros};
+use crate::clock::Now;
 use crate::token::TokenDigest;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +20,8 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// `age`: microseconds.
-    pub fn takes(self, age: u64) -> bool {
-        age < micros(self.oldest)
+    pub fn takes(self, age: Duration) -> bool {
+        age < self.oldest
     }
 }
 
@@ -70,7 +69,7 @@ impl Cached {
                 .inactive_ttl
                 .checked_sub(answer.age)
                 .filter(|left| !left.is_zero())?;
-            self.store.keep_inactive(digest, None, now.mono.saturating_add(micros(left)), now);
+            self.store.keep_inactive(digest, None, now.mono + left, now);
             return Some(Known::Inactive);
         };
         let life =

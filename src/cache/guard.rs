@@ -2,14 +2,14 @@
 //! address may cause. Hits never come here.
 
 use super::settings::GuardSettings;
-use crate::clock::micros;
+use crate::clock::{AtomicMono, Mono};
 use crate::telemetry::Occasionally;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Counts by address, one for the process: a reload forgives nobody.
@@ -24,16 +24,16 @@ pub struct Guard {
     capacity: usize,
     shared: Box<[Mutex<Window>]>,
     hasher: RandomState,
-    /// No look for ended windows before, monotonic microseconds.
-    tidy_from: AtomicU64,
+    /// No look for ended windows before.
+    tidy_from: AtomicMono,
     log: Occasionally,
 }
 
 /// Addresses that have a counter of their own; each takes some 50 bytes.
 const CAPACITY: usize = 65_536;
 const SHARED: usize = 4096;
-/// Between two looks for ended windows, while there is no room, in microseconds.
-const TIDY_PAUSE: u64 = 1_000_000;
+/// Between two looks for ended windows, while there is no room.
+const TIDY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whom a count is of: an IPv4 address, the /64 that an IPv6 client usually has to itself, or
 /// whoever has no address (a Unix socket).
@@ -43,8 +43,7 @@ struct Address(Option<IpAddr>);
 /// What one address did since its first miss.
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
-    /// Monotonic microseconds.
-    since: u64,
+    since: Mono,
     misses: u32,
 }
 
@@ -60,18 +59,18 @@ impl Guard {
             capacity,
             shared: std::iter::repeat_with(Mutex::default).take(shared.max(1)).collect(),
             hasher: RandomState::new(),
-            tidy_from: AtomicU64::new(0),
+            tidy_from: AtomicMono::new(Mono::ZERO),
             log: Occasionally::default(),
         }
     }
 
-    /// Counts one miss at `now` (monotonic microseconds), or says when to come again. What is
+    /// Counts one miss at `now`, or says when to come again. What is
     /// refused is not counted.
     pub fn admit(
         &self,
         client: Option<IpAddr>,
         settings: GuardSettings,
-        now: u64,
+        now: Mono,
     ) -> Result<(), Duration> {
         let address = Address::of(client);
         if self.held.load(Ordering::Relaxed) >= self.capacity {
@@ -93,14 +92,9 @@ impl Guard {
     }
 
     /// Makes room, a second after the last time at the earliest.
-    fn tidy(&self, settings: GuardSettings, now: u64) {
-        let from = self.tidy_from.load(Ordering::Relaxed);
-        if now >= from
-            && self
-                .tidy_from
-                .compare_exchange(from, now + TIDY_PAUSE, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-        {
+    fn tidy(&self, settings: GuardSettings, now: Mono) {
+        let from = self.tidy_from.load();
+        if now >= from && self.tidy_from.replace(from, now + TIDY_PAUSE) {
             self.exact.retain(|_, window| {
                 let goes_on = window.left(settings, now).is_some();
                 if !goes_on {
@@ -112,13 +106,12 @@ impl Guard {
     }
 
     /// Tells of a refusal, once a minute.
-    pub fn tell(&self, server: &str, client: Option<IpAddr>, now: u64) {
-        if let Some(untold) = self.log.now("guard", now) {
-            let also = (untold > 0).then_some(untold);
+    pub fn tell(&self, server: &str, client: Option<IpAddr>, now: Mono) {
+        if let Some(skipped) = self.log.now("guard", now) {
             tracing::warn!(
                 server,
                 ?client,
-                not_logged_since = also,
+                not_logged_since = skipped.count(),
                 "cache.guard: too many tokens that were never seen from one address"
             );
         }
@@ -126,7 +119,7 @@ impl Guard {
 }
 
 impl Window {
-    fn count(&mut self, settings: GuardSettings, now: u64) -> Result<(), Duration> {
+    fn count(&mut self, settings: GuardSettings, now: Mono) -> Result<(), Duration> {
         let Some(left) = self.left(settings, now) else {
             *self = Self { since: now, misses: 1 };
             return Ok(());
@@ -139,9 +132,9 @@ impl Window {
     }
 
     /// How long the window still goes on; `None` when it has ended, or nothing was counted.
-    fn left(&self, settings: GuardSettings, now: u64) -> Option<Duration> {
-        let left = self.since.saturating_add(micros(settings.window)).saturating_sub(now);
-        (left > 0 && self.misses > 0).then(|| Duration::from_micros(left))
+    fn left(&self, settings: GuardSettings, now: Mono) -> Option<Duration> {
+        let left = self.since + settings.window - now;
+        (!left.is_zero() && self.misses > 0).then_some(left)
     }
 }
 
@@ -259,8 +252,9 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let admitted =
-                        (0..1000).filter(|_| guard.admit(None, settings, 1).is_ok()).count();
+                    let admitted = (0..1000)
+                        .filter(|_| guard.admit(None, settings, Mono::START).is_ok())
+                        .count();
                     passed.fetch_add(admitted, Ordering::Relaxed);
                 });
             }

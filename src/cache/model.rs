@@ -87,18 +87,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Whether the model allows this memory to answer a request, alone or only while the server fails.
 fn alive(memory: Memory, now: Now, max_age: Option<u64>, failing: bool) -> bool {
-    let second = 1_000_000;
+    let seconds = Duration::from_secs;
     match memory {
         Memory::Active { since, exp } => {
             let age = now.mono - since.mono;
             // `exp` counts from when the answer came, whatever became of the wall clock since then
-            let until_exp = exp.map_or(u64::MAX, |exp| {
-                u64::try_from(exp * 1000 - since.wall).unwrap_or(0).saturating_mul(1000)
+            let until_exp = exp.map_or(Duration::MAX, |exp| {
+                Duration::from_millis(u64::try_from(exp * 1000 - since.wall).unwrap_or(0))
             });
-            let limit = if failing { (TTL + STALE) * second } else { TTL * second };
-            age < limit && age < until_exp && max_age.is_none_or(|max_age| age < max_age * second)
+            let limit = seconds(if failing { TTL + STALE } else { TTL });
+            age < limit && age < until_exp && max_age.is_none_or(|max_age| age < seconds(max_age))
         }
-        Memory::Inactive { since } => now.mono - since.mono < INACTIVE_TTL * second,
+        Memory::Inactive { since } => now.mono - since.mono < seconds(INACTIVE_TTL),
     }
 }
 

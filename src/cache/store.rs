@@ -5,7 +5,7 @@ use super::flight::Flights;
 use super::guard::Guard;
 use super::purge_selector::{PurgeSelector, has_session};
 use super::{CacheSettings, Entry};
-use crate::clock::Now;
+use crate::clock::{Mono, Now};
 use crate::telemetry::Metrics;
 use crate::token::{DigestHasher, Refused, TokenDigest};
 use prometheus::IntCounter;
@@ -29,8 +29,7 @@ pub struct Store {
 /// A token that is known to be worth nothing.
 #[derive(Clone, Copy)]
 struct Inactive {
-    /// Monotonic microseconds.
-    until: u64,
+    until: Mono,
     /// What is wrong with it, where that was found out here.
     refused: Option<Refused>,
 }
@@ -113,7 +112,7 @@ impl Store {
         &self,
         digest: TokenDigest,
         refused: Option<Refused>,
-        until: u64,
+        until: Mono,
         now: Now,
     ) {
         self.active.remove(&digest);

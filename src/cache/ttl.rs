@@ -2,19 +2,19 @@
 //! jumps back keeps nothing alive.
 
 use super::CacheSettings;
-use crate::clock::{Now, micros};
+use crate::clock::{Mono, Now};
 use std::time::Duration;
 
-/// Monotonic microseconds.
+/// From the arrival of an answer to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
-    pub stored: u64,
+    pub stored: Mono,
     /// Up to here the answer is as good as new.
-    pub fresh_until: u64,
+    pub fresh_until: Mono,
     /// From here on a hit asks again in the background.
-    pub refresh_from: u64,
+    pub refresh_from: Mono,
     /// Up to here it may serve while the server fails.
-    pub dead_at: u64,
+    pub dead_at: Mono,
 }
 
 impl Lifetime {
@@ -33,24 +33,20 @@ impl Lifetime {
         settings: &CacheSettings,
         jitter: f64,
     ) -> Self {
-        let age = micros(age);
-        let stored = now.mono.saturating_sub(age);
-        let until_exp = exp.map_or(u64::MAX, |exp| {
+        let stored = now.mono - age;
+        let until_exp = exp.map_or(Duration::MAX, |exp| {
             let millis_left = exp.saturating_mul(1000).saturating_sub(now.wall);
-            u64::try_from(millis_left).unwrap_or(0).saturating_mul(1000).saturating_add(age)
+            Duration::from_millis(u64::try_from(millis_left).unwrap_or(0)).saturating_add(age)
         });
-        let fresh = micros(settings.ttl).min(until_exp);
-        let dead = fresh.saturating_add(micros(settings.stale_if_error)).min(until_exp);
+        let fresh = settings.ttl.min(until_exp);
+        let dead = fresh.saturating_add(settings.stale_if_error).min(until_exp);
         Self {
             stored,
-            fresh_until: stored.saturating_add(fresh),
-            refresh_from: stored.saturating_add(refresh_after(
-                fresh,
-                settings.refresh_ahead,
-                jitter,
-            )),
+            fresh_until: stored + fresh,
+            refresh_from: refresh_after(fresh, settings.refresh_ahead, jitter)
+                .map_or(Mono::NEVER, |after| stored + after),
             // with a ttl of zero nothing is ever kept, not even for an outage
-            dead_at: stored.saturating_add(if fresh == 0 { 0 } else { dead }),
+            dead_at: if fresh.is_zero() { stored } else { stored + dead },
         }
     }
 
@@ -62,27 +58,25 @@ impl Lifetime {
         now.mono >= self.dead_at
     }
 
-    /// Microseconds since the answer arrived.
-    pub fn age(&self, now: Now) -> u64 {
-        now.mono.saturating_sub(self.stored)
+    /// Time since the answer arrived.
+    pub fn age(&self, now: Now) -> Duration {
+        now.mono - self.stored
     }
 }
 
-/// At `share` of the life, or up to a tenth of that later.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a share of a ttl
-fn refresh_after(fresh: u64, share: f64, jitter: f64) -> u64 {
+/// At `share` of the life, or up to a tenth of that later; `None`: never.
+fn refresh_after(fresh: Duration, share: f64, jitter: f64) -> Option<Duration> {
     if share <= 0.0 {
-        return u64::MAX;
+        return None;
     }
-    (fresh as f64 * share * (1.0 + 0.1 * jitter)) as u64
+    Duration::try_from_secs_f64(fresh.as_secs_f64() * share * (1.0 + 0.1 * jitter)).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::HEAD_START;
 
-    const NOW: Now = Now { wall: 1_000_000, mono: HEAD_START };
+    const NOW: Now = Now { wall: 1_000_000, mono: Mono::START };
 
     fn settings(ttl: u64, stale: u64) -> CacheSettings {
         CacheSettings {
@@ -96,9 +90,11 @@ mod tests {
         }
     }
 
-    fn life(exp: Option<i64>, ttl: u64, stale: u64) -> (u64, u64) {
+    /// Milliseconds.
+    fn life(exp: Option<i64>, ttl: u64, stale: u64) -> (u128, u128) {
         let life = Lifetime::of_active(NOW, exp, &settings(ttl, stale), 0.0);
-        ((life.fresh_until - HEAD_START) / 1000, (life.dead_at - HEAD_START) / 1000)
+        let since_start = |moment: Mono| (moment - Mono::START).as_millis();
+        (since_start(life.fresh_until), since_start(life.dead_at))
     }
 
     #[test]
@@ -129,7 +125,7 @@ mod tests {
             for age in [0, 1, 9, 10, 59, 60, 75, 89, 90, 10_000] {
                 let then = Now {
                     wall: NOW.wall - age * 1000,
-                    mono: NOW.mono - micros(seconds(age.unsigned_abs())),
+                    mono: NOW.mono - seconds(age.unsigned_abs()),
                 };
                 let (settings, age) = (settings(ttl, stale), seconds(age.unsigned_abs()));
                 let (there, here) = (
@@ -160,8 +156,8 @@ mod tests {
         };
         assert_eq!(
             (from(0.0, 0.8), from(1.0, 0.8)),
-            (HEAD_START + 80_000_000, HEAD_START + 88_000_000)
+            (Mono::START + Duration::from_secs(80), Mono::START + Duration::from_secs(88))
         );
-        assert_eq!(from(0.5, 0.0), u64::MAX);
+        assert_eq!(from(0.5, 0.0), Mono::NEVER);
     }
 }

@@ -1,11 +1,11 @@
 //! A circuit breaker: consecutive failures open it, and one probe closes it again.
 
 use super::BreakerSettings;
-use crate::clock::micros;
+use crate::clock::Mono;
 use parking_lot::Mutex;
 use std::time::Duration;
 
-/// Told of every outcome; asked before every call. Times are microseconds of one monotonic clock.
+/// Learns every outcome; asked before every call.
 #[derive(Debug)]
 pub struct Breaker {
     settings: BreakerSettings,
@@ -25,30 +25,32 @@ struct State {
     circuit: CircuitState,
     failures: u32,
     /// When a probe may go; after that, when another may, should the first one never report back.
-    probe_at: u64,
+    probe_at: Mono,
 }
 
 impl Breaker {
     pub fn new(settings: BreakerSettings) -> Self {
         Self {
             settings,
-            state: Mutex::new(State { circuit: CircuitState::Closed, failures: 0, probe_at: 0 }),
+            state: Mutex::new(State {
+                circuit: CircuitState::Closed,
+                failures: 0,
+                probe_at: Mono::ZERO,
+            }),
         }
     }
 
     /// Whether a call may go now; if not, after what time one may.
-    pub fn admit(&self, now: u64) -> Result<(), Duration> {
+    pub fn admit(&self, now: Mono) -> Result<(), Duration> {
         let mut state = self.state.lock();
         match state.circuit {
             CircuitState::Closed => Ok(()),
             CircuitState::Open | CircuitState::HalfOpen if now >= state.probe_at => {
                 state.circuit = CircuitState::HalfOpen;
-                state.probe_at = now + micros(self.settings.open_for);
+                state.probe_at = now + self.settings.open_for;
                 Ok(())
             }
-            CircuitState::Open | CircuitState::HalfOpen => {
-                Err(Duration::from_micros(state.probe_at - now))
-            }
+            CircuitState::Open | CircuitState::HalfOpen => Err(state.probe_at - now),
         }
     }
 
@@ -60,7 +62,7 @@ impl Breaker {
     }
 
     /// The server is in trouble. A probe's failure opens the circuit again at once.
-    pub fn failed(&self, now: u64) {
+    pub fn failed(&self, now: Mono) {
         let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);
         let probe = state.circuit == CircuitState::HalfOpen;
@@ -68,7 +70,7 @@ impl Breaker {
             || state.circuit == CircuitState::Closed && state.failures >= self.settings.failures
         {
             state.circuit = CircuitState::Open;
-            state.probe_at = now + micros(self.settings.open_for);
+            state.probe_at = now + self.settings.open_for;
         }
     }
 
@@ -100,6 +102,10 @@ impl CircuitState {
 mod tests {
     use super::*;
 
+    fn at(millis: u64) -> Mono {
+        Mono::START + Duration::from_millis(millis)
+    }
+
     fn breaker() -> Breaker {
         Breaker::new(BreakerSettings { failures: 3, open_for: Duration::from_secs(5) })
     }
@@ -108,37 +114,37 @@ mod tests {
     fn consecutive_failures_open_it_and_one_probe_closes_it() {
         let breaker = breaker();
         for _ in 0..2 {
-            breaker.failed(0);
+            breaker.failed(at(0));
         }
         breaker.succeeded();
         for _ in 0..2 {
-            breaker.failed(0);
+            breaker.failed(at(0));
         }
-        assert_eq!((breaker.state(), breaker.admit(0)), (CircuitState::Closed, Ok(())));
-        breaker.failed(0);
+        assert_eq!((breaker.state(), breaker.admit(at(0))), (CircuitState::Closed, Ok(())));
+        breaker.failed(at(0));
         assert_eq!(
-            (breaker.state(), breaker.admit(1_000_000)),
+            (breaker.state(), breaker.admit(at(1000))),
             (CircuitState::Open, Err(Duration::from_secs(4)))
         );
-        assert_eq!(breaker.admit(5_000_000), Ok(()));
+        assert_eq!(breaker.admit(at(5000)), Ok(()));
         assert_eq!(
-            (breaker.state(), breaker.admit(5_001_000)),
+            (breaker.state(), breaker.admit(at(5001))),
             (CircuitState::HalfOpen, Err(Duration::from_millis(4999)))
         );
         breaker.succeeded();
-        assert_eq!((breaker.state(), breaker.admit(5_002_000)), (CircuitState::Closed, Ok(())));
+        assert_eq!((breaker.state(), breaker.admit(at(5002))), (CircuitState::Closed, Ok(())));
     }
 
     #[test]
     fn a_failed_probe_opens_it_again_and_a_lost_one_is_replaced() {
         let breaker = breaker();
         for _ in 0..3 {
-            breaker.failed(0);
+            breaker.failed(at(0));
         }
-        assert_eq!(breaker.admit(5_000_000), Ok(()));
-        breaker.failed(5_100_000);
-        assert_eq!(breaker.admit(5_200_000), Err(Duration::from_millis(4900)));
-        assert_eq!(breaker.admit(10_100_000), Ok(()));
-        assert_eq!(breaker.admit(15_100_000), Ok(()), "the probe never reported back");
+        assert_eq!(breaker.admit(at(5000)), Ok(()));
+        breaker.failed(at(5100));
+        assert_eq!(breaker.admit(at(5200)), Err(Duration::from_millis(4900)));
+        assert_eq!(breaker.admit(at(10100)), Ok(()));
+        assert_eq!(breaker.admit(at(15100)), Ok(()), "the probe never reported back");
     }
 }

@@ -1,6 +1,7 @@
 //! The end of a question to an authorization server: counted and told in one place.
 
 use super::Failure;
+use crate::clock::Mono;
 use crate::telemetry::{Occasionally, ServerMetrics};
 use crate::token::Facts;
 use std::time::Duration;
@@ -10,8 +11,7 @@ pub struct Introspected<'a> {
     pub server: &'a str,
     pub outcome: &'a Result<Facts, Failure>,
     pub took: Duration,
-    /// Monotonic microseconds.
-    pub now: u64,
+    pub now: Mono,
 }
 
 impl Introspected<'_> {
@@ -29,14 +29,13 @@ impl Introspected<'_> {
                 }
             }
             Err(failure) => {
-                if let Some(untold) = log.now(result, self.now) {
+                if let Some(skipped) = log.now(result, self.now) {
                     let reason = failure.kind.reason().as_str();
-                    let also = (untold > 0).then_some(untold);
                     tracing::warn!(
                         server = self.server,
                         reason,
                         detail = &*failure.detail,
-                        not_logged_since = also,
+                        not_logged_since = skipped.count(),
                         "introspection failed"
                     );
                 }

@@ -2,7 +2,7 @@
 //! by one call at a time, and never sooner than a pause after the last one, whatever came of it.
 
 use super::{Failure, FailureKind};
-use crate::clock::{Clock, micros};
+use crate::clock::{Clock, Mono};
 use crate::telemetry::{Metrics, Occasionally};
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -51,12 +51,12 @@ pub struct Fetched<F: Fetch> {
 
 struct Held<D> {
     document: Option<Arc<D>>,
-    /// When it came, monotonic microseconds.
-    since: u64,
+    /// When it came.
+    since: Mono,
     /// What came of the last call, if nothing did.
     failure: Option<Failure>,
     /// No call before.
-    not_before: u64,
+    not_before: Mono,
     /// Changes hands until the call under way ends; its sender is dropped then.
     under_way: Option<watch::Receiver<()>>,
 }
@@ -77,7 +77,13 @@ impl<F: Fetch> Fetched<F> {
             expired: requests("expired"),
             error: requests("error"),
         };
-        let held = Held { document: None, since: 0, failure: None, not_before: 0, under_way: None };
+        let held = Held {
+            document: None,
+            since: Mono::ZERO,
+            failure: None,
+            not_before: Mono::ZERO,
+            under_way: None,
+        };
         Arc::new(Self {
             source,
             settings,
@@ -94,7 +100,7 @@ impl<F: Fetch> Fetched<F> {
         let landing = {
             let mut held = self.held.lock();
             match held.believed(now) {
-                Some(document) if now - held.since < micros(self.settings.refresh) => {
+                Some(document) if now - held.since < self.settings.refresh => {
                     self.counters.hit.inc();
                     return Ok(document);
                 }
@@ -142,7 +148,7 @@ impl<F: Fetch> Fetched<F> {
     fn board(
         self: &Arc<Self>,
         held: &mut Held<F::Document>,
-        now: u64,
+        now: Mono,
     ) -> Option<watch::Receiver<()>> {
         // a receiver whose sender is gone belongs to a call that has ended
         if let Some(landing) =
@@ -200,7 +206,7 @@ impl<F: Fetch> Fetched<F> {
             .and_then(|failure| failure.retry_after)
             .unwrap_or_default()
             .min(LONGEST_PAUSE);
-        held.not_before = now + micros(self.settings.pause.max(asked_for));
+        held.not_before = now + self.settings.pause.max(asked_for);
         let (server, what) = (&*self.settings.server, self.settings.what);
         match outcome {
             Ok(document) => {
@@ -232,18 +238,18 @@ impl<F: Fetch> Fetched<F> {
 }
 
 impl<D> Held<D> {
-    fn believed(&self, now: u64) -> Option<Arc<D>> {
-        self.document.clone().filter(|_| now.saturating_sub(self.since) < micros(OLDEST))
+    fn believed(&self, now: Mono) -> Option<Arc<D>> {
+        self.document.clone().filter(|_| now - self.since < OLDEST)
     }
 
-    fn why_not(&self, now: u64) -> Failure {
+    fn why_not(&self, now: Mono) -> Failure {
         let lost = || {
             Failure::new(
                 FailureKind::Unavailable,
                 "the call ended without an outcome; this is a defect of the gateway",
             )
         };
-        let retry_after = Some(Duration::from_micros(self.not_before.saturating_sub(now)));
+        let retry_after = Some(self.not_before - now);
         Failure { retry_after, isolated: true, ..self.failure.clone().unwrap_or_else(lost) }
     }
 }

@@ -3,13 +3,12 @@
 
 use super::event::Introspected;
 use super::{Breaker, CircuitState, Failure, FailureKind, Inquiry, Introspector, ServerSettings};
-use crate::clock::{Clock, micros};
+use crate::clock::{AtomicMono, Clock, Mono};
 use crate::telemetry::{Metrics, Occasionally, ServerMetrics};
 use crate::token::Facts;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -21,9 +20,8 @@ pub struct Guarded<I> {
     retries: u32,
     turns: Semaphore,
     breaker: Breaker,
-    /// Until when the server asked to be left alone (429 with `Retry-After`), monotonic
-    /// microseconds.
-    quiet_until: AtomicU64,
+    /// Until when the server asked to be left alone (429 with `Retry-After`).
+    quiet_until: AtomicMono,
     last_error: Mutex<Option<LastError>>,
     log: Occasionally,
     clock: Clock,
@@ -48,7 +46,7 @@ impl<I: Introspector> Guarded<I> {
             retries: settings.retries,
             turns: Semaphore::new(settings.max_concurrent),
             breaker: Breaker::new(settings.circuit_breaker),
-            quiet_until: AtomicU64::new(0),
+            quiet_until: AtomicMono::new(Mono::ZERO),
             last_error: Mutex::new(None),
             log: Occasionally::default(),
             clock,
@@ -88,7 +86,7 @@ impl<I: Introspector> Guarded<I> {
             ..Failure::new(FailureKind::CircuitOpen, "the circuit is open after repeated failures")
         })?;
         self.show_circuit();
-        let left = self.timeout.saturating_sub(Duration::from_micros(now - started));
+        let left = self.timeout.saturating_sub(now - started);
         let outcome = match tokio::time::timeout(left, self.with_retries(inquiry)).await {
             Ok(outcome) => outcome,
             // most of the time went into waiting for a turn: that says nothing about the server
@@ -110,11 +108,11 @@ impl<I: Introspector> Guarded<I> {
 
     /// A server that asked for a pause gets it.
     fn left_alone(&self) -> Result<(), Failure> {
-        let (now, until) = (self.clock.now().mono, self.quiet_until.load(Ordering::Relaxed));
+        let (now, until) = (self.clock.now().mono, self.quiet_until.load());
         if now >= until {
             return Ok(());
         }
-        let retry_after = Some(Duration::from_micros(until - now));
+        let retry_after = Some(until - now);
         Err(Failure {
             retry_after,
             ..Failure::new(
@@ -149,8 +147,7 @@ impl<I: Introspector> Guarded<I> {
             Err(failure) if failure.counts_for_breaker() => {
                 self.breaker.failed(now);
                 if let (FailureKind::Throttled, Some(pause)) = (failure.kind, failure.retry_after) {
-                    self.quiet_until
-                        .store(now + micros(pause.min(LONGEST_PAUSE)), Ordering::Relaxed);
+                    self.quiet_until.store(now + pause.min(LONGEST_PAUSE));
                 }
             }
             _ => self.breaker.succeeded(),
@@ -184,7 +181,7 @@ impl<I: Introspector> Introspector for Guarded<I> {
         Introspected {
             server: &self.name,
             outcome: &outcome,
-            took: Duration::from_micros(now.mono - started),
+            took: now.mono - started,
             now: now.mono,
         }
         .emit(&self.metrics, &self.log);
@@ -198,6 +195,7 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::introspect::{BreakerSettings, Kind, TokenSelector};
     use crate::secret::Secret;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     /// Answers as its script says, the last entry for ever.
     struct Scripted(Mutex<Vec<Result<(), Failure>>>, AtomicU64);

@@ -102,11 +102,12 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Mono;
     use crate::introspect::read_answer;
     use crate::token::{ClaimPath, Facts};
     use serde_json::json;
 
-    const NOW: Now = Now { wall: 1_000_000_000_000, mono: 0 };
+    const NOW: Now = Now { wall: 1_000_000_000_000, mono: Mono::ZERO };
 
     fn outcome(policy: &Policy, answer: serde_json::Value) -> Result<Permit, Reason> {
         outcome_of(policy, &ServerDemands::default(), answer)

@@ -71,14 +71,13 @@ pub fn reason(error: &Error, exchange: &Exchange) -> Option<Reason> {
 fn tell(error: &Error, exchange: &Exchange) {
     let Some(route) = &exchange.route else { return };
     let upstream = &route.leads_to.upstream;
-    if let Some(untold) = upstream.log.now("failed", exchange.process.parts.clock.now().mono) {
-        let also = (untold > 0).then_some(untold);
+    if let Some(skipped) = upstream.log.now("failed", exchange.process.parts.clock.now().mono) {
         tracing::warn!(
             upstream = &*upstream.settings.name,
             server = exchange.server().map(|server| &**server.label()),
             error = error.etype().as_str(),
             request_id = exchange.request_id(),
-            not_logged_since = also,
+            not_logged_since = skipped.count(),
             "an upstream failed"
         );
     }

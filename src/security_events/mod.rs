@@ -15,7 +15,7 @@ pub use refusal::{Code, Refusal};
 pub use taken::Taken;
 
 use crate::cache::PurgeSelector;
-use crate::clock::{Clock, micros};
+use crate::clock::{Clock, Mono};
 use crate::introspect::jwt::{Issuer, Jws, Keys};
 use crate::introspect::{Documents, EventSettings, Kind as ServerKind, ServerSettings, Unusable};
 use serde_json::{Map, Value};
@@ -61,8 +61,8 @@ pub struct Event {
     pub named: Vec<PurgeSelector>,
     /// Covers `iss` and `jti`: by this a repetition is known.
     pub id: [u8; 32],
-    /// Until when a repetition would be believed, monotonic microseconds.
-    pub until: u64,
+    /// Until when a repetition would be believed.
+    pub until: Mono,
 }
 
 impl Events {
@@ -148,7 +148,7 @@ impl Events {
         }
         let max_age =
             good.iter().map(|transmitter| transmitter.settings.max_age).max().unwrap_or_default();
-        let until = self.clock.now().mono.saturating_add(micros(max_age + 2 * LEEWAY));
+        let until = self.clock.now().mono + max_age + 2 * LEEWAY;
         Ok(Event { servers, kinds: stated.kinds(), named, id: token::id(issuer, &claims), until })
     }
 

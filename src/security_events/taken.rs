@@ -2,6 +2,7 @@
 //! the oldest is forgotten. Somebody who repeats that one makes the gateway ask again, no more;
 //! not to take new ones would keep revoked tokens alive.
 
+use crate::clock::Mono;
 use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
 
@@ -14,7 +15,7 @@ pub struct Taken {
 struct Held {
     known: HashSet<[u8; 32]>,
     /// In the order of taking, with the time until when each matters.
-    order: VecDeque<(u64, [u8; 32])>,
+    order: VecDeque<(Mono, [u8; 32])>,
 }
 
 /// Some 120 bytes each, and only of events whose signature holds.
@@ -27,8 +28,8 @@ impl Default for Taken {
 }
 
 impl Taken {
-    /// Whether this is the first time. It is remembered until then (monotonic microseconds).
-    pub fn first(&self, id: [u8; 32], until: u64, now: u64) -> bool {
+    /// Whether this is the first time. It is remembered until then.
+    pub fn first(&self, id: [u8; 32], until: Mono, now: Mono) -> bool {
         let mut held = self.held.lock();
         while held.order.front().is_some_and(|(until, _)| *until <= now) {
             held.forget_oldest();
@@ -55,18 +56,29 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    fn at(seconds: u64) -> Mono {
+        Mono::START + Duration::from_secs(seconds)
+    }
 
     #[test]
     fn each_counts_once_while_it_matters() {
         let taken = Taken::default();
         assert_eq!(
-            [(1, 10, 0), (2, 20, 0), (1, 10, 9), (2, 20, 9)]
-                .map(|(id, until, now)| taken.first([id; 32], until, now)),
+            [(1, 10, 0), (2, 20, 0), (1, 10, 9), (2, 20, 9)].map(|(id, until, now)| taken.first(
+                [id; 32],
+                at(until),
+                at(now)
+            )),
             [true, true, false, false]
         );
         assert_eq!(
-            [(1, 30, 10), (2, 20, 19), (2, 40, 20)]
-                .map(|(id, until, now)| taken.first([id; 32], until, now)),
+            [(1, 30, 10), (2, 20, 19), (2, 40, 20)].map(|(id, until, now)| taken.first(
+                [id; 32],
+                at(until),
+                at(now)
+            )),
             [true, false, true]
         );
     }
@@ -74,11 +86,14 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_the_oldest_goes_first() {
         let taken = Taken { capacity: 3, ..Taken::default() };
-        assert!((0..100).all(|id| taken.first([id; 32], 1000, 0)));
+        assert!((0..100).all(|id| taken.first([id; 32], at(1000), at(0))));
         {
             let held = taken.held.lock();
             assert_eq!((held.order.len(), held.known.len()), (3, 3));
         }
-        assert_eq!((taken.first([99; 32], 1000, 0), taken.first([0; 32], 1000, 0)), (false, true));
+        assert_eq!(
+            (taken.first([99; 32], at(1000), at(0)), taken.first([0; 32], at(1000), at(0))),
+            (false, true)
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Events that are both counted and told.
 
 use super::{Metrics, Occasionally};
+use crate::clock::Mono;
 
 /// The configuration was read again.
 pub struct Reloaded<'a> {
@@ -50,8 +51,7 @@ pub struct Received<'a> {
     pub result: &'static str,
     /// What came of it, or what is wrong with it.
     pub outcome: Result<CarriedOut<'a>, &'a str>,
-    /// Monotonic microseconds.
-    pub now: u64,
+    pub now: Mono,
 }
 
 pub struct CarriedOut<'a> {
@@ -74,13 +74,12 @@ impl Received<'_> {
                 "a security event came"
             ),
             Err(detail) => {
-                if let Some(untold) = log.now(result, self.now) {
-                    let also = (untold > 0).then_some(untold);
+                if let Some(skipped) = log.now(result, self.now) {
                     tracing::warn!(
                         server,
                         result,
                         detail,
-                        not_logged_since = also,
+                        not_logged_since = skipped.count(),
                         "a security event was refused"
                     );
                 }

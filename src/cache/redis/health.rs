@@ -64,12 +64,11 @@ impl Health {
             return;
         }
         let (now, kind, detail) = (self.clock.now(), error.kind(), error.detail());
-        if let Some(untold) = self.log.now(kind, now.mono) {
-            let also = (untold > 0).then_some(untold);
+        if let Some(skipped) = self.log.now(kind, now.mono) {
             tracing::warn!(
                 trouble = kind,
                 detail,
-                not_logged_since = also,
+                not_logged_since = skipped.count(),
                 "Redis is unavailable and is being bypassed"
             );
         }

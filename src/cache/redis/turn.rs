@@ -7,7 +7,7 @@ use super::record::{LONGEST, Record, Written};
 use super::writer::{Content, Write};
 use super::{Shared, ledger};
 use crate::cache::purge_selector::session_of;
-use crate::clock::Now;
+use crate::clock::{Mono, Now};
 use crate::token::{ActiveFacts, TokenDigest};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,8 +40,8 @@ pub struct Asking {
 
 /// What came of asking.
 pub enum Heard<'a> {
-    /// Of use until then, monotonic microseconds.
-    Active { facts: &'a ActiveFacts, until: u64 },
+    /// Of use until then.
+    Active { facts: &'a ActiveFacts, until: Mono },
     /// Of use for so long.
     Inactive { lives: Duration },
     /// Not to be shared; what is there is not true any more.
@@ -196,11 +196,9 @@ impl Asking {
     pub fn heard(mut self, heard: &Heard, now: Now) {
         let ends = !matches!(heard, Heard::Active { .. });
         let content = match heard {
-            Heard::Active { facts, until } => self.seal(
-                now,
-                Duration::from_micros(until.saturating_sub(now.mono)),
-                Some(Written::from(*facts)),
-            ),
+            Heard::Active { facts, until } => {
+                self.seal(now, *until - now.mono, Some(Written::from(*facts)))
+            }
             Heard::Inactive { lives } => self.seal(now, *lives, None),
             Heard::Unshared => Content::Nothing,
         };

@@ -2,7 +2,7 @@
 //! at a time, before the old one ends, and once after a server refused it.
 
 use super::{ClientCredentials, sensitive};
-use crate::clock::{Clock, micros};
+use crate::clock::{Clock, Mono};
 use crate::introspect::discovery::{Discovery, Wanted};
 use crate::introspect::documents::Documents;
 use crate::introspect::fetched::Fetched;
@@ -42,22 +42,22 @@ pub enum Place {
     Found(Arc<Fetched<Discovery>>),
 }
 
-/// A token. Times are microseconds of the monotonic clock.
+/// A token.
 pub struct Token {
     /// `Bearer …`
     pub header: HeaderValue,
     /// From then on a new one is fetched; this one serves meanwhile.
-    due: u64,
-    ends: u64,
+    due: Mono,
+    ends: Mono,
 }
 
 #[derive(Default)]
 struct Renewals {
     /// What came of the last call, if nothing did, and until when none is made.
-    failed: Option<(Failure, u64)>,
+    failed: Option<(Failure, Mono)>,
     /// No renewal because of a refusal before: a server that refuses every token is not asked for
     /// one by each request.
-    not_before: u64,
+    not_before: Mono,
 }
 
 /// How long a token is used whose answer does not say how long it is good (RFC 6749 §5.1: it
@@ -182,7 +182,7 @@ impl OwnToken {
             return Ok(Some(token));
         }
         if let Some((failure, until)) = turn.failed.as_ref().filter(|(_, until)| now < *until) {
-            let retry_after = Some(Duration::from_micros(until - now));
+            let retry_after = Some(*until - now);
             return Err(Failure { retry_after, ..failure.clone() });
         }
         if refused.is_some() && now < turn.not_before {
@@ -191,7 +191,7 @@ impl OwnToken {
         let outcome = self.call().await;
         let now = self.clock.now().mono;
         if refused.is_some() {
-            turn.not_before = now + micros(self.pause);
+            turn.not_before = now + self.pause;
         }
         match outcome {
             Ok(token) => {
@@ -219,7 +219,7 @@ impl OwnToken {
                 let asked_for = failure.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
                 // it says nothing about the introspection endpoint, and is not repeated at once
                 let failure = Failure { transient: false, isolated: true, ..failure };
-                turn.failed = Some((failure.clone(), now + micros(self.pause.max(asked_for))));
+                turn.failed = Some((failure.clone(), now + self.pause.max(asked_for)));
                 Err(failure)
             }
         }
@@ -268,7 +268,7 @@ impl OwnToken {
 }
 
 /// RFC 6749 §5.1 and §5.2.
-fn read(answer: &Answer, now: u64) -> Result<Token, Failure> {
+fn read(answer: &Answer, now: Mono) -> Result<Token, Failure> {
     let bad = |detail: &str| Failure::new(FailureKind::BadResponse, detail);
     match answer.status {
         StatusCode::OK => {}
@@ -305,7 +305,7 @@ fn read(answer: &Answer, now: u64) -> Result<Token, Failure> {
     let header = sensitive(&format!("Bearer {token}"))
         .ok_or_else(|| bad("the token does not fit into a header"))?;
     let lead = (lifetime / 10).min(LONGEST_LEAD);
-    Ok(Token { header, due: now + micros(lifetime - lead), ends: now + micros(lifetime) })
+    Ok(Token { header, due: now + (lifetime - lead), ends: now + lifetime })
 }
 
 /// 400: the codes of RFC 6749 §5.2 that are about the gateway itself, or a call that is not

@@ -100,12 +100,11 @@ impl Jwt {
 
     /// The client learns the reason; the operator, once a minute, what is behind it.
     fn explain(&self, flaw: Flaw) {
-        if let Some(untold) = self.log.now(flaw.why, self.clock.now().mono) {
-            let also = (untold > 0).then_some(untold);
+        if let Some(skipped) = self.log.now(flaw.why, self.clock.now().mono) {
             tracing::info!(
                 server = &*self.name,
                 detail = flaw.why,
-                not_logged_since = also,
+                not_logged_since = skipped.count(),
                 "a token was refused"
             );
         }
