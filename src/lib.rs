@@ -4,7 +4,7 @@
 //! # The life of a request
 //!
 //! ```text
-//!   proxy::fast_path │ proxy::general
+//!   proxy::Serve: fast_path or general
 //!                   │  RequestView: method, host, normal path, headers        proxy::judge, route::normalise
 //!                   ▼
 //!            gate::Gate::check                                                START READING HERE
@@ -50,7 +50,7 @@
 //! | [`config`] | `gateway.yaml`: read, check, compile |
 //! | [`runtime`] | the process, and the immutable snapshot that one configuration became |
 //! | [`assemble`] | configuration → runtime: the only place that picks implementations |
-//! | [`proxy`] | carries out what the gate decides: the general way and the fast path |
+//! | [`proxy`] | carries out what the gate decides, on one of two ways |
 //! | [`admin`] | health, metrics, status, purge |
 //! | [`reload`] | a changed configuration takes the old one's place |
 //! | [`doctor`] | reaches everything once and says what is wrong |

@@ -2,7 +2,7 @@
 
 use crate::admin::Admin;
 use crate::config::{Listen, Settings};
-use crate::proxy::FastPath;
+use crate::proxy::Serve;
 use crate::reload::Reload;
 use crate::runtime::Process;
 use crate::upstream::{Upstream, keep_resolving, keep_sweeping};
@@ -55,7 +55,7 @@ pub fn run(
     server.bootstrap();
 
     let mut proxy =
-        Service::new("proxy".to_owned(), FastPath::new(process.clone(), &server.configuration));
+        Service::new("proxy".to_owned(), Serve::new(process.clone(), &server.configuration));
     for listener in &settings.listeners {
         match listener {
             Listen::Tcp(address) => proxy.add_tcp(&address.to_string()),

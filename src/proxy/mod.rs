@@ -1,31 +1,45 @@
-//! Carrying out what the gate decides. A request goes one of two ways, and the gate decides about
-//! both in the same words:
+//! Carrying out what the gate decides. [`Serve`] reads a client's connection and picks one of two
+//! ways for each request; the gate decides about both in the same words.
 //!
 //! | | |
 //! |---|---|
-//! | [`general`] | pingora's proxy, for every kind of request; its phases delegate to the files here |
-//! | [`fast_path`] | the plain case, a `GET` or `HEAD` over HTTP/1.1 without a body, without the parts of pingora that it does not need |
+//! | [`serve`](Serve) | the application behind the listeners: it picks the way |
+//! | `fast_path` | plain requests over HTTP/1.1, without the parts of pingora that they do not need |
+//! | `general` | every kind of request, by pingora's proxy; its phases delegate to the files here |
+//! | `client`, `connection`, `deadline` | the client's connection, its fate, and time limits on it |
 //! | `head`, `validate`, `forwarded`, `trace` | what is read of a request |
 //! | `judge` | the question to the gate |
 //! | `forward` | to which server, and as what request |
+//! | `hop_by_hop` | header fields that are about one connection, in both directions |
 //! | `refuse` | what the client gets in place of a response |
 //! | `report` | metrics and the access log |
+//!
+//! Each way has a pool of upstream connections of its own: the fast path takes its connections from
+//! [`Upstream::idle`](crate::upstream::Upstream::idle), one pool a server; the general way from the
+//! pool inside pingora's connector. A connection never changes from one pool to the other.
+//!
+//! Both ways give the client the same response, the upstream the same request and the operator the
+//! same line in the log. `tests/both_ways.rs` compares them, and the integration tests run a second
+//! time with every request on the general way (`FAST_PATH=off`).
 
-pub mod fast_path;
-pub mod general;
-
+mod client;
+mod connection;
+mod deadline;
 mod exchange;
+mod fast_path;
 mod forward;
 mod forwarded;
+mod general;
 mod head;
+mod hop_by_hop;
 mod judge;
 mod refuse;
 mod report;
+mod serve;
 mod trace;
 mod validate;
 
-pub use fast_path::FastPath;
-pub use general::General;
+pub use serve::Serve;
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! Recognising a plain request. Whatever is not certain is not plain.
 
 use crate::proxy::head::Head;
+use crate::proxy::hop_by_hop::Field;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use httparse::Status;
@@ -99,31 +100,16 @@ enum Treatment {
 }
 
 fn treatment(name: &str, value: &[u8]) -> Treatment {
-    let is = |other: &str| name.eq_ignore_ascii_case(other);
-    let not_plain = match name.len() {
-        2 => is("te"),
-        6 => is("expect"),
-        7 => is("upgrade") || is("trailer"),
-        10 if is("connection") => {
-            return match value {
-                close if close.eq_ignore_ascii_case(b"close") => {
-                    Treatment::Connection { closes: true }
-                }
-                keep if keep.eq_ignore_ascii_case(b"keep-alive") => {
-                    Treatment::Connection { closes: false }
-                }
-                _ => Treatment::NotPlain,
-            };
+    match Field::of(name) {
+        Field::EndToEnd | Field::Date => Treatment::Passes,
+        Field::Connection if value.eq_ignore_ascii_case(b"close") => {
+            Treatment::Connection { closes: true }
         }
-        10 => is("keep-alive"),
-        14 => is("content-length") || is("http2-settings"),
-        16 => is("proxy-connection"),
-        17 => is("transfer-encoding"),
-        18 => is("proxy-authenticate"),
-        19 => is("proxy-authorization"),
-        _ => false,
-    };
-    if not_plain { Treatment::NotPlain } else { Treatment::Passes }
+        Field::Connection if value.eq_ignore_ascii_case(b"keep-alive") => {
+            Treatment::Connection { closes: false }
+        }
+        _ => Treatment::NotPlain,
+    }
 }
 
 /// A path and perhaps a query of visible ASCII.

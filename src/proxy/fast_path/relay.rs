@@ -1,74 +1,74 @@
 //! A response that is not plain: chunked, without a length, with something before it, or badly
-//! written. pingora's own reader makes sense of it; what it gives is framed anew for the client.
+//! written. pingora's own reader reads it; the body is framed anew for the client.
 
-use super::client::{Client, gone};
-use super::plain::Plain;
+use super::carry_out::PlainExchange;
+use super::response;
 use super::rewound::Rewound;
 use super::upstream::UpstreamExchange;
-use super::{Connection, response};
-use crate::proxy::exchange::Exchange;
-use crate::proxy::general::{strip, unasked_switch};
+use crate::proxy::client::{Client, gone};
+use crate::proxy::connection::Connection;
+use crate::proxy::hop_by_hop::{strip, unasked_switch};
 use http::{HeaderName, Method, StatusCode, header};
 use pingora_core::Result;
 use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::v1::client::HttpSession;
 use pingora_error::Error;
 use pingora_http::ResponseHeader;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
-/// Passes a response on, of which something may have been read already. `status` is set as soon as
-/// a final response has begun.
-pub async fn relay(
-    asked: UpstreamExchange,
-    plain: &Plain,
-    client: &mut Client,
-    exchange: &mut Exchange,
-    connection: Connection,
-    status: &mut Option<StatusCode>,
-) -> Result<()> {
-    let (rewound, way) = asked.rewind();
-    let mut session = HttpSession::new(rewound);
-    session.read_timeout = Some(way.read_timeout());
-    let (mut begun, mut body) = (None, Body::None);
-    loop {
-        let task = tokio::select! {
-            biased;
-            task = session.read_response_task() => task.map_err(Error::into_up)?,
-            () = Client::gone(&mut client.stream, &mut client.read) => return Err(gone(std::io::ErrorKind::ConnectionAborted.into())),
-        };
-        let (to, end) = match task {
-            HttpTask::Header(head, _) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-                return Err(unasked_switch());
-            }
-            HttpTask::Header(head, _) if head.status.is_informational() => (interim(&head), false),
-            HttpTask::Header(mut head, end) => {
-                exchange.upstream_answered(head.status);
-                strip(&mut head);
-                for name in ANEW {
-                    head.remove_header(&name);
+impl PlainExchange<'_> {
+    /// Passes a response on, of which something may have been read already.
+    pub async fn relay(&mut self, upstream: UpstreamExchange) -> Result<()> {
+        let (rewound, way) = upstream.rewind();
+        let mut session = HttpSession::new(rewound);
+        session.read_timeout = Some(way.read_timeout());
+        let mut body = Body::None;
+        loop {
+            let Client { stream, read, .. } = &mut *self.client;
+            let task = tokio::select! {
+                biased;
+                task = session.read_response_task() => task.map_err(Error::into_up)?,
+                () = Client::gone(stream, read) => {
+                    return Err(gone(ErrorKind::ConnectionAborted.into()));
                 }
-                let end = end || plain.method == Method::HEAD;
-                body = if end { Body::None } else { Body::framed(&mut head)? };
-                begun = Some(head.status);
-                (final_head(&head, connection), end)
+            };
+            let mut begun = None;
+            let (to, end) = match task {
+                HttpTask::Header(head, _) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                    return Err(unasked_switch());
+                }
+                HttpTask::Header(head, _) if head.status.is_informational() => {
+                    (interim(&head), false)
+                }
+                HttpTask::Header(mut head, end) => {
+                    self.exchange.upstream_answered(head.status);
+                    strip(&mut head);
+                    for name in ANEW {
+                        head.remove_header(&name);
+                    }
+                    let end = end || self.plain.method == Method::HEAD;
+                    body = if end { Body::None } else { Body::framed(&mut head)? };
+                    begun = Some(head.status);
+                    (final_head(&head, self.connection), end)
+                }
+                HttpTask::Body(piece, end) => (body.piece(&piece.unwrap_or_default(), end), end),
+                HttpTask::Failed(error) => return Err(error.into_up()),
+                HttpTask::UpgradedBody(..) | HttpTask::Trailer(_) | HttpTask::Done => {
+                    (body.piece(&[], true), true)
+                }
+            };
+            self.client.write(&to).await.map_err(gone)?;
+            self.status = begun.or(self.status);
+            if end {
+                break;
             }
-            HttpTask::Body(piece, end) => (body.piece(&piece.unwrap_or_default(), end), end),
-            HttpTask::Failed(error) => return Err(error.into_up()),
-            HttpTask::UpgradedBody(..) | HttpTask::Trailer(_) | HttpTask::Done => {
-                (body.piece(&[], true), true)
-            }
-        };
-        client.write(&to).await.map_err(gone)?;
-        *status = begun;
-        if end {
-            break;
         }
+        session.respect_keepalive();
+        if let Some(connection) = session.reuse().await.and_then(Rewound::unwrap) {
+            way.keep(connection);
+        }
+        Ok(())
     }
-    session.respect_keepalive();
-    if let Some(connection) = session.reuse().await.and_then(Rewound::unwrap) {
-        way.keep(connection);
-    }
-    Ok(())
 }
 
 /// Headers that are made anew.
@@ -119,7 +119,7 @@ fn interim(head: &ResponseHeader) -> Vec<u8> {
 
 fn final_head(head: &ResponseHeader, connection: Connection) -> Vec<u8> {
     let mut to = written(head);
-    connection.tell(&mut to);
+    connection.end_head(&mut to);
     to
 }
 

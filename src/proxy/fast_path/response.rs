@@ -1,10 +1,10 @@
 //! The response's head: read from the upstream and written for the client in one go.
 
-use super::Connection;
 use crate::deny::Refusal;
+use crate::proxy::connection::Connection;
+use crate::proxy::hop_by_hop::Field;
 use http::{Method, StatusCode};
 use httparse::Status;
-use pingora_core::protocols::http::date::get_cached_date;
 use std::io::Write;
 use std::mem::MaybeUninit;
 
@@ -36,7 +36,7 @@ pub enum Read {
     Odd,
 }
 
-/// Reads a head, and writes it for the client, [`Connection::tell`] aside, in place of what is in
+/// Reads a head, and writes it for the client, [`Connection::end_head`] aside, in place of what is in
 /// `to`. Of the header section everything is passed on but what is meant for one hop.
 pub fn read(bytes: &[u8], method: &Method, to: &mut Vec<u8>) -> Read {
     let mut lines = [const { MaybeUninit::uninit() }; LINES];
@@ -81,10 +81,10 @@ fn written(
     start(to, status, response.reason.unwrap_or_default());
     let (mut length, mut kept) = (None, true);
     for line in response.headers.iter() {
-        match Meaning::of(line.name) {
-            Meaning::Passes => {}
-            Meaning::Hop => continue,
-            Meaning::Connection => match line.value {
+        match Field::of(line.name) {
+            Field::EndToEnd | Field::Expect | Field::OfRequests => {}
+            Field::Date | Field::KeepAlive | Field::Upgrade => continue,
+            Field::Connection => match line.value {
                 close if close.eq_ignore_ascii_case(b"close") => {
                     kept = false;
                     continue;
@@ -94,9 +94,9 @@ fn written(
                 _ => return None,
             },
             // of the body that a response to GET would have
-            Meaning::TransferEncoding if *method == Method::HEAD => {}
-            Meaning::TransferEncoding => return None,
-            Meaning::Length => {
+            Field::TransferEncoding if *method == Method::HEAD => {}
+            Field::TransferEncoding => return None,
+            Field::ContentLength => {
                 let announced = number(line.value)?;
                 if length.replace(announced).is_some() {
                     return None;
@@ -107,32 +107,6 @@ fn written(
     }
     let body = if has_body { length? } else { 0 };
     Some(Written { status, body, kept })
-}
-
-/// What a response's header line means for the way through the gateway.
-enum Meaning {
-    Passes,
-    /// It is meant for this hop, or made anew.
-    Hop,
-    Connection,
-    TransferEncoding,
-    Length,
-}
-
-impl Meaning {
-    fn of(name: &str) -> Self {
-        let is = |other: &str| name.eq_ignore_ascii_case(other);
-        match name.len() {
-            4 if is("date") => Self::Hop,
-            7 if is("upgrade") => Self::Hop,
-            10 if is("connection") => Self::Connection,
-            10 if is("keep-alive") => Self::Hop,
-            14 if is("content-length") => Self::Length,
-            16 if is("proxy-connection") => Self::Hop,
-            17 if is("transfer-encoding") => Self::TransferEncoding,
-            _ => Self::Passes,
-        }
-    }
 }
 
 /// RFC 9110 §8.6: digits and nothing else.
@@ -153,7 +127,7 @@ pub fn refusal(refusal: &Refusal, connection: Connection) -> Vec<u8> {
     let _ = write!(rest, "{}", refusal.length); // twenty digits are enough
     let free = rest.len();
     line(&mut to, b"Content-Length", &digits[..digits.len() - free]);
-    connection.tell(&mut to);
+    connection.end_head(&mut to);
     to.extend_from_slice(&refusal.body);
     to
 }
@@ -171,19 +145,6 @@ fn line(to: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     to.extend_from_slice(b": ");
     to.extend_from_slice(value);
     to.extend_from_slice(b"\r\n");
-}
-
-impl Connection {
-    /// Ends a head: the time, and what becomes of the client's connection.
-    pub fn tell(self, to: &mut Vec<u8>) {
-        line(to, b"Date", get_cached_date().as_bytes());
-        let value: &[u8] = match self {
-            Self::Kept => b"keep-alive",
-            Self::Ended => b"close",
-        };
-        line(to, b"Connection", value);
-        to.extend_from_slice(b"\r\n");
-    }
 }
 
 #[cfg(test)]

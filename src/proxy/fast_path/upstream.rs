@@ -1,10 +1,10 @@
 //! The upstream's end: a connection, the request sent over it, and what is read of the response.
 
-use super::client::{Client, gone};
 use super::connectors::Connectors;
 use super::plain::Plain;
 use super::request;
 use super::rewound::Rewound;
+use crate::proxy::client::{Client, gone};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::{Attempt, budget, connection_failed, next_attempt, no_address};
 use crate::upstream::{Aim, Upstream};
@@ -34,57 +34,6 @@ pub struct Way {
     aim: Aim,
 }
 
-/// Sends the request to the upstream and waits for the first bytes of its response. A connection
-/// that was kept may have been closed by the server at the same moment: then nothing is lost, and
-/// the request, which changes nothing, goes out again over a new one (RFC 9110 §9.2.2).
-pub async fn ask(
-    connectors: &Connectors,
-    plain: &Plain,
-    client: &mut Client,
-    exchange: &mut Exchange,
-) -> Result<UpstreamExchange> {
-    let upstream = exchange
-        .route
-        .as_ref()
-        .map(|route| route.leads_to.upstream.clone())
-        .ok_or_else(no_address)?;
-    let mut attempt = next_attempt(exchange)?;
-    let mut kept = upstream.idle(attempt.aim);
-    loop {
-        let reused = kept.is_some();
-        let connection = match kept.take() {
-            Some(connection) => connection,
-            None => match connect(connectors, &upstream, &attempt).await {
-                Ok(connection) => {
-                    exchange.upstream_is_up(true);
-                    connection
-                }
-                Err(error) => {
-                    let error = connection_failed(exchange, error);
-                    if !error.retry() {
-                        return Err(error.into_up());
-                    }
-                    attempt = next_attempt(exchange)?;
-                    kept = upstream.idle(attempt.aim);
-                    continue;
-                }
-            },
-        };
-        let mut asked = UpstreamExchange {
-            connection,
-            read: BytesMut::with_capacity(READ),
-            way: Way { upstream: upstream.clone(), aim: attempt.aim },
-        };
-        match asked.first(&request::bytes(plain, exchange), attempt.budget, client).await {
-            Ok(()) => return Ok(asked),
-            Err(error) if reused && is_broken(&error) => {
-                attempt.budget = budget(exchange, exchange.now())?
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 async fn connect(
     connectors: &Connectors,
     upstream: &Upstream,
@@ -95,6 +44,54 @@ async fn connect(
 }
 
 impl UpstreamExchange {
+    /// Sends the request to the upstream and waits for the first bytes of its response. The server
+    /// may have closed a kept connection at the same moment: then nothing is lost, and the request,
+    /// which changes nothing, goes out again over a new one (RFC 9110 §9.2.2).
+    pub async fn ask(
+        connectors: &Connectors,
+        plain: &Plain,
+        client: &mut Client,
+        exchange: &mut Exchange,
+    ) -> Result<Self> {
+        let route = exchange.route.as_ref().ok_or_else(no_address)?;
+        let upstream = route.leads_to.upstream.clone();
+        let mut attempt = next_attempt(exchange)?;
+        let mut kept = upstream.idle(attempt.aim);
+        loop {
+            let reused = kept.is_some();
+            let connection = match kept.take() {
+                Some(connection) => connection,
+                None => match connect(connectors, &upstream, &attempt).await {
+                    Ok(connection) => {
+                        exchange.upstream_is_up(true);
+                        connection
+                    }
+                    Err(error) => {
+                        let error = connection_failed(exchange, error);
+                        if !error.retry() {
+                            return Err(error.into_up());
+                        }
+                        attempt = next_attempt(exchange)?;
+                        kept = upstream.idle(attempt.aim);
+                        continue;
+                    }
+                },
+            };
+            let mut asked = Self {
+                connection,
+                read: BytesMut::with_capacity(READ),
+                way: Way { upstream: upstream.clone(), aim: attempt.aim },
+            };
+            match asked.first(&request::bytes(plain, exchange), attempt.budget, client).await {
+                Ok(()) => return Ok(asked),
+                Err(error) if reused && is_broken(&error) => {
+                    attempt.budget = budget(exchange, exchange.now())?
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Sends the request and waits for some of the response, `budget` at most.
     async fn first(&mut self, request: &[u8], budget: Duration, client: &mut Client) -> Result<()> {
         let settings = &self.way.upstream.settings;

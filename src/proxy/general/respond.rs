@@ -1,11 +1,10 @@
-//! What goes to the client, by pingora's session: refusals, and responses without what is meant
-//! for one hop.
+//! Refusals, written by pingora's session.
 
-use super::Head;
 use crate::deny::{Denial, Reason};
 use crate::proxy::exchange::Exchange;
+use crate::proxy::head::Head;
 use crate::proxy::refuse::{Prepared, prepare, reason};
-use http::{HeaderName, StatusCode, header};
+use http::header;
 use pingora_core::Result;
 use pingora_error::Error;
 use pingora_http::ResponseHeader;
@@ -67,49 +66,5 @@ pub async fn failed(session: &mut Session, error: &Error, exchange: &mut Exchang
     match refuse(session, exchange, &Denial::because(reason)).await {
         Ok(()) => Reason::status(reason).as_u16(),
         Err(_) => 0,
-    }
-}
-
-/// Removes what is meant for one hop (RFC 9110 §7.6.1) but for what pingora sets itself: what the
-/// upstream's `Connection` names, and what is meant so without being named.
-pub fn strip(response: &mut ResponseHeader) {
-    one_length(response);
-    for name in ["keep-alive", "proxy-connection"] {
-        response.remove_header(name);
-    }
-    if response.status != StatusCode::SWITCHING_PROTOCOLS {
-        response.remove_header(&header::UPGRADE);
-    }
-    let Some(connection) =
-        response.headers.get(header::CONNECTION).and_then(|value| value.to_str().ok())
-    else {
-        return;
-    };
-    let kept = |name: &str| {
-        ["close", "keep-alive", "upgrade", "connection", "transfer-encoding", "content-length"]
-            .iter()
-            .any(|kept| name.eq_ignore_ascii_case(kept))
-    };
-    let named = connection
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !kept(name))
-        .filter_map(|name| HeaderName::try_from(name).ok());
-    for name in named.collect::<Vec<_>>() {
-        response.remove_header(&name);
-    }
-}
-
-/// A length that is said several times, always the same by now, is passed on once (RFC 9110 §8.6).
-fn one_length(response: &mut ResponseHeader) {
-    let mut lengths = response.headers.get_all(header::CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else { return };
-    let alone = lengths.next().is_none() && !first.as_bytes().contains(&b',');
-    if !alone
-        && let Some(length) =
-            first.to_str().ok().and_then(|text| text.split(',').next()?.trim().parse().ok())
-    {
-        // a number is always a header's value
-        let _ = response.set_content_length(length);
     }
 }

@@ -1,0 +1,22 @@
+//! The end of a response head that the gateway writes itself: `Date` and `Connection`.
+
+use pingora_core::protocols::http::date::get_cached_date;
+
+/// Whether the client's connection can take another request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    Kept,
+    Ended,
+}
+
+impl Connection {
+    /// Ends a head: the time, and what becomes of the client's connection.
+    pub fn end_head(self, to: &mut Vec<u8>) {
+        to.extend_from_slice(b"Date: ");
+        to.extend_from_slice(get_cached_date().as_bytes());
+        to.extend_from_slice(match self {
+            Self::Kept => b"\r\nConnection: keep-alive\r\n\r\n",
+            Self::Ended => b"\r\nConnection: close\r\n\r\n",
+        });
+    }
+}
