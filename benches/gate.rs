@@ -65,7 +65,10 @@ fn policy(bencher: Bencher) {
     let demands = PolicySettings { scopes: vec!["read".into()], ..PolicySettings::default() };
     let policy = Policy::new(AuthMode::Required, demands);
     let now = introgate::clock::Clock::system().now();
-    bencher.bench_local(|| policy.evaluate(black_box(&facts), &ServerDemands::default(), now));
+    let (headers, forwarded) = (headers(), Forwarded::default());
+    let request = view(&headers, &forwarded);
+    let server = ServerDemands::default();
+    bencher.bench_local(|| policy.evaluate(black_box(&facts), &request, &server, now));
 }
 
 #[divan::bench]

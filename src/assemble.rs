@@ -4,7 +4,7 @@ use crate::cache::{Cached, RedisSettings, Shared, Source, Store};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::Challenge;
-use crate::gate::{Gate, Route, RouteServer, Servers};
+use crate::gate::{Gate, Route, RouteServer, RouteSettings, Servers};
 use crate::identity::Identity;
 use crate::introspect::jwt::Then;
 use crate::introspect::{
@@ -12,7 +12,7 @@ use crate::introspect::{
     Rfc7662, ServerSettings, Soap, Unusable,
 };
 use crate::policy::{Policy, ServerDemands};
-use crate::route::{Reach, RouteSettings, RouteTable};
+use crate::route::{Reach, RouteTable};
 use crate::runtime::{AuthorizationServer, Parts, Runtime};
 use crate::security_events::Events;
 use crate::telemetry::{Metrics, RouteMetrics};
@@ -82,7 +82,7 @@ impl Parts {
             .iter()
             .map(|route| self.route(route, &settings, &servers, &upstreams))
             .collect::<Result<_, _>>()?;
-        let reaches: Vec<Reach> = settings.routes.iter().map(reach).collect();
+        let reaches: Vec<Reach> = settings.routes.iter().map(|route| route.reach.clone()).collect();
         let table = RouteTable::build(&reaches).map_err(|ties| {
             AssembleError::Tie(ties.into_iter().map(|tie| tie.at).collect::<Vec<_>>().join("; "))
         })?;
@@ -217,7 +217,8 @@ impl Parts {
             what,
             name: name.to_owned(),
         };
-        let asked = route.authorization_servers.iter().map(|name| {
+        let RouteSettings { name, demands: demanded, destination, limits, .. } = route;
+        let asked = demanded.authorization_servers.iter().map(|name| {
             let settings = settings.servers.iter().find(|server| server.name == *name);
             let (server, settings) = servers
                 .get(name)
@@ -229,23 +230,21 @@ impl Parts {
                 demands: demands(settings),
             })
         });
-        let policy = Policy::new(route.auth, route.policy.clone());
+        let policy = Policy::new(demanded.auth, demanded.policy.clone());
         Ok(Arc::new(Route {
-            name: route.name.clone(),
+            name: name.clone(),
             challenge: Challenge::new(&settings.realm, policy.wanted_scopes()),
             policy,
             servers: Servers::new(asked.collect::<Result<_, AssembleError>>()?),
-            max_age: route.max_age,
-            preflight_pass: route.preflight_pass,
+            limits: limits.clone(),
+            preflight_pass: demanded.preflight_pass,
             leads_to: Destination {
                 upstream: upstreams
-                    .get(&route.upstream)
-                    .ok_or_else(|| missing("upstream", &route.upstream))?
+                    .get(&destination.upstream)
+                    .ok_or_else(|| missing("upstream", &destination.upstream))?
                     .clone(),
-                strip_prefix: route.strip_prefix.clone(),
-                add_prefix: route.add_prefix.clone(),
-                timeout: route.timeout,
-                metrics: RouteMetrics::new(&self.metrics, &route.name, &route.upstream),
+                metrics: RouteMetrics::new(&self.metrics, name, &destination.upstream),
+                settings: destination.clone(),
             },
         }))
     }
@@ -265,8 +264,4 @@ pub fn demands(server: &ServerSettings) -> ServerDemands {
         audience,
         client_id,
     }
-}
-
-fn reach(route: &RouteSettings) -> Reach {
-    Reach { hosts: route.hosts.clone(), paths: route.paths.clone(), methods: route.methods.clone() }
 }

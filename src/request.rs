@@ -1,4 +1,4 @@
-//! What the gate sees of a request. It knows no proxy, so that the gate is tested without a socket.
+//! The gate's view of a request. It knows no proxy, so that the gate is tested without a socket.
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::net::IpAddr;
@@ -13,8 +13,12 @@ pub struct RequestView<'r> {
     pub path: &'r str,
     pub query: Option<&'r str>,
     pub headers: &'r HeaderMap,
-    /// What the authorization server may be told of the client's own request.
+    /// The client's address, and the request's host and scheme as the client used them.
     pub forwarded: &'r Forwarded,
+    /// The client's certificate, DER, verified by the listener; `None` without TLS or without one.
+    pub certificate: Option<&'r [u8]>,
+    /// `public_url`: scheme and host that clients call, where these are configured.
+    pub public_url: Option<&'r str>,
 }
 
 /// The client's request as it was made, from the connection and from trusted proxies.
@@ -34,6 +38,22 @@ impl Default for Forwarded {
     fn default() -> Self {
         let nothing = HeaderValue::from_static("");
         Self { client: None, chain: nothing.clone(), host: nothing.clone(), proto: nothing }
+    }
+}
+
+impl<'r> RequestView<'r> {
+    /// `GET /` with these headers and nothing else: a start for requests that are made up.
+    pub fn bare(headers: &'r HeaderMap, forwarded: &'r Forwarded) -> Self {
+        Self {
+            method: &Method::GET,
+            host: "",
+            path: "/",
+            query: None,
+            headers,
+            forwarded,
+            certificate: None,
+            public_url: None,
+        }
     }
 }
 

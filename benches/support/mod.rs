@@ -1,12 +1,12 @@
 //! A gate over an authorization server that answers at once, with one token in its cache.
 
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, header};
 use introgate::cache::{CacheSettings, Cached, Source, Store};
 use introgate::clock::Clock;
 use introgate::deny::Challenge;
 use introgate::extract::{Place, TokenSettings};
-use introgate::gate::{Gate, Route, RouteServer, Servers};
+use introgate::gate::{Gate, LimitSettings, Route, RouteServer, Servers};
 use introgate::introspect::{
     BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
 };
@@ -69,7 +69,7 @@ pub fn gate() -> Gate<()> {
             tokens: TokenSelector::default(),
             demands: ServerDemands::default(),
         }]),
-        max_age: None,
+        limits: LimitSettings::default(),
         preflight_pass: false,
         challenge: Challenge::new("introgate", ["read"]),
         leads_to: (),
@@ -100,11 +100,9 @@ pub fn headers() -> HeaderMap {
 
 pub fn view<'r>(headers: &'r HeaderMap, forwarded: &'r Forwarded) -> RequestView<'r> {
     RequestView {
-        method: &Method::GET,
         host: "127.0.0.1",
         path: "/api/items",
         query: Some("page=1"),
-        headers,
-        forwarded,
+        ..RequestView::bare(headers, forwarded)
     }
 }

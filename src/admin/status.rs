@@ -16,11 +16,11 @@ pub fn status(process: &Process) -> Value {
         .map(|route| {
             json!({
                 "name": &*route.name,
-                "hosts": route.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "paths": route.paths.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "methods": route.methods.iter().map(http::Method::as_str).collect::<Vec<_>>(),
-                "upstream": &*route.upstream,
-                "authorization_server": one_or_list(&route.authorization_servers),
+                "hosts": route.reach.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "paths": route.reach.paths.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "methods": route.reach.methods.iter().map(http::Method::as_str).collect::<Vec<_>>(),
+                "upstream": &*route.destination.upstream,
+                "authorization_server": one_or_list(&route.demands.authorization_servers),
             })
         })
         .collect();

@@ -30,8 +30,10 @@ pub fn effective(raw: &Gateway, settings: &Settings, foreign: &HashSet<KeyPath>)
             if derived_is_foreign { REDACTED.into() } else { (*settings.name).into() }
         });
         route.entry("auth").or_insert_with(|| "required".into());
-        route.entry("timeout").or_insert_with(|| format!("{}s", settings.timeout.as_secs()).into());
-        if let [server] = settings.authorization_servers.as_slice() {
+        route
+            .entry("timeout")
+            .or_insert_with(|| format!("{}s", settings.destination.timeout.as_secs()).into());
+        if let [server] = settings.demands.authorization_servers.as_slice() {
             route.entry("authorization_server").or_insert_with(|| (**server).into());
         }
     }

@@ -2,9 +2,9 @@
 
 use crate::cache::{CacheSettings, RedisSettings};
 use crate::extract::TokenSettings;
+use crate::gate::RouteSettings;
 use crate::identity::IdentitySettings;
 use crate::introspect::ServerSettings;
-use crate::route::RouteSettings;
 use crate::secret::Secret;
 use crate::telemetry::LogSettings;
 use crate::upstream::UpstreamSettings;

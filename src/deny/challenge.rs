@@ -1,42 +1,88 @@
-//! `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11.6.1).
+//! `WWW-Authenticate` (RFC 6750 §3, RFC 9470 §3, RFC 9110 §11.6.1).
 
-use super::Reason;
+use super::{ChallengeKind, Reason};
 use http::HeaderValue;
+use std::fmt::Write as _;
 
-/// What a route's challenges say: made once, at load.
+/// The parameters of a route's challenges, made once at load.
 #[derive(Clone, Debug, Default)]
 pub struct Challenge {
     realm: String,
     /// The scopes that the route needs, separated by spaces; empty: none.
     scope: String,
+    login: LoginDemand,
+}
+
+/// The login that a route needs (RFC 9470 §3).
+#[derive(Clone, Debug, Default)]
+pub struct LoginDemand {
+    /// `acr` must be one of these, unless empty.
+    pub acr_values: Vec<String>,
+    /// Seconds since the user's last login, at most.
+    pub max_age: Option<u64>,
 }
 
 impl Challenge {
-    /// `realm` and `scopes` come from a checked configuration; what could end a quoted string is
-    /// left out all the same.
+    /// The arguments come from a checked configuration; characters that could end a quoted string
+    /// are left out all the same.
     pub fn new<'a>(realm: &str, scopes: impl IntoIterator<Item = &'a str>) -> Self {
         let scopes: Vec<&str> = scopes.into_iter().collect();
-        Self { realm: quotable(realm), scope: quotable(&scopes.join(" ")) }
+        Self {
+            realm: quotable(realm),
+            scope: quotable(&scopes.join(" ")),
+            login: LoginDemand::default(),
+        }
+    }
+
+    /// With the login that the route needs.
+    pub fn with_login(self, login: &LoginDemand) -> Self {
+        Self { login: login.clone(), ..self }
     }
 
     /// The header's value, where the reason wants one.
     pub fn for_reason(&self, reason: Reason) -> Option<HeaderValue> {
-        let Self { realm, scope } = self;
-        let mut value = format!("Bearer realm=\"{realm}\"");
+        let kind = reason.challenge();
+        if kind == ChallengeKind::None {
+            return None;
+        }
+        let mut value = Parameters::begin("Bearer", &self.realm);
         if let Some(error) = reason.oauth_error() {
-            value += &format!(", error=\"{error}\", error_description=\"{}\"", reason.sentence());
+            value.add("error", error);
+            value.add("error_description", reason.sentence());
         }
-        let wants_scope = match reason {
-            Reason::MissingToken | Reason::InsufficientScope => !scope.is_empty(),
-            // RFC 6750 §3: a refusal of a token always carries a challenge
-            Reason::Claim => false,
-            reason if reason.oauth_error().is_some() => false,
-            _ => return None,
-        };
-        if wants_scope {
-            value += &format!(", scope=\"{scope}\"");
+        match kind {
+            ChallengeKind::Invitation | ChallengeKind::Scope => {
+                value.add_unless_empty("scope", &self.scope);
+            }
+            ChallengeKind::Login => {
+                value.add_unless_empty("acr_values", &quotable(&self.login.acr_values.join(" ")));
+                if let Some(max_age) = self.login.max_age {
+                    value.add("max_age", &max_age.to_string());
+                }
+            }
+            ChallengeKind::None | ChallengeKind::Error | ChallengeKind::Realm => {}
         }
-        HeaderValue::try_from(value).ok()
+        HeaderValue::try_from(value.0).ok()
+    }
+}
+
+/// A scheme and its parameters, each value in quotes.
+struct Parameters(String);
+
+impl Parameters {
+    fn begin(scheme: &str, realm: &str) -> Self {
+        Self(format!("{scheme} realm=\"{realm}\""))
+    }
+
+    /// `value` has no quote and no backslash.
+    fn add(&mut self, name: &str, value: &str) {
+        let _ = write!(self.0, ", {name}=\"{value}\""); // writing to memory does not fail
+    }
+
+    fn add_unless_empty(&mut self, name: &str, value: &str) {
+        if !value.is_empty() {
+            self.add(name, value);
+        }
     }
 }
 
@@ -49,7 +95,9 @@ mod tests {
     use super::*;
 
     fn value(reason: Reason) -> Option<String> {
-        let challenge = Challenge::new("introgate", ["read", "write"]);
+        let login =
+            LoginDemand { acr_values: vec!["gold".into(), "silver".into()], max_age: Some(300) };
+        let challenge = Challenge::new("introgate", ["read", "write"]).with_login(&login);
         challenge.for_reason(reason).and_then(|value| value.to_str().map(str::to_owned).ok())
     }
 
@@ -63,7 +111,7 @@ mod tests {
             value(Reason::InsufficientScope).as_deref(),
             Some(concat!(
                 r#"Bearer realm="introgate", error="insufficient_scope", "#,
-                r#"error_description="The access token does not have the scope that this needs.", scope="read write""#
+                r#"error_description="The access token does not have the required scope.", scope="read write""#
             ))
         );
         assert_eq!(value(Reason::Claim).as_deref(), Some(r#"Bearer realm="introgate""#));
@@ -72,23 +120,43 @@ mod tests {
     }
 
     #[test]
+    fn rfc9470_section_3() {
+        assert_eq!(
+            value(Reason::StepUp).as_deref(),
+            Some(concat!(
+                r#"Bearer realm="introgate", error="insufficient_user_authentication", "#,
+                r#"error_description="A stronger or more recent login is required.", "#,
+                r#"acr_values="gold silver", max_age="300""#
+            ))
+        );
+    }
+
+    #[test]
     fn every_refusal_of_a_token_is_a_challenge_with_a_realm() {
         for reason in Reason::ALL {
             let challenged =
                 value(reason).is_some_and(|value| value.starts_with("Bearer realm=\"introgate\""));
             let of_a_token = reason.oauth_error().is_some()
-                || matches!(reason, Reason::MissingToken | Reason::Claim);
+                || matches!(
+                    reason,
+                    Reason::MissingToken
+                        | Reason::Claim
+                        | Reason::AuthorizationDetails
+                        | Reason::Require
+                );
             assert_eq!(challenged, of_a_token, "{reason:?}");
         }
     }
 
     #[test]
     fn nothing_ends_the_quoted_string() {
-        let challenge = Challenge::new("a\"b\\c\r\nd\u{e9}", ["x\"y"]);
-        let value = challenge.for_reason(Reason::MissingToken);
-        assert_eq!(
-            value.as_ref().and_then(|value| value.to_str().ok()),
-            Some(r#"Bearer realm="abcd", scope="xy""#)
-        );
+        let login = LoginDemand { acr_values: vec!["g\"o\\ld".into()], max_age: None };
+        let challenge = Challenge::new("a\"b\\c\r\nd\u{e9}", ["x\"y"]).with_login(&login);
+        let of = |reason| {
+            let value = challenge.for_reason(reason)?;
+            value.to_str().map(str::to_owned).ok()
+        };
+        assert_eq!(of(Reason::MissingToken).as_deref(), Some(r#"Bearer realm="abcd", scope="xy""#));
+        assert!(of(Reason::StepUp).is_some_and(|value| value.ends_with(r#", acr_values="gold""#)));
     }
 }

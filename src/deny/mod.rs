@@ -1,12 +1,11 @@
-//! Why a request is refused, and what the client is told: one closed set of reasons and one
-//! exhaustive match from reason to response.
+//! Why a request is refused, and the response to it: one closed set of reasons in one table.
 
 mod challenge;
 mod reason;
 mod refusal;
 
-pub use challenge::Challenge;
-pub use reason::{Fault, Reason};
+pub use challenge::{Challenge, LoginDemand};
+pub use reason::{ChallengeKind, Fault, Reason};
 pub use refusal::{Refusal, Shape};
 
 use std::time::Duration;
@@ -15,18 +14,25 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     pub reason: Reason,
-    /// Said to the client in place of the reason's own sentence; from a fixed vocabulary.
+    /// The client reads this in place of the reason's own sentence; from a fixed vocabulary.
     pub detail: Option<&'static str>,
-    /// When to come again, where somebody said so.
+    /// The value of `Retry-After`, where a limit or a server gave one.
     pub retry_after: Option<Duration>,
+    /// For the log alone: the cause in words. It may name values of the configuration, never of a
+    /// token.
+    pub cause: Option<Box<str>>,
 }
 
 impl Denial {
     pub fn because(reason: Reason) -> Self {
-        Self { reason, detail: None, retry_after: None }
+        Self { reason, detail: None, retry_after: None, cause: None }
     }
 
     pub fn with_detail(reason: Reason, detail: &'static str) -> Self {
-        Self { reason, detail: Some(detail), retry_after: None }
+        Self { detail: Some(detail), ..Self::because(reason) }
+    }
+
+    pub fn caused_by(reason: Reason, cause: impl Into<Box<str>>) -> Self {
+        Self { cause: Some(cause.into()), ..Self::because(reason) }
     }
 }

@@ -1,11 +1,11 @@
-//! What goes over the wire: `application/problem+json` (RFC 9457), or a gRPC status.
+//! A denial as a response: `application/problem+json` (RFC 9457), or a gRPC status.
 
-use super::{Challenge, Denial, Reason};
+use super::{Challenge, Denial};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
-/// The client's own form of request, which decides the form of the refusal.
+/// The form of the client's request, which decides the form of the refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     Http,
@@ -19,10 +19,10 @@ pub enum Shape {
 #[derive(Debug)]
 pub struct Refusal {
     pub status: StatusCode,
-    /// Names as they are usually written: some readers mind.
+    /// Names in their usual case: some clients compare them with case.
     pub headers: Vec<(&'static str, HeaderValue)>,
     pub body: Bytes,
-    /// The body's length as announced; for HEAD the body itself is empty.
+    /// The value of `Content-Length`; for HEAD the body itself is empty.
     pub length: usize,
 }
 
@@ -58,7 +58,7 @@ impl Denial {
 
         if shape == Shape::Grpc {
             add("Content-Type", Some(HeaderValue::from_static("application/grpc")));
-            add("grpc-status", Some(HeaderValue::from_static(grpc_status(self.reason))));
+            add("grpc-status", Some(HeaderValue::from_static(self.reason.grpc_status())));
             add("grpc-message", HeaderValue::try_from(sentence).ok());
             return Refusal { status: StatusCode::OK, headers, body: Bytes::new(), length: 0 };
         }
@@ -86,37 +86,24 @@ impl Denial {
         }
     }
 
-    /// Every 429 and 503 says when to come again: when a limit of ours or somebody else says so, or
-    /// in a second. Of others we believe five minutes at most.
+    /// Every 429 and 503 has `Retry-After`: the time of the limit or of the server that asked for
+    /// it, else one second. A server's time is cut to five minutes.
     fn retry_after_seconds(&self) -> Option<u64> {
-        let told =
+        let wanted =
             self.retry_after.map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0));
-        let told = told.unwrap_or(1).max(1);
+        let seconds = wanted.unwrap_or(1).max(1);
         match self.reason.status() {
-            StatusCode::TOO_MANY_REQUESTS => Some(told),
-            StatusCode::SERVICE_UNAVAILABLE => Some(told.min(300)),
+            StatusCode::TOO_MANY_REQUESTS => Some(seconds),
+            StatusCode::SERVICE_UNAVAILABLE => Some(seconds.min(300)),
             _ => None,
         }
-    }
-}
-
-/// gRPC status codes: 16 unauthenticated, 7 permission denied, 14 unavailable; for the rest the
-/// nearest (12 unimplemented, 3 invalid argument, 4 deadline exceeded, 13 internal).
-fn grpc_status(reason: Reason) -> &'static str {
-    match reason.status() {
-        StatusCode::UNAUTHORIZED => "16",
-        StatusCode::FORBIDDEN => "7",
-        StatusCode::NOT_FOUND => "12",
-        StatusCode::BAD_REQUEST => "3",
-        StatusCode::GATEWAY_TIMEOUT => "4",
-        StatusCode::INTERNAL_SERVER_ERROR => "13",
-        _ => "14",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deny::Reason;
     use std::time::Duration;
 
     fn respond(denial: &Denial, shape: Shape) -> Refusal {
@@ -171,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_503_says_when_to_come_again() {
+    fn every_503_has_retry_after() {
         let after = |retry_after| {
             let refusal = respond(
                 &Denial { retry_after, ..Denial::because(Reason::AsThrottled) },

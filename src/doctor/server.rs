@@ -6,9 +6,11 @@ use super::{Report, made_up};
 use crate::assemble::demands;
 use crate::introspect::{Failure, FailureKind, Inquiry, Kind, ServerSettings, reach};
 use crate::policy::{AuthMode, Policy, PolicySettings};
+use crate::request::{Forwarded, RequestView};
 use crate::runtime::Parts;
 use crate::secret::Secret;
 use crate::token::{AccessToken, ActiveFacts, Facts};
+use http::HeaderMap;
 use std::time::Instant;
 use url::Url;
 
@@ -103,7 +105,9 @@ async fn examine_token(
     match ask(server, parts, token.to_secret()).await {
         Ok(Facts::Active(facts)) => {
             let policy = Policy::new(AuthMode::Required, PolicySettings { allow_unbound_use: true, ..PolicySettings::default() });
-            match policy.evaluate(&facts, &demands(server), parts.clock.now()) {
+            let (headers, forwarded) = (HeaderMap::new(), Forwarded::default());
+            let request = RequestView::bare(&headers, &forwarded);
+            match policy.evaluate(&facts, &request, &demands(server), parts.clock.now()) {
                 Ok(_) => report.good(format_args!("your token: active; {}", shown(&facts, parts))),
                 Err(denial) => {
                     let reason = denial.reason.as_str();

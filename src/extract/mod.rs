@@ -115,7 +115,7 @@ fn well_formed(bytes: Cow<'_, [u8]>, max_length: usize) -> Result<Cow<'_, str>, 
 mod tests {
     use super::*;
     use crate::request::Forwarded;
-    use http::{HeaderMap, HeaderName, HeaderValue, Method};
+    use http::{HeaderMap, HeaderName, HeaderValue};
 
     /// What is found in a request with these headers and this query.
     fn found(
@@ -131,14 +131,8 @@ mod tests {
                 map.append(name, value);
             }
         }
-        let view = RequestView {
-            method: &Method::GET,
-            host: "",
-            path: "/",
-            query,
-            headers: &map,
-            forwarded: &Forwarded::default(),
-        };
+        let forwarded = Forwarded::default();
+        let view = RequestView { query, ..RequestView::bare(&map, &forwarded) };
         token(&view, &TokenSettings { from: from.to_vec(), max_length: 100, forward: false })
             .map(|token| token.map(Cow::into_owned))
     }

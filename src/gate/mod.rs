@@ -2,8 +2,10 @@
 
 mod preflight;
 mod servers;
+mod settings;
 
 pub use servers::{RouteServer, Servers};
+pub use settings::{DemandSettings, LimitSettings, RouteSettings};
 
 use crate::cache::{Entry, Found, Known};
 use crate::deny::{Challenge, Denial, Reason};
@@ -16,8 +18,8 @@ use crate::token::{AccessToken, TokenDigest};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Everything that a decision needs, made once from one configuration. `R` is what a route leads
-/// to.
+/// Everything that a decision needs, made once from one configuration. `R` is the destination of a
+/// route.
 pub struct Gate<R> {
     pub table: RouteTable,
     /// In the order of the table.
@@ -28,37 +30,37 @@ pub struct Gate<R> {
 pub struct Route<R> {
     pub name: Arc<str>,
     pub policy: Policy,
-    /// Who knows what tokens are worth here.
+    /// The authorization servers that judge this route's tokens.
     pub servers: Servers,
-    pub max_age: Option<Duration>,
+    pub limits: LimitSettings,
     pub preflight_pass: bool,
     pub challenge: Challenge,
     /// Where a permitted request goes.
     pub leads_to: R,
 }
 
-/// What was decided, and what there is to tell of it.
+/// The outcome for one request, and how it came about.
 pub struct Decision<R> {
     pub route: Option<Arc<Route<R>>>,
     pub outcome: Result<Permit, Denial>,
     pub trail: Trail,
 }
 
-/// What happened on the way to a decision.
+/// How a decision came about, for logs and metrics.
 #[derive(Debug, Default)]
 pub struct Trail {
     pub cache: Cache,
-    /// Who was asked, or would have been without the cache.
+    /// The server that was asked, or whose answer was in the cache.
     pub server: Option<Arc<str>>,
     pub digest: Option<TokenDigest>,
     /// How long the request waited for an introspection.
     pub waited: Option<Duration>,
-    /// The facts that were judged, also where they were found wanting.
+    /// The facts that were judged, also when they were refused.
     pub entry: Option<Arc<Entry>>,
 }
 
 impl<R> Gate<R> {
-    /// Decides about one request. Whatever goes wrong on the way is a denial.
+    /// Decides about one request. Every failure on the way is a denial.
     pub async fn check(&self, request: &RequestView<'_>) -> Decision<R> {
         let mut trail = Trail::default();
         let Some((route, preflight)) = self.route(request) else {
@@ -85,12 +87,12 @@ impl<R> Gate<R> {
         if route.servers.is_empty() {
             return Err(Denial::because(Reason::AsUnavailable));
         }
-        // a token that is meant for nobody here is shown to nobody
+        // a token that is meant for none of these servers is shown to none
         let Some(server) = route.servers.meant_for(token) else {
             return Err(Denial::because(Reason::Inactive));
         };
         let Found { outcome, cache, digest, waited, at } =
-            server.cached.find(token, request.forwarded, route.max_age).await;
+            server.cached.find(token, request.forwarded, route.limits.max_age).await;
         *trail = Trail {
             cache,
             server: Some(server.cached.name().clone()),
@@ -103,7 +105,7 @@ impl<R> Gate<R> {
             Known::Refused(refused) => Err(Denial::because(refused.into())),
             Known::Active(entry) => {
                 let entry = trail.entry.insert(entry);
-                route.policy.evaluate(&entry.facts, &server.demands, at)
+                route.policy.evaluate(&entry.facts, request, &server.demands, at)
             }
         }
     }

@@ -1,17 +1,53 @@
 //! `claims`: a member must have one of the allowed values; of an array, one member must.
 
 use super::ClaimDemand;
+use super::check::{Case, Check, Compared};
 use crate::deny::{Denial, Reason};
-use crate::token::ActiveFacts;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-pub fn check(facts: &ActiveFacts, demands: &[ClaimDemand]) -> Result<(), Denial> {
-    let met = |demand: &ClaimDemand| match demand.path.find(facts.claims.members()) {
-        Some(Value::Array(members)) => members.iter().any(|member| allowed(demand, member)),
+pub struct Claims;
+
+impl Check for Claims {
+    fn name(&self) -> &'static str {
+        "claims"
+    }
+
+    fn check(&self, case: &Case<'_>) -> Result<(), Denial> {
+        let demands = &case.demands.claims;
+        if demands.is_empty() {
+            return Ok(());
+        }
+        let members = case.facts.claims.members();
+        if demands.iter().all(|demand| met(demand, members)) {
+            Ok(())
+        } else {
+            Err(Denial::because(Reason::Claim))
+        }
+    }
+
+    fn compared(&self, case: &Case<'_>) -> Option<Compared> {
+        let members = case.facts.claims.read();
+        let (demanded, found): (Vec<String>, Vec<String>) = case
+            .demands
+            .claims
+            .iter()
+            .map(|demand| {
+                let allowed: Vec<String> = demand.allowed.iter().map(Value::to_string).collect();
+                let value = demand.path.find(&members).map_or("none".into(), Value::to_string);
+                let path = &demand.path;
+                (format!("{path} one of {}", allowed.join(", ")), format!("{path} {value}"))
+            })
+            .unzip();
+        (!demanded.is_empty()).then(|| Compared::new(demanded.join("; "), found.join("; ")))
+    }
+}
+
+fn met(demand: &ClaimDemand, members: &Map<String, Value>) -> bool {
+    match demand.path.find(members) {
+        Some(Value::Array(values)) => values.iter().any(|value| allowed(demand, value)),
         Some(value) => allowed(demand, value),
         None => false,
-    };
-    if demands.iter().all(met) { Ok(()) } else { Err(Denial::because(Reason::Claim)) }
+    }
 }
 
 /// Compared with type: the text `"1"` is not the number 1, though 1 is 1.0.
@@ -31,7 +67,7 @@ mod tests {
     use crate::token::{ClaimPath, Facts};
     use serde_json::json;
 
-    fn met(path: &str, allowed: Value) -> bool {
+    fn holds(path: &str, allowed: Value) -> bool {
         let answer = json!({"active": true, "tier": "gold", "n": 1, "admin": true, "groups": ["a", "b"], "realm": {"roles": ["x"]}, "none": null});
         let Ok(Facts::Active(facts)) = read_answer(answer.to_string().as_bytes()) else {
             return false;
@@ -41,7 +77,7 @@ mod tests {
             value => vec![value],
         };
         ClaimPath::parse(path)
-            .is_some_and(|path| check(&facts, &[ClaimDemand { path, allowed }]).is_ok())
+            .is_some_and(|path| met(&ClaimDemand { path, allowed }, facts.claims.members()))
     }
 
     #[test]
@@ -55,7 +91,7 @@ mod tests {
             ("groups", json!("b")),
             ("realm.roles", json!(["x", "y"])),
         ] {
-            assert!(met(path, allowed), "{path}");
+            assert!(holds(path, allowed), "{path}");
         }
         for (path, allowed) in [
             ("tier", json!("Gold")),
@@ -66,7 +102,7 @@ mod tests {
             ("none", json!("")),
             ("missing", json!("x")),
         ] {
-            assert!(!met(path, allowed), "{path}");
+            assert!(!holds(path, allowed), "{path}");
         }
     }
 }

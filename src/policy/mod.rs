@@ -1,30 +1,49 @@
-//! What a route demands of the facts. Only this folder can make a [`Permit`].
+//! The demands of a route on a token and its request. Only this folder can make a [`Permit`].
+//!
+//! A new check is a file with its [`Check`], its line in [`CHECKS`] and its settings.
 
 mod audience;
+mod binding;
+mod check;
 mod claims;
 mod issuer;
 mod scopes;
 mod settings;
+mod token_type;
 mod validity;
 
+pub use check::{Case, Check, Compared};
 pub use settings::{AuthMode, ClaimDemand, PolicySettings, ServerDemands};
 
 use crate::clock::Now;
 use crate::deny::{Denial, Reason};
-use crate::token::{ActiveFacts, Confirmation};
+use crate::request::RequestView;
+use crate::token::ActiveFacts;
+
+/// All checks, in the order of the contract (§3): the first demand that is not met names the
+/// refusal.
+const CHECKS: [&dyn Check; 7] = [
+    &validity::Validity,
+    &token_type::TokenType,
+    &issuer::Issuer,
+    &audience::Audience,
+    &binding::Binding,
+    &scopes::Scopes,
+    &claims::Claims,
+];
 
 /// The proof that a request may reach its upstream. Nothing outside this folder can make one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permit(Admission);
 
-/// As whom the request goes on.
+/// The identity with which the request goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// The route checks nothing, or this is a preflight that it passes.
+    /// None: the route checks nothing, or lets this preflight pass.
     Unchecked,
-    /// `auth: optional`, and the request carried no token.
+    /// None: `auth: optional`, and the request had no token.
     Anonymous,
-    /// With facts that met every demand.
+    /// That of facts which met every demand.
     Identified,
 }
 
@@ -46,7 +65,8 @@ impl Policy {
         Self { auth, demands }
     }
 
-    /// A request that needs no token at all: the route says so, or it is a preflight to be passed.
+    /// The permit of a request that needs no token: the route checks nothing, or the request is a
+    /// preflight that the route lets pass.
     pub fn unchecked(&self, preflight_to_pass: bool) -> Option<Permit> {
         (self.auth == AuthMode::None || preflight_to_pass).then_some(Permit(Admission::Unchecked))
     }
@@ -59,38 +79,20 @@ impl Policy {
         }
     }
 
-    /// A request with a token that the authorization server calls active; `server`: what this
-    /// server's answers must say. The order is part of the contract: the first demand that is not
-    /// met names the refusal.
+    /// A request with a token that the authorization server calls active. `server`: what is
+    /// demanded of each answer of that server.
     pub fn evaluate(
         &self,
         facts: &ActiveFacts,
+        request: &RequestView<'_>,
         server: &ServerDemands,
         now: Now,
     ) -> Result<Permit, Denial> {
-        validity::check(facts, now)?;
-        if facts.refresh_token {
-            return Err(Denial::because(Reason::TokenType));
+        let case = Case { facts, request, demands: &self.demands, server, now };
+        for check in CHECKS {
+            check.check(&case)?;
         }
-        issuer::check(facts, server.issuer.as_deref(), server.require_issuer)?;
-        audience::check(facts, &server.audience)?;
-        audience::check_client(facts, server.client_id.as_deref())?;
-        audience::check(facts, &self.demands.audience)?;
-        self.binding(facts)?;
-        scopes::check(facts.scopes(), &self.demands)?;
-        claims::check(facts, &self.demands.claims)?;
         Ok(Permit(Admission::Identified))
-    }
-
-    /// A bound token whose proof is not checked is worth what a stolen one is: refused, unless the
-    /// route says otherwise.
-    fn binding(&self, facts: &ActiveFacts) -> Result<(), Denial> {
-        match facts.confirmation {
-            Confirmation::None => Ok(()),
-            _ if self.demands.allow_unbound_use => Ok(()),
-            Confirmation::Mtls => Err(Denial::because(Reason::BindingMtls)),
-            Confirmation::Dpop | Confirmation::Other => Err(Denial::because(Reason::BindingDpop)),
-        }
     }
 
     /// The scopes that a client should ask for to get in.
@@ -104,7 +106,9 @@ mod tests {
     use super::*;
     use crate::clock::Mono;
     use crate::introspect::read_answer;
+    use crate::request::Forwarded;
     use crate::token::{ClaimPath, Facts};
+    use http::HeaderMap;
     use serde_json::json;
 
     const NOW: Now = Now { wall: 1_000_000_000_000, mono: Mono::ZERO };
@@ -120,7 +124,9 @@ mod tests {
     ) -> Result<Permit, Reason> {
         match read_answer(answer.to_string().as_bytes()) {
             Ok(Facts::Active(facts)) => {
-                policy.evaluate(&facts, server, NOW).map_err(|denial| denial.reason)
+                let (headers, forwarded) = (HeaderMap::new(), Forwarded::default());
+                let request = RequestView::bare(&headers, &forwarded);
+                policy.evaluate(&facts, &request, server, NOW).map_err(|denial| denial.reason)
             }
             _ => Err(Reason::Inactive),
         }

@@ -1,14 +1,45 @@
 //! `scopes`: all of them; `scopes_any`: at least one. More scopes than needed do no harm.
 
 use super::PolicySettings;
+use super::check::{Case, Check, Compared};
 use crate::deny::{Denial, Reason};
 use crate::token::ScopeSet;
 
-pub fn check(held: ScopeSet<'_>, demands: &PolicySettings) -> Result<(), Denial> {
+pub struct Scopes;
+
+impl Check for Scopes {
+    fn name(&self) -> &'static str {
+        "scopes"
+    }
+
+    fn check(&self, case: &Case<'_>) -> Result<(), Denial> {
+        if met(case.facts.scopes(), case.demands) {
+            Ok(())
+        } else {
+            Err(Denial::because(Reason::InsufficientScope))
+        }
+    }
+
+    fn compared(&self, case: &Case<'_>) -> Option<Compared> {
+        let PolicySettings { scopes, scopes_any, .. } = case.demands;
+        let mut demanded = Vec::new();
+        if !scopes.is_empty() {
+            demanded.push(format!("all of {}", scopes.join(" ")));
+        }
+        if !scopes_any.is_empty() {
+            demanded.push(format!("one of {}", scopes_any.join(" ")));
+        }
+        let held = case.facts.scopes();
+        let found = if held.is_empty() { "none" } else { held.text() };
+        (!demanded.is_empty()).then(|| Compared::new(demanded.join(", and "), found))
+    }
+}
+
+fn met(held: ScopeSet<'_>, demands: &PolicySettings) -> bool {
     let all = demands.scopes.iter().all(|scope| held.contains(scope));
     let any = demands.scopes_any.is_empty()
         || demands.scopes_any.iter().any(|scope| held.contains(scope));
-    if all && any { Ok(()) } else { Err(Denial::because(Reason::InsufficientScope)) }
+    all && any
 }
 
 #[cfg(test)]
@@ -17,19 +48,23 @@ mod tests {
 
     #[test]
     fn all_and_any() {
-        let met = |held: &str, scopes: &[&str], scopes_any: &[&str]| {
+        let holds = |held: &str, scopes: &[&str], scopes_any: &[&str]| {
             let owned = |list: &[&str]| list.iter().map(|&scope| scope.to_owned()).collect();
             let demands = PolicySettings {
                 scopes: owned(scopes),
                 scopes_any: owned(scopes_any),
                 ..PolicySettings::default()
             };
-            check(ScopeSet::of(held), &demands).is_ok()
+            met(ScopeSet::of(held), &demands)
         };
-        assert!(met("read write extra", &["read", "write"], &[]));
-        assert!(!met("read", &["read", "write"], &[]));
-        assert!(met("b", &[], &["a", "b"]) && !met("c", &[], &["a", "b"]) && !met("", &[], &["a"]));
-        assert!(met("read a", &["read"], &["a", "b"]) && !met("a", &["read"], &["a", "b"]));
-        assert!(!met("readall", &["read"], &[]) && !met("Read", &["read"], &[]));
+        assert!(holds("read write extra", &["read", "write"], &[]));
+        assert!(!holds("read", &["read", "write"], &[]));
+        assert!(
+            holds("b", &[], &["a", "b"])
+                && !holds("c", &[], &["a", "b"])
+                && !holds("", &[], &["a"])
+        );
+        assert!(holds("read a", &["read"], &["a", "b"]) && !holds("a", &["read"], &["a", "b"]));
+        assert!(!holds("readall", &["read"], &[]) && !holds("Read", &["read"], &[]));
     }
 }

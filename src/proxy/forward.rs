@@ -46,7 +46,7 @@ pub fn budget(exchange: &Exchange, now: Now) -> Result<Duration> {
     let left = exchange
         .route
         .as_ref()
-        .map_or(Duration::ZERO, |route| route.leads_to.timeout.saturating_sub(spent));
+        .map_or(Duration::ZERO, |route| route.leads_to.settings.timeout.saturating_sub(spent));
     if left.is_zero() {
         Err(Error::explain(ErrorType::ConnectTimedout, "no time left for another attempt"))
     } else {

@@ -39,6 +39,8 @@ pub async fn judge(
         query: exchange.query.as_deref(),
         headers: head.headers,
         forwarded: &exchange.forwarded,
+        certificate: None,
+        public_url: None,
     };
     let decision = exchange.runtime.gate.check(&view).await;
     exchange.route = decision.route;

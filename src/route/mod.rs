@@ -2,10 +2,8 @@
 
 mod normalise;
 mod pattern;
-mod settings;
 mod table;
 
 pub use normalise::{Target, Unsafe, normalise};
 pub use pattern::{HostPattern, PathPattern, PatternError};
-pub use settings::RouteSettings;
 pub use table::{Reach, RouteTable, Tie, host_of};

@@ -11,4 +11,4 @@ pub use destination::Destination;
 pub use idle::keep_sweeping;
 pub use peer::{Aim, Server, Upstream};
 pub use resolve::{keep_resolving, resolve_all};
-pub use settings::{Balance, Endpoint, ServerAddress, UpstreamSettings};
+pub use settings::{Balance, DestinationSettings, Endpoint, ServerAddress, UpstreamSettings};

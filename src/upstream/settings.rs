@@ -24,6 +24,19 @@ pub struct UpstreamSettings {
     pub server_name: Option<String>,
 }
 
+/// Where a route leads: `upstream`, `rewrite` and `timeout` of a route.
+#[derive(Clone, Debug)]
+pub struct DestinationSettings {
+    /// Names one of the upstreams.
+    pub upstream: Arc<str>,
+    /// Taken off the beginning of the path; whole segments.
+    pub strip_prefix: Option<String>,
+    /// Put in front of the path then.
+    pub add_prefix: Option<String>,
+    /// How long the upstream may take until its response header is here, attempts included.
+    pub timeout: Duration,
+}
+
 /// One server of an upstream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServerAddress {

@@ -1,12 +1,12 @@
-//! What a route demands: scopes, audience, claims, and who is asked.
+//! The demands of a route: scopes, audience, claims, and the servers that are asked.
 
 use super::Context;
 use super::claims::claims;
 use crate::config::path::KeyPath;
 use crate::config::raw::{Auth, Demands, Preflight};
+use crate::gate::DemandSettings;
 use crate::policy::{AuthMode, PolicySettings};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A route's keys together with the inherited ones, each known by where it was written.
 #[derive(Clone, Copy)]
@@ -33,14 +33,8 @@ impl Origin<'_> {
     }
 }
 
-pub struct Compiled {
-    pub auth: AuthMode,
-    pub policy: PolicySettings,
-    pub max_age: Option<Duration>,
-    pub preflight_pass: bool,
-}
-
-pub fn demands(cx: Context, raw: &Demands, origin: Origin) -> Compiled {
+/// The authorization servers are left out: see [`authorization_servers`].
+pub fn demands(cx: Context, raw: &Demands, origin: Origin) -> DemandSettings {
     let auth = match raw.auth.unwrap_or(Auth::Required) {
         Auth::Required => AuthMode::Required,
         Auth::Optional => AuthMode::Optional,
@@ -61,17 +55,20 @@ pub fn demands(cx: Context, raw: &Demands, origin: Origin) -> Compiled {
         let path = origin.of(cx, "scopes_any").item(both);
         cx.report.warning(&path, "is among `scopes` as well, so that `scopes_any` demands nothing more; remove one of the two");
     }
-    max_age(cx, &origin.of(cx, "max_age"), raw);
     if auth == AuthMode::None {
-        // what is inherited does not concern a route without authentication
-        let preflight_pass = false;
-        return Compiled { auth, policy: PolicySettings::default(), max_age: None, preflight_pass };
+        // inherited demands do not concern a route without authentication
+        return DemandSettings {
+            auth,
+            authorization_servers: Vec::new(),
+            preflight_pass: false,
+            policy: PolicySettings::default(),
+        };
     }
-    Compiled {
+    DemandSettings {
         auth,
-        policy,
-        max_age: raw.max_age.map(|period| period.0),
+        authorization_servers: Vec::new(),
         preflight_pass: raw.preflight == Some(Preflight::Pass),
+        policy,
     }
 }
 
@@ -141,19 +138,6 @@ fn not_empty<'l>(cx: Context, path: &KeyPath, list: Option<&'l [String]>) -> Opt
         );
     }
     Some(list)
-}
-
-fn max_age(cx: Context, path: &KeyPath, raw: &Demands) {
-    let (cache, section) = (&cx.raw.cache, KeyPath::root().key("cache"));
-    let oldest = cache.ttl.0.saturating_add(cache.stale_if_error.0);
-    let known = !cx.report.is_broken(&section.key("ttl"))
-        && !cx.report.is_broken(&section.key("stale_if_error"));
-    if known && raw.max_age.is_some_and(|max_age| max_age.0 > oldest) {
-        cx.report.warning(
-            path,
-            "is longer than `cache.ttl` and so has no effect: no cached answer gets that old",
-        );
-    }
 }
 
 /// The names of the authorization servers one of which a route's tokens are shown to.

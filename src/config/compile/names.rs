@@ -3,7 +3,7 @@
 use super::Context;
 use crate::config::nearest::{hint, nearest};
 use crate::config::path::{Key, KeyPath};
-use crate::route::RouteSettings;
+use crate::gate::RouteSettings;
 use std::collections::BTreeSet;
 
 impl Context<'_> {
@@ -65,11 +65,15 @@ impl Context<'_> {
 /// Warns of what no route uses, unless there are errors: the routes may be among them.
 pub fn unused(cx: Context, routes: &Option<Vec<RouteSettings>>) {
     let Some(routes) = routes.as_ref().filter(|_| !cx.report.has_errors()) else { return };
-    let mut servers: BTreeSet<&str> =
-        routes.iter().flat_map(|route| &route.authorization_servers).map(|name| &**name).collect();
+    let mut servers: BTreeSet<&str> = routes
+        .iter()
+        .flat_map(|route| &route.demands.authorization_servers)
+        .map(|name| &**name)
+        .collect();
     servers
         .extend(cx.raw.authorization_servers.values().filter_map(|server| server.then.as_deref()));
-    let upstreams: BTreeSet<&str> = routes.iter().map(|route| &*route.upstream).collect();
+    let upstreams: BTreeSet<&str> =
+        routes.iter().map(|route| &*route.destination.upstream).collect();
     for name in cx.raw.authorization_servers.keys().filter(|name| !servers.contains(name.as_str()))
     {
         let path = KeyPath::root().key("authorization_servers").key(name);

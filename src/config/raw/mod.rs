@@ -21,7 +21,7 @@ pub use events::Events;
 pub use identity::Identity;
 pub use listener::{Admin, Listener};
 pub use log::{Access, Format, Level, Log};
-pub use route::{Auth, Demands, Preflight, Route};
+pub use route::{Auth, Defaults, Demands, Destination, Limits, Preflight, Reach, Route};
 pub use scalar::{Allowed, OneOrMany, Period, Scalar, SecretText, Size, Threads};
 pub use server::{ClientAuth, Method, ResponseKind, Server, ServerKind};
 pub use server_kinds::{CustomRequest, GithubApi, SoapVersion};
@@ -79,7 +79,7 @@ pub struct Gateway {
     /// The protected services, by a name of your choice.
     pub upstreams: BTreeMap<String, Upstream>,
     /// Keys of routes, from `auth` on, for all routes that do not write them themselves.
-    pub defaults: Demands,
+    pub defaults: Defaults,
     /// Which requests go where, and what they need. Matched by specificity, never by order.
     #[schemars(length(min = 1))]
     pub routes: Vec<Route>,
@@ -107,7 +107,7 @@ impl Default for Gateway {
             token: Token::default(),
             identity: Identity::default(),
             upstreams: BTreeMap::new(),
-            defaults: Demands::default(),
+            defaults: Defaults::default(),
             routes: Vec::new(),
             dpop: Dpop::default(),
             log: Log::default(),

@@ -1,4 +1,4 @@
-//! `routes` and `defaults`.
+//! `routes` and `defaults`, in groups of keys: each group belongs to one module that carries it out.
 
 use super::{Allowed, OneOrMany, Period};
 use schemars::JsonSchema;
@@ -13,6 +13,20 @@ pub struct Route {
     /// Its name in metrics and logs; unique. Derived from what it matches unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    #[serde(flatten)]
+    pub reach: Reach,
+    #[serde(flatten)]
+    pub destination: Destination,
+    #[serde(flatten)]
+    pub demands: Demands,
+    #[serde(flatten)]
+    pub limits: Limits,
+}
+
+/// The requests that a route takes.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reach {
     /// One or a list: `api.example.com`, or `*.example.com` for all names below. Any unless
     /// written.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,6 +39,12 @@ pub struct Route {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub methods: Option<Vec<String>>,
+}
+
+/// Where they go.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Destination {
     /// The name of an upstream, or a URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
@@ -33,8 +53,6 @@ pub struct Route {
     /// How long the upstream may take until its response begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Period>,
-    #[serde(flatten)]
-    pub demands: Demands,
 }
 
 /// `routes[].rewrite`.
@@ -49,71 +67,79 @@ pub struct Rewrite {
     pub add_prefix: Option<String>,
 }
 
-/// What a route may inherit from `defaults`.
+/// `defaults`: the groups that a route inherits.
 #[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Defaults {
+    #[serde(flatten)]
+    pub demands: Demands,
+    #[serde(flatten)]
+    pub limits: Limits,
+}
+
+/// A group of keys that `defaults` may have too. A key that is not written is `None`.
+macro_rules! inherited {
+    ($(#[$of_group:meta])* pub struct $group:ident {
+        $($(#[$of_key:meta])* pub $key:ident: $kind:ty,)*
+    }) => {
+        $(#[$of_group])*
+        #[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $group {
+            $($(#[$of_key])*
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub $key: Option<$kind>,)*
+        }
+
+        impl $group {
+            /// The keys that are written here, and for the others those of `defaults`.
+            pub fn over(self, defaults: &Self) -> Self {
+                let defaults = defaults.clone();
+                Self { $($key: self.$key.or(defaults.$key),)* }
+            }
+        }
+    };
+}
+
+inherited! {
+/// Who may pass.
 pub struct Demands {
     /// `required` unless written; `optional`: a request without a token is anonymous, a bad token
     /// is refused all the same; `none`: nothing is checked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub auth: Option<Auth>,
+    pub auth: Auth,
     /// Which authorization server is asked; the only one unless written. A list of several is not
     /// supported in this version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub authorization_server: Option<OneOrMany<String>>,
+    pub authorization_server: OneOrMany<String>,
     /// The token must have all of these.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scopes: Option<Vec<String>>,
+    pub scopes: Vec<String>,
     /// And at least one of these.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scopes_any: Option<Vec<String>>,
+    pub scopes_any: Vec<String>,
     /// The token's `aud` must contain one of these.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub audience: Option<Vec<String>>,
+    pub audience: Vec<String>,
     /// Members of the answer and what they must be: a value, or a list of allowed values. Dotted
     /// paths reach inside objects; `\.` stands for a dot in a name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub claims: Option<BTreeMap<String, Allowed>>,
+    pub claims: BTreeMap<String, Allowed>,
     /// A condition in CEL. Not supported in this version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub require: Option<String>,
-    /// This route's own limit on a cached answer's age.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<Period>,
+    pub require: String,
     /// Sender-constrained tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub binding: Option<Binding>,
+    pub binding: Binding,
     /// A stronger login (RFC 9470). Not supported in this version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step_up: Option<StepUp>,
-    /// How many requests there may be. Not supported in this version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate_limit: Option<RateLimit>,
+    pub step_up: StepUp,
     /// `authenticate`: CORS preflight needs a token as any other request; `pass`: it goes to the
     /// upstream, unauthenticated, without identity headers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preflight: Option<Preflight>,
+    pub preflight: Preflight,
+}
 }
 
-impl Demands {
-    /// What is written here, and for the rest what `defaults` say.
-    pub fn over(self, defaults: &Self) -> Self {
-        let defaults = defaults.clone();
-        Self {
-            auth: self.auth.or(defaults.auth),
-            authorization_server: self.authorization_server.or(defaults.authorization_server),
-            scopes: self.scopes.or(defaults.scopes),
-            scopes_any: self.scopes_any.or(defaults.scopes_any),
-            audience: self.audience.or(defaults.audience),
-            claims: self.claims.or(defaults.claims),
-            require: self.require.or(defaults.require),
-            max_age: self.max_age.or(defaults.max_age),
-            binding: self.binding.or(defaults.binding),
-            step_up: self.step_up.or(defaults.step_up),
-            rate_limit: self.rate_limit.or(defaults.rate_limit),
-            preflight: self.preflight.or(defaults.preflight),
-        }
-    }
+inherited! {
+/// How often, and for how long.
+pub struct Limits {
+    /// This route's own limit on a cached answer's age.
+    pub max_age: Period,
+    /// How many requests there may be. Not supported in this version.
+    pub rate_limit: RateLimit,
+}
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

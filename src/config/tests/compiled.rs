@@ -52,11 +52,11 @@ fn the_smallest_file_gets_all_defaults() {
     assert_eq!((settings.log.format, settings.log.access), (LogFormat::Json, AccessLog::All));
     let route = &settings.routes[0];
     assert_eq!(
-        (&*route.name, &*route.upstream, route.auth),
+        (&*route.name, &*route.destination.upstream, route.demands.auth),
         ("/*", "http://127.0.0.1:9000", AuthMode::Required)
     );
     assert_eq!(
-        (route.authorization_servers.as_slice(), route.timeout),
+        (route.demands.authorization_servers.as_slice(), route.destination.timeout),
         (&["main".into()][..], Duration::from_secs(60))
     );
     let upstream = &settings.upstreams[0];
@@ -96,23 +96,27 @@ fn routes_inherit_key_by_key() {
     );
     let [inherits, overrides, public] = &*settings.routes else { panic!("three routes") };
     assert_eq!(
-        (&*inherits.policy.scopes, &*inherits.policy.audience),
+        (&*inherits.demands.policy.scopes, &*inherits.demands.policy.audience),
         (&["read".to_owned()][..], &["x".to_owned()][..])
     );
     assert_eq!(
-        (inherits.authorization_servers.as_slice(), inherits.preflight_pass),
+        (inherits.demands.authorization_servers.as_slice(), inherits.demands.preflight_pass),
         (&["a".into()][..], true)
     );
     assert_eq!(
-        (&*overrides.policy.scopes, &*overrides.policy.audience),
+        (&*overrides.demands.policy.scopes, &*overrides.demands.policy.audience),
         (&["write".to_owned()][..], &["x".to_owned()][..])
     );
     assert_eq!(
-        (overrides.authorization_servers.as_slice(), overrides.max_age),
+        (overrides.demands.authorization_servers.as_slice(), overrides.limits.max_age),
         (&["b".into()][..], Some(Duration::from_secs(5)))
     );
     assert_eq!(
-        (public.auth, public.authorization_servers.len(), public.policy.scopes.len()),
+        (
+            public.demands.auth,
+            public.demands.authorization_servers.len(),
+            public.demands.policy.scopes.len()
+        ),
         (AuthMode::None, 0, 0)
     );
     assert_eq!(settings.upstreams.len(), 1);

@@ -5,11 +5,11 @@ use super::decryption::decryption_keys;
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
 use crate::config::raw::{Server, ServerKind};
+use crate::gate::RouteSettings;
 use crate::introspect::jwt::{
     Issuer, JwtSettings, Key, KeySet, KeySource, TENANT, keys_of_file, media_type,
 };
 use crate::introspect::{Kind, ServerSettings, is_loopback, is_safe};
-use crate::route::RouteSettings;
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,9 @@ pub fn audiences(cx: Context, servers: &[ServerSettings], routes: &[RouteSetting
     for server in servers {
         let Kind::Jwt(jwt) = &server.kind else { continue };
         let lax = routes.iter().find(|route| {
-            route.authorization_servers.contains(&server.name) && route.policy.audience.is_empty()
+            let demands = &route.demands;
+            demands.authorization_servers.contains(&server.name)
+                && demands.policy.audience.is_empty()
         });
         if let (true, Some(route)) = (jwt.audience.is_empty(), lax) {
             let path =
