@@ -1,22 +1,26 @@
 # The one entry point; CI calls the same targets.
 #
 #   make demo         a complete setup on loopback: authorization server, service, gateway
-#   make test         everything that can be tested here, against django-oauth-toolkit and oidc-provider too
-#   make interop      against Keycloak and Ory Hydra as well, and a table of what happened; takes minutes
-#   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back; prints what was answered
+#   make test         every test that this machine can run, with django-oauth-toolkit and oidc-provider
+#   make interop      also Keycloak and Ory Hydra; prints the table of results; takes minutes
+#   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back
 #   make lint         formatting, clippy, licences
 #   make build        target/release/introgate
-#   make bench        the load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
+#   make bench        load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
 #   make bench-quick  the same for a moment and on a debug build: fails on errors, not on figures
 #   make micro        micro-benchmarks without sockets, and bytes for each cached token
-#   make schema       deploy/gateway.schema.json anew
+#   make schema       writes deploy/gateway.schema.json and docs/configuration.md
+#   make help         prints this list
 
 CARGO ?= cargo
 INTROGATE = target/release/introgate
 
 INTEROP_TABLE = target/interop/table
 
-.PHONY: demo test interop chaos lint build bench bench-quick micro schema setup setup-bench setup-test
+.PHONY: help demo test interop chaos lint build bench bench-quick micro schema setup setup-bench setup-test
+
+help:
+	@sed -n 's/^#   //p' Makefile
 
 demo: build
 	$(INTROGATE) demo
@@ -24,17 +28,17 @@ demo: build
 build: setup
 	$(CARGO) build --release --locked
 
-# The second time every request takes the general way.
+# The second run sends every request the general way.
 test: setup setup-test
 	$(CARGO) test --locked
 	FAST_PATH=off $(CARGO) test --locked --test tests
 
-# The table is printed whatever came of the tests. One at a time: starting Keycloak takes both cores.
+# The table is printed even if a test fails. One test at a time: starting Keycloak takes both cores.
 interop: setup setup-test
 	@./deploy/needs java:openjdk-17-jre-headless mvn:maven go:golang-go
 	@rm -rf $(INTEROP_TABLE)
 	INTEROP=required $(CARGO) test --locked --test tests interop:: -- --include-ignored --test-threads=1; status=$$?; \
-	grep -A1 '^| server | asked by' README.md; cat $(INTEROP_TABLE)/*; exit $$status
+	grep -A1 '^| server | asked by' docs/interop.md; cat $(INTEROP_TABLE)/*; exit $$status
 
 # CHAOS_SECONDS and CHAOS_SEED may be set
 chaos: setup setup-test
@@ -62,10 +66,10 @@ schema: setup
 setup:
 	@./deploy/needs cc:build-essential cmake:cmake
 
-# load generator and peers; not started as services
+# load generator and peers; RUNLEVEL=1 keeps the packages from starting services
 setup-bench:
 	@RUNLEVEL=1 ./deploy/needs wrk:wrk nginx:nginx dpkg:libnginx-mod-http-js apache2:apache2 dpkg:libapache2-mod-oauth2 python3:python3
 
-# the interop tests start real authorization servers from PyPI and npm, those of the fleet a real Redis of their own
+# The interop tests start authorization servers from PyPI and npm, the fleet tests a Redis.
 setup-test:
 	@RUNLEVEL=1 ./deploy/needs python3:python3 python3-venv:python3-venv node:nodejs npm:npm redis-server:redis-server redis-sentinel:redis-sentinel

@@ -1,8 +1,8 @@
 //! One integration binary: it drives the real program over real sockets.
 //!
 //! Each test starts its own gateway, authorization server and upstream on loopback and ends them
-//! again. What is expected stands in the README; a test names the promise, the pitfall or the
-//! clause that it shows.
+//! again. The README and `docs/` state the expected behaviour; a test names the promise, the
+//! pitfall or the clause that it shows.
 
 mod both_ways;
 mod cache;

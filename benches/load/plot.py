@@ -1,5 +1,5 @@
 """CPU time per request from what load.py printed: bars by gateway, one picture for each table that has nginx in it, and lines for
-its growth. usage: plot.py OUTPUT FOLDER; run.sh does it, and deploy/ gets cpu-cached.svg, cpu-miss.svg and cpu-growth.svg"""
+its growth. usage: plot.py OUTPUT FOLDER; run.sh does it, and docs/ gets cpu-cached.svg, cpu-miss.svg and cpu-growth.svg"""
 
 import html
 import math

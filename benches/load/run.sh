@@ -12,4 +12,4 @@ if [ -z "${INTROGATE:-}" ] || [ -z "${BARE_PINGORA:-}" ]; then
   cargo build --locked --profile $profile --bin introgate --example bare_pingora
 fi
 python3 -u "$here/load.py" "${INTROGATE:-$folder/introgate}" "${BARE_PINGORA:-$folder/examples/bare_pingora}" "$@" | tee "$folder/bench.txt"
-[ $profile = dev ] || python3 "$here/plot.py" "$folder/bench.txt" deploy
+[ $profile = dev ] || python3 "$here/plot.py" "$folder/bench.txt" docs

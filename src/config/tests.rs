@@ -8,6 +8,7 @@ mod generated;
 mod hidden;
 mod jwt;
 mod kinds;
+mod reference;
 mod robust;
 mod route;
 mod server;

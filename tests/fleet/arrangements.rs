@@ -38,15 +38,15 @@ fn a_unix_socket_and_another_database() {
     assert!(keyspace.contains("db3:"), "{keyspace}");
 }
 
-/// The user of the README may do what is needed and nothing else.
+/// The user of docs/fleet.md has the rights that are needed and no others.
 #[test]
-fn a_user_with_the_rights_of_the_readme() {
+fn a_user_with_the_rights_of_the_docs() {
     let Some(redis) = Redis::start() else { return };
-    let readme = include_str!("../../README.md");
-    let rule = readme
+    let page = include_str!("../../docs/fleet.md");
+    let rule = page
         .lines()
         .find_map(|line| line.trim().strip_prefix("ACL SETUSER introgate "))
-        .expect("the README's rule");
+        .expect("the rule in docs/fleet.md");
     let _: () =
         redis.command(&format!("ACL SETUSER introgate {}", rule.replace("PASSWORD", "secret")));
     let _: () = redis.command("ACL SETUSER default off");

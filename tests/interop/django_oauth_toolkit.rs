@@ -1,8 +1,8 @@
-//! django-oauth-toolkit asked, a service over Python's `http.server` guarded: the setup that the
-//! README shows.
+//! django-oauth-toolkit as the authorization server, Python's `http.server` as the service: the
+//! setup in the README.
 //!
-//! Everything is done twice where our way to authenticate could matter: with a bearer token of
-//! scope `introspection`, and with HTTP Basic, where Django's password hashing makes each
+//! Tests run twice where client authentication could matter: with a bearer token of scope
+//! `introspection`, and with HTTP Basic, where Django's password hashing makes each
 //! introspection cost a third of a second or more.
 
 use super::django::Django;

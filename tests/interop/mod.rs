@@ -47,15 +47,15 @@ fn hydra_in_every_situation() {
 
 /// `INTROGATE_UPDATE=1` rewrites it.
 #[test]
-fn the_readme_shows_what_happens_with_real_servers() {
-    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(FILE).expect("the README");
-    let (before, rest) = readme.split_once("| server | asked by |").expect("the table's head");
+fn the_table_in_the_docs_shows_what_happens_with_real_servers() {
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/interop.md");
+    let page = std::fs::read_to_string(FILE).expect("docs/interop.md");
+    let (before, rest) = page.split_once("| server | asked by |").expect("the table's head");
     let (_, after) = rest.split_once("|\n\n").expect("the table's end");
     let present = format!("{before}{}\n{after}", table(&PEERS));
     if std::env::var_os("INTROGATE_UPDATE").is_some() {
-        std::fs::write(FILE, present).expect("write the README");
+        std::fs::write(FILE, present).expect("docs/interop.md is written");
         return;
     }
-    assert!(readme == present, "the README should have:\n{}", table(&PEERS));
+    assert!(page == present, "docs/interop.md should have:\n{}", table(&PEERS));
 }

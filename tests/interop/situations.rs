@@ -1,5 +1,5 @@
 //! The same situations for every real server and every way of asking it, and the table of what
-//! comes of them, which the README shows.
+//! comes of them, which docs/interop.md shows.
 
 use super::parts::{cache, unless_missing};
 use super::server::{BRIEF, Server};

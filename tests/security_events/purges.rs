@@ -226,7 +226,7 @@ fn purging_by_session() {
     assert_eq!(purge(json!({ "sid": "s3", "sub": "bob" })).status, 400);
 }
 
-/// As the README has it: the gateway's own listener passes the one path on.
+/// As in docs/security-events.md: the gateway's own listener passes the one path on.
 #[test]
 fn through_a_route_of_the_gateway() {
     let route = "  - { path: /api/events, methods: [POST], auth: none, upstream: \"http://127.0.0.1:@ADMIN_PORT@\" }\n";

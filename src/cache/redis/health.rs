@@ -161,7 +161,7 @@ impl RedisError {
                     format!("{error}; look at user and password of cache.redis")
                 }
                 ErrorKind::Server(ServerErrorKind::NoPerm) => {
-                    format!("{error}; the README lists what the user must be allowed to do")
+                    format!("{error}; docs/fleet.md lists the rights that the user needs")
                 }
                 _ => error.to_string(),
             },
