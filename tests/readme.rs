@@ -62,6 +62,39 @@ fn the_readme_is_short_and_its_links_lead_somewhere() {
     }
 }
 
+#[test]
+fn the_security_model_names_tests_that_exist() {
+    let page = include_str!("../docs/security-model.md");
+    let (_, table) = page.split_once("## Known failures").expect("the list of failures");
+    let sources = sources(&["src", "tests"]);
+    let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| #"));
+    let mut tests = 0;
+    for row in rows {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().expect("a cell");
+        for name in cell.split('`').skip(1).step_by(2) {
+            assert!(sources.contains(&format!("fn {name}(")), "there is no test `{name}`: {row}");
+            tests += 1;
+        }
+    }
+    assert!(tests > 100, "{tests}");
+}
+
+/// The text of all Rust files below these folders.
+fn sources(folders: &[&str]) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut waiting: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
+    let mut text = String::new();
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).expect("a folder");
+            waiting.extend(entries.map(|entry| entry.expect("an entry").path()));
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            text += &fs::read_to_string(&path).expect("UTF-8");
+        }
+    }
+    text
+}
+
 /// Where the links of a page lead, those to other sites left out.
 fn links(page: &str) -> impl Iterator<Item = &str> {
     let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());

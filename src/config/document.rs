@@ -8,6 +8,12 @@ use serde_json::Value;
 
 const START: Position = Position { line: 1, column: 1 };
 
+const FOREIGN_LINE_BREAK: &str = "this character (U+0085, U+2028 or U+2029) ends a line in YAML \
+    1.1 and not in YAML 1.2; remove it, or write it as an escape in double quotes";
+
+const TWO_READINGS: &str = "this file has a different structure in YAML 1.1 and in YAML 1.2; write \
+    it without unusual characters and forms";
+
 /// Keeps the positions; the values are handed out once and then changed.
 pub struct Document {
     root: Node,
@@ -20,6 +26,18 @@ struct Found<'d> {
     node: &'d Node,
 }
 
+/// The first character that ends a line for the reader of the values (YAML 1.1) and not for the
+/// reader of the positions (YAML 1.2): a comment for the one would be a key for the other.
+fn foreign_line_break(text: &str) -> Option<Position> {
+    let at = text.find(['\u{85}', '\u{2028}', '\u{2029}'])?;
+    let before = text.get(..at).unwrap_or_default();
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    Some(Position {
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+    })
+}
+
 impl Document {
     /// Reads a text. Without a document there is at least one error in `problems`; with one there
     /// may be keys that stand twice.
@@ -28,6 +46,10 @@ impl Document {
         let mut error = |at, path: &KeyPath, message: String| {
             problems.push(Problem::at(Severity::Error, at, path, message))
         };
+        if let Some(at) = foreign_line_break(text) {
+            error(at, &KeyPath::root(), FOREIGN_LINE_BREAK.into());
+            return None;
+        }
         let mut repeated = Vec::new();
         let root = match tree::read(text, &mut repeated) {
             Ok(root) => root,
@@ -51,6 +73,10 @@ impl Document {
         match values::read(text) {
             Ok(Value::Null) => {
                 error(START, &KeyPath::root(), "there is nothing in the file; write at least `authorization_servers` and `routes`".into());
+                None
+            }
+            Ok(values) if !root.agrees_with(&values) => {
+                error(START, &KeyPath::root(), TWO_READINGS.into());
                 None
             }
             Ok(values) => Some((Self { root, text: text.to_owned() }, values)),

@@ -2,6 +2,7 @@
 
 use super::path::{KeyPath, Position, Step};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -65,6 +66,27 @@ pub fn read(text: &str, repeated: &mut Vec<Fault>) -> Result<Option<Node>, Fault
         builder.take(event, span)?;
     }
     Ok(builder.root)
+}
+
+impl Node {
+    /// Whether another reading of the same text found the same lists and mappings, with the same
+    /// keys in the same order. Scalars are not compared: only their places are used here.
+    pub fn agrees_with(&self, value: &Value) -> bool {
+        match (&*self.kind, value) {
+            (Kind::Scalar, value) => !value.is_array() && !value.is_object(),
+            (Kind::List(nodes), Value::Array(items)) => {
+                nodes.len() == items.len()
+                    && nodes.iter().zip(items).all(|(node, item)| node.agrees_with(item))
+            }
+            (Kind::Map(entries), Value::Object(members)) => {
+                entries.len() == members.len()
+                    && entries.iter().zip(members).all(|(entry, (key, member))| {
+                        entry.key == *key && entry.value.agrees_with(member)
+                    })
+            }
+            (Kind::List(_) | Kind::Map(_), _) => false,
+        }
+    }
 }
 
 struct Builder<'r> {
