@@ -25,6 +25,8 @@ pub struct Process {
     pub access_log: AccessLogger,
     /// Requests in flight.
     pub in_flight: Arc<AtomicUsize>,
+    /// Clients' HTTP/1 connections that are open.
+    pub connections: Arc<AtomicUsize>,
     /// Configuration loaded, listeners open, not stopping.
     pub ready: AtomicBool,
 }
@@ -82,6 +84,7 @@ impl Process {
             parts,
             access_log: AccessLogger::to_stdout(),
             in_flight: Arc::default(),
+            connections: Arc::default(),
             ready: AtomicBool::new(false),
         }
     }

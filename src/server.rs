@@ -240,12 +240,15 @@ impl BackgroundService for Drain {
 }
 
 impl Drain {
-    /// Nothing in flight, twice in a row: a connection that was accepted just now gets its turn.
+    /// Nothing in flight and no connection that may bring a last request, twice in a row: a
+    /// connection that was accepted just now gets its turn.
     async fn idle(&self) {
+        let Process { in_flight, connections, .. } = &*self.0;
         let mut quiet = 0;
         while quiet < 2 {
             tokio::time::sleep(Duration::from_millis(25)).await;
-            quiet = if self.0.in_flight.load(Ordering::SeqCst) == 0 { quiet + 1 } else { 0 };
+            let left = in_flight.load(Ordering::SeqCst) + connections.load(Ordering::SeqCst);
+            quiet = if left == 0 { quiet + 1 } else { 0 };
         }
     }
 }

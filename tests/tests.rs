@@ -29,3 +29,4 @@ mod security_events;
 mod support;
 mod tokens;
 mod upstreams;
+mod wire;

@@ -45,6 +45,18 @@ pub fn token<'r>(
     found.map(|bytes| well_formed(bytes, settings.max_length)).transpose()
 }
 
+impl TokenSettings {
+    /// Whether a request carries its token where caches do not expect one: for the same URL, they
+    /// would give its response to others.
+    pub fn is_seen_by_caches(&self, request: &RequestView<'_>) -> bool {
+        self.from.iter().any(|place| match place {
+            Place::Authorization | Place::Header(_) => false,
+            Place::Query(name) => query(request, name).next().is_some(),
+            Place::Cookie(name) => cookies(request, name).next().is_some(),
+        })
+    }
+}
+
 /// `Authorization: Bearer TOKEN`; the scheme without regard to case, at least one space behind it.
 /// Another scheme is no token of ours. A repeated header is refused, whatever it holds.
 fn authorization<'r>(request: &RequestView<'r>) -> Result<Option<Cow<'r, [u8]>>, Reason> {

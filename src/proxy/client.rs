@@ -1,17 +1,28 @@
 //! The client's end: what was read of it and not used yet, and whether it is still there.
 
+use super::IDLE;
 use super::deadline::Deadline;
-use crate::proxy::IDLE;
 use bytes::BytesMut;
 use pingora_core::protocols::Stream;
+use pingora_core::server::ShutdownWatch;
 use pingora_error::{Error, ErrorType};
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What is read at once at most: more than nearly every header section has.
 const READ: usize = 4096;
+
+/// How long a connection of a stopping process waits for one more request: the client may have sent
+/// it before it could know.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// What is taken in at most before a connection is closed, in bytes and in time: closing with
+/// unread data would reset the connection, and the client might never see the response.
+const LINGERED: usize = 1024 * 1024;
+const LINGER: Duration = Duration::from_secs(2);
 
 pub struct Client {
     pub stream: Stream,
@@ -34,19 +45,40 @@ impl Client {
         self.read.is_empty()
     }
 
-    /// Waits for the next request. False when none comes: the client is gone, was idle for too
-    /// long, or the gateway is `stopping`.
-    pub async fn wait(&mut self, stopping: Pin<&mut impl Future>) -> bool {
+    /// Waits for the next request. False when none comes: the client is gone or was idle for too
+    /// long. `stopping` ends when the process begins to stop; then there is a last call.
+    pub async fn wait(
+        &mut self,
+        shutdown: &ShutdownWatch,
+        stopping: Pin<&mut impl Future>,
+    ) -> bool {
         self.read.reserve(READ);
         let Self { stream, read, deadline, .. } = self;
         let coming = async {
+            if *shutdown.borrow() {
+                return None;
+            }
             tokio::select! {
                 biased; // what is there already is not dropped
-                read = stream.read_buf(read) => matches!(read, Ok(1..)),
-                _ = stopping => false,
+                read = stream.read_buf(read) => Some(matches!(read, Ok(1..))),
+                _ = stopping => None,
             }
         };
-        deadline.within(IDLE, coming).await.unwrap_or(false)
+        match deadline.within(IDLE, coming).await {
+            None => false,
+            Some(Some(came)) => came,
+            Some(None) => {
+                let last = deadline.within(LAST_CALL, stream.read_buf(read)).await;
+                matches!(last, Some(Ok(1..)))
+            }
+        }
+    }
+
+    /// Reads on in a request of which something is there. False when nothing comes.
+    pub async fn read_on(&mut self) -> bool {
+        self.read.reserve(READ);
+        let Self { stream, read, deadline, .. } = self;
+        matches!(deadline.within(IDLE, stream.read_buf(read)).await, Some(Ok(1..)))
     }
 
     /// Never comes to an end while the client is there. What it sends meanwhile is kept.
@@ -65,9 +97,25 @@ impl Client {
         self.stream.flush().await
     }
 
-    /// Says that nothing more will come.
+    /// Says that nothing more will come. Where the client has sent more than was used, it gets the
+    /// time to read the response.
     pub async fn end(&mut self) {
         self.stream.as_mut().shutdown().await;
+        if self.is_quiet() {
+            return;
+        }
+        let Self { stream, read, deadline, .. } = self;
+        let mut left = LINGERED;
+        let reading = async {
+            while left > 0 {
+                read.clear();
+                match stream.read_buf(read).await {
+                    Ok(some @ 1..) => left = left.saturating_sub(some),
+                    _ => break,
+                }
+            }
+        };
+        deadline.within(LINGER, reading).await;
     }
 }
 

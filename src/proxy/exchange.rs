@@ -33,6 +33,8 @@ pub struct Exchange {
     /// The answer, and the headers that were rendered from it.
     pub identity: Option<(Arc<Entry>, Arc<Rendered>)>,
     pub reason: Option<Reason>,
+    /// The response must be kept out of shared caches.
+    pub private: bool,
     pub upstream: UpstreamTrail,
     _in_flight: InFlight,
 }
@@ -65,6 +67,7 @@ impl Exchange {
             permit: None,
             identity: None,
             reason: None,
+            private: false,
             upstream: UpstreamTrail::default(),
             _in_flight: InFlight::begin(process),
             process: process.clone(),

@@ -65,7 +65,6 @@ pub fn strip(response: &mut ResponseHeader) {
     };
     let lines = response.headers.get_all(header::CONNECTION).iter();
     let named = lines
-        .take(1)
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(','))
         .map(str::trim)
@@ -118,7 +117,9 @@ mod tests {
     fn fields_of_one_hop_are_removed() {
         let lines = [
             ("Connection", "X-Named, close, Content-Length"),
+            ("Connection", "X-Second"),
             ("X-Named", "1"),
+            ("X-Second", "1"),
             ("X-Other", "1"),
             ("Keep-Alive", "timeout=5"),
             ("Proxy-Connection", "keep-alive"),

@@ -42,11 +42,14 @@ pub async fn judge(
         certificate: None,
         public_url: None,
     };
+    // RFC 6750 §2.3
+    let private = exchange.runtime.gate.token.is_seen_by_caches(&view);
     let decision = exchange.runtime.gate.check(&view).await;
     exchange.route = decision.route;
     exchange.trail = decision.trail;
     let permit = decision.outcome?;
     if permit.admission() == Admission::Identified {
+        exchange.private = private;
         let entry = exchange.trail.entry.as_ref().ok_or(Denial::because(Reason::AsUnavailable))?;
         let headers = entry
             .headers(&exchange.runtime.identity)

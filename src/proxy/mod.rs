@@ -6,25 +6,33 @@
 //! | [`serve`](Serve) | the application behind the listeners: it picks the way |
 //! | `fast_path` | plain requests over HTTP/1.1, without the parts of pingora that they do not need |
 //! | `general` | every kind of request, by pingora's proxy; its phases delegate to the files here |
-//! | `client`, `connection`, `deadline` | the client's connection, its fate, and time limits on it |
+//! | `client`, `connection`, `deadline` | the client's connection, whether it is kept, and time limits on it |
+//! | `connectors` | new connections to upstreams |
 //! | `head`, `validate`, `forwarded`, `trace` | what is read of a request |
 //! | `judge` | the question to the gate |
 //! | `forward` | to which server, and as what request |
-//! | `hop_by_hop` | header fields that are about one connection, in both directions |
+//! | `hop_by_hop`, `upgrade` | header fields that are about one connection, in both directions |
+//! | `request_framing`, `chunks` | where a request, or a body, ends |
+//! | `upstream_response`, `cache_control` | what is read of a response, and changed in it |
 //! | `refuse` | what the client gets in place of a response |
 //! | `report` | metrics and the access log |
 //!
-//! Each way has a pool of upstream connections of its own: the fast path takes its connections from
-//! [`Upstream::idle`](crate::upstream::Upstream::idle), one pool a server; the general way from the
-//! pool inside pingora's connector. A connection never changes from one pool to the other.
+//! Both ways take upstream connections from one pool a server,
+//! [`Upstream::idle`](crate::upstream::Upstream::idle), and give them back to it. pingora's
+//! connector has a pool too, which stays empty: `general::lease` lends pingora a connection for one
+//! exchange.
 //!
 //! Both ways give the client the same response, the upstream the same request and the operator the
 //! same line in the log. `tests/both_ways.rs` compares them, and the integration tests run a second
 //! time with every request on the general way (`FAST_PATH=off`).
 
+mod cache_control;
+mod chunks;
 mod client;
 mod connection;
+mod connectors;
 mod deadline;
+mod delegate;
 mod exchange;
 mod fast_path;
 mod forward;
@@ -35,8 +43,11 @@ mod hop_by_hop;
 mod judge;
 mod refuse;
 mod report;
+mod request_framing;
 mod serve;
 mod trace;
+mod upgrade;
+mod upstream_response;
 mod validate;
 
 pub use serve::Serve;

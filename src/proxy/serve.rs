@@ -2,16 +2,22 @@
 
 use super::client::Client;
 use super::connection::Connection;
+use super::connectors::Connectors;
 use super::fast_path::{FastPath, Plain};
 use super::general::General;
+use super::request_framing::Section;
 use crate::runtime::Process;
 use async_trait::async_trait;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_core::server::configuration::ServerConf;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A header section of which more was read is left to pingora, which refuses it.
+const LONGEST: usize = 1024 * 1024;
 
 /// The application behind every listener with `serves: proxy`.
 pub struct Serve {
@@ -30,43 +36,60 @@ enum Protocol {
 
 impl Serve {
     pub fn new(process: Arc<Process>, conf: &Arc<ServerConf>) -> Self {
+        let connectors = Arc::new(Connectors::new(conf));
         Self {
-            fast_path: FastPath::new(process.clone(), conf),
-            general: General::new(process.clone(), conf),
+            fast_path: FastPath::new(process.clone(), connectors.clone()),
+            general: General::new(process.clone(), connectors, conf),
             process,
         }
     }
 
     /// Serves requests one after the other, until the connection ends.
     async fn http1(&self, stream: Stream, shutdown: &ShutdownWatch) {
+        let _open = Open::new(&self.process);
         let mut watch = shutdown.clone();
         let mut stopping = pin!(watch.wait_for(|stop| *stop));
         let mut client = Client::new(stream);
-        while let Some(next) = self.request(client, shutdown, stopping.as_mut()).await {
-            client = next;
+        while !client.is_quiet() || client.wait(shutdown, stopping.as_mut()).await {
+            match self.request(client, shutdown).await {
+                Some(next) => client = next,
+                None => return,
+            }
         }
     }
 
     /// Serves one request, whichever way it goes. `None` when the connection has ended.
-    async fn request(
-        &self,
-        mut client: Client,
-        shutdown: &ShutdownWatch,
-        stopping: Pin<&mut impl Future>,
-    ) -> Option<Client> {
-        if !self.process.runtime.load().settings.fast_path {
-            return self.general.request(client, shutdown).await;
+    async fn request(&self, mut client: Client, shutdown: &ShutdownWatch) -> Option<Client> {
+        let fast = self.process.runtime.load().settings.fast_path;
+        loop {
+            if fast && let Some(plain) = Plain::take(&mut client.read) {
+                let connection = self.fast_path.request(&plain, &mut client, shutdown).await;
+                return (connection == Connection::Kept).then_some(client);
+            }
+            let section = Section::read(&client.read);
+            if !matches!(section, Section::Partial) || client.read.len() >= LONGEST {
+                return self.general.request(client, section, shutdown).await;
+            }
+            if !client.read_on().await {
+                return None;
+            }
         }
-        if client.is_quiet() && !client.wait(stopping).await {
-            return None;
-        }
-        let Some(plain) = Plain::take(&mut client.read) else {
-            return self.general.request(client, shutdown).await;
-        };
-        let keep = !plain.closes && !*shutdown.borrow();
-        let connection = if keep { Connection::Kept } else { Connection::Ended };
-        let connection = self.fast_path.request(&plain, &mut client, connection).await;
-        (connection == Connection::Kept).then_some(client)
+    }
+}
+
+/// Counts a connection as long as it may bring a request.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(process: &Process) -> Self {
+        process.connections.fetch_add(1, Ordering::SeqCst);
+        Self(process.connections.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

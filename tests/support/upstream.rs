@@ -22,6 +22,10 @@ pub enum UpstreamBehaviour {
     Status(u16),
     /// These bytes and nothing else; the connection is closed behind them.
     Raw(Vec<u8>),
+    /// These bytes; the connection takes further requests.
+    Kept(Vec<u8>),
+    /// These bytes, and after a while those; the connection takes further requests.
+    Late(Vec<u8>, Duration, Vec<u8>),
     /// A chunked response with these chunks and this pause before each.
     Stream(Vec<String>, Duration),
     /// Closes the connection without a byte.
@@ -153,6 +157,12 @@ impl Script {
             UpstreamBehaviour::Raw(bytes) => {
                 let _ = writer.write_all(bytes);
                 false
+            }
+            UpstreamBehaviour::Kept(bytes) => writer.write_all(bytes).is_ok(),
+            UpstreamBehaviour::Late(bytes, pause, late) => {
+                writer.write_all(bytes).is_ok()
+                    && running.sleep(*pause)
+                    && writer.write_all(late).is_ok()
             }
             UpstreamBehaviour::Stream(chunks, pause) => {
                 let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

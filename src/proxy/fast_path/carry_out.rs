@@ -1,17 +1,18 @@
 //! One plain request and its response.
 
-use super::connectors::Connectors;
 use super::plain::Plain;
 use super::response;
 use super::upstream::UpstreamExchange;
 use crate::deny::Denial;
 use crate::proxy::client::{Client, gone};
 use crate::proxy::connection::Connection;
+use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::refuse::{Prepared, prepare, reason};
 use crate::proxy::{judge, report, validate};
 use http::StatusCode;
 use pingora_core::Result;
+use pingora_core::server::ShutdownWatch;
 
 /// Bytes of a long body that are read at once.
 const PIECE: usize = 64 * 1024;
@@ -21,6 +22,7 @@ pub struct PlainExchange<'c> {
     pub plain: &'c Plain,
     pub client: &'c mut Client,
     pub exchange: Exchange,
+    pub shutdown: &'c ShutdownWatch,
     /// Whether the client's connection is kept behind the response.
     pub connection: Connection,
     /// Of the response that was sent, or has begun.
@@ -59,7 +61,8 @@ impl PlainExchange<'_> {
         let mut upstream = self.ask(connectors).await?;
         let mut to = Vec::with_capacity(upstream.read.len() + response::ADDED);
         let response = loop {
-            match response::read(&upstream.read, &self.plain.method, &mut to) {
+            let private = self.exchange.private;
+            match response::read(&upstream.read, &self.plain.method, private, &mut to) {
                 response::Read::Whole(response) => break response,
                 response::Read::Partly if upstream.read.len() < response::LONGEST => {
                     upstream.read_on(self.client).await?
@@ -68,7 +71,7 @@ impl PlainExchange<'_> {
             }
         };
         self.exchange.upstream_answered(response.status);
-        self.connection.end_head(&mut to);
+        self.settle_connection().end_head(&mut to);
 
         let (body, mut over) =
             parted(upstream.read.get(response.head..).unwrap_or_default(), response.body);
@@ -93,6 +96,14 @@ impl PlainExchange<'_> {
         Ok(())
     }
 
+    /// The last response of a process that stops says `Connection: close`.
+    pub fn settle_connection(&mut self) -> Connection {
+        if *self.shutdown.borrow() {
+            self.connection = Connection::Ended;
+        }
+        self.connection
+    }
+
     async fn ask(&mut self, connectors: &Connectors) -> Result<UpstreamExchange> {
         UpstreamExchange::ask(connectors, self.plain, self.client, &mut self.exchange).await
     }
@@ -102,7 +113,8 @@ impl PlainExchange<'_> {
         if close {
             self.connection = Connection::Ended;
         }
-        match self.client.write(&response::refusal(&refusal, self.connection)).await {
+        let to = response::refusal(&refusal, self.settle_connection());
+        match self.client.write(&to).await {
             Ok(()) => self.status = Some(refusal.status),
             Err(_) => self.connection = Connection::Ended,
         }

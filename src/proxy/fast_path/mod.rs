@@ -5,7 +5,6 @@
 //! that is not plain is read by pingora's own reader.
 
 mod carry_out;
-mod connectors;
 mod plain;
 mod relay;
 mod request;
@@ -17,34 +16,35 @@ pub use plain::Plain;
 
 use crate::proxy::client::Client;
 use crate::proxy::connection::Connection;
+use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::runtime::Process;
 use carry_out::PlainExchange;
-use connectors::Connectors;
-use pingora_core::server::configuration::ServerConf;
+use pingora_core::server::ShutdownWatch;
 use std::sync::Arc;
 
 /// Serves plain requests over connections of its own.
 pub struct FastPath {
     process: Arc<Process>,
-    connectors: Connectors,
+    connectors: Arc<Connectors>,
 }
 
 impl FastPath {
-    pub fn new(process: Arc<Process>, conf: &ServerConf) -> Self {
-        Self { process, connectors: Connectors::new(conf) }
+    pub fn new(process: Arc<Process>, connectors: Arc<Connectors>) -> Self {
+        Self { process, connectors }
     }
 
-    /// Serves one request. `connection` says whether the client's connection may be kept; the
-    /// answer, whether it is.
+    /// Serves one request. Gives whether the client's connection is kept.
     pub async fn request(
         &self,
         plain: &Plain,
         client: &mut Client,
-        connection: Connection,
+        shutdown: &ShutdownWatch,
     ) -> Connection {
+        let connection = if plain.closes { Connection::Ended } else { Connection::Kept };
         let exchange = Exchange::begin(&self.process);
-        let exchange = PlainExchange { plain, client, exchange, connection, status: None };
+        let exchange =
+            PlainExchange { plain, client, exchange, shutdown, connection, status: None };
         exchange.carry_out(&self.connectors).await
     }
 }

@@ -7,7 +7,8 @@ use super::rewound::Rewound;
 use super::upstream::UpstreamExchange;
 use crate::proxy::client::{Client, gone};
 use crate::proxy::connection::Connection;
-use crate::proxy::hop_by_hop::{strip, unasked_switch};
+use crate::proxy::hop_by_hop::unasked_switch;
+use crate::proxy::upstream_response::{keep_private, tidy};
 use http::{HeaderName, Method, StatusCode, header};
 use pingora_core::Result;
 use pingora_core::protocols::http::HttpTask;
@@ -22,7 +23,7 @@ impl PlainExchange<'_> {
         let (rewound, way) = upstream.rewind();
         let mut session = HttpSession::new(rewound);
         session.read_timeout = Some(way.read_timeout());
-        let mut body = Body::None;
+        let (mut body, mut reusable) = (Body::None, false);
         loop {
             let Client { stream, read, .. } = &mut *self.client;
             let task = tokio::select! {
@@ -37,19 +38,23 @@ impl PlainExchange<'_> {
                 HttpTask::Header(head, _) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
                     return Err(unasked_switch());
                 }
-                HttpTask::Header(head, _) if head.status.is_informational() => {
+                HttpTask::Header(mut head, _) if head.status.is_informational() => {
+                    tidy(&mut head, &self.plain.method)?;
                     (interim(&head), false)
                 }
                 HttpTask::Header(mut head, end) => {
                     self.exchange.upstream_answered(head.status);
-                    strip(&mut head);
+                    reusable = tidy(&mut head, &self.plain.method)?;
+                    if self.exchange.private {
+                        keep_private(&mut head)?;
+                    }
                     for name in ANEW {
                         head.remove_header(&name);
                     }
                     let end = end || self.plain.method == Method::HEAD;
                     body = if end { Body::None } else { Body::framed(&mut head)? };
                     begun = Some(head.status);
-                    (final_head(&head, self.connection), end)
+                    (final_head(&head, self.settle_connection()), end)
                 }
                 HttpTask::Body(piece, end) => (body.piece(&piece.unwrap_or_default(), end), end),
                 HttpTask::Failed(error) => return Err(error.into_up()),
@@ -64,6 +69,10 @@ impl PlainExchange<'_> {
             }
         }
         session.respect_keepalive();
+        if !reusable {
+            session.shutdown().await;
+            return Ok(());
+        }
         if let Some(connection) = session.reuse().await.and_then(Rewound::unwrap) {
             way.keep(connection);
         }

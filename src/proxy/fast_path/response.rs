@@ -1,8 +1,10 @@
 //! The response's head: read from the upstream and written for the client in one go.
 
 use crate::deny::Refusal;
+use crate::proxy::cache_control;
 use crate::proxy::connection::Connection;
 use crate::proxy::hop_by_hop::Field;
+use crate::proxy::upstream_response::has_no_body;
 use http::{Method, StatusCode};
 use httparse::Status;
 use std::io::Write;
@@ -37,8 +39,9 @@ pub enum Read {
 }
 
 /// Reads a head, and writes it for the client, [`Connection::end_head`] aside, in place of what is in
-/// `to`. Of the header section everything is passed on but what is meant for one hop.
-pub fn read(bytes: &[u8], method: &Method, to: &mut Vec<u8>) -> Read {
+/// `to`. Of the header section everything is passed on but what is meant for one hop. A response
+/// that is `private` is kept out of shared caches.
+pub fn read(bytes: &[u8], method: &Method, private: bool, to: &mut Vec<u8>) -> Read {
     let mut lines = [const { MaybeUninit::uninit() }; LINES];
     let mut response = httparse::Response::new(&mut []);
     let head = match httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -50,7 +53,7 @@ pub fn read(bytes: &[u8], method: &Method, to: &mut Vec<u8>) -> Read {
         Ok(Status::Partial) => return Read::Partly,
         Err(_) => return Read::Odd,
     };
-    match written(&response, method, to) {
+    match written(&response, method, private, to) {
         Some(Written { status, body, kept }) => Read::Whole(Response { status, head, body, kept }),
         None => Read::Odd,
     }
@@ -65,23 +68,24 @@ struct Written {
 fn written(
     response: &httparse::Response<'_, '_>,
     method: &Method,
+    private: bool,
     to: &mut Vec<u8>,
 ) -> Option<Written> {
     let status = response
         .code
         .and_then(|code| StatusCode::from_u16(code).ok())
         .filter(|status| !status.is_informational())?;
-    let has_body = *method != Method::HEAD
-        && status != StatusCode::NO_CONTENT
-        && status != StatusCode::NOT_MODIFIED;
+    let has_body = !has_no_body(status, method);
     if response.version != Some(1) {
         return None;
     }
     to.clear();
     start(to, status, response.reason.unwrap_or_default());
-    let (mut length, mut kept) = (None, true);
+    let (mut length, mut chunked, mut kept) = (None, false, true);
+    let is_private_line = |name: &str| private && name.eq_ignore_ascii_case("cache-control");
     for line in response.headers.iter() {
         match Field::of(line.name) {
+            Field::EndToEnd if is_private_line(line.name) => continue,
             Field::EndToEnd | Field::Expect | Field::OfRequests => {}
             Field::Date | Field::KeepAlive | Field::Upgrade => continue,
             Field::Connection => match line.value {
@@ -94,16 +98,37 @@ fn written(
                 _ => return None,
             },
             // of the body that a response to GET would have
-            Field::TransferEncoding if *method == Method::HEAD => {}
+            Field::TransferEncoding
+                if *method == Method::HEAD
+                    && status != StatusCode::NO_CONTENT
+                    && line.value.eq_ignore_ascii_case(b"chunked")
+                    && !chunked =>
+            {
+                (chunked, kept) = (true, false);
+            }
             Field::TransferEncoding => return None,
             Field::ContentLength => {
                 let announced = number(line.value)?;
                 if length.replace(announced).is_some() {
                     return None;
                 }
+                // a body that must not come may come all the same
+                kept &= has_body || announced == 0;
+                // RFC 9110 §8.6
+                if status == StatusCode::NO_CONTENT {
+                    continue;
+                }
             }
         }
         self::line(to, line.name.as_bytes(), line.value);
+    }
+    if chunked && length.is_some() {
+        return None;
+    }
+    if private {
+        let lines = response.headers.iter().filter(|line| is_private_line(line.name));
+        let value = cache_control::private(lines.map(|line| line.value));
+        self::line(to, b"Cache-Control", &value);
     }
     let body = if has_body { length? } else { 0 };
     Some(Written { status, body, kept })
@@ -156,7 +181,7 @@ mod tests {
     /// or what it is instead.
     fn passed_on(method: Method, text: &str) -> Result<(String, usize, bool), &'static str> {
         let mut to = b"left over".to_vec();
-        match read(text.as_bytes(), &method, &mut to) {
+        match read(text.as_bytes(), &method, false, &mut to) {
             Read::Whole(response) => {
                 // an empty line; LF alone ends a line too (RFC 9112 §2.2)
                 let head = &text[..response.head];
@@ -186,14 +211,19 @@ mod tests {
             of(Method::GET, "200 OK\r\nContent-Length: 10\r\nConnection: close"),
             Ok((10, false))
         );
-        for (method, text) in [
-            (Method::HEAD, "200 OK\r\nContent-Length: 10"),
-            (Method::HEAD, "200 OK"),
-            (Method::HEAD, "200 OK\r\nTransfer-Encoding: chunked"),
-            (Method::GET, "204 No Content"),
-            (Method::GET, "304 Not Modified\r\nContent-Length: 10"),
+        // a connection on which a body may come that must not come is not kept
+        for (method, text, kept) in [
+            (Method::HEAD, "200 OK\r\nContent-Length: 10", false),
+            (Method::HEAD, "200 OK\r\nContent-Length: 0", true),
+            (Method::HEAD, "200 OK", true),
+            (Method::HEAD, "200 OK\r\nTransfer-Encoding: chunked", false),
+            (Method::GET, "204 No Content", true),
+            (Method::GET, "204 No Content\r\nContent-Length: 0", true),
+            (Method::GET, "204 No Content\r\nContent-Length: 5", false),
+            (Method::GET, "304 Not Modified", true),
+            (Method::GET, "304 Not Modified\r\nContent-Length: 10", false),
         ] {
-            assert_eq!(of(method, text), Ok((0, true)), "{text}");
+            assert_eq!(of(method, text), Ok((0, kept)), "{text}");
         }
     }
 

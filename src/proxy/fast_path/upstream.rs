@@ -1,10 +1,10 @@
 //! The upstream's end: a connection, the request sent over it, and what is read of the response.
 
-use super::connectors::Connectors;
 use super::plain::Plain;
 use super::request;
 use super::rewound::Rewound;
 use crate::proxy::client::{Client, gone};
+use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::{Attempt, budget, connection_failed, next_attempt, no_address};
 use crate::upstream::{Aim, Upstream};

@@ -1,12 +1,18 @@
 //! The way for every kind of request: pingora's proxy. Its phases delegate, and decide nothing.
 
+mod lease;
+mod one_request;
 mod phases;
 mod request;
 mod respond;
 
 use crate::proxy::IDLE;
 use crate::proxy::client::Client;
+use crate::proxy::connection::Connection;
+use crate::proxy::connectors::Connectors;
+use crate::proxy::request_framing::Section;
 use crate::runtime::Process;
+use one_request::OneRequest;
 use phases::Phases;
 use pingora_core::apps::{HttpServerApp, ServerApp};
 use pingora_core::protocols::Stream;
@@ -22,19 +28,31 @@ pub struct General {
 }
 
 impl General {
-    pub fn new(process: Arc<Process>, conf: &Arc<ServerConf>) -> Self {
-        Self { proxy: Arc::new(http_proxy(conf, Phases::new(process))) }
+    pub fn new(process: Arc<Process>, connectors: Arc<Connectors>, conf: &Arc<ServerConf>) -> Self {
+        Self { proxy: Arc::new(http_proxy(conf, Phases::new(process, connectors))) }
     }
 
-    /// Serves one HTTP/1 request, with everything that was read of it so far. `None` when the
+    /// Serves one HTTP/1 request, of which `section` was read so far. `None` when the client's
     /// connection has ended.
-    pub async fn request(&self, client: Client, shutdown: &ShutdownWatch) -> Option<Client> {
+    pub async fn request(
+        &self,
+        client: Client,
+        section: Section,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Client> {
         let Client { stream, read, peer, deadline } = client;
-        let mut session = ServerSession::new_http1(stream);
-        session.set_keepalive(if *shutdown.borrow() { None } else { Some(IDLE.as_secs()) });
-        session.set_pipelined_prefix(read);
+        let connection = if *shutdown.borrow() { Connection::Ended } else { Connection::Kept };
+        let request = match section {
+            Section::Whole { length, body } => {
+                OneRequest::new(read, stream, length, body, connection)
+            }
+            Section::Partial | Section::Unclear => OneRequest::endless(read, stream),
+        };
+        let mut session = ServerSession::new_http1(Box::new(request));
+        session.set_keepalive(Some(IDLE.as_secs()));
         let (stream, _) = self.proxy.process_new_http(session, shutdown).await?.consume();
-        Some(Client { stream, read: Default::default(), peer, deadline })
+        let (stream, read) = OneRequest::unwrap(stream)?;
+        Some(Client { stream, read, peer, deadline })
     }
 
     /// Serves an HTTP/2 connection to its end.

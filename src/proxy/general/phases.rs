@@ -1,12 +1,18 @@
 //! pingora's phases, a few lines each.
 
+use super::lease::Lease;
+use super::one_request::OneRequest;
 use super::{request, respond};
+use crate::proxy::connection::Connection;
+use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::hop_by_hop::{strip, unasked_switch};
+use crate::proxy::hop_by_hop::unasked_switch;
+use crate::proxy::upstream_response::{has_no_body, keep_private, tidy};
 use crate::proxy::{IDLE, forward, judge, report, validate};
 use crate::runtime::Process;
 use async_trait::async_trait;
-use http::StatusCode;
+use bytes::Bytes;
+use http::{StatusCode, header};
 use pingora_core::Result;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
@@ -16,24 +22,33 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use std::os::unix::io::RawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub struct Phases {
     process: Arc<Process>,
+    connectors: Arc<Connectors>,
 }
 
 impl Phases {
-    pub fn new(process: Arc<Process>) -> Self {
-        Self { process }
+    pub fn new(process: Arc<Process>, connectors: Arc<Connectors>) -> Self {
+        Self { process, connectors }
     }
+}
+
+/// A request on the general way.
+pub struct GeneralExchange {
+    exchange: Exchange,
+    /// The upstream's connection of the last attempt.
+    lease: Option<Lease>,
 }
 
 #[async_trait]
 impl ProxyHttp for Phases {
     /// In a box: pingora moves it about with every request.
-    type CTX = Box<Exchange>;
+    type CTX = Box<GeneralExchange>;
 
-    fn new_ctx(&self) -> Box<Exchange> {
-        Box::new(Exchange::begin(&self.process))
+    fn new_ctx(&self) -> Box<GeneralExchange> {
+        Box::new(GeneralExchange { exchange: Exchange::begin(&self.process), lease: None })
     }
 
     /// None: the gateway changes no bodies.
@@ -42,10 +57,12 @@ impl ProxyHttp for Phases {
     async fn request_filter(
         &self,
         session: &mut Session,
-        exchange: &mut Box<Exchange>,
+        general: &mut Box<GeneralExchange>,
     ) -> Result<bool> {
+        let exchange = &mut general.exchange;
         if session.get_keepalive().is_some() {
-            session.set_keepalive(Some(IDLE.as_secs()));
+            let kept = OneRequest::connection(session) == Connection::Kept;
+            session.set_keepalive(kept.then_some(IDLE.as_secs()));
         }
         let peer = session
             .client_addr()
@@ -54,6 +71,8 @@ impl ProxyHttp for Phases {
         let clean = validate::check(session.req_header().into(), || raw_headers(session));
         match judge::judge(session.req_header().into(), peer, clean, exchange).await {
             Ok(()) => {
+                request::settle_upgrade(session);
+                request::forget_expectation(session);
                 request::forget_spelling(session);
                 Ok(false)
             }
@@ -64,34 +83,56 @@ impl ProxyHttp for Phases {
     async fn upstream_peer(
         &self,
         _: &mut Session,
-        exchange: &mut Box<Exchange>,
+        general: &mut Box<GeneralExchange>,
     ) -> Result<Box<HttpPeer>> {
-        request::next_peer(exchange)
+        let (peer, lease) = request::next_peer(&mut general.exchange, &self.connectors)?;
+        general.lease = Some(lease);
+        Ok(peer)
     }
 
     fn fail_to_connect(
         &self,
         _: &mut Session,
         _: &HttpPeer,
-        exchange: &mut Box<Exchange>,
+        general: &mut Box<GeneralExchange>,
         error: Box<Error>,
     ) -> Box<Error> {
-        forward::connection_failed(exchange, error)
+        forward::connection_failed(&mut general.exchange, error)
     }
 
     async fn connected_to_upstream(
         &self,
         _: &mut Session,
-        reused: bool,
+        _: bool,
         _: &HttpPeer,
         _: RawFd,
         _: Option<&Digest>,
-        exchange: &mut Box<Exchange>,
+        general: &mut Box<GeneralExchange>,
     ) -> Result<()> {
-        if !reused {
-            exchange.upstream_is_up(true);
+        if !general.is_reused() {
+            general.exchange.upstream_is_up(true);
         }
         Ok(())
+    }
+
+    /// A kept connection that the server has closed at the same moment costs a second attempt,
+    /// where the request changes nothing (RFC 9110 §9.2.2).
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        general: &mut Box<GeneralExchange>,
+        _: bool,
+    ) -> Box<Error> {
+        let repeatable = session.req_header().method.is_idempotent()
+            && !session.as_ref().retry_buffer_truncated();
+        if repeatable {
+            error.retry.decide_reuse(general.is_reused());
+        } else {
+            error.set_retry(false);
+        }
+        error
     }
 
     /// Once an attempt, each time on a new copy of the client's request.
@@ -99,22 +140,60 @@ impl ProxyHttp for Phases {
         &self,
         _: &mut Session,
         request: &mut RequestHeader,
-        exchange: &mut Box<Exchange>,
+        general: &mut Box<GeneralExchange>,
     ) -> Result<()> {
-        request::prepare(request, exchange)
+        request::prepare(request, &general.exchange)
     }
 
     async fn upstream_response_filter(
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        exchange: &mut Box<Exchange>,
+        general: &mut Box<GeneralExchange>,
     ) -> Result<()> {
         if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             return Err(unasked_switch());
         }
-        exchange.upstream_answered(response.status);
-        strip(response);
+        general.exchange.upstream_answered(response.status);
+        let method = &session.req_header().method;
+        let empty = response.headers.get(header::CONTENT_LENGTH).is_some_and(|n| n == "0");
+        let over = empty || has_no_body(response.status, method);
+        if !tidy(response, method)? {
+            general.spoil();
+        }
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        if general.exchange.private {
+            keep_private(response)?;
+        }
+        if over {
+            general.end();
+        }
+        Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        end: bool,
+        general: &mut Box<GeneralExchange>,
+    ) -> Result<Option<Duration>> {
+        if end {
+            general.end();
+        }
+        Ok(None)
+    }
+
+    /// Behind pingora's own changes to the head.
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        _: &mut Box<GeneralExchange>,
+    ) -> Result<()> {
+        respond::suit_client(session, response);
         Ok(())
     }
 
@@ -122,9 +201,9 @@ impl ProxyHttp for Phases {
         &self,
         session: &mut Session,
         error: &Error,
-        exchange: &mut Box<Exchange>,
+        general: &mut Box<GeneralExchange>,
     ) -> FailToProxy {
-        let error_code = respond::failed(session, error, exchange).await;
+        let error_code = respond::failed(session, error, &mut general.exchange).await;
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
@@ -132,32 +211,46 @@ impl ProxyHttp for Phases {
         &self,
         session: &mut Session,
         _: Option<&Error>,
-        exchange: &mut Box<Exchange>,
+        general: &mut Box<GeneralExchange>,
     ) {
         report::report(
             &session.req_header().method,
             session.response_written().map(|response| response.status),
-            exchange,
+            &general.exchange,
         );
     }
 
     /// The library's own lines name the request's target, and its query may hold a token.
-    fn suppress_error_log(&self, _: &Session, _: &Box<Exchange>, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Box<GeneralExchange>, _: &Error) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _: &Session,
-        _: &Box<Exchange>,
+        _: &Box<GeneralExchange>,
         _: &Error,
         _: ProxyWarnLogContext,
     ) -> bool {
         true
     }
 
-    fn request_summary(&self, _: &Session, exchange: &Box<Exchange>) -> String {
-        format!("request {}", exchange.request_id())
+    fn request_summary(&self, _: &Session, general: &Box<GeneralExchange>) -> String {
+        format!("request {}", general.exchange.request_id())
+    }
+}
+
+impl GeneralExchange {
+    fn is_reused(&self) -> bool {
+        self.lease.as_ref().is_some_and(Lease::is_reused)
+    }
+
+    fn spoil(&self) {
+        self.lease.iter().for_each(Lease::spoil);
+    }
+
+    fn end(&self) {
+        self.lease.iter().for_each(Lease::end);
     }
 }
 

@@ -1,26 +1,56 @@
 //! The upstream's request, in pingora's types.
 
+use super::lease::Lease;
+use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::{
     Attempt, cookies, forwarding_headers, host, next_attempt, no_address, passes, target, value,
 };
+use crate::proxy::upgrade;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
 use pingora_core::Result;
-use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::upstreams::peer::{HttpPeer, Scheme};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
+use std::sync::Arc;
 
-/// The next server to try.
-pub fn next_peer(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+/// The next server to try, and the connection to it. pingora sees a server without TLS: the lease
+/// makes the connection, whatever it needs.
+pub fn next_peer(
+    exchange: &mut Exchange,
+    connectors: &Arc<Connectors>,
+) -> Result<(Box<HttpPeer>, Lease)> {
     let Attempt { aim, budget } = next_attempt(exchange)?;
-    let upstream = exchange.route.as_ref().map(|route| &route.leads_to.upstream);
-    let mut peer =
-        upstream.and_then(|upstream| upstream.peer(aim, budget)).ok_or_else(no_address)?;
+    let route = exchange.route.as_ref().ok_or_else(no_address)?;
+    let upstream = &route.leads_to.upstream;
+    let mut peer = upstream.peer(aim, budget).ok_or_else(no_address)?;
+    let lease = Lease::new(connectors.clone(), upstream.clone(), aim, (*peer).clone());
     if let Some(read) = &mut peer.options.read_timeout {
         *read = (*read).min(budget);
     }
-    Ok(peer)
+    peer.scheme = Scheme::HTTP;
+    peer.options.custom_l4 = Some(Arc::new(lease.clone()));
+    Ok((peer, lease))
+}
+
+/// `Upgrade` that asks for nothing that this gateway carries out is removed: both pingora and the
+/// upstream see a plain request (contract §3).
+pub fn settle_upgrade(session: &mut Session) {
+    let request = session.req_header();
+    if request.headers.contains_key(header::UPGRADE)
+        && !upgrade::is_request(&request.method, request.version, &request.headers)
+    {
+        session.req_header_mut().remove_header(&header::UPGRADE);
+    }
+}
+
+/// An HTTP/1.0 client cannot be told to go on (RFC 9110 §10.1.1).
+pub fn forget_expectation(session: &mut Session) {
+    if session.req_header().version < Version::HTTP_11 {
+        session.req_header_mut().remove_header(&header::EXPECT);
+        session.set_ignore_info_resp(true);
+    }
 }
 
 /// pingora remembers in a second map how each header's name was written, and copies both for the

@@ -4,7 +4,7 @@ use crate::deny::{Denial, Reason};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::head::Head;
 use crate::proxy::refuse::{Prepared, prepare, reason};
-use http::header;
+use http::{Version, header};
 use pingora_core::Result;
 use pingora_error::Error;
 use pingora_http::ResponseHeader;
@@ -16,6 +16,7 @@ const LINGERED: usize = 1024 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
 
 pub async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: &Denial) -> Result<()> {
+    end_when_stopping(session);
     let head = Head::from(session.req_header());
     let expects_continue = head.headers.contains_key(header::EXPECT);
     let Prepared { refusal, close } = prepare(head, denial, exchange);
@@ -27,6 +28,9 @@ pub async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: &Den
     response.set_content_length(refusal.length)?;
     if close {
         session.set_keepalive(None);
+    } else {
+        // pingora takes the rest of a small body in, and the connection is kept
+        session.set_close_on_response_before_downstream_finish(false);
     }
     session.set_total_drain_timeout(Some(LINGER));
     let end = refusal.body.is_empty();
@@ -59,12 +63,35 @@ async fn linger(session: &mut Session) {
 /// none: the client is gone, or its response had begun.
 pub async fn failed(session: &mut Session, error: &Error, exchange: &mut Exchange) -> u16 {
     let Some(reason) = reason(error, exchange) else { return 0 };
-    if session.response_written().is_some() {
+    let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
+    if begun {
         exchange.reason = Some(reason);
         return 0;
     }
     match refuse(session, exchange, &Denial::because(reason)).await {
         Ok(()) => Reason::status(reason).as_u16(),
         Err(_) => 0,
+    }
+}
+
+/// Adapts a response to what its client understands, once pingora has framed its body.
+pub fn suit_client(session: &mut Session, response: &mut ResponseHeader) {
+    if response.status.is_informational() {
+        return;
+    }
+    end_when_stopping(session);
+    // RFC 9112 §6.1: a body without a length ends with the connection
+    if session.req_header().version < Version::HTTP_11
+        && response.headers.contains_key(header::TRANSFER_ENCODING)
+    {
+        response.remove_header(&header::TRANSFER_ENCODING);
+        session.set_keepalive(None);
+    }
+}
+
+/// The last response of a process that stops says `Connection: close`.
+fn end_when_stopping(session: &mut Session) {
+    if session.is_process_shutting_down() {
+        session.set_keepalive(None);
     }
 }

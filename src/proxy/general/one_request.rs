@@ -1,0 +1,128 @@
+//! A client's connection as pingora may see it: one request, and nothing of what comes behind it.
+//!
+//! pingora reads ahead, and drops what it read beyond a request with a body. Here it cannot: the
+//! bytes of the next request stay with [`Client`](crate::proxy::client::Client), and pipelined
+//! requests are answered in their order (RFC 9112 §9.3.2).
+
+use crate::proxy::chunks::NotChunks;
+use crate::proxy::connection::Connection;
+use crate::proxy::delegate::delegate;
+use crate::proxy::request_framing::Body;
+use bytes::{Buf, BytesMut};
+use pingora_core::protocols::Stream;
+use pingora_proxy::Session;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+
+/// Bytes that are read at once.
+const READ: usize = 16 * 1024;
+
+#[derive(Debug)]
+pub struct OneRequest {
+    /// Read, and not given to pingora.
+    read: BytesMut,
+    connection: Stream,
+    end: End,
+    /// Whether the client's connection can be kept behind the response.
+    keeps: Connection,
+}
+
+/// Where the request ends.
+#[derive(Debug)]
+enum End {
+    /// Behind so many bytes of the header section, and the body.
+    Behind { section: usize, body: Body },
+    /// With the connection.
+    Never,
+}
+
+impl OneRequest {
+    /// `section` and `body` are those of the request that `read` begins with.
+    pub fn new(
+        read: BytesMut,
+        connection: Stream,
+        section: usize,
+        body: Body,
+        keeps: Connection,
+    ) -> Self {
+        Self { read, connection, end: End::Behind { section, body }, keeps }
+    }
+
+    /// A request whose end only the other end of the connection knows.
+    pub fn endless(read: BytesMut, connection: Stream) -> Self {
+        Self { read, connection, end: End::Never, keeps: Connection::Ended }
+    }
+
+    /// The connection itself and what was read of the next request, once this one was read whole.
+    pub fn unwrap(wrapped: Stream) -> Option<(Stream, BytesMut)> {
+        let wrapped = wrapped.into_any().downcast::<Self>().ok()?;
+        match wrapped.end {
+            End::Behind { section: 0, body } if body.is_done() => {
+                Some((wrapped.connection, wrapped.read))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the client's connection can be kept behind the response to the request in `session`.
+    pub fn connection(session: &Session) -> Connection {
+        let wrapped = session.stream().and_then(|stream| stream.as_any().downcast_ref::<Self>());
+        wrapped.map_or(Connection::Kept, |wrapped| wrapped.keeps)
+    }
+
+    /// How much of `some` bytes of what was read is the request's.
+    fn count(&mut self, some: usize) -> usize {
+        let End::Behind { section, body } = &mut self.end else { return some };
+        if *section > 0 {
+            let some = some.min(*section);
+            *section -= some;
+            return some;
+        }
+        match body.take(&self.read[..some]) {
+            Ok(taken) => taken,
+            // pingora finds the same, and refuses it; there is no next request
+            Err(NotChunks) => {
+                self.end = End::Never;
+                some
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(&self.end, End::Behind { section: 0, body } if body.is_done())
+    }
+
+    /// Reads on. Ready with false at the end of the connection.
+    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        self.read.reserve(READ);
+        let reading = pin!(self.connection.read_buf(&mut self.read));
+        let read = ready!(reading.poll(context))?;
+        Poll::Ready(Ok(read > 0))
+    }
+}
+
+impl AsyncRead for OneRequest {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        to: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_over() {
+            // only whether the client is still there matters now
+            let gone = self.read.is_empty() && !ready!(self.poll_more(context))?;
+            return if gone { Poll::Ready(Ok(())) } else { Poll::Pending };
+        }
+        if self.read.is_empty() && !ready!(self.poll_more(context))? {
+            return Poll::Ready(Ok(()));
+        }
+        let some = self.read.len().min(to.remaining());
+        let some = self.count(some);
+        to.put_slice(&self.read[..some]);
+        self.read.advance(some);
+        Poll::Ready(Ok(()))
+    }
+}
+
+delegate!(OneRequest);

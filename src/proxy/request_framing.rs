@@ -1,0 +1,149 @@
+//! Where a request ends in the bytes of its connection (RFC 9112 §6).
+
+use super::chunks::{Chunks, NotChunks};
+use super::hop_by_hop::Field;
+use super::upgrade;
+use httparse::Status;
+
+/// Header lines at most, as pingora counts them.
+const LINES: usize = 256;
+
+/// A request's header section, as far as the bytes behind it depend on it.
+pub enum Section {
+    /// It is not whole yet.
+    Partial,
+    Whole {
+        /// Bytes of the section.
+        length: usize,
+        body: Body,
+    },
+    /// No parser should have to agree with another about where this request ends: the connection
+    /// ends with its response.
+    Unclear,
+}
+
+/// How the end of a request's body is found.
+#[derive(Debug)]
+pub enum Body {
+    Length(u64),
+    Chunked(Chunks),
+}
+
+impl Section {
+    pub fn read(bytes: &[u8]) -> Self {
+        let mut lines = [httparse::EMPTY_HEADER; LINES];
+        let mut request = httparse::Request::new(&mut lines);
+        let length = match request.parse(bytes) {
+            Ok(Status::Complete(length)) => length,
+            Ok(Status::Partial) => return Self::Partial,
+            Err(_) => return Self::Unclear,
+        };
+        match body(&request) {
+            Some(body) => Self::Whole { length, body },
+            None => Self::Unclear,
+        }
+    }
+}
+
+/// `None` where the length is not certain, or where what follows is not HTTP.
+fn body(request: &httparse::Request<'_, '_>) -> Option<Body> {
+    let (mut length, mut chunked) = (None, false);
+    for line in request.headers.iter() {
+        match Field::of(line.name) {
+            Field::ContentLength => {
+                let number = std::str::from_utf8(line.value).ok()?;
+                let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+                let number = digits.then(|| number.parse::<u64>().ok()).flatten()?;
+                if length.replace(number).is_some() {
+                    return None;
+                }
+            }
+            Field::TransferEncoding if line.value.eq_ignore_ascii_case(b"chunked") && !chunked => {
+                chunked = true;
+            }
+            Field::TransferEncoding => return None,
+            _ => {}
+        }
+    }
+    let lines = || request.headers.iter().map(|line| (line.name, line.value));
+    match (chunked, length) {
+        (true, Some(_)) => None,
+        (true, None) => (request.version == Some(1)).then(|| Body::Chunked(Chunks::default())),
+        (false, length) if upgrade::is_asked_for(request.method?, lines) && length.is_none() => {
+            None
+        }
+        (false, length) => Some(Body::Length(length.unwrap_or(0))),
+    }
+}
+
+impl Body {
+    /// How many of these bytes belong to the body.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<usize, NotChunks> {
+        match self {
+            Self::Length(left) => {
+                let some = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                *left -= some as u64;
+                Ok(some)
+            }
+            Self::Chunked(chunks) => {
+                let mut taken = 0;
+                while taken < bytes.len() && !chunks.is_done() {
+                    let piece = chunks.take(&bytes[taken..])?;
+                    taken += piece.framing + piece.data;
+                }
+                Ok(taken)
+            }
+        }
+    }
+
+    pub fn is_done(&self) -> bool {
+        match self {
+            Self::Length(left) => *left == 0,
+            Self::Chunked(chunks) => chunks.is_done(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> String {
+        match Section::read(text.as_bytes()) {
+            Section::Partial => "partial".to_owned(),
+            Section::Unclear => "unclear".to_owned(),
+            Section::Whole { length, mut body } => {
+                let rest = &text.as_bytes()[length..];
+                match body.take(rest) {
+                    Ok(taken) => format!("{length} {taken} {}", body.is_done()),
+                    Err(NotChunks) => "not chunks".to_owned(),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_ends_where_every_reader_sees_it_end() {
+        for (lines, rest, expected) in [
+            ("", "GET /next", "27 0 true"),
+            ("Content-Length: 3\r\n", "abcGET", "46 3 true"),
+            ("Content-Length: 30\r\n", "abc", "47 3 false"),
+            ("Transfer-Encoding: Chunked\r\n", "1\r\na\r\n0\r\n\r\nGET", "55 11 true"),
+            ("Transfer-Encoding: chunked\r\n", "1\na", "not chunks"),
+            ("Transfer-Encoding: gzip, chunked\r\n", "", "unclear"),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "", "unclear"),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "", "unclear"),
+            ("Content-Length: 3\r\nContent-Length: 3\r\n", "", "unclear"),
+            ("Content-Length: +3\r\n", "", "unclear"),
+            ("Content-Length: 99999999999999999999\r\n", "", "unclear"),
+            ("Connection: upgrade\r\nUpgrade: websocket\r\n", "", "unclear"),
+            ("Upgrade: websocket\r\n", "", "47 0 true"),
+        ] {
+            let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n{rest}");
+            assert_eq!(read(&text), expected, "{text:?}");
+        }
+        assert_eq!(read("GET / HTTP/1.1\r\nHost"), "partial");
+        assert_eq!(read("GET /\x01 HTTP/1.1\r\n\r\n"), "unclear");
+        assert_eq!(read("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), "unclear");
+    }
+}
