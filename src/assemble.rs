@@ -8,10 +8,9 @@ use crate::gate::{Gate, Route, RouteServer, RouteSettings, Servers};
 use crate::identity::Identity;
 use crate::introspect::jwt::Then;
 use crate::introspect::{
-    Amazon, Custom, Documents, Fingerprint, Github, Google, Guarded, Introspector, Jwt, Kind,
-    Rfc7662, ServerSettings, Soap, Unusable,
+    BuildParts, Documents, Fingerprint, Guarded, Introspector, ServerSettings, Unusable,
 };
-use crate::policy::{Policy, ServerDemands};
+use crate::policy::Policy;
 use crate::route::{Reach, RouteTable};
 use crate::runtime::{AuthorizationServer, Parts, Runtime};
 use crate::security_events::Events;
@@ -65,7 +64,7 @@ impl Parts {
         let mut servers = HashMap::new();
         // those that are asked by others come first
         let (last, first): (Vec<_>, Vec<_>) =
-            settings.servers.iter().partition(|server| server.then().is_some());
+            settings.servers.iter().partition(|server| server.profile().then.is_some());
         for server in first.into_iter().chain(last) {
             servers.insert(
                 server.name.clone(),
@@ -137,7 +136,8 @@ impl Parts {
         servers: &HashMap<Arc<str>, Arc<AuthorizationServer>>,
         shared: Option<&Arc<Shared>>,
     ) -> Result<AuthorizationServer, AssembleError> {
-        let then = server.then().and_then(|name| {
+        let profile = server.profile();
+        let then = profile.then.and_then(|name| {
             let asked = settings.servers.iter().find(|server| server.name == *name);
             servers.get(name).zip(asked)
         });
@@ -153,7 +153,7 @@ impl Parts {
             .map_or(&self.digest_key, |shared| shared.digest_key())
             .derive(std::iter::once(&*server.name).chain(texts));
         let keyed_by_host =
-            server.forward_host() || then.is_some_and(|(_, asked)| asked.forward_host());
+            profile.forward_host || then.is_some_and(|(_, asked)| asked.profile().forward_host);
         let source = Source {
             server: server.name.clone(),
             key,
@@ -161,7 +161,7 @@ impl Parts {
             introspector: guarded.clone(),
         };
         // what is found out here without asking anybody is found out sooner than looked up
-        let local = matches!(server.kind, Kind::Jwt(_)) && then.is_none();
+        let local = profile.verification.is_some() && then.is_none();
         let cached = Cached::new(
             source,
             settings.cache,
@@ -180,29 +180,13 @@ impl Parts {
         server: &ServerSettings,
         then: Option<(&Arc<AuthorizationServer>, &ServerSettings)>,
     ) -> Result<Box<dyn Introspector>, Unusable> {
-        let clock = self.clock.clone();
-        Ok(match &server.kind {
-            Kind::Rfc7662(rfc7662) => {
-                Box::new(Rfc7662::new(server, rfc7662, clock, &self.documents)?)
-            }
-            Kind::Jwt(jwt) => {
-                let then = then.map(|(made, asked)| Then {
-                    server: made.guarded.clone(),
-                    issuer: asked.issuer.clone(),
-                    require_issuer: asked.require_issuer,
-                });
-                Box::new(Jwt::new(server, jwt, then, clock, &self.documents)?)
-            }
-            Kind::Google { endpoint, .. } => {
-                Box::new(Google::new(server, endpoint.clone(), clock)?)
-            }
-            Kind::Amazon { endpoint, .. } => {
-                Box::new(Amazon::new(server, endpoint.clone(), clock)?)
-            }
-            Kind::Github(github) => Box::new(Github::new(server, github, clock)?),
-            Kind::Custom(custom) => Box::new(Custom::new(server, custom, clock)?),
-            Kind::Soap(soap) => Box::new(Soap::new(server, soap, clock)?),
-        })
+        let then = then.map(|(made, asked)| Then {
+            server: made.guarded.clone(),
+            issuer: asked.issuer.clone(),
+            require_issuer: asked.require_issuer,
+        });
+        let (clock, documents) = (self.clock.clone(), &*self.documents);
+        server.kind.build(server, BuildParts { clock, documents, then })
     }
 
     fn route(
@@ -227,7 +211,7 @@ impl Parts {
             Ok(RouteServer {
                 cached: server.cached.clone(),
                 tokens: settings.tokens.clone(),
-                demands: demands(settings),
+                demands: settings.demands(),
             })
         });
         let policy = Policy::new(demanded.auth, demanded.policy.clone());
@@ -247,21 +231,5 @@ impl Parts {
                 settings: destination.clone(),
             },
         }))
-    }
-}
-
-/// What is demanded of a server's answers wherever it is asked.
-pub fn demands(server: &ServerSettings) -> ServerDemands {
-    let (audience, client_id) = match &server.kind {
-        Kind::Google { audience, .. } | Kind::Amazon { audience, .. } => (audience.clone(), None),
-        Kind::Github(github) => (Vec::new(), Some(github.client_id.clone())),
-        // the audience of a JWT was checked together with its signature
-        Kind::Rfc7662(_) | Kind::Jwt(_) | Kind::Custom(_) | Kind::Soap(_) => (Vec::new(), None),
-    };
-    ServerDemands {
-        issuer: server.issuer.clone(),
-        require_issuer: server.require_issuer,
-        audience,
-        client_id,
     }
 }

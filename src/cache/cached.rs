@@ -175,11 +175,7 @@ impl Cached {
 
     /// What the cache knows and may say.
     fn held(&self, digest: &TokenDigest, now: Now, oldest: Duration) -> Held {
-        let inactive = || {
-            self.store
-                .inactive(digest, now)
-                .map(|refused| Held::Known(refused.map_or(Known::Inactive, Known::Refused)))
-        };
+        let inactive = || self.store.inactive(digest, now).map(Held::Known);
         match self.store.active(digest, now) {
             Active::Alive(entry) if entry.life.is_fresh(now) && entry.life.age(now) < oldest => {
                 Held::Known(Known::Active(entry))

@@ -4,7 +4,7 @@
 use super::flight::Flights;
 use super::guard::Guard;
 use super::purge_selector::{PurgeSelector, has_session};
-use super::{CacheSettings, Entry};
+use super::{CacheSettings, Entry, Known};
 use crate::clock::{Mono, Now};
 use crate::telemetry::Metrics;
 use crate::token::{DigestHasher, Refused, TokenDigest};
@@ -79,11 +79,12 @@ impl Store {
         Active::Alive(entry)
     }
 
-    /// Whether the token is known to be inactive, and where that was found out here, why.
-    pub fn inactive(&self, digest: &TokenDigest, now: Now) -> Option<Option<Refused>> {
+    /// What is known of a token that is not active: that the server called it inactive, or why it
+    /// was refused here.
+    pub fn inactive(&self, digest: &TokenDigest, now: Now) -> Option<Known> {
         let held = self.inactive.get(digest)?;
         if now.mono < held.until {
-            return Some(held.refused);
+            return Some(held.refused.map_or(Known::Inactive, Known::Refused));
         }
         self.inactive.remove_if(digest, |held| now.mono >= held.until);
         None

@@ -19,6 +19,8 @@ mod unsupported;
 mod upstream;
 
 use super::{Loaded, parse};
+use crate::introspect::{ClientAuth, Rfc7662Settings, ServerSettings};
+use std::any::Any;
 use std::path::Path;
 
 /// The smallest file that is whole.
@@ -30,6 +32,12 @@ routes:
   - path: /*
     upstream: http://127.0.0.1:9000
 ";
+
+/// How the gateway authenticates to a server of type `rfc7662`.
+fn client_auth(server: &ServerSettings) -> Option<&ClientAuth> {
+    let kind: &dyn Any = &*server.kind;
+    kind.downcast_ref::<Rfc7662Settings>().map(|rfc7662| &rfc7662.client_auth)
+}
 
 const EXAMPLE: &str = include_str!("../../gateway.yaml.example");
 

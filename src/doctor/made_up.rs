@@ -1,6 +1,6 @@
 //! Tokens that nobody issued: a server that works says so, and only to callers it knows.
 
-use crate::introspect::{JwtSettings, Kind, ServerSettings};
+use crate::introspect::{ServerSettings, Verification};
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,9 +10,9 @@ use serde_json::json;
 /// twice about the same.
 pub fn token(server: &ServerSettings) -> Secret {
     let random = format!("{:032x}", rand::random::<u128>());
-    Secret::new(match &server.kind {
-        Kind::Jwt(jwt) => jws(jwt, &random),
-        _ => format!(
+    Secret::new(match server.profile().verification {
+        Some(verification) => jws(&verification, &random),
+        None => format!(
             "{}introgate-doctor-{random}",
             server.tokens.prefix.as_deref().unwrap_or_default()
         ),
@@ -20,7 +20,7 @@ pub fn token(server: &ServerSettings) -> Secret {
 }
 
 /// Signed by nobody, with a key that has to be looked for.
-fn jws(jwt: &JwtSettings, random: &str) -> String {
+fn jws(jwt: &Verification, random: &str) -> String {
     let mut header =
         json!({ "alg": jwt.algorithms.first(), "kid": format!("introgate-doctor-{random}") });
     if let Some(typ) = jwt.typ.first() {

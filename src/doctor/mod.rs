@@ -23,11 +23,7 @@ pub async fn examine(
     report: &mut Report<'_>,
 ) {
     for server in &settings.servers {
-        report.section(&format!(
-            "authorization server `{}` ({})",
-            server.name,
-            server::kind(server)
-        ));
+        report.section(&format!("authorization server `{}` ({})", server.name, server.kind.word()));
         server::examine(server, parts, token, report).await;
     }
     if let Some(shared) = settings.redis.as_ref().map(|redis| parts.shared(redis)) {

@@ -3,8 +3,7 @@
 
 use super::upstream::rounded;
 use super::{Report, made_up};
-use crate::assemble::demands;
-use crate::introspect::{Failure, FailureKind, Inquiry, Kind, ServerSettings, reach};
+use crate::introspect::{Credentials, Failure, FailureKind, Inquiry, ServerSettings, reach};
 use crate::policy::{AuthMode, Policy, PolicySettings};
 use crate::request::{Forwarded, RequestView};
 use crate::runtime::Parts;
@@ -13,19 +12,6 @@ use crate::token::{AccessToken, ActiveFacts, Facts};
 use http::HeaderMap;
 use std::time::Instant;
 use url::Url;
-
-/// The word for it in `type`.
-pub fn kind(server: &ServerSettings) -> &'static str {
-    match &server.kind {
-        Kind::Rfc7662(_) => "rfc7662",
-        Kind::Jwt(_) => "jwt",
-        Kind::Google { .. } => "google",
-        Kind::Amazon { .. } => "amazon",
-        Kind::Github(_) => "github",
-        Kind::Custom(_) => "custom",
-        Kind::Soap(_) => "soap",
-    }
-}
 
 /// Every endpoint is examined for itself, also those that are only asked when others fail.
 pub async fn examine(
@@ -81,13 +67,16 @@ async fn examine_origin(
 }
 
 async fn examine_answers(server: &ServerSettings, parts: &Parts, report: &mut Report<'_>) {
-    let keys = matches!(server.kind, Kind::Jwt(_));
+    let profile = server.profile();
     match ask(server, parts, made_up::token(server)).await {
-        Ok(Facts::Inactive) if server.asks_without_credentials() => report.note(
+        Ok(Facts::Inactive) if profile.credentials == Credentials::Missing => report.note(
             "credentials: none are configured, and it answers all the same: whoever reaches it can try tokens out (RFC 7662 §2.1 wants a client_auth)",
         ),
+        Ok(Facts::Inactive) if profile.credentials == Credentials::NotNeeded => {
+            report.good("it answers; a made-up token is inactive");
+        }
         Ok(Facts::Inactive) => report.good("credentials: accepted; a made-up token is inactive"),
-        Ok(Facts::Refused(_)) if keys => report.good("keys: there; a made-up token is refused"),
+        Ok(Facts::Refused(_)) if profile.verification.is_some() => report.good("keys: there; a made-up token is refused"),
         Ok(Facts::Refused(refused)) => report.note(format_args!("a made-up token is refused without asking: {refused:?}")),
         Ok(Facts::Active(_)) => {
             report.wrong("it calls a made-up token active: it checks nothing, and every request would pass; is this the introspection endpoint?");
@@ -107,7 +96,7 @@ async fn examine_token(
             let policy = Policy::new(AuthMode::Required, PolicySettings { allow_unbound_use: true, ..PolicySettings::default() });
             let (headers, forwarded) = (HeaderMap::new(), Forwarded::default());
             let request = RequestView::bare(&headers, &forwarded);
-            match policy.evaluate(&facts, &request, &demands(server), parts.clock.now()) {
+            match policy.evaluate(&facts, &request, &server.demands(), parts.clock.now()) {
                 Ok(_) => report.good(format_args!("your token: active; {}", shown(&facts, parts))),
                 Err(denial) => {
                     let reason = denial.reason.as_str();

@@ -1,6 +1,7 @@
 //! A document that is fetched when it is first needed, kept, and fetched again from time to time:
 //! by one call at a time, and never sooner than a pause after the last one, whatever came of it.
 
+use super::retry::retried;
 use super::{Failure, FailureKind};
 use crate::clock::{Clock, Mono};
 use crate::telemetry::{Metrics, Occasionally};
@@ -37,8 +38,6 @@ pub struct FetchSettings {
 
 /// A document that could not be fetched again for this long is not believed any more.
 const OLDEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// However long a server asks for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 pub struct Fetched<F: Fetch> {
     source: F,
@@ -171,21 +170,7 @@ impl<F: Fetch> Fetched<F> {
     }
 
     async fn call(&self) -> Result<F::Document, Failure> {
-        let with_retries = async {
-            let mut attempt = 0;
-            loop {
-                match self.source.fetch().await {
-                    Err(failure) if failure.transient && attempt < self.settings.retries => {
-                        attempt += 1;
-                        tokio::time::sleep(Duration::from_millis(
-                            rand::random_range(5..=25) * u64::from(attempt),
-                        ))
-                        .await;
-                    }
-                    outcome => return outcome,
-                }
-            }
-        };
+        let with_retries = retried(self.settings.retries, || (), || self.source.fetch());
         let too_slow = || {
             Failure::new(
                 FailureKind::Timeout,
@@ -200,12 +185,7 @@ impl<F: Fetch> Fetched<F> {
     fn keep(&self, outcome: Result<F::Document, Failure>) {
         let now = self.clock.now().mono;
         let mut held = self.held.lock();
-        let asked_for = outcome
-            .as_ref()
-            .err()
-            .and_then(|failure| failure.retry_after)
-            .unwrap_or_default()
-            .min(LONGEST_PAUSE);
+        let asked_for = outcome.as_ref().err().map(Failure::pause).unwrap_or_default();
         held.not_before = now + self.settings.pause.max(asked_for);
         let (server, what) = (&*self.settings.server, self.settings.what);
         match outcome {

@@ -2,6 +2,7 @@
 //! together, a circuit breaker, retries; and the metrics and log lines of all of it.
 
 use super::event::Introspected;
+use super::retry::retried;
 use super::{Breaker, CircuitState, Failure, FailureKind, Inquiry, Introspector, ServerSettings};
 use crate::clock::{AtomicMono, Clock, Mono};
 use crate::telemetry::{Metrics, Occasionally, ServerMetrics};
@@ -123,22 +124,8 @@ impl<I: Introspector> Guarded<I> {
     }
 
     async fn with_retries(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
-        let mut attempt = 0;
-        loop {
-            let outcome = self.inner.introspect(inquiry).await;
-            match &outcome {
-                Err(failure) if failure.transient && attempt < self.retries => {
-                    attempt += 1;
-                    self.metrics.retries.inc();
-                    // not all gateways at the same moment
-                    tokio::time::sleep(Duration::from_millis(
-                        rand::random_range(5..=25) * u64::from(attempt),
-                    ))
-                    .await;
-                }
-                _ => return outcome,
-            }
-        }
+        let count = || self.metrics.retries.inc();
+        retried(self.retries, count, || self.inner.introspect(inquiry)).await
     }
 
     fn learn(&self, outcome: &Result<Facts, Failure>) {
@@ -146,8 +133,8 @@ impl<I: Introspector> Guarded<I> {
         match outcome {
             Err(failure) if failure.counts_for_breaker() => {
                 self.breaker.failed(now);
-                if let (FailureKind::Throttled, Some(pause)) = (failure.kind, failure.retry_after) {
-                    self.quiet_until.store(now + pause.min(LONGEST_PAUSE));
+                if failure.kind == FailureKind::Throttled && failure.retry_after.is_some() {
+                    self.quiet_until.store(now + failure.pause());
                 }
             }
             _ => self.breaker.succeeded(),
@@ -159,9 +146,6 @@ impl<I: Introspector> Guarded<I> {
         self.metrics.circuit.set(self.breaker.state().gauge());
     }
 }
-
-/// However long a server asks for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 #[async_trait]
 impl<I: Introspector> Introspector for Guarded<I> {
@@ -193,7 +177,7 @@ impl<I: Introspector> Introspector for Guarded<I> {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::introspect::{BreakerSettings, Kind, TokenSelector};
+    use crate::introspect::{BreakerSettings, GoogleSettings, TokenSelector};
     use crate::secret::Secret;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -217,7 +201,7 @@ mod tests {
         let endpoint = url::Url::parse("http://localhost/").ok()?;
         let settings = ServerSettings {
             name: "main".into(),
-            kind: Kind::Google { endpoint, audience: Vec::new() },
+            kind: Arc::new(GoogleSettings { endpoint, audience: Vec::new() }),
             tokens: TokenSelector::default(),
             issuer: None,
             require_issuer: false,

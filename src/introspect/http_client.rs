@@ -147,7 +147,7 @@ impl Clients {
             if let Some((_, pem)) = &settings.extra_roots {
                 builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
             }
-            if let Some(certificate) = settings.certificate() {
+            if let Some(certificate) = settings.profile().certificate {
                 builder = builder.identity(reqwest::Identity::from_pem(certificate.pem())?);
             }
             if settings.is_plain() {
@@ -212,7 +212,7 @@ impl ServerSettings {
         let (connect_timeout, limit, server_name) =
             (self.connect_timeout, self.max_response_size, &self.server_name);
         let roots = self.extra_roots.as_ref().map(|(_, pem)| blake3::hash(pem));
-        let certificate = self.certificate().map(super::ClientCertificate::digest);
+        let certificate = self.profile().certificate.map(super::ClientCertificate::digest);
         format!(
             "{connect_timeout:?} {limit} {roots:?} {server_name:?} {certificate:?} {}",
             self.is_plain()

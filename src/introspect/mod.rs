@@ -1,11 +1,10 @@
-//! The part that turns a token into facts: one file for each kind of authorization server, and
-//! what stands around every one of them (time-out, retry, circuit breaker, concurrency limit).
+//! The part that turns a token into facts: one file for each kind of authorization server
+//! (`kinds/`), and the guards around each of them (time-out, retry, circuit breaker, concurrency
+//! limit).
 
-mod amazon;
 mod answer;
 mod breaker;
 mod client_auth;
-mod custom;
 mod discovery;
 mod document;
 mod documents;
@@ -13,44 +12,39 @@ mod endpoint;
 mod event;
 mod failure;
 mod fetched;
-mod github;
-mod google;
 mod guarded;
 mod http_client;
 pub mod jwt;
+mod kind;
+mod kinds;
 mod placed;
 mod reach;
-mod rfc7662;
+mod retry;
 mod selector;
 mod settings;
 mod signed_answer;
-mod soap;
 mod status;
 mod tokeninfo;
 mod xml;
 mod xpath;
 
-pub use amazon::Amazon;
 pub use answer::{BadAnswer, read_answer};
 pub use breaker::{Breaker, CircuitState};
 pub use client_auth::{
     Assertion, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
 };
-pub use custom::{Body, Custom, CustomSettings};
 pub use documents::Documents;
 pub use endpoint::{is_loopback, is_safe};
 pub use failure::{Failure, FailureKind};
-pub use github::{Github, GithubApi, GithubSettings};
-pub use google::Google;
 pub use guarded::{Guarded, LastError};
-pub use jwt::{Jwt, JwtSettings};
+pub use jwt::JwtSettings;
+pub use kind::{BuildParts, Call, Credentials, Profile, ServerKind, Verification};
+pub use kinds::*;
 pub use placed::{Place, Template};
 pub use reach::{Reached, reach};
-pub use rfc7662::{Rfc7662, Rfc7662Settings};
 pub use selector::TokenSelector;
-pub use settings::{BreakerSettings, EventSettings, Fingerprint, Kind, ServerSettings};
+pub use settings::{BreakerSettings, EventSettings, Fingerprint, ServerSettings};
 pub use signed_answer::SignedSettings;
-pub use soap::{Soap, SoapSettings, SoapVersion};
 pub use xml::is_xml;
 pub use xpath::{Expression, Name, Wrong};
 

@@ -2,7 +2,7 @@
 //! tokens.
 
 use super::http_client::HttpClient;
-use super::{ClientAuth, Failure, FailureKind, Kind, ServerSettings};
+use super::{Failure, FailureKind, ServerSettings};
 use crate::clock::Clock;
 use http::header;
 use std::time::UNIX_EPOCH;
@@ -51,65 +51,6 @@ pub async fn reach(
 /// milliseconds.
 fn ahead(theirs: i64, ours: i64) -> i64 {
     (theirs.saturating_mul(1000).saturating_add(500) - ours) / 1000
-}
-
-impl ServerSettings {
-    /// Scheme, host and port of every URL that is named for it, each once.
-    pub fn origins(&self) -> Vec<Url> {
-        let mut origins = Vec::new();
-        let issuer = self.issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok());
-        let urls = match &self.kind {
-            Kind::Rfc7662(rfc7662) => {
-                let found = issuer.filter(|_| rfc7662.endpoints.is_empty());
-                let of_token = match &rfc7662.client_auth {
-                    ClientAuth::ClientCredentials(own) => own.token_endpoint.clone(),
-                    _ => None,
-                };
-                let keys = rfc7662.signed.as_ref().and_then(|signed| signed.keys.place());
-                rfc7662
-                    .endpoints
-                    .iter()
-                    .cloned()
-                    .chain(found)
-                    .chain(of_token)
-                    .chain(keys.cloned())
-                    .collect()
-            }
-            Kind::Jwt(jwt) => jwt.keys.place().into_iter().cloned().collect(),
-            Kind::Google { endpoint, .. } | Kind::Amazon { endpoint, .. } => vec![endpoint.clone()],
-            Kind::Github(github) => vec![github.endpoint.clone()],
-            Kind::Custom(custom) => Url::parse(&custom.url.text()).into_iter().collect(),
-            Kind::Soap(soap) => vec![soap.endpoint.clone()],
-        };
-        for mut url in urls {
-            url.set_path("/");
-            url.set_query(None);
-            if !origins.contains(&url) {
-                origins.push(url);
-            }
-        }
-        origins
-    }
-
-    /// The same for each of several endpoints, as if it were the only one.
-    pub fn one_by_one(&self) -> Vec<Self> {
-        match &self.kind {
-            Kind::Rfc7662(rfc7662) if rfc7662.endpoints.len() > 1 => {
-                let only = |endpoint: &Url| {
-                    let mut rfc7662 = rfc7662.clone();
-                    rfc7662.endpoints = vec![endpoint.clone()];
-                    Self { kind: Kind::Rfc7662(rfc7662), ..self.clone() }
-                };
-                rfc7662.endpoints.iter().map(only).collect()
-            }
-            _ => vec![self.clone()],
-        }
-    }
-
-    /// Whether it is asked without saying who we are.
-    pub fn asks_without_credentials(&self) -> bool {
-        matches!(&self.kind, Kind::Rfc7662(rfc7662) if matches!(rfc7662.client_auth, ClientAuth::None))
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! What the configuration says about one authorization server.
 
 use super::jwt::KeySource;
-use super::{
-    ClientCertificate, CustomSettings, GithubSettings, JwtSettings, Rfc7662Settings, SoapSettings,
-    TokenSelector,
-};
+use super::{Call, Profile, ServerKind, TokenSelector};
+use crate::policy::ServerDemands;
 use jsonwebtoken::Algorithm;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +13,8 @@ use url::Url;
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
     pub name: Arc<str>,
-    pub kind: Kind,
+    /// Its kind, with the settings that only that kind has.
+    pub kind: Arc<dyn ServerKind>,
     /// Which tokens it may see.
     pub tokens: TokenSelector,
     /// What `iss` must be wherever an answer carries it.
@@ -49,26 +48,6 @@ pub struct EventSettings {
     pub algorithms: Vec<Algorithm>,
     /// How long ago an event may have been issued when it comes.
     pub max_age: Duration,
-}
-
-/// What kind of server it is, and what only that kind needs.
-#[derive(Clone, Debug)]
-pub enum Kind {
-    Rfc7662(Box<Rfc7662Settings>),
-    Jwt(JwtSettings),
-    Google {
-        endpoint: Url,
-        /// Client ids of whose tokens one must be; at least one.
-        audience: Vec<String>,
-    },
-    Amazon {
-        endpoint: Url,
-        /// Client ids of whose tokens one must be; at least one.
-        audience: Vec<String>,
-    },
-    Github(GithubSettings),
-    Custom(Box<CustomSettings>),
-    Soap(Box<SoapSettings>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,57 +87,50 @@ impl Fingerprint {
 
 impl ServerSettings {
     pub fn fingerprint(&self) -> Fingerprint {
-        match &self.kind {
-            Kind::Rfc7662(rfc7662) => rfc7662.fingerprint(self.issuer.as_deref()),
-            Kind::Google { endpoint, .. } => {
-                Fingerprint::of("google").with("endpoint", endpoint.as_str())
-            }
-            Kind::Amazon { endpoint, .. } => {
-                Fingerprint::of("amazon").with("endpoint", endpoint.as_str())
-            }
-            Kind::Custom(custom) => custom.fingerprint(),
-            Kind::Soap(soap) => soap.fingerprint(),
-            Kind::Github(github) => Fingerprint::of("github")
-                .with("endpoint", github.endpoint.as_str())
-                .with("client_id", &github.client_id)
-                .with("client_secret", github.client_secret.expose())
-                .with("api", format!("{:?}", github.api)),
-            Kind::Jwt(jwt) => jwt.fingerprint(),
-        }
+        self.kind.fingerprint(self.issuer.as_deref())
     }
 
-    /// The authorization server that is asked as well, after this one.
-    pub fn then(&self) -> Option<&Arc<str>> {
-        match &self.kind {
-            Kind::Jwt(jwt) => jwt.then.as_ref(),
-            _ => None,
-        }
+    pub fn profile(&self) -> Profile<'_> {
+        self.kind.profile(self.issuer.as_deref())
     }
 
-    /// The certificate that TLS connections to the server show.
-    pub fn certificate(&self) -> Option<&ClientCertificate> {
-        match &self.kind {
-            Kind::Rfc7662(rfc7662) => rfc7662.client_auth.certificate(),
-            _ => None,
+    /// What every answer of the server must say, on every route.
+    pub fn demands(&self) -> ServerDemands {
+        let profile = self.profile();
+        ServerDemands {
+            issuer: self.issuer.clone(),
+            require_issuer: self.require_issuer,
+            audience: profile.audience.to_vec(),
+            client_id: profile.client_id.map(str::to_owned),
         }
     }
 
     /// Whether nothing but plain http is ever called: what is found by an issuer may well be https.
     pub fn is_plain(&self) -> bool {
-        let plain = |endpoint: &Url| endpoint.scheme() == "http";
-        let kind = match &self.kind {
-            Kind::Rfc7662(rfc7662) => rfc7662.is_plain(),
-            Kind::Google { endpoint, .. } | Kind::Amazon { endpoint, .. } => plain(endpoint),
-            Kind::Github(github) => plain(&github.endpoint),
-            Kind::Soap(soap) => plain(&soap.endpoint),
-            Kind::Custom(custom) => custom.url.text().starts_with("http://"),
-            Kind::Jwt(jwt) => jwt.keys.is_plain(),
-        };
-        kind && self.events.as_ref().is_none_or(|events| events.keys.is_plain())
+        let of_events = self.events.as_ref().and_then(|events| events.keys.call());
+        self.profile().calls.iter().chain(&of_events).all(Call::is_plain)
     }
 
-    /// Whether the client's `X-Forwarded-*` go to the server too.
-    pub fn forward_host(&self) -> bool {
-        matches!(&self.kind, Kind::Rfc7662(rfc7662) if rfc7662.forward_host)
+    /// Scheme, host and port of every URL that is named for it, each once.
+    pub fn origins(&self) -> Vec<Url> {
+        let mut origins = Vec::new();
+        for call in self.profile().calls {
+            let mut url = call.url().clone();
+            url.set_path("/");
+            url.set_query(None);
+            if !origins.contains(&url) {
+                origins.push(url);
+            }
+        }
+        origins
+    }
+
+    /// The server once for each of its endpoints, as if that were the only one.
+    pub fn one_by_one(&self) -> Vec<Self> {
+        let alone = self.kind.one_by_one();
+        if alone.is_empty() {
+            return vec![self.clone()];
+        }
+        alone.into_iter().map(|kind| Self { kind, ..self.clone() }).collect()
     }
 }

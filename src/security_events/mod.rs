@@ -17,7 +17,7 @@ pub use taken::Taken;
 use crate::cache::PurgeSelector;
 use crate::clock::{Clock, Mono};
 use crate::introspect::jwt::{Issuer, Jws, Keys};
-use crate::introspect::{Documents, EventSettings, Kind as ServerKind, ServerSettings, Unusable};
+use crate::introspect::{Documents, EventSettings, ServerSettings, Unusable};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,9 +74,9 @@ impl Events {
         let transmitters =
             servers.iter().filter_map(|server| Some((server, server.events.as_ref()?)));
         let transmitters = transmitters.map(|(server, settings)| {
-            let issuers = match &server.kind {
-                ServerKind::Jwt(jwt) => Some(jwt.issuer.clone()),
-                _ => server.issuer.clone().map(Issuer::Exactly),
+            let issuers = match server.profile().verification {
+                Some(verification) => Some(verification.issuer.clone()),
+                None => server.issuer.clone().map(Issuer::Exactly),
             };
             let keys = Keys::of(&settings.keys, server, documents)?;
             Ok(Transmitter {

@@ -1,10 +1,10 @@
 //! `client_auth`: exactly one method, with all that it needs and nothing that belongs to another.
 
-use super::Context;
 use super::files::Given;
+use super::{Context, Reported};
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
-use crate::config::raw::{self, Method, Server};
+use crate::config::raw::{self, Method, ServerCommon, listed};
 use crate::introspect::{
     Assertion, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
 };
@@ -33,10 +33,11 @@ const METHODS: [(Method, &[&str]); 9] = [
 pub fn client_auth(
     cx: Context,
     server: &KeyPath,
-    all: &Server,
+    common: &ServerCommon,
+    raw: &raw::ClientAuth,
     endpoints: Option<&[Url]>,
 ) -> Option<ClientAuth> {
-    let (path, raw) = (&server.key("client_auth"), &all.client_auth);
+    let path = &server.key("client_auth");
     if cx.report.is_broken(&path.key("method")) {
         return None;
     }
@@ -72,7 +73,7 @@ pub fn client_auth(
                 client_id,
                 &secret,
                 algorithm,
-                audience(all),
+                audience(common, raw),
             ))))
         }
         Method::PrivateKeyJwt => {
@@ -86,7 +87,7 @@ pub fn client_auth(
                 key,
                 algorithm,
                 key_id,
-                audience(all),
+                audience(common, raw),
             ))))
         }
         Method::TlsClientAuth | Method::SelfSignedTlsClientAuth => {
@@ -102,7 +103,7 @@ pub fn client_auth(
         }
         Method::ClientCredentials => {
             let (credentials, token_endpoint) =
-                (pair(cx, path, raw, secret), token_endpoint(cx, server, all));
+                (pair(cx, path, raw, secret), token_endpoint(cx, server, common, raw));
             let scope = scope(cx, &path.key("scope"), &raw.scope);
             let (client_id, client_secret) = credentials?;
             basic(cx, path, raw, &client_secret);
@@ -110,7 +111,7 @@ pub fn client_auth(
                 client_id,
                 client_secret,
                 form_encode: raw.form_encode,
-                token_endpoint: token_endpoint?,
+                token_endpoint: token_endpoint.ok()?,
                 scope,
             }))
         }
@@ -144,12 +145,7 @@ fn foreign_members(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) {
         if written && !methods.contains(&raw.method) {
             let words: Vec<String> =
                 methods.iter().map(|method| format!("`{}`", method.word())).collect();
-            let words = match words.split_last() {
-                Some((last, words)) if !words.is_empty() => {
-                    format!("{} and {last}", words.join(", "))
-                }
-                _ => words.concat(),
-            };
+            let words = listed(&words);
             let set = if cx.report.has(&path.key("method")) { "" } else { ", the default" };
             let method = raw.method.word();
             let message = format!(
@@ -203,9 +199,9 @@ fn basic(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, secret: &Secret) {
 }
 
 /// RFC 7523 §3: whoever is asked, or its issuer, under which most servers know themselves.
-fn audience(all: &Server) -> Option<String> {
-    let written = Some(all.client_auth.audience.clone()).filter(|audience| !audience.is_empty());
-    written.or_else(|| all.issuer.clone())
+fn audience(common: &ServerCommon, raw: &raw::ClientAuth) -> Option<String> {
+    let written = Some(raw.audience.clone()).filter(|audience| !audience.is_empty());
+    written.or_else(|| common.issuer.clone())
 }
 
 /// RFC 7518 §3.2: a secret is at least as long as the hash.
@@ -304,15 +300,21 @@ fn certificate(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<Cli
     }
 }
 
-/// `Some(None)`: found by the issuer.
-fn token_endpoint(cx: Context, server: &KeyPath, all: &Server) -> Option<Option<Url>> {
-    let (section, written) = (server.key("client_auth"), &all.client_auth.token_endpoint);
+/// `None`: found by the issuer.
+fn token_endpoint(
+    cx: Context,
+    server: &KeyPath,
+    common: &ServerCommon,
+    raw: &raw::ClientAuth,
+) -> Result<Option<Url>, Reported> {
+    let (section, written) = (server.key("client_auth"), &raw.token_endpoint);
     let at = section.key("token_endpoint");
-    match (&**written, all.issuer.as_deref().filter(|issuer| !issuer.is_empty())) {
-        _ if cx.report.is_broken(&at) => None,
+    match (&**written, common.issuer.as_deref().filter(|issuer| !issuer.is_empty())) {
+        _ if cx.report.is_broken(&at) => Err(Reported),
         ("", Some(issuer)) => cx
             .discoverable(&server.key("issuer"), issuer, "`client_auth.token_endpoint`")
-            .map(|_| None),
+            .map(|_| None)
+            .ok_or(Reported),
         ("", None) => {
             missing(
                 cx,
@@ -320,9 +322,9 @@ fn token_endpoint(cx: Context, server: &KeyPath, all: &Server) -> Option<Option<
                 "token_endpoint",
                 "`client_credentials` needs it, or the server's `issuer`",
             );
-            None
+            Err(Reported)
         }
-        (text, _) => cx.asked_url(&at, text).map(Some),
+        (text, _) => cx.asked_url(&at, text).map(Some).ok_or(Reported),
     }
 }
 

@@ -180,7 +180,8 @@ pub fn authorization_servers(cx: Context, raw: &Demands, origin: Origin) -> Opti
 /// against a shorter one, and anything against nothing.
 fn same_tokens(cx: Context, one: &str, other: &str) -> bool {
     let section = KeyPath::root().key("authorization_servers");
-    let tokens = |name: &str| cx.raw.authorization_servers.get(name).map(|server| &server.tokens);
+    let tokens =
+        |name: &str| cx.raw.authorization_servers.get(name).map(|server| &server.common.tokens);
     let broken =
         [one, other].iter().any(|name| cx.report.is_broken(&section.key(name).key("tokens")));
     match (tokens(one), tokens(other)) {
@@ -193,7 +194,7 @@ fn same_tokens(cx: Context, one: &str, other: &str) -> bool {
 
 fn undecided_between(cx: Context, one: &str, other: &str) -> String {
     let bare = cx.raw.authorization_servers.get(other).is_some_and(|server| {
-        server.tokens.prefix.is_empty() && server.tokens.jwt_issuer.is_empty()
+        server.common.tokens.prefix.is_empty() && server.common.tokens.jwt_issuer.is_empty()
     });
     let why = if bare {
         "neither says by `tokens` which tokens are its own"

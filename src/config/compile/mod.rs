@@ -44,6 +44,10 @@ pub struct Context<'a> {
     pub raw: &'a Gateway,
 }
 
+/// An error: it is in the report already, with its place, and needs no further words.
+#[derive(Debug)]
+pub struct Reported;
+
 /// Complete only when nothing of it was in error; all problems are in `report`.
 pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings> {
     let cx = Context { report, files, raw };

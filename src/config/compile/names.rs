@@ -1,6 +1,6 @@
 //! Names that one part of the file gives and another one uses.
 
-use super::Context;
+use super::{Context, kinds};
 use crate::config::nearest::{hint, nearest};
 use crate::config::path::{Key, KeyPath};
 use crate::gate::RouteSettings;
@@ -70,8 +70,9 @@ pub fn unused(cx: Context, routes: &Option<Vec<RouteSettings>>) {
         .flat_map(|route| &route.demands.authorization_servers)
         .map(|name| &**name)
         .collect();
-    servers
-        .extend(cx.raw.authorization_servers.values().filter_map(|server| server.then.as_deref()));
+    servers.extend(
+        cx.raw.authorization_servers.values().filter_map(|server| kinds::asks_too(&server.kind)),
+    );
     let upstreams: BTreeSet<&str> =
         routes.iter().map(|route| &*route.destination.upstream).collect();
     for name in cx.raw.authorization_servers.keys().filter(|name| !servers.contains(name.as_str()))

@@ -5,9 +5,9 @@ use super::cache::count;
 use super::events;
 use super::kinds;
 use crate::config::path::KeyPath;
-use crate::config::raw::Server;
+use crate::config::raw::{Server, ServerCommon};
 use crate::introspect::jwt::Issuer;
-use crate::introspect::{BreakerSettings, Kind, ServerSettings, TokenSelector};
+use crate::introspect::{BreakerSettings, ServerSettings, TokenSelector};
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -25,14 +25,15 @@ pub fn servers(cx: Context) -> Option<Vec<ServerSettings>> {
     compiled.into_iter().collect()
 }
 
-fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<ServerSettings> {
+fn server(cx: Context, path: &KeyPath, name: &str, written: &Server) -> Option<ServerSettings> {
     let named = cx.check_name(path, name);
     if cx.report.is_broken(&path.key("type")) {
         return None;
     }
-    kinds::foreign_keys(cx, path, raw.kind);
+    kinds::foreign_keys(cx, path, &written.kind);
+    let raw = &written.common;
     let issuer = issuer(cx, path, raw);
-    let kind = kinds::kind(cx, path, name, raw);
+    let kind = kinds::kind(cx, kinds::Written { name, path, common: raw }, &written.kind);
     let tokens = tokens(cx, &path.key("tokens"), raw);
     let timeout = cx.positive(&path.key("timeout"), raw.timeout);
     let connect_timeout = cx.positive(&path.key("connect_timeout"), raw.connect_timeout);
@@ -56,19 +57,21 @@ fn server(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Serve
     let extra_roots = cx.roots(&path.key("tls").key("ca"), &raw.tls.ca);
     let server_name = server_name(cx, &path.key("tls").key("server_name"), &raw.tls.server_name);
     let kind = kind?;
+    let named_issuer = issuer.clone();
+    let profile = kind.profile(named_issuer.as_deref());
     let events = match &raw.events {
         None => None,
-        Some(written) => Some(events::events(cx, path, raw, &kind, written)?),
+        Some(events) => Some(events::events(cx, path, raw, &profile, events)?),
     };
-    let issuer = match &kind {
-        Kind::Jwt(jwt) if matches!(jwt.issuer, Issuer::OfTenants { .. }) => None,
-        _ => issuer,
+    let verification = profile.verification.as_ref();
+    let max_concurrent = match verification {
+        // no server is asked: good tokens must not wait for those whose key is looked up
+        Some(_) => Semaphore::MAX_PERMITS,
+        None => count(raw.max_concurrent),
     };
-    let max_concurrent = match kind {
-        // nobody is asked about a token: good ones must not wait for those whose key is looked up
-        Kind::Jwt(_) => Semaphore::MAX_PERMITS,
-        _ => count(raw.max_concurrent),
-    };
+    let has_tenants = verification
+        .is_some_and(|verification| matches!(verification.issuer, Issuer::OfTenants { .. }));
+    let issuer = issuer.filter(|_| !has_tenants);
     let settings = ServerSettings {
         name: named.then(|| name.into())?,
         kind,
@@ -109,7 +112,7 @@ fn server_name(cx: Context, path: &KeyPath, written: &str) -> Option<String> {
     }
 }
 
-fn tokens(cx: Context, path: &KeyPath, raw: &Server) -> TokenSelector {
+fn tokens(cx: Context, path: &KeyPath, raw: &ServerCommon) -> TokenSelector {
     let (prefix, issuer) = (&raw.tokens.prefix, &raw.tokens.jwt_issuer);
     if !prefix.bytes().all(|b| matches!(b, 0x21..=0x7e) && !matches!(b, b'"' | b',' | b';' | b'\\'))
     {
@@ -124,7 +127,7 @@ fn tokens(cx: Context, path: &KeyPath, raw: &Server) -> TokenSelector {
     TokenSelector { prefix: some(prefix), jwt_issuer: some(issuer) }
 }
 
-fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<String> {
+fn issuer(cx: Context, server: &KeyPath, raw: &ServerCommon) -> Option<String> {
     let path = server.key("issuer");
     let Some(issuer) = &raw.issuer else {
         if raw.require_issuer && !cx.report.is_broken(&path) {

@@ -5,26 +5,30 @@
 //! what must be written is said by the schema alone.
 
 mod cache;
+mod client_auth;
 mod events;
+mod fields;
 mod identity;
+mod kinds;
 mod listener;
 mod log;
 mod route;
 mod scalar;
 mod server;
-mod server_kinds;
 mod token;
 mod upstream;
 
 pub use cache::{Cache, Redis};
+pub use client_auth::{ClientAuth, Method};
 pub use events::Events;
 pub use identity::Identity;
+pub(in crate::config) use kinds::for_each_kind;
+pub use kinds::*;
 pub use listener::{Admin, Listener};
 pub use log::{Access, Format, Level, Log};
 pub use route::{Auth, Defaults, Demands, Destination, Limits, Preflight, Reach, Route};
 pub use scalar::{Allowed, OneOrMany, Period, Scalar, SecretText, Size, Threads};
-pub use server::{ClientAuth, Method, ResponseKind, Server, ServerKind};
-pub use server_kinds::{CustomRequest, GithubApi, SoapVersion};
+pub use server::{Server, ServerCommon};
 pub use token::Token;
 pub use upstream::{Upstream, UpstreamServer};
 

@@ -1,9 +1,9 @@
 //! What whole files become.
 
-use super::{EXAMPLE, WHOLE, read, told};
+use super::{EXAMPLE, WHOLE, client_auth, read, told};
 use crate::config::{Listen, Settings};
 use crate::extract::Place;
-use crate::introspect::{ClientAuth, Kind, ServerSettings};
+use crate::introspect::ClientAuth;
 use crate::policy::AuthMode;
 use crate::telemetry::{AccessLog, LogFormat};
 use crate::upstream::{Balance, Endpoint};
@@ -12,13 +12,6 @@ use std::time::Duration;
 fn settings(text: &str) -> Settings {
     let loaded = read(text);
     loaded.settings.unwrap_or_else(|| panic!("{:?}", loaded.problems))
-}
-
-fn client_auth(server: &ServerSettings) -> Option<&ClientAuth> {
-    match &server.kind {
-        Kind::Rfc7662(rfc7662) => Some(&rfc7662.client_auth),
-        _ => None,
-    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Files: the configuration itself, and those that it names.
 
-use super::{WHOLE, env};
+use super::{WHOLE, client_auth, env};
 use crate::config::{Loaded, load};
-use crate::introspect::{ClientAuth, Kind};
+use crate::introspect::ClientAuth;
 use std::fs;
 use std::path::Path;
 
@@ -33,8 +33,10 @@ fn secrets_are_read_from_files_beside_the_configuration() {
             .as_bytes(),
     );
     let settings = loaded.settings.unwrap_or_else(|| panic!("{:?}", loaded.problems));
-    assert!(matches!(&settings.servers[0].kind, Kind::Rfc7662(rfc7662)
-        if matches!(&rfc7662.client_auth, ClientAuth::Bearer { token } if token.expose() == "s3cret")));
+    assert!(matches!(
+        client_auth(&settings.servers[0]),
+        Some(ClientAuth::Bearer { token }) if token.expose() == "s3cret"
+    ));
     assert_eq!(
         settings.servers[0].extra_roots.as_ref().map(|(path, _)| path),
         Some(&folder.path().join("ca.pem"))

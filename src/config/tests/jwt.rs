@@ -1,7 +1,6 @@
 //! `type: jwt`.
 
 use super::{read, told};
-use crate::introspect::Kind;
 use crate::introspect::jwt::{Issuer, KeySource};
 
 /// One `jwt` server `a` with these keys, and a route.
@@ -111,10 +110,10 @@ fn tenants() {
     );
     let Some(settings) = loaded.settings else { panic!("{:?}", loaded.problems) };
     let server = &settings.servers[0];
-    let Kind::Jwt(jwt) = &server.kind else { panic!("not jwt") };
+    let Some(jwt) = server.profile().verification else { panic!("not jwt") };
     assert_eq!(server.issuer, None, "routes do not compare a template");
-    assert!(matches!(&jwt.issuer, Issuer::OfTenants { tenants, .. } if tenants.len() == 2));
-    assert!(matches!(&jwt.keys, KeySource::Issuer(issuer, at)
+    assert!(matches!(jwt.issuer, Issuer::OfTenants { tenants, .. } if tenants.len() == 2));
+    assert!(matches!(jwt.keys, KeySource::Issuer(issuer, at)
         if issuer == "https://a/{tenantid}/v2.0" && at.as_str() == "https://a/common/v2.0"));
 }
 

@@ -60,8 +60,7 @@ pub struct ClientCredentials {
 
 impl ClientAuth {
     /// The `Authorization` header, where the method has one that is the same for every call.
-    /// `None` in the result's place of a value: the credentials do not fit into a header.
-    pub fn header(&self) -> Option<Option<HeaderValue>> {
+    pub fn header(&self) -> Result<Option<HeaderValue>, NotAHeader> {
         let text = match self {
             Self::Bearer { token } => format!("Bearer {}", token.expose()),
             Self::ClientSecretBasic { client_id, client_secret, form_encode } => {
@@ -73,9 +72,9 @@ impl ClientAuth {
                 };
                 format!("Basic {}", STANDARD.encode(pair))
             }
-            _ => return None,
+            _ => return Ok(None),
         };
-        Some(sensitive(&text))
+        sensitive(&text).map(Some)
     }
 
     /// Form parameters that are the same for every call, where the method has such.
@@ -133,12 +132,15 @@ impl ClientCredentials {
     }
 }
 
-/// `None`: the text does not fit into a header.
-fn sensitive(text: &str) -> Option<HeaderValue> {
-    HeaderValue::try_from(text).ok().map(|mut value| {
-        value.set_sensitive(true);
-        value
-    })
+/// A text that does not fit into a header, such as one with a line end.
+#[derive(Debug)]
+pub struct NotAHeader;
+
+/// A header's value that no log shows.
+fn sensitive(text: &str) -> Result<HeaderValue, NotAHeader> {
+    let mut value = HeaderValue::try_from(text).map_err(|_| NotAHeader)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// RFC 6749 §2.3.1 with appendix B: `application/x-www-form-urlencoded`, before the colon joins
@@ -157,7 +159,7 @@ mod tests {
             client_secret: Secret::new(secret),
             form_encode,
         };
-        let value = auth.header()??;
+        let value = auth.header().ok()??;
         let encoded = value.to_str().ok()?.strip_prefix("Basic ")?;
         String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
     }
@@ -172,9 +174,12 @@ mod tests {
     fn one_method_on_a_call() {
         let post =
             ClientAuth::ClientSecretPost { client_id: "i".into(), client_secret: Secret::new("s") };
-        assert!(post.header().is_none() && post.parameters().len() == 2);
+        assert!(post.header().is_ok_and(|header| header.is_none()) && post.parameters().len() == 2);
         let bearer = ClientAuth::Bearer { token: Secret::new("t") };
-        assert!(bearer.header().is_some() && bearer.parameters().is_empty());
-        assert!(ClientAuth::None.header().is_none() && ClientAuth::None.parameters().is_empty());
+        assert!(
+            bearer.header().is_ok_and(|header| header.is_some()) && bearer.parameters().is_empty()
+        );
+        assert!(ClientAuth::None.header().is_ok_and(|header| header.is_none()));
+        assert!(ClientAuth::None.parameters().is_empty());
     }
 }

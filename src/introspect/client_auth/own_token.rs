@@ -7,6 +7,7 @@ use crate::introspect::discovery::{Discovery, Wanted};
 use crate::introspect::documents::Documents;
 use crate::introspect::fetched::Fetched;
 use crate::introspect::http_client::{Answer, HttpClient};
+use crate::introspect::retry::retried;
 use crate::introspect::status::{self, shown};
 use crate::introspect::{Failure, FailureKind, ServerSettings, Unusable};
 use crate::telemetry::Occasionally;
@@ -67,8 +68,6 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Before its end a new one is fetched: a tenth of its life, and at most this.
 const LONGEST_LEAD: Duration = Duration::from_secs(60);
-/// However long a server asks for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 impl OwnToken {
     /// The one of this server and these credentials; a reload finds it again.
@@ -97,7 +96,7 @@ impl OwnToken {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
         form.extend_pairs(own.scope.iter().map(|scope| ("scope", scope)));
-        let basic = own.basic().header().flatten().ok_or_else(credentials)?;
+        let basic = own.basic().header().map_err(|_| credentials())?.ok_or_else(credentials)?;
         let headers = HeaderMap::from_iter([
             (header::AUTHORIZATION, basic),
             (header::ACCEPT, HeaderValue::from_static("application/json")),
@@ -216,7 +215,7 @@ impl OwnToken {
                         "the gateway's own token is not renewed"
                     );
                 }
-                let asked_for = failure.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
+                let asked_for = failure.pause();
                 // it says nothing about the introspection endpoint, and is not repeated at once
                 let failure = Failure { transient: false, isolated: true, ..failure };
                 turn.failed = Some((failure.clone(), now + self.pause.max(asked_for)));
@@ -226,21 +225,7 @@ impl OwnToken {
     }
 
     async fn call(&self) -> Result<Token, Failure> {
-        let with_retries = async {
-            let mut attempt = 0;
-            loop {
-                match self.fetch().await {
-                    Err(failure) if failure.transient && attempt < self.retries => {
-                        attempt += 1;
-                        tokio::time::sleep(Duration::from_millis(
-                            rand::random_range(5..=25) * u64::from(attempt),
-                        ))
-                        .await;
-                    }
-                    outcome => return outcome,
-                }
-            }
-        };
+        let with_retries = retried(self.retries, || (), || self.fetch());
         let too_slow = || {
             Failure::new(
                 FailureKind::Timeout,
@@ -303,7 +288,7 @@ fn read(answer: &Answer, now: Mono) -> Result<Token, Failure> {
         },
     };
     let header = sensitive(&format!("Bearer {token}"))
-        .ok_or_else(|| bad("the token does not fit into a header"))?;
+        .map_err(|_| bad("the token does not fit into a header"))?;
     let lead = (lifetime / 10).min(LONGEST_LEAD);
     Ok(Token { header, due: now + (lifetime - lead), ends: now + lifetime })
 }
@@ -344,7 +329,7 @@ fn lost() -> Failure {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::introspect::{BreakerSettings, Kind, TokenSelector};
+    use crate::introspect::{BreakerSettings, GoogleSettings, TokenSelector};
     use crate::secret::Secret;
     use crate::telemetry::Metrics;
     use std::io::{Read, Write};
@@ -392,7 +377,7 @@ mod tests {
             };
             let settings = ServerSettings {
                 name: "main".into(),
-                kind: Kind::Google { endpoint: url, audience: Vec::new() },
+                kind: Arc::new(GoogleSettings { endpoint: url, audience: Vec::new() }),
                 tokens: TokenSelector::default(),
                 issuer: None,
                 require_issuer: false,

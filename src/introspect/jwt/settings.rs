@@ -2,7 +2,7 @@
 
 use super::jwe::DecryptionKeys;
 use super::keys::KeySet;
-use crate::introspect::Fingerprint;
+use crate::introspect::Call;
 use jsonwebtoken::Algorithm;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,14 +75,6 @@ impl Issuer {
 }
 
 impl KeySource {
-    /// Who is asked for them: themselves, or where they are.
-    pub fn place(&self) -> Option<&Url> {
-        match self {
-            Self::At(url) | Self::Issuer(_, url) => Some(url),
-            Self::Files { .. } => None,
-        }
-    }
-
     /// Beside the issuer's text.
     pub fn fingerprint(&self) -> Vec<String> {
         match self {
@@ -92,13 +84,12 @@ impl KeySource {
         }
     }
 
-    /// Whether nothing but plain http is called for them; what is found by the issuer may well be
-    /// https.
-    pub fn is_plain(&self) -> bool {
+    /// The call by which they are fetched; `None`: they are in files.
+    pub fn call(&self) -> Option<Call> {
         match self {
-            Self::At(url) => url.scheme() == "http",
-            Self::Issuer(..) => false,
-            Self::Files { .. } => true,
+            Self::At(url) => Some(Call::To(url.clone())),
+            Self::Issuer(_, url) => Some(Call::FoundBy(url.clone())),
+            Self::Files { .. } => None,
         }
     }
 }
@@ -107,26 +98,5 @@ impl JwtSettings {
     /// RFC 9068: nothing but its media type is allowed.
     pub fn is_rfc9068(&self) -> bool {
         !self.typ.is_empty() && self.typ.iter().all(|typ| typ == "at+jwt")
-    }
-
-    /// Everything that can change what is found out about a token, for the key of cache entries;
-    /// but not what another server adds.
-    pub fn fingerprint(&self) -> Fingerprint {
-        let mut fingerprint = Fingerprint::of("jwt")
-            .with("issuer", self.issuer.text())
-            .with("leeway", format!("{:?}", self.leeway));
-        if let Issuer::OfTenants { tenants, .. } = &self.issuer {
-            fingerprint.list("tenants", tenants.clone());
-        }
-        fingerprint.list("keys", self.keys.fingerprint());
-        fingerprint.list("audience", self.audience.clone());
-        fingerprint
-            .list("algorithms", self.algorithms.iter().map(|algorithm| format!("{algorithm:?}")));
-        fingerprint.list("typ", self.typ.clone());
-        fingerprint.list(
-            "decryption_keys",
-            self.decryption_keys.iter().map(|keys| keys.digest().to_owned()),
-        );
-        fingerprint
     }
 }

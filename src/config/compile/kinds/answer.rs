@@ -3,7 +3,7 @@
 use super::Context;
 use crate::config::nearest::{hint, nearest};
 use crate::config::path::{Key, KeyPath};
-use crate::config::raw::Server;
+use std::collections::BTreeMap;
 
 /// The names that mean something here (RFC 7662 §2.2), and `expires_in`.
 const KNOWN: [&str; 15] = [
@@ -29,10 +29,10 @@ const KNOWN: [&str; 15] = [
 pub fn answer<'r>(
     cx: Context,
     path: &KeyPath,
-    raw: &'r Server,
+    answer: Option<&'r BTreeMap<String, String>>,
 ) -> Vec<(&'r str, &'r str, KeyPath)> {
     let mut members = Vec::new();
-    for (name, place) in raw.answer.iter().flatten() {
+    for (name, place) in answer.into_iter().flatten() {
         let path = path.key(name);
         if name.is_empty() || (!KNOWN.contains(&name.as_str()) && nearest(name, KNOWN).is_some()) {
             cx.report.error_at_key(

@@ -1,64 +1,74 @@
 //! `custom`.
 
-use super::Context;
 use super::answer::answer;
+use super::{CompileKind, Context, Reported, Written};
 use crate::config::compile::headers::is_of_the_connection;
 use crate::config::path::{Key, KeyPath};
-use crate::config::raw::{CustomRequest, Server};
-use crate::introspect::{Body, CustomSettings, Kind, Place, Template, is_xml};
+use crate::config::raw::{self, CustomRequest};
+use crate::introspect::{Body, CustomSettings, Place, ServerKind, Template, is_xml};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use std::sync::Arc;
 
-pub fn custom(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
-    let section = path.key("request");
-    let Some(request) = &raw.request else {
-        cx.needed(&section, "write how the server is asked, such as `request: { url: \"https://as.internal/check/{token}\" }`");
-        return None;
-    };
-    let method = method(cx, &section.key("method"), request);
-    let url = url(cx, &section.key("url"), &request.url);
-    let headers = headers(cx, &section.key("headers"), request);
-    let body = body(cx, &section.key("body"), request, &headers);
-    let places: usize =
-        url.iter().chain(headers.iter().map(|(_, value)| value)).map(Template::places).sum();
-    let complete = url.is_some()
-        && !cx.report.is_broken(&section.key("body"))
-        && !cx.report.is_broken(&section.key("headers"));
-    if complete && places + Template::new(request.body.0.expose()).places() == 0 {
-        cx.report.error(
-            &section,
-            "has no place for the token; write `{token}` into the URL, a header or the body",
-        );
+impl CompileKind for raw::Custom {
+    const IS_ASKED_ABOUT_JWTS: bool = true;
+
+    fn asks_too(&self) -> Option<&str> {
+        None
     }
-    let mut members = answer(cx, &path.key("answer"), raw);
-    members.retain(|(_, pointer, path)| is_pointer(cx, path, pointer));
-    let active = members
-        .iter()
-        .find(|(name, ..)| *name == "active")
-        .map(|(_, pointer, _)| (*pointer).to_owned());
-    let inactive_status = inactive_status(cx, &path.key("inactive_status"), raw);
-    let given_up =
-        ["answer", "inactive_status"].iter().any(|key| cx.report.is_broken(&path.key(key)));
-    if active.is_none()
-        && inactive_status.is_empty()
-        && !given_up
-        && !cx.report.has(&path.key("answer").key("active"))
-    {
-        let message = "has neither `answer.active` nor `inactive_status`: every answer with status 200 makes its token active, and nothing makes one inactive";
-        cx.report.warning_at_key(path, message);
-    }
-    Some(Kind::Custom(Box::new(CustomSettings {
-        method: method?,
-        url: url?,
-        headers,
-        body: body?,
-        active,
-        answer: members
+
+    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>> {
+        let path = server.path;
+        let section = path.key("request");
+        let Some(request) = &self.request else {
+            cx.needed(&section, "write how the server is asked, such as `request: { url: \"https://as.internal/check/{token}\" }`");
+            return None;
+        };
+        let method = method(cx, &section.key("method"), request);
+        let url = url(cx, &section.key("url"), &request.url);
+        let headers = headers(cx, &section.key("headers"), request);
+        let body = body(cx, &section.key("body"), request, &headers);
+        let places: usize =
+            url.iter().chain(headers.iter().map(|(_, value)| value)).map(Template::places).sum();
+        let complete = url.is_some()
+            && !cx.report.is_broken(&section.key("body"))
+            && !cx.report.is_broken(&section.key("headers"));
+        if complete && places + Template::new(request.body.0.expose()).places() == 0 {
+            cx.report.error(
+                &section,
+                "has no place for the token; write `{token}` into the URL, a header or the body",
+            );
+        }
+        let mut members = answer(cx, &path.key("answer"), self.answer.as_ref());
+        members.retain(|(_, pointer, path)| is_pointer(cx, path, pointer));
+        let active = members
             .iter()
-            .filter(|(name, ..)| *name != "active")
-            .map(|(name, at, _)| ((*name).into(), (*at).into()))
-            .collect(),
-        inactive_status,
-    })))
+            .find(|(name, ..)| *name == "active")
+            .map(|(_, pointer, _)| (*pointer).to_owned());
+        let inactive_status = inactive_status(cx, &path.key("inactive_status"), self);
+        let given_up =
+            ["answer", "inactive_status"].iter().any(|key| cx.report.is_broken(&path.key(key)));
+        if active.is_none()
+            && inactive_status.is_empty()
+            && !given_up
+            && !cx.report.has(&path.key("answer").key("active"))
+        {
+            let message = "has neither `answer.active` nor `inactive_status`: every answer with status 200 makes its token active, and nothing makes one inactive";
+            cx.report.warning_at_key(path, message);
+        }
+        Some(Arc::new(CustomSettings {
+            method: method?,
+            url: url?,
+            headers,
+            body: body.ok()?,
+            active,
+            answer: members
+                .iter()
+                .filter(|(name, ..)| *name != "active")
+                .map(|(name, at, _)| ((*name).into(), (*at).into()))
+                .collect(),
+            inactive_status,
+        }))
+    }
 }
 
 fn method(cx: Context, path: &KeyPath, request: &CustomRequest) -> Option<Method> {
@@ -119,10 +129,10 @@ fn body(
     path: &KeyPath,
     request: &CustomRequest,
     headers: &[(HeaderName, Template)],
-) -> Option<Option<Body>> {
+) -> Result<Option<Body>, Reported> {
     let text = request.body.0.expose();
     if cx.report.is_broken(path) || text.is_empty() {
-        return Some(None);
+        return Ok(None);
     }
     let written = headers
         .iter()
@@ -141,21 +151,21 @@ fn body(
             path,
             "has `{token}`, and it is not known how that is encoded for this `Content-Type`; use JSON, XML, a form or text/plain",
         );
-        return None;
+        return Err(Reported);
     };
     let filled = template.fill(&stand_in, Place::Plain);
     if place == Place::Json && serde_json::from_str::<serde_json::Value>(&filled).is_err() {
         cx.report.error(path, "is not JSON; `{token}` must stand inside the quotes of a text");
-        return None;
+        return Err(Reported);
     }
     if place == Place::Xml && !is_xml(&template, &stand_in) {
         cx.report.error(
             path,
             "is not XML without DTD; `{token}` must stand in text or in the value of an attribute",
         );
-        return None;
+        return Err(Reported);
     }
-    Some(Some(Body { template, place, content_type }))
+    Ok(Some(Body { template, place, content_type }))
 }
 
 fn place(content_type: &str) -> Option<Place> {
@@ -181,7 +191,7 @@ fn is_pointer(cx: Context, path: &KeyPath, text: &str) -> bool {
     fine
 }
 
-fn inactive_status(cx: Context, section: &KeyPath, raw: &Server) -> Vec<StatusCode> {
+fn inactive_status(cx: Context, section: &KeyPath, raw: &raw::Custom) -> Vec<StatusCode> {
     let mut statuses = Vec::new();
     for (i, &code) in raw.inactive_status.iter().flatten().enumerate() {
         let path = section.item(i);

@@ -1,21 +1,19 @@
 //! `decryption_keys`: the gateway's private keys for what is encrypted to it.
 
-use super::Context;
+use super::{Context, Reported};
 use crate::config::path::KeyPath;
-use crate::config::raw::Server;
 use crate::introspect::jwt::{DecryptionKeys, private_keys_of_file};
 use std::sync::Arc;
 
-/// `None` when a file is wrong; `Some(None)` when none is named.
-#[expect(clippy::option_option, reason = "the house's way of saying that an error was told")]
+/// `None`: none is named.
 pub fn decryption_keys(
     cx: Context,
     section: &KeyPath,
-    raw: &Server,
-) -> Option<Option<Arc<DecryptionKeys>>> {
-    let names = raw.decryption_keys.as_deref().unwrap_or_default();
+    names: Option<&[String]>,
+) -> Result<Option<Arc<DecryptionKeys>>, Reported> {
+    let names = names.unwrap_or_default();
     if names.is_empty() {
-        return (!cx.report.is_broken(section)).then_some(None);
+        return if cx.report.is_broken(section) { Err(Reported) } else { Ok(None) };
     }
     let mut digest = blake3::Hasher::new();
     let read = |(i, name): (usize, &String)| {
@@ -26,12 +24,13 @@ pub fn decryption_keys(
     };
     // all files are read, so that all mistakes are told
     let keys: Vec<_> = names.iter().enumerate().map(read).collect();
-    let keys = keys.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
+    let keys: Option<Vec<_>> = keys.into_iter().collect();
+    let keys = keys.ok_or(Reported)?.into_iter().flatten().collect();
     match DecryptionKeys::new(keys, digest.finalize().to_string()) {
-        Ok(keys) => Some(Some(Arc::new(keys))),
+        Ok(keys) => Ok(Some(Arc::new(keys))),
         Err(error) => {
             cx.report.error(section, error.to_string());
-            None
+            Err(Reported)
         }
     }
 }

@@ -1,28 +1,41 @@
 //! `github`.
 
-use super::Context;
+use super::{CompileKind, Context, Written};
 use crate::config::compile::files::Given;
 use crate::config::path::KeyPath;
-use crate::config::raw::{self, SecretText, Server};
-use crate::introspect::{GithubApi, GithubSettings, Kind};
+use crate::config::raw::{self, SecretText};
+use crate::introspect::{GithubApi, GithubSettings, ServerKind};
+use std::sync::Arc;
 use url::Url;
 
-pub fn github(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
-    let client_id = raw.client_id.clone().unwrap_or_default();
-    if client_id.is_empty() {
-        cx.needed(
-            &path.key("client_id"),
-            "write the client id of the app whose tokens are checked",
-        );
-    } else if !client_id.bytes().all(|b| matches!(b, 0x21..=0x7e) && b != b':')
-        || matches!(&*client_id, "." | "..")
-    {
-        cx.report.error(&path.key("client_id"), "has characters that no client id has");
+impl CompileKind for raw::Github {
+    const IS_ASKED_ABOUT_JWTS: bool = false;
+
+    fn asks_too(&self) -> Option<&str> {
+        None
     }
-    let none = SecretText::default();
-    let client_secret = raw.client_secret.as_ref().unwrap_or(&none);
-    let client_secret =
-        match cx.secret(path, "client_secret", client_secret, raw.client_secret_file.as_deref()) {
+
+    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>> {
+        let path = server.path;
+        let client_id = self.client_id.clone().unwrap_or_default();
+        if client_id.is_empty() {
+            cx.needed(
+                &path.key("client_id"),
+                "write the client id of the app whose tokens are checked",
+            );
+        } else if !client_id.bytes().all(|b| matches!(b, 0x21..=0x7e) && b != b':')
+            || matches!(&*client_id, "." | "..")
+        {
+            cx.report.error(&path.key("client_id"), "has characters that no client id has");
+        }
+        let none = SecretText::default();
+        let client_secret = self.client_secret.as_ref().unwrap_or(&none);
+        let client_secret = match cx.secret(
+            path,
+            "client_secret",
+            client_secret,
+            self.client_secret_file.as_deref(),
+        ) {
             Given::Secret(secret) if secret.expose().contains(char::is_control) => {
                 cx.report.error(
                     &path.key("client_secret"),
@@ -40,21 +53,22 @@ pub fn github(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
                 None
             }
         };
-    let endpoint = endpoint(
-        cx,
-        &path.key("endpoint"),
-        raw.endpoint.as_deref().unwrap_or("https://api.github.com"),
-    );
-    let api = match raw.api {
-        None | Some(raw::GithubApi::Current) => GithubApi::Current,
-        Some(raw::GithubApi::Legacy) => GithubApi::Legacy,
-    };
-    Some(Kind::Github(GithubSettings {
-        endpoint: endpoint?,
-        client_id,
-        client_secret: client_secret?,
-        api,
-    }))
+        let endpoint = endpoint(
+            cx,
+            &path.key("endpoint"),
+            self.endpoint.as_deref().unwrap_or("https://api.github.com"),
+        );
+        let api = match self.api {
+            None | Some(raw::GithubApi::Current) => GithubApi::Current,
+            Some(raw::GithubApi::Legacy) => GithubApi::Legacy,
+        };
+        Some(Arc::new(GithubSettings {
+            endpoint: endpoint?,
+            client_id,
+            client_secret: client_secret?,
+            api,
+        }))
+    }
 }
 
 fn endpoint(cx: Context, path: &KeyPath, written: &str) -> Option<Url> {

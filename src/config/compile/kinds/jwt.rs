@@ -1,48 +1,61 @@
 //! `jwt`: tokens that are checked here.
 
-use super::Context;
 use super::decryption::decryption_keys;
+use super::{CompileKind, Context, Reported, Written, is_asked_about_jwts};
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
-use crate::config::raw::{Server, ServerKind};
+use crate::config::raw::{self, Period, ServerCommon};
 use crate::gate::RouteSettings;
 use crate::introspect::jwt::{
     Issuer, JwtSettings, Key, KeySet, KeySource, TENANT, keys_of_file, media_type,
 };
-use crate::introspect::{Kind, ServerSettings, is_loopback, is_safe};
+use crate::introspect::{ServerKind, ServerSettings, is_loopback, is_safe};
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-pub fn jwt(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<JwtSettings> {
-    let issuer = issuer(cx, path, raw);
-    let keys = keys(cx, path, raw);
-    let algorithms = algorithms(cx, &path.key("algorithms"), raw);
-    let then = then(cx, &path.key("then"), name, raw);
-    let decryption_keys = decryption_keys(cx, &path.key("decryption_keys"), raw);
-    if matches!(decryption_keys, Some(Some(_))) && !raw.tokens.jwt_issuer.is_empty() {
-        let message = "cannot be seen in encrypted tokens, and so only those that are not encrypted will match; use `prefix`, or routes of their own";
-        cx.report.warning(&path.key("tokens").key("jwt_issuer"), message);
+impl CompileKind for raw::Jwt {
+    const IS_ASKED_ABOUT_JWTS: bool = false;
+
+    fn asks_too(&self) -> Option<&str> {
+        self.then.as_deref()
     }
-    let leeway = leeway(cx, &path.key("leeway"), raw);
-    Some(JwtSettings {
-        issuer: issuer?,
-        keys: keys?,
-        audience: texts(cx, &path.key("audience"), raw.audience.as_deref()),
-        algorithms: algorithms?,
-        typ: texts(cx, &path.key("typ"), raw.typ.as_deref())
-            .iter()
-            .map(|typ| media_type(typ))
-            .collect(),
-        decryption_keys: decryption_keys?,
-        leeway,
-        then: then?,
-    })
+
+    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>> {
+        let (path, common) = (server.path, server.common);
+        let issuer = issuer(cx, path, common, self);
+        let published = KeyKeys {
+            issuer: common.issuer.as_deref(),
+            jwks_uri: self.jwks_uri.as_deref(),
+            files: self.keys.as_deref(),
+        };
+        let keys = keys(cx, path, published);
+        let algorithms = algorithms(cx, &path.key("algorithms"), self.algorithms.as_deref());
+        let then = then(cx, &path.key("then"), server.name, self);
+        let keys_at = path.key("decryption_keys");
+        let decryption_keys = decryption_keys(cx, &keys_at, self.decryption_keys.as_deref());
+        if matches!(decryption_keys, Ok(Some(_))) && !common.tokens.jwt_issuer.is_empty() {
+            let message = "cannot be seen in encrypted tokens, and so only those that are not encrypted will match; use `prefix`, or routes of their own";
+            cx.report.warning(&path.key("tokens").key("jwt_issuer"), message);
+        }
+        let leeway = leeway(cx, &path.key("leeway"), self.leeway);
+        let typ = texts(cx, &path.key("typ"), self.typ.as_deref());
+        Some(Arc::new(JwtSettings {
+            issuer: issuer?,
+            keys: keys?,
+            audience: texts(cx, &path.key("audience"), self.audience.as_deref()),
+            algorithms: algorithms?,
+            typ: typ.iter().map(|typ| media_type(typ)).collect(),
+            decryption_keys: decryption_keys.ok()?,
+            leeway,
+            then: then.ok()?,
+        }))
+    }
 }
 
-pub fn leeway(cx: Context, path: &KeyPath, raw: &Server) -> Duration {
-    let leeway = raw.leeway.map_or(Duration::from_secs(10), |leeway| leeway.0);
+pub fn leeway(cx: Context, path: &KeyPath, written: Option<Period>) -> Duration {
+    let leeway = written.map_or(Duration::from_secs(10), |leeway| leeway.0);
     if leeway > Duration::from_secs(300) {
         cx.report.warning(path, "is long: a token lives that much longer than it says; clocks that differ by minutes want mending");
     }
@@ -52,13 +65,13 @@ pub fn leeway(cx: Context, path: &KeyPath, raw: &Server) -> Duration {
 /// Without an audience, a token that was issued for any other service would be good here.
 pub fn audiences(cx: Context, servers: &[ServerSettings], routes: &[RouteSettings]) {
     for server in servers {
-        let Kind::Jwt(jwt) = &server.kind else { continue };
+        let Some(verification) = server.profile().verification else { continue };
         let lax = routes.iter().find(|route| {
             let demands = &route.demands;
             demands.authorization_servers.contains(&server.name)
                 && demands.policy.audience.is_empty()
         });
-        if let (true, Some(route)) = (jwt.audience.is_empty(), lax) {
+        if let (true, Some(route)) = (verification.audience.is_empty(), lax) {
             let path =
                 KeyPath::root().key("authorization_servers").key(&server.name).key("audience");
             let why = format!(
@@ -70,9 +83,9 @@ pub fn audiences(cx: Context, servers: &[ServerSettings], routes: &[RouteSetting
     }
 }
 
-fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<Issuer> {
+fn issuer(cx: Context, server: &KeyPath, common: &ServerCommon, raw: &raw::Jwt) -> Option<Issuer> {
     let (path, tenants_at) = (server.key("issuer"), server.key("tenants"));
-    let Some(issuer) = raw.issuer.as_ref().filter(|issuer| !issuer.is_empty()) else {
+    let Some(issuer) = common.issuer.as_ref().filter(|issuer| !issuer.is_empty()) else {
         if !cx.report.has(&path) {
             cx.needed(&path, "write what `iss` must be, to the letter");
         }
@@ -114,13 +127,24 @@ fn issuer(cx: Context, server: &KeyPath, raw: &Server) -> Option<Issuer> {
     Some(Issuer::OfTenants { template: issuer.clone(), tenants: tenants.to_vec() })
 }
 
-pub fn keys(cx: Context, server: &KeyPath, raw: &Server) -> Option<KeySource> {
-    let (files, at) = (server.key("keys"), server.key("jwks_uri"));
+/// The keys of the file that say where public keys are.
+#[derive(Clone, Copy)]
+pub struct KeyKeys<'a> {
+    /// By which they are found where no other key is written.
+    pub issuer: Option<&'a str>,
+    pub jwks_uri: Option<&'a str>,
+    /// `keys`.
+    pub files: Option<&'a [String]>,
+}
+
+/// `section`: where they are.
+pub fn keys(cx: Context, section: &KeyPath, written: KeyKeys) -> Option<KeySource> {
+    let (files, at) = (section.key("keys"), section.key("jwks_uri"));
     if cx.report.is_broken(&files) || cx.report.is_broken(&at) {
         return None;
     }
-    let names = raw.keys.as_deref().unwrap_or_default();
-    match raw.jwks_uri.as_deref().filter(|url| !url.is_empty()) {
+    let names = written.files.unwrap_or_default();
+    match written.jwks_uri.filter(|url| !url.is_empty()) {
         Some(_) if !names.is_empty() => {
             cx.report.error_at_key(&at, "`keys` is written as well; keep one of the two");
             None
@@ -136,7 +160,7 @@ pub fn keys(cx: Context, server: &KeyPath, raw: &Server) -> Option<KeySource> {
             Some(KeySource::At(url))
         }
         None if !names.is_empty() => of_files(cx, &files, names),
-        None => discovered(cx, &server.key("issuer"), raw.issuer.as_deref()?),
+        None => discovered(cx, &section.key("issuer"), written.issuer?),
     }
 }
 
@@ -207,8 +231,12 @@ impl Context<'_> {
     }
 }
 
-pub fn algorithms(cx: Context, section: &KeyPath, raw: &Server) -> Option<Vec<Algorithm>> {
-    let Some(written) = &raw.algorithms else {
+pub fn algorithms(
+    cx: Context,
+    section: &KeyPath,
+    written: Option<&[String]>,
+) -> Option<Vec<Algorithm>> {
+    let Some(written) = written else {
         return Some(vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA]);
     };
     if written.is_empty() {
@@ -238,12 +266,17 @@ pub fn algorithms(cx: Context, section: &KeyPath, raw: &Server) -> Option<Vec<Al
     (!algorithms.is_empty() && algorithms.len() == written.len()).then_some(algorithms)
 }
 
-fn then(cx: Context, path: &KeyPath, own: &str, raw: &Server) -> Option<Option<Arc<str>>> {
-    let Some(name) = raw.then.as_ref().filter(|name| !name.is_empty()) else { return Some(None) };
-    let known = cx.server_names()?;
-    let asked = cx.raw.authorization_servers.get(name).map(|server| server.kind);
-    let knows_them =
-        matches!(asked, None | Some(ServerKind::Rfc7662 | ServerKind::Soap | ServerKind::Custom));
+/// The server that is asked as well; `None`: none is.
+fn then(
+    cx: Context,
+    path: &KeyPath,
+    own: &str,
+    raw: &raw::Jwt,
+) -> Result<Option<Arc<str>>, Reported> {
+    let Some(name) = raw.then.as_ref().filter(|name| !name.is_empty()) else { return Ok(None) };
+    let known = cx.server_names().ok_or(Reported)?;
+    let asked = cx.raw.authorization_servers.get(name);
+    let knows_them = asked.is_none_or(|server| is_asked_about_jwts(&server.kind));
     if !known.contains(name) {
         cx.unknown_name(path, "authorization server", name, &known, "");
     } else if name == own {
@@ -252,9 +285,9 @@ fn then(cx: Context, path: &KeyPath, own: &str, raw: &Server) -> Option<Option<A
         cx.report
             .error(path, "is of a type that is not asked about JWTs; name one of type `rfc7662`");
     } else {
-        return Some(Some(name.as_str().into()));
+        return Ok(Some(name.as_str().into()));
     }
-    None
+    Err(Reported)
 }
 
 pub fn texts(cx: Context, section: &KeyPath, written: Option<&[String]>) -> Vec<String> {

@@ -1,82 +1,86 @@
-//! What only one kind of authorization server has, and what of it another kind cannot have.
+//! From the keys of one kind of authorization server to its settings: one file a kind.
 
+mod amazon;
 mod answer;
 mod custom;
 mod decryption;
 mod github;
+mod google;
 mod jwt;
 mod rfc7662;
 mod signed;
 mod soap;
 mod tokeninfo;
 
-pub use jwt::{algorithms, audiences, keys, texts};
+pub use jwt::{KeyKeys, algorithms, audiences, keys, texts};
 
-use super::Context;
+use super::{Context, Reported};
 use crate::config::path::KeyPath;
-use crate::config::raw::{Server, ServerKind};
-use crate::introspect::Kind;
+use crate::config::raw::{self, Kind, ServerCommon};
+use crate::introspect::ServerKind;
+use std::sync::Arc;
 
-/// `None` when a part of it is wrong, or the kind is not supported.
-pub fn kind(cx: Context, path: &KeyPath, name: &str, raw: &Server) -> Option<Kind> {
-    match raw.kind {
-        ServerKind::Rfc7662 => rfc7662::rfc7662(cx, path, raw),
-        ServerKind::Google => tokeninfo::google(cx, path, raw),
-        ServerKind::Amazon => tokeninfo::amazon(cx, path, raw),
-        ServerKind::Github => github::github(cx, path, raw),
-        ServerKind::Custom => custom::custom(cx, path, raw),
-        ServerKind::Soap => soap::soap(cx, path, raw),
-        ServerKind::Jwt => jwt::jwt(cx, path, name, raw).map(Kind::Jwt),
-    }
+/// How the keys of one kind become its settings.
+pub trait CompileKind {
+    /// Whether a server of this kind can be asked about the JWTs that another one verified, by
+    /// `then`.
+    const IS_ASKED_ABOUT_JWTS: bool;
+
+    /// The name of the server that is asked as well.
+    fn asks_too(&self) -> Option<&str>;
+
+    /// `None` when a part is wrong, which is reported.
+    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>>;
 }
 
-/// Keys that some kinds have and the others do not; what no kind or every kind has is not here.
-const KEYS: [(&str, &[&str]); 29] = [
-    ("introspection_endpoint", &["rfc7662"]),
-    ("client_auth", &["rfc7662"]),
-    ("token_type_hint", &["rfc7662"]),
-    ("parameters", &["rfc7662"]),
-    ("headers", &["rfc7662"]),
-    ("forward_host", &["rfc7662"]),
-    ("response", &["rfc7662"]),
-    ("audience", &["google", "amazon", "jwt", "rfc7662"]),
-    ("jwks_uri", &["jwt", "rfc7662"]),
-    ("keys", &["jwt", "rfc7662"]),
-    ("tenants", &["jwt"]),
-    ("algorithms", &["jwt", "rfc7662"]),
-    ("typ", &["jwt"]),
-    ("decryption_keys", &["jwt", "rfc7662"]),
-    ("leeway", &["jwt", "rfc7662"]),
-    ("then", &["jwt"]),
-    ("endpoint", &["google", "amazon", "github", "soap"]),
-    ("client_id", &["github"]),
-    ("client_secret", &["github"]),
-    ("client_secret_file", &["github"]),
-    ("api", &["github"]),
-    ("answer", &["custom", "soap"]),
-    ("request", &["custom"]),
-    ("inactive_status", &["custom"]),
-    ("action", &["soap"]),
-    ("version", &["soap"]),
-    ("body", &["soap"]),
-    ("namespaces", &["soap"]),
-    ("fault_inactive", &["soap"]),
-];
+/// An authorization server of the file.
+#[derive(Clone, Copy)]
+pub struct Written<'a> {
+    pub name: &'a str,
+    pub path: &'a KeyPath,
+    /// The keys that every kind has.
+    pub common: &'a ServerCommon,
+}
 
-/// A key of another kind would look as if it did something.
-pub fn foreign_keys(cx: Context, path: &KeyPath, kind: ServerKind) {
-    let kind = kind.word();
+macro_rules! dispatch {
+    ($($word:ident $Kind:ident,)*) => {
+        pub fn kind(cx: Context, server: Written<'_>, raw: &Kind) -> Option<Arc<dyn ServerKind>> {
+            match raw {
+                $(Kind::$Kind(kind) => kind.compile(cx, server),)*
+            }
+        }
+
+        /// The name of the server that is asked as well.
+        pub fn asks_too(raw: &Kind) -> Option<&str> {
+            match raw {
+                $(Kind::$Kind(kind) => kind.asks_too(),)*
+            }
+        }
+
+        fn is_asked_about_jwts(raw: &Kind) -> bool {
+            match raw {
+                $(Kind::$Kind(_) => raw::$Kind::IS_ASKED_ABOUT_JWTS,)*
+            }
+        }
+    };
+}
+raw::for_each_kind!(dispatch);
+
+/// Reports keys that only other kinds have: they would look as if they did something.
+pub fn foreign_keys(cx: Context, path: &KeyPath, kind: &Kind) {
+    let (kind, kinds) = (kind.word(), Kind::keys());
     let set = if cx.report.has(&path.key("type")) { "" } else { ", the default" };
-    for (key, kinds) in KEYS {
-        let path = path.key(key);
-        if cx.report.has(&path) && !kinds.contains(&kind) {
-            let kinds = kinds.join("`, `");
-            cx.report.error_at_key(
-                &path,
-                format!(
-                    "belongs to servers of type `{kinds}`, and the type is `{kind}`{set}; remove it"
-                ),
+    let owners = |key: &str| -> Vec<&str> {
+        kinds.iter().filter(|(_, keys)| keys.contains(&key)).map(|(word, _)| *word).collect()
+    };
+    for key in kinds.iter().flat_map(|(_, keys)| *keys) {
+        let (at, owners) = (path.key(key), owners(key));
+        if cx.report.has(&at) && !owners.contains(&kind) {
+            let owners = owners.join("`, `");
+            let message = format!(
+                "belongs to servers of type `{owners}`, and the type is `{kind}`{set}; remove it"
             );
+            cx.report.error_at_key(&at, message);
         }
     }
 }

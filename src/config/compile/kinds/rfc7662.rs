@@ -1,41 +1,57 @@
 //! `rfc7662`.
 
-use super::Context;
 use super::signed::signed;
+use super::{CompileKind, Context, Written};
 use crate::config::compile::client_auth::client_auth;
 use crate::config::compile::headers::is_of_the_connection;
 use crate::config::path::{Key, KeyPath};
-use crate::config::raw::Server;
-use crate::introspect::{Kind, Rfc7662Settings};
+use crate::config::raw::{self, ServerCommon};
+use crate::introspect::{Rfc7662Settings, ServerKind};
 use http::{HeaderName, HeaderValue};
+use std::sync::Arc;
 use url::Url;
 
-pub fn rfc7662(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
-    let endpoints = endpoints(cx, path, raw);
-    let client_auth = client_auth(cx, path, raw, endpoints.as_deref());
-    let hint = &raw.token_type_hint;
-    if !matches!(&**hint, "" | "access_token" | "refresh_token") {
-        let message = "is not a registered hint (RFC 7009 §2.1); servers may take a token for inactive because of it; write `access_token`";
-        cx.report.warning(&path.key("token_type_hint"), message);
+impl CompileKind for raw::Rfc7662 {
+    const IS_ASKED_ABOUT_JWTS: bool = true;
+
+    fn asks_too(&self) -> Option<&str> {
+        None
     }
-    let parameters = parameters(cx, &path.key("parameters"), raw);
-    let headers = headers(cx, &path.key("headers"), raw);
-    let signed = signed(cx, path, raw);
-    Some(Kind::Rfc7662(Box::new(Rfc7662Settings {
-        endpoints: endpoints?,
-        client_auth: client_auth?,
-        token_type_hint: (!hint.is_empty()).then(|| hint.clone()),
-        parameters,
-        headers,
-        forward_host: raw.forward_host,
-        signed: signed?,
-    })))
+
+    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>> {
+        let path = server.path;
+        let endpoints = endpoints(cx, path, server.common, self);
+        let client_auth =
+            client_auth(cx, path, server.common, &self.client_auth, endpoints.as_deref());
+        let hint = &self.token_type_hint;
+        if !matches!(&**hint, "" | "access_token" | "refresh_token") {
+            let message = "is not a registered hint (RFC 7009 §2.1); servers may take a token for inactive because of it; write `access_token`";
+            cx.report.warning(&path.key("token_type_hint"), message);
+        }
+        let parameters = parameters(cx, &path.key("parameters"), self);
+        let headers = headers(cx, &path.key("headers"), self);
+        let signed = signed(cx, path, server.common, self);
+        Some(Arc::new(Rfc7662Settings {
+            endpoints: endpoints?,
+            client_auth: client_auth?,
+            token_type_hint: (!hint.is_empty()).then(|| hint.clone()),
+            parameters,
+            headers,
+            forward_host: self.forward_host,
+            signed: signed.ok()?,
+        }))
+    }
 }
 
-fn endpoints(cx: Context, server: &KeyPath, raw: &Server) -> Option<Vec<Url>> {
+fn endpoints(
+    cx: Context,
+    server: &KeyPath,
+    common: &ServerCommon,
+    raw: &raw::Rfc7662,
+) -> Option<Vec<Url>> {
     let path = server.key("introspection_endpoint");
     let Some(written) = &raw.introspection_endpoint else {
-        return match &raw.issuer {
+        return match &common.issuer {
             _ if cx.report.is_broken(&path) => None,
             // found when it is needed
             Some(issuer) => cx
@@ -69,7 +85,7 @@ const OWN_PARAMETERS: [&str; 6] = [
     "client_assertion_type",
 ];
 
-fn parameters(cx: Context, section: &KeyPath, raw: &Server) -> Vec<(String, String)> {
+fn parameters(cx: Context, section: &KeyPath, raw: &raw::Rfc7662) -> Vec<(String, String)> {
     for name in raw.parameters.keys() {
         let path = section.key(name);
         match &**name {
@@ -87,7 +103,7 @@ fn parameters(cx: Context, section: &KeyPath, raw: &Server) -> Vec<(String, Stri
     raw.parameters.iter().map(|(name, value)| (name.clone(), value.0.expose().to_owned())).collect()
 }
 
-fn headers(cx: Context, section: &KeyPath, raw: &Server) -> Vec<(HeaderName, HeaderValue)> {
+fn headers(cx: Context, section: &KeyPath, raw: &raw::Rfc7662) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
     for (text, value) in &raw.headers {
         let path = section.key(text);

@@ -1,21 +1,25 @@
 //! `response: jwt` of `rfc7662`: whose signature on answers is believed.
 
-use super::Context;
 use super::decryption::decryption_keys;
-use super::jwt::{algorithms, keys, leeway, texts};
+use super::jwt::{KeyKeys, algorithms, keys, leeway, texts};
+use super::{Context, Reported};
 use crate::config::path::KeyPath;
-use crate::config::raw::{ResponseKind, Server};
+use crate::config::raw::{self, ResponseKind, ServerCommon};
 use crate::introspect::SignedSettings;
 
 /// Keys that mean nothing while answers are plain JSON.
 const FOR_SIGNED: [&str; 6] =
     ["audience", "jwks_uri", "keys", "algorithms", "leeway", "decryption_keys"];
 
-/// `None` when a part of it is wrong; `Some(None)` for plain answers.
-#[expect(clippy::option_option, reason = "the house's way of saying that an error was told")]
-pub fn signed(cx: Context, path: &KeyPath, raw: &Server) -> Option<Option<SignedSettings>> {
+/// `None`: answers are plain JSON.
+pub fn signed(
+    cx: Context,
+    path: &KeyPath,
+    common: &ServerCommon,
+    raw: &raw::Rfc7662,
+) -> Result<Option<SignedSettings>, Reported> {
     if cx.report.is_broken(&path.key("response")) {
-        return None;
+        return Err(Reported);
     }
     if matches!(raw.response, ResponseKind::Json) {
         for key in FOR_SIGNED {
@@ -34,22 +38,25 @@ pub fn signed(cx: Context, path: &KeyPath, raw: &Server) -> Option<Option<Signed
                 );
             }
         }
-        return Some(None);
+        return Ok(None);
     }
-    let issuer = raw.issuer.clone().filter(|issuer| !issuer.is_empty());
+    let issuer = common.issuer.as_deref().filter(|issuer| !issuer.is_empty());
     if issuer.is_none() && !cx.report.has(&path.key("issuer")) {
         cx.needed(&path.key("issuer"), "write what `iss` of signed answers must be, to the letter");
     }
-    let keys = issuer.as_ref().and_then(|_| keys(cx, path, raw));
-    let algorithms = algorithms(cx, &path.key("algorithms"), raw);
+    let published =
+        KeyKeys { issuer, jwks_uri: raw.jwks_uri.as_deref(), files: raw.keys.as_deref() };
+    let keys = issuer.and_then(|_| keys(cx, path, published));
+    let algorithms = algorithms(cx, &path.key("algorithms"), raw.algorithms.as_deref());
     let audience = audience(cx, path, raw);
-    let leeway = leeway(cx, &path.key("leeway"), raw);
-    let decryption_keys = decryption_keys(cx, &path.key("decryption_keys"), raw)?;
-    Some(Some(SignedSettings {
-        issuer: issuer?,
-        keys: keys?,
-        algorithms: algorithms?,
-        audience: audience?,
+    let leeway = leeway(cx, &path.key("leeway"), raw.leeway);
+    let keys_at = path.key("decryption_keys");
+    let decryption_keys = decryption_keys(cx, &keys_at, raw.decryption_keys.as_deref())?;
+    Ok(Some(SignedSettings {
+        issuer: issuer.ok_or(Reported)?.to_owned(),
+        keys: keys.ok_or(Reported)?,
+        algorithms: algorithms.ok_or(Reported)?,
+        audience: audience.ok_or(Reported)?,
         decryption_keys,
         leeway,
     }))
@@ -57,7 +64,7 @@ pub fn signed(cx: Context, path: &KeyPath, raw: &Server) -> Option<Option<Signed
 
 /// RFC 9701 §5: `aud` is the one that asks. Without it, an answer for another could be taken for
 /// one's own.
-fn audience(cx: Context, server: &KeyPath, raw: &Server) -> Option<Vec<String>> {
+fn audience(cx: Context, server: &KeyPath, raw: &raw::Rfc7662) -> Option<Vec<String>> {
     let (path, client_id) = (server.key("audience"), &raw.client_auth.client_id);
     let written = texts(cx, &path, raw.audience.as_deref());
     match written.is_empty() {

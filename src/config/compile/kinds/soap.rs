@@ -1,74 +1,89 @@
 //! `soap`.
 
-use super::Context;
 use super::answer::answer;
+use super::{CompileKind, Context, Written};
 use crate::config::path::KeyPath;
-use crate::config::raw::{self, Server};
-use crate::introspect::{Expression, Kind, Name, SoapSettings, SoapVersion, Template, is_xml};
+use crate::config::raw;
+use crate::introspect::{
+    Expression, Name, ServerKind, SoapSettings, SoapVersion, Template, is_xml,
+};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-pub fn soap(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
-    let endpoint = match &raw.endpoint {
-        Some(endpoint) if !cx.report.is_broken(&path.key("endpoint")) => {
-            cx.asked_url(&path.key("endpoint"), endpoint)
-        }
-        _ => {
-            cx.needed(&path.key("endpoint"), "write the URL of the service");
-            None
-        }
-    };
-    let action = raw.action.clone().unwrap_or_default();
-    if !action.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'"' && b != b'\\') {
-        cx.report.error(
+impl CompileKind for raw::Soap {
+    const IS_ASKED_ABOUT_JWTS: bool = true;
+
+    fn asks_too(&self) -> Option<&str> {
+        None
+    }
+
+    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>> {
+        let path = server.path;
+        let endpoint = match &self.endpoint {
+            Some(endpoint) if !cx.report.is_broken(&path.key("endpoint")) => {
+                cx.asked_url(&path.key("endpoint"), endpoint)
+            }
+            _ => {
+                cx.needed(&path.key("endpoint"), "write the URL of the service");
+                None
+            }
+        };
+        let action = self.action.clone().unwrap_or_default();
+        if !action.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'"' && b != b'\\') {
+            cx.report.error(
             &path.key("action"),
             "must be visible ASCII without quotes and backslashes: it stands in quotes in a header",
         );
-    }
-    let body = body(cx, &path.key("body"), raw);
-    let none = BTreeMap::new();
-    let namespaces = raw.namespaces.as_ref().unwrap_or(&none);
-    for (prefix, _) in namespaces.iter().filter(|(_, namespace)| namespace.is_empty()) {
-        cx.report.error(
-            &path.key("namespaces").key(prefix),
-            "is empty; write the namespace that the prefix stands for",
-        );
-    }
-    let section = path.key("answer");
-    let mut paths: Vec<(&str, Expression)> = Vec::new();
-    for (name, text, path) in answer(cx, &section, raw) {
-        match Expression::parse(text, namespaces) {
-            Ok(expression) if name != "active" && expression.equals.is_some() => {
-                cx.report.error(&path, "compares, and only `active` may; write a path alone");
-            }
-            Ok(expression) => paths.push((name, expression)),
-            Err(wrong) => cx.report.error(&path, wrong.to_string()),
         }
+        let body = body(cx, &path.key("body"), self);
+        let none = BTreeMap::new();
+        let namespaces = self.namespaces.as_ref().unwrap_or(&none);
+        for (prefix, _) in namespaces.iter().filter(|(_, namespace)| namespace.is_empty()) {
+            cx.report.error(
+                &path.key("namespaces").key(prefix),
+                "is empty; write the namespace that the prefix stands for",
+            );
+        }
+        let section = path.key("answer");
+        let mut paths: Vec<(&str, Expression)> = Vec::new();
+        for (name, text, path) in answer(cx, &section, self.answer.as_ref()) {
+            match Expression::parse(text, namespaces) {
+                Ok(expression) if name != "active" && expression.equals.is_some() => {
+                    cx.report.error(&path, "compares, and only `active` may; write a path alone");
+                }
+                Ok(expression) => paths.push((name, expression)),
+                Err(wrong) => cx.report.error(&path, wrong.to_string()),
+            }
+        }
+        let active =
+            paths.iter().position(|(name, _)| *name == "active").map(|at| paths.remove(at).1);
+        if active.is_none()
+            && !cx.report.has(&section.key("active"))
+            && !cx.report.is_broken(&section)
+        {
+            cx.needed(
+                &section.key("active"),
+                "write where the answer says that the token is good, such as `//v:Valid = 'true'`",
+            );
+        }
+        let fault_inactive = fault_codes(cx, &path.key("fault_inactive"), self, namespaces);
+        let version = match self.version {
+            None | Some(raw::SoapVersion::V1) => SoapVersion::V1,
+            Some(raw::SoapVersion::V2) => SoapVersion::V2,
+        };
+        Some(Arc::new(SoapSettings {
+            endpoint: endpoint?,
+            action,
+            version,
+            body: body?,
+            active: active?,
+            answer: paths.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
+            fault_inactive,
+        }))
     }
-    let active = paths.iter().position(|(name, _)| *name == "active").map(|at| paths.remove(at).1);
-    if active.is_none() && !cx.report.has(&section.key("active")) && !cx.report.is_broken(&section)
-    {
-        cx.needed(
-            &section.key("active"),
-            "write where the answer says that the token is good, such as `//v:Valid = 'true'`",
-        );
-    }
-    let fault_inactive = fault_codes(cx, &path.key("fault_inactive"), raw, namespaces);
-    let version = match raw.version {
-        None | Some(raw::SoapVersion::V1) => SoapVersion::V1,
-        Some(raw::SoapVersion::V2) => SoapVersion::V2,
-    };
-    Some(Kind::Soap(Box::new(SoapSettings {
-        endpoint: endpoint?,
-        action,
-        version,
-        body: body?,
-        active: active?,
-        answer: paths.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
-        fault_inactive,
-    })))
 }
 
-fn body(cx: Context, path: &KeyPath, raw: &Server) -> Option<Template> {
+fn body(cx: Context, path: &KeyPath, raw: &raw::Soap) -> Option<Template> {
     let text = raw.body.as_ref().map_or("", |body| body.0.expose()).trim();
     if text.is_empty() {
         cx.needed(
@@ -94,7 +109,7 @@ fn body(cx: Context, path: &KeyPath, raw: &Server) -> Option<Template> {
 fn fault_codes(
     cx: Context,
     section: &KeyPath,
-    raw: &Server,
+    raw: &raw::Soap,
     namespaces: &BTreeMap<String, String>,
 ) -> Vec<Name> {
     let mut codes = Vec::new();

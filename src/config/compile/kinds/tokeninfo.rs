@@ -1,28 +1,17 @@
-//! `google` and `amazon`.
+//! The keys that services with a tokeninfo endpoint have in common.
 
 use super::Context;
 use crate::config::path::KeyPath;
-use crate::config::raw::Server;
-use crate::introspect::Kind;
 use url::Url;
 
-pub fn google(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
-    let audience = audience(cx, &path.key("audience"), raw, "123.apps.googleusercontent.com");
-    let endpoint =
-        endpoint(cx, &path.key("endpoint"), raw, "https://oauth2.googleapis.com/tokeninfo");
-    Some(Kind::Google { endpoint: endpoint?, audience: audience? })
-}
-
-pub fn amazon(cx: Context, path: &KeyPath, raw: &Server) -> Option<Kind> {
-    let audience = audience(cx, &path.key("audience"), raw, "amzn1.application-oa2-client.123");
-    let endpoint =
-        endpoint(cx, &path.key("endpoint"), raw, "https://api.amazon.com/auth/o2/tokeninfo");
-    Some(Kind::Amazon { endpoint: endpoint?, audience: audience? })
-}
-
-/// Without it a token that was made for any other app would be good here.
-fn audience(cx: Context, path: &KeyPath, raw: &Server, example: &str) -> Option<Vec<String>> {
-    let audience = raw.audience.as_deref().unwrap_or_default();
+/// The client ids whose tokens are accepted. Without any, a token that was made for any other app would be good here.
+pub fn audience(
+    cx: Context,
+    path: &KeyPath,
+    written: Option<&[String]>,
+    example: &str,
+) -> Option<Vec<String>> {
+    let audience = written.unwrap_or_default();
     if audience.is_empty() {
         cx.needed(path, &format!("name your own client ids, such as `{example}`: else a token made for any other app would be good here"));
         return None;
@@ -35,11 +24,12 @@ fn audience(cx: Context, path: &KeyPath, raw: &Server, example: &str) -> Option<
     Some(audience.to_vec())
 }
 
-fn endpoint(cx: Context, path: &KeyPath, raw: &Server, default: &str) -> Option<Url> {
+/// Where it is asked; `default` unless written.
+pub fn endpoint(cx: Context, path: &KeyPath, written: Option<&str>, default: &str) -> Option<Url> {
     if cx.report.is_broken(path) {
         return None;
     }
-    let url = cx.asked_url(path, raw.endpoint.as_deref().unwrap_or(default))?;
+    let url = cx.asked_url(path, written.unwrap_or(default))?;
     if url.query_pairs().any(|(name, _)| name == "access_token") {
         cx.report.error(
             path,

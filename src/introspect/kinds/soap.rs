@@ -1,20 +1,22 @@
 //! A SOAP web service, 1.1 or 1.2: an envelope with the token, an envelope with what it is worth.
 
-use super::http_client::{Answer, HttpClient};
-use super::placed::{Place, Template};
-use super::status::{failure, shown};
-use super::tokeninfo::Translation;
-use super::xml;
-use super::xpath::{Expression, Name, text};
-use super::{
-    BadAnswer, Failure, FailureKind, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable,
-};
 use crate::clock::Clock;
+use crate::introspect::http_client::{Answer, HttpClient};
+use crate::introspect::placed::{Place, Template};
+use crate::introspect::status::{failure, shown};
+use crate::introspect::tokeninfo::Translation;
+use crate::introspect::xml;
+use crate::introspect::xpath::{Expression, Name, text};
+use crate::introspect::{
+    BadAnswer, BuildParts, Call, Credentials, Failure, FailureKind, Fingerprint, Inquiry,
+    Introspector, Profile, ServerKind, ServerSettings, Unusable,
+};
 use crate::token::Facts;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use roxmltree::{Document, Node};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use url::Url;
 
 #[derive(Clone, Debug)]
@@ -45,7 +47,54 @@ const ENVELOPE_2: &str = "http://www.w3.org/2003/05/soap-envelope";
 /// A list in an answer has no more items than this.
 const MAX_ITEMS: usize = 1000;
 
-pub struct Soap {
+impl ServerKind for SoapSettings {
+    fn word(&self) -> &'static str {
+        "soap"
+    }
+
+    fn fingerprint(&self, _: Option<&str>) -> Fingerprint {
+        let mut fingerprint = Fingerprint::of(self.word())
+            .with("endpoint", self.endpoint.as_str())
+            .with("action", &self.action)
+            .with("version", format!("{:?}", self.version))
+            .with("body", self.body.text())
+            .with("active", format!("{:?}", self.active));
+        fingerprint.list(
+            "answer",
+            self.answer.iter().flat_map(|(name, path)| [name.clone(), format!("{path:?}")]),
+        );
+        fingerprint
+            .list("fault_inactive", self.fault_inactive.iter().map(|code| format!("{code:?}")));
+        fingerprint
+    }
+
+    fn profile<'k>(&'k self, _: Option<&str>) -> Profile<'k> {
+        Profile {
+            calls: vec![Call::To(self.endpoint.clone())],
+            credentials: Credentials::NotNeeded,
+            certificate: None,
+            forward_host: false,
+            audience: &[],
+            client_id: None,
+            verification: None,
+            then: None,
+        }
+    }
+
+    fn one_by_one(&self) -> Vec<Arc<dyn ServerKind>> {
+        Vec::new()
+    }
+
+    fn build(
+        &self,
+        server: &ServerSettings,
+        parts: BuildParts<'_>,
+    ) -> Result<Box<dyn Introspector>, Unusable> {
+        Ok(Box::new(Soap::new(server, self, parts.clock)?))
+    }
+}
+
+struct Soap {
     client: HttpClient,
     settings: SoapSettings,
     envelope: Template,
@@ -54,11 +103,7 @@ pub struct Soap {
 }
 
 impl Soap {
-    pub fn new(
-        settings: &ServerSettings,
-        soap: &SoapSettings,
-        clock: Clock,
-    ) -> Result<Self, Unusable> {
+    fn new(settings: &ServerSettings, soap: &SoapSettings, clock: Clock) -> Result<Self, Unusable> {
         let namespace = match soap.version {
             SoapVersion::V1 => ENVELOPE_1,
             SoapVersion::V2 => ENVELOPE_2,
@@ -262,22 +307,4 @@ fn list(path: &Expression, document: &Document) -> Result<Option<Value>, BadAnsw
         1 => found.pop().map(Value::from),
         _ => Some(found.into()),
     })
-}
-
-impl SoapSettings {
-    pub(super) fn fingerprint(&self) -> Fingerprint {
-        let mut fingerprint = Fingerprint::of("soap")
-            .with("endpoint", self.endpoint.as_str())
-            .with("action", &self.action)
-            .with("version", format!("{:?}", self.version))
-            .with("body", self.body.text())
-            .with("active", format!("{:?}", self.active));
-        fingerprint.list(
-            "answer",
-            self.answer.iter().flat_map(|(name, path)| [name.clone(), format!("{path:?}")]),
-        );
-        fingerprint
-            .list("fault_inactive", self.fault_inactive.iter().map(|code| format!("{code:?}")));
-        fingerprint
-    }
 }

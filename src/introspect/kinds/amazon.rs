@@ -1,22 +1,61 @@
 //! Login with Amazon's tokeninfo. Its `exp` is the number of seconds that are left.
 
-use super::http_client::Answer;
-use super::status;
-use super::tokeninfo::{Tokeninfo, Translation};
-use super::{BadAnswer, Failure, Inquiry, Introspector, ServerSettings, Unusable};
-use crate::clock::Clock;
+use crate::introspect::http_client::Answer;
+use crate::introspect::status;
+use crate::introspect::tokeninfo::{Tokeninfo, Translation};
+use crate::introspect::{
+    BadAnswer, BuildParts, Call, Credentials, Failure, Fingerprint, Inquiry, Introspector, Profile,
+    ServerKind, ServerSettings, Unusable,
+};
 use crate::token::Facts;
 use async_trait::async_trait;
 use http::StatusCode;
+use std::sync::Arc;
 use url::Url;
 
-pub struct Amazon(Tokeninfo);
+#[derive(Clone, Debug)]
+pub struct AmazonSettings {
+    pub endpoint: Url,
+    /// The client ids of which a token must be for one; at least one.
+    pub audience: Vec<String>,
+}
 
-impl Amazon {
-    pub fn new(settings: &ServerSettings, endpoint: Url, clock: Clock) -> Result<Self, Unusable> {
-        Tokeninfo::new(settings, endpoint, clock).map(Self)
+impl ServerKind for AmazonSettings {
+    fn word(&self) -> &'static str {
+        "amazon"
+    }
+
+    fn fingerprint(&self, _: Option<&str>) -> Fingerprint {
+        Fingerprint::of(self.word()).with("endpoint", self.endpoint.as_str())
+    }
+
+    fn profile<'k>(&'k self, _: Option<&str>) -> Profile<'k> {
+        Profile {
+            calls: vec![Call::To(self.endpoint.clone())],
+            credentials: Credentials::NotNeeded,
+            certificate: None,
+            forward_host: false,
+            audience: &self.audience,
+            client_id: None,
+            verification: None,
+            then: None,
+        }
+    }
+
+    fn one_by_one(&self) -> Vec<Arc<dyn ServerKind>> {
+        Vec::new()
+    }
+
+    fn build(
+        &self,
+        server: &ServerSettings,
+        parts: BuildParts<'_>,
+    ) -> Result<Box<dyn Introspector>, Unusable> {
+        Ok(Box::new(Amazon(Tokeninfo::new(server, self.endpoint.clone(), parts.clock)?)))
     }
 }
+
+struct Amazon(Tokeninfo);
 
 #[async_trait]
 impl Introspector for Amazon {

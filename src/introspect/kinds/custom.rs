@@ -1,15 +1,19 @@
 //! A home-grown way of asking: a request of the operator's making, and pointers into the answer.
 
-use super::http_client::{Answer, HttpClient};
-use super::placed::{Place, Template, exact_url};
-use super::status::failure;
-use super::tokeninfo::{NAMES, Translation};
-use super::{BadAnswer, Failure, Fingerprint, Inquiry, Introspector, ServerSettings, Unusable};
 use crate::clock::Clock;
+use crate::introspect::http_client::{Answer, HttpClient};
+use crate::introspect::placed::{Place, Template, exact_url};
+use crate::introspect::status::failure;
+use crate::introspect::tokeninfo::{NAMES, Translation};
+use crate::introspect::{
+    BadAnswer, BuildParts, Call, Credentials, Failure, Fingerprint, Inquiry, Introspector, Profile,
+    ServerKind, ServerSettings, Unusable,
+};
 use crate::token::{Facts, json};
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use url::Url;
 
 #[derive(Clone, Debug)]
@@ -35,7 +39,56 @@ pub struct Body {
     pub content_type: Option<&'static str>,
 }
 
-pub struct Custom {
+impl ServerKind for CustomSettings {
+    fn word(&self) -> &'static str {
+        "custom"
+    }
+
+    fn fingerprint(&self, _: Option<&str>) -> Fingerprint {
+        let mut fingerprint = Fingerprint::of(self.word())
+            .with("method", self.method.as_str())
+            .with("url", self.url.text());
+        fingerprint.list(
+            "headers",
+            self.headers.iter().flat_map(|(name, value)| [name.to_string(), value.text()]),
+        );
+        fingerprint.list("body", self.body.iter().map(|body| body.template.text()));
+        fingerprint.list("active", self.active.iter().cloned());
+        fingerprint.list(
+            "answer",
+            self.answer.iter().flat_map(|(name, pointer)| [name.clone(), pointer.clone()]),
+        );
+        fingerprint.list("inactive_status", self.inactive_status.iter().map(ToString::to_string));
+        fingerprint
+    }
+
+    fn profile<'k>(&'k self, _: Option<&str>) -> Profile<'k> {
+        Profile {
+            calls: Url::parse(&self.url.text()).into_iter().map(Call::To).collect(),
+            credentials: Credentials::Configured,
+            certificate: None,
+            forward_host: false,
+            audience: &[],
+            client_id: None,
+            verification: None,
+            then: None,
+        }
+    }
+
+    fn one_by_one(&self) -> Vec<Arc<dyn ServerKind>> {
+        Vec::new()
+    }
+
+    fn build(
+        &self,
+        server: &ServerSettings,
+        parts: BuildParts<'_>,
+    ) -> Result<Box<dyn Introspector>, Unusable> {
+        Ok(Box::new(Custom::new(server, self, parts.clock)?))
+    }
+}
+
+struct Custom {
     client: HttpClient,
     settings: CustomSettings,
     clock: Clock,
@@ -44,7 +97,7 @@ pub struct Custom {
 }
 
 impl Custom {
-    pub fn new(
+    fn new(
         settings: &ServerSettings,
         custom: &CustomSettings,
         clock: Clock,
@@ -166,26 +219,6 @@ fn is_true(value: &Value) -> Result<bool, BadAnswer> {
         Value::String(text) => Ok(text == "true"),
         Value::Null => Ok(false),
         Value::Array(_) | Value::Object(_) => Err(BadAnswer::NotATruth("active")),
-    }
-}
-
-impl CustomSettings {
-    pub(super) fn fingerprint(&self) -> Fingerprint {
-        let mut fingerprint = Fingerprint::of("custom")
-            .with("method", self.method.as_str())
-            .with("url", self.url.text());
-        fingerprint.list(
-            "headers",
-            self.headers.iter().flat_map(|(name, value)| [name.to_string(), value.text()]),
-        );
-        fingerprint.list("body", self.body.iter().map(|body| body.template.text()));
-        fingerprint.list("active", self.active.iter().cloned());
-        fingerprint.list(
-            "answer",
-            self.answer.iter().flat_map(|(name, pointer)| [name.clone(), pointer.clone()]),
-        );
-        fingerprint.list("inactive_status", self.inactive_status.iter().map(ToString::to_string));
-        fingerprint
     }
 }
 

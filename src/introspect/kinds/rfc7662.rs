@@ -1,16 +1,16 @@
 //! OAuth 2.0 Token Introspection (RFC 7662): `POST` a form, get JSON.
 
-use super::client_auth::{ASSERTION_TYPE, OwnToken, Token};
-use super::discovery::{Discovery, Wanted};
-use super::fetched::Fetched;
-use super::http_client::{Answer, HttpClient};
-use super::signed_answer::{MEDIA_TYPE, SignedAnswers, SignedSettings};
-use super::status::{self, shown};
-use super::{
-    BadAnswer, ClientAuth, Documents, Failure, FailureKind, Fingerprint, Inquiry, Introspector,
-    ServerSettings, Unusable, read_answer,
-};
 use crate::clock::Clock;
+use crate::introspect::client_auth::{ASSERTION_TYPE, OwnToken, Token};
+use crate::introspect::discovery::{Discovery, Wanted};
+use crate::introspect::fetched::Fetched;
+use crate::introspect::http_client::{Answer, HttpClient};
+use crate::introspect::signed_answer::{MEDIA_TYPE, SignedAnswers, SignedSettings};
+use crate::introspect::status::{self, shown};
+use crate::introspect::{
+    BadAnswer, BuildParts, Call, ClientAuth, Credentials, Documents, Failure, FailureKind,
+    Fingerprint, Inquiry, Introspector, Profile, ServerKind, ServerSettings, Unusable, read_answer,
+};
 use crate::token::Facts;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -33,7 +33,94 @@ pub struct Rfc7662Settings {
     pub signed: Option<SignedSettings>,
 }
 
-pub struct Rfc7662 {
+impl ServerKind for Rfc7662Settings {
+    fn word(&self) -> &'static str {
+        "rfc7662"
+    }
+
+    /// RFC 7662 §2.2: a server may answer differently to each caller.
+    fn fingerprint(&self, issuer: Option<&str>) -> Fingerprint {
+        let mut fingerprint = Fingerprint::of(self.word());
+        let mut list = |name: &str, items: Vec<String>| fingerprint.list(name, items);
+        if self.endpoints.is_empty() {
+            list("issuer", issuer.map(str::to_owned).into_iter().collect());
+        }
+        list("endpoints", self.endpoints.iter().map(ToString::to_string).collect());
+        list(
+            "client_auth",
+            self.client_auth.fingerprint().into_iter().map(str::to_owned).collect(),
+        );
+        list("token_type_hint", self.token_type_hint.iter().cloned().collect());
+        list(
+            "parameters",
+            self.parameters
+                .iter()
+                .flat_map(|(name, value)| [name.clone(), value.clone()])
+                .collect(),
+        );
+        let headers = self.headers.iter().flat_map(|(name, value)| {
+            [name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()]
+        });
+        list("headers", headers.collect());
+        list("forward_host", vec![self.forward_host.to_string()]);
+        list("signed", self.signed.iter().flat_map(SignedSettings::fingerprint).collect());
+        fingerprint
+    }
+
+    fn profile<'k>(&'k self, issuer: Option<&str>) -> Profile<'k> {
+        Profile {
+            calls: self.calls(issuer),
+            credentials: match self.client_auth {
+                ClientAuth::None => Credentials::Missing,
+                _ => Credentials::Configured,
+            },
+            certificate: self.client_auth.certificate(),
+            forward_host: self.forward_host,
+            audience: &[],
+            client_id: None,
+            verification: None,
+            then: None,
+        }
+    }
+
+    fn one_by_one(&self) -> Vec<Arc<dyn ServerKind>> {
+        if self.endpoints.len() < 2 {
+            return Vec::new();
+        }
+        let only = |endpoint: &Url| -> Arc<dyn ServerKind> {
+            Arc::new(Self { endpoints: vec![endpoint.clone()], ..self.clone() })
+        };
+        self.endpoints.iter().map(only).collect()
+    }
+
+    fn build(
+        &self,
+        server: &ServerSettings,
+        parts: BuildParts<'_>,
+    ) -> Result<Box<dyn Introspector>, Unusable> {
+        Ok(Box::new(Rfc7662::new(server, self, parts.clock, parts.documents)?))
+    }
+}
+
+impl Rfc7662Settings {
+    fn calls(&self, issuer: Option<&str>) -> Vec<Call> {
+        let found_by_issuer =
+            || issuer.and_then(|issuer| Url::parse(issuer).ok()).map(Call::FoundBy);
+        let mut calls: Vec<Call> = self.endpoints.iter().cloned().map(Call::To).collect();
+        if self.endpoints.is_empty() {
+            calls.extend(found_by_issuer());
+        }
+        if let ClientAuth::ClientCredentials(own) = &self.client_auth {
+            calls.extend(own.token_endpoint.clone().map(Call::To).or_else(found_by_issuer));
+        }
+        if let Some(signed) = &self.signed {
+            calls.extend(signed.keys.call());
+        }
+        calls
+    }
+}
+
+struct Rfc7662 {
     settings: Rfc7662Settings,
     timeout: Duration,
     client: Arc<HttpClient>,
@@ -49,7 +136,7 @@ pub struct Rfc7662 {
 }
 
 impl Rfc7662 {
-    pub fn new(
+    fn new(
         server: &ServerSettings,
         settings: &Rfc7662Settings,
         clock: Clock,
@@ -79,11 +166,9 @@ impl Rfc7662 {
             .transpose()?;
         let accept = if signed.is_some() { MEDIA_TYPE } else { "application/json" };
         headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-        if let Some(credentials) = auth.header() {
-            headers.insert(
-                header::AUTHORIZATION,
-                credentials.ok_or_else(|| Unusable::Credentials(server.name.to_string()))?,
-            );
+        let credentials = || Unusable::Credentials(server.name.to_string());
+        if let Some(value) = auth.header().map_err(|_| credentials())? {
+            headers.insert(header::AUTHORIZATION, value);
         }
         Ok(Self {
             settings: settings.clone(),
@@ -238,51 +323,6 @@ fn interpret(answer: &Answer) -> Result<Facts, Failure> {
 
 fn explained(error: BadAnswer) -> String {
     format!("status 200, but {error}; is this the introspection endpoint?")
-}
-
-impl Rfc7662Settings {
-    /// Everything that can change what the server answers (RFC 7662 §2.2: it may answer differently
-    /// to each caller).
-    pub(super) fn fingerprint(&self, issuer: Option<&str>) -> Fingerprint {
-        let mut fingerprint = Fingerprint::of("rfc7662");
-        let mut list = |name: &str, items: Vec<String>| fingerprint.list(name, items);
-        if self.endpoints.is_empty() {
-            list("issuer", issuer.map(str::to_owned).into_iter().collect());
-        }
-        list("endpoints", self.endpoints.iter().map(ToString::to_string).collect());
-        list(
-            "client_auth",
-            self.client_auth.fingerprint().into_iter().map(str::to_owned).collect(),
-        );
-        list("token_type_hint", self.token_type_hint.iter().cloned().collect());
-        list(
-            "parameters",
-            self.parameters
-                .iter()
-                .flat_map(|(name, value)| [name.clone(), value.clone()])
-                .collect(),
-        );
-        let headers = self.headers.iter().flat_map(|(name, value)| {
-            [name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()]
-        });
-        list("headers", headers.collect());
-        list("forward_host", vec![self.forward_host.to_string()]);
-        list("signed", self.signed.iter().flat_map(SignedSettings::fingerprint).collect());
-        fingerprint
-    }
-
-    /// Whether nothing but plain http is ever called: what is found by the issuer may well be
-    /// https.
-    pub(super) fn is_plain(&self) -> bool {
-        let of_token = match &self.client_auth {
-            ClientAuth::ClientCredentials(own) => Some(own.token_endpoint.as_ref()),
-            _ => None,
-        };
-        let mut called = self.endpoints.iter().map(Some).chain(of_token);
-        !self.endpoints.is_empty()
-            && called.all(|endpoint| endpoint.is_some_and(|endpoint| endpoint.scheme() == "http"))
-            && self.signed.as_ref().is_none_or(|signed| signed.keys.is_plain())
-    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,20 @@
 //! GitHub's "check a token", for the tokens of one app: the current interface (`POST`, the token in
 //! a JSON body) and the legacy one (`GET`, the token in the path).
 
-use super::http_client::{Answer, HttpClient};
-use super::placed;
-use super::status::{failure, retry_after, shown, throttled};
-use super::tokeninfo::Translation;
-use super::{BadAnswer, ClientAuth, Failure, Inquiry, Introspector, ServerSettings, Unusable};
 use crate::clock::Clock;
+use crate::introspect::http_client::{Answer, HttpClient};
+use crate::introspect::placed;
+use crate::introspect::status::{failure, retry_after, shown, throttled};
+use crate::introspect::tokeninfo::Translation;
+use crate::introspect::{
+    BadAnswer, BuildParts, Call, ClientAuth, Credentials, Failure, Fingerprint, Inquiry,
+    Introspector, Profile, ServerKind, ServerSettings, Unusable,
+};
 use crate::secret::Secret;
 use crate::token::Facts;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -31,7 +35,46 @@ pub enum GithubApi {
     Legacy,
 }
 
-pub struct Github {
+impl ServerKind for GithubSettings {
+    fn word(&self) -> &'static str {
+        "github"
+    }
+
+    fn fingerprint(&self, _: Option<&str>) -> Fingerprint {
+        Fingerprint::of(self.word())
+            .with("endpoint", self.endpoint.as_str())
+            .with("client_id", &self.client_id)
+            .with("client_secret", self.client_secret.expose())
+            .with("api", format!("{:?}", self.api))
+    }
+
+    fn profile<'k>(&'k self, _: Option<&str>) -> Profile<'k> {
+        Profile {
+            calls: vec![Call::To(self.endpoint.clone())],
+            credentials: Credentials::Configured,
+            certificate: None,
+            forward_host: false,
+            audience: &[],
+            client_id: Some(&self.client_id),
+            verification: None,
+            then: None,
+        }
+    }
+
+    fn one_by_one(&self) -> Vec<Arc<dyn ServerKind>> {
+        Vec::new()
+    }
+
+    fn build(
+        &self,
+        server: &ServerSettings,
+        parts: BuildParts<'_>,
+    ) -> Result<Box<dyn Introspector>, Unusable> {
+        Ok(Box::new(Github::new(server, self, parts.clock)?))
+    }
+}
+
+struct Github {
     client: HttpClient,
     api: GithubApi,
     /// `…/applications/ID/token`, or `…/applications/ID/tokens/` without the token.
@@ -43,7 +86,7 @@ pub struct Github {
 }
 
 impl Github {
-    pub fn new(
+    fn new(
         settings: &ServerSettings,
         github: &GithubSettings,
         clock: Clock,
@@ -55,7 +98,8 @@ impl Github {
             form_encode: false,
         };
         let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, auth.header().flatten().ok_or_else(credentials)?);
+        let basic = auth.header().map_err(|_| credentials())?.ok_or_else(credentials)?;
+        headers.insert(header::AUTHORIZATION, basic);
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/vnd.github+json"));
         if github.api == GithubApi::Current {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

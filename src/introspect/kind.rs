@@ -1,0 +1,106 @@
+//! What a kind of authorization server knows of itself. Nothing outside `introspect/kinds/` and
+//! the kind's two configuration files names a kind.
+
+use super::jwt::{Issuer, KeySource, Then};
+use super::{ClientCertificate, Documents, Fingerprint, Introspector, ServerSettings, Unusable};
+use crate::clock::Clock;
+use jsonwebtoken::Algorithm;
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use url::Url;
+
+/// The settings that only one kind has; they stand for the kind itself.
+pub trait ServerKind: Any + fmt::Debug + Send + Sync {
+    /// The value of `type` in the configuration.
+    fn word(&self) -> &'static str;
+
+    /// Everything that can change an answer or its meaning, for the keys of cache entries.
+    /// `issuer`: the server's.
+    fn fingerprint(&self, issuer: Option<&str>) -> Fingerprint;
+
+    /// Everything else that the rest of the gateway asks about a kind. `issuer`: the server's.
+    fn profile<'k>(&'k self, issuer: Option<&str>) -> Profile<'k>;
+
+    /// The same settings once for each endpoint, each with that endpoint alone; empty where there
+    /// are no alternatives.
+    fn one_by_one(&self) -> Vec<Arc<dyn ServerKind>>;
+
+    /// The introspector, without guards and cache. Fails when the settings cannot be used, such as
+    /// a secret that does not fit into a header.
+    fn build(
+        &self,
+        server: &ServerSettings,
+        parts: BuildParts<'_>,
+    ) -> Result<Box<dyn Introspector>, Unusable>;
+}
+
+/// What an introspector is built with, beside its settings.
+pub struct BuildParts<'p> {
+    pub clock: Clock,
+    pub documents: &'p Documents,
+    /// Of [`Profile::then`].
+    pub then: Option<Then>,
+}
+
+/// What the rest of the gateway asks about a kind. It has no `Default`: every kind decides about
+/// every field, so that a new field cannot pass a kind unnoticed.
+pub struct Profile<'k> {
+    pub calls: Vec<Call>,
+    pub credentials: Credentials,
+    /// The certificate that TLS connections to the server present.
+    pub certificate: Option<&'k ClientCertificate>,
+    /// Whether the client's `X-Forwarded-*` go to the server too.
+    pub forward_host: bool,
+    /// `aud` of every answer must contain one of these, unless empty.
+    pub audience: &'k [String],
+    /// `client_id` of every answer must be this.
+    pub client_id: Option<&'k str>,
+    /// How tokens are verified in the gateway itself; `None`: the server is asked about each.
+    pub verification: Option<Verification<'k>>,
+    /// The authorization server that is asked as well, after this one.
+    pub then: Option<&'k Arc<str>>,
+}
+
+/// A URL that is called.
+pub enum Call {
+    /// As it is configured.
+    To(Url),
+    /// Where the metadata is that names the URL: what is found there may have another scheme.
+    FoundBy(Url),
+}
+
+/// How the gateway authenticates to the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Credentials {
+    Configured,
+    /// None, although the kind has them.
+    Missing,
+    /// The kind has none.
+    NotNeeded,
+}
+
+/// How tokens are verified in the gateway itself.
+pub struct Verification<'k> {
+    pub issuer: &'k Issuer,
+    pub keys: &'k KeySource,
+    /// One of these must be in `aud`; empty where every route demands one.
+    pub audience: &'k [String],
+    /// At least one.
+    pub algorithms: &'k [Algorithm],
+    /// Allowed values of `typ`; empty: those of ordinary access tokens.
+    pub typ: &'k [String],
+}
+
+impl Call {
+    pub fn url(&self) -> &Url {
+        match self {
+            Self::To(url) | Self::FoundBy(url) => url,
+        }
+    }
+
+    /// Whether it is plain http for certain.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Self::To(url) if url.scheme() == "http")
+    }
+}

@@ -1,0 +1,19 @@
+//! The kinds of authorization server: one file each, with its settings, what it knows of itself,
+//! how it is asked and how its answers are read.
+
+mod amazon;
+mod custom;
+mod github;
+mod google;
+mod jwt;
+mod rfc7662;
+mod soap;
+#[cfg(test)]
+mod tests;
+
+pub use amazon::AmazonSettings;
+pub use custom::{Body, CustomSettings};
+pub use github::{GithubApi, GithubSettings};
+pub use google::GoogleSettings;
+pub use rfc7662::Rfc7662Settings;
+pub use soap::{SoapSettings, SoapVersion};
