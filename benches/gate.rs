@@ -30,6 +30,7 @@ fn route(bencher: Bencher, routes: usize) {
         hosts: Vec::new(),
         paths: vec![PathPattern::parse(&format!("/service{n}/items/*")).unwrap()],
         methods: Vec::new(),
+        keeps_encoded_slashes: false,
     };
     let reaches: Vec<Reach> = (0..routes).map(reach).collect();
     let table = RouteTable::build(&reaches).unwrap();

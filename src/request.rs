@@ -9,7 +9,7 @@ pub struct RequestView<'r> {
     pub method: &'r Method,
     /// In lower case, without port and final dot; empty when the client sent none.
     pub host: &'r str,
-    /// In normal form.
+    /// In the form that routes are matched by: the same for all ways to write a path.
     pub path: &'r str,
     pub query: Option<&'r str>,
     pub headers: &'r HeaderMap,

@@ -60,6 +60,7 @@ pub fn gate() -> Gate<()> {
         hosts: Vec::new(),
         paths: vec![PathPattern::parse("/*").expect("a path")],
         methods: Vec::new(),
+        keeps_encoded_slashes: false,
     };
     let route = Route {
         name: "all".into(),

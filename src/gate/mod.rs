@@ -63,8 +63,16 @@ impl<R> Gate<R> {
     /// Decides about one request. Every failure on the way is a denial.
     pub async fn check(&self, request: &RequestView<'_>) -> Decision<R> {
         let mut trail = Trail::default();
-        let Some((route, preflight)) = self.route(request) else {
-            return Decision { route: None, outcome: Err(Denial::because(Reason::NoRoute)), trail };
+        let (route, preflight) = match self.route(request) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                let denial = Denial::because(Reason::NoRoute);
+                return Decision { route: None, outcome: Err(denial), trail };
+            }
+            Err(why) => {
+                let denial = Denial::with_detail(Reason::BadRequest, why.sentence());
+                return Decision { route: None, outcome: Err(denial), trail };
+            }
         };
         let outcome = match route.policy.unchecked(preflight) {
             Some(permit) => Ok(permit),

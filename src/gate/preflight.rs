@@ -2,6 +2,7 @@
 
 use super::{Gate, Route};
 use crate::request::RequestView;
+use crate::route::Unsafe;
 use http::Method;
 use std::sync::Arc;
 
@@ -9,21 +10,23 @@ impl<R> Gate<R> {
     /// The most specific route, and whether this is a preflight that it passes. A preflight stands
     /// for the request it announces: where the route of that request passes preflights, it goes
     /// there; else it is an `OPTIONS` request like any other.
-    pub(super) fn route(&self, request: &RequestView<'_>) -> Option<(Arc<Route<R>>, bool)> {
+    pub(super) fn route(
+        &self,
+        request: &RequestView<'_>,
+    ) -> Result<Option<(Arc<Route<R>>, bool)>, Unsafe> {
         let find = |method: &Method| {
-            self.table
-                .find(request.host, request.path, method)
-                .and_then(|found| self.routes.get(found))
+            let found = self.table.find(request.host, request.path, method)?;
+            Ok(found.and_then(|found| self.routes.get(found)))
         };
-        let announced = request
-            .preflight_for()
-            .and_then(|announced| find(&announced))
-            .filter(|route| route.preflight_pass);
-        if let Some(route) = announced {
-            return Some((route.clone(), true));
+        let announced = request.preflight_for();
+        if let Some(announced) = &announced
+            && let Some(route) = find(announced)?
+            && route.preflight_pass
+        {
+            return Ok(Some((route.clone(), true)));
         }
-        let route = find(request.method)?;
-        let passes = route.preflight_pass && request.preflight_for().is_some();
-        Some((route.clone(), passes))
+        let Some(route) = find(request.method)? else { return Ok(None) };
+        let passes = route.preflight_pass && announced.is_some();
+        Ok(Some((route.clone(), passes)))
     }
 }

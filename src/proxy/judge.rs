@@ -7,7 +7,7 @@ use super::trace::{TraceContext, request_id};
 use crate::deny::{Denial, Reason};
 use crate::policy::Admission;
 use crate::request::RequestView;
-use crate::route::{Target, host_of, normalise};
+use crate::route::{host_of, normalise};
 use http::header;
 use std::net::IpAddr;
 
@@ -27,15 +27,16 @@ pub async fn judge(
     exchange.forwarded = forwarded;
     exchange.host = host(&head);
     clean?;
-    let Target { path, query } = normalise(head.target)
+    let mut target = normalise(head.target)
         .map_err(|why| Denial::with_detail(Reason::BadRequest, why.sentence()))?;
-    exchange.path = path.into_owned();
-    exchange.query = query.map(str::to_owned);
+    exchange.query = target.query.map(str::to_owned);
+    exchange.path = std::mem::take(&mut target.path).into_owned();
+    let comparable = target.into_comparable();
 
     let view = RequestView {
         method: head.method,
         host: &exchange.host,
-        path: &exchange.path,
+        path: comparable.as_deref().unwrap_or(&exchange.path),
         query: exchange.query.as_deref(),
         headers: head.headers,
         forwarded: &exchange.forwarded,

@@ -1,9 +1,11 @@
 //! Which route a request belongs to. Pure: no clock, no I/O.
 
+mod comparable;
 mod normalise;
 mod pattern;
 mod table;
 
+pub use comparable::comparable;
 pub use normalise::{Target, Unsafe, normalise};
 pub use pattern::{HostPattern, PathPattern, PatternError};
 pub use table::{Reach, RouteTable, Tie, host_of};

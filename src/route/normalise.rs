@@ -1,17 +1,33 @@
 //! One reading of a path, for the matcher and for the upstream alike (RFC 3986 §6.2.2).
 //!
-//! What two readers could take for two different paths is not repaired but refused.
+//! A path that two readers could take for two different ones is refused, not repaired.
 
+use super::comparable::comparable;
 use std::borrow::Cow;
 use thiserror::Error;
 
 /// A request target in its one form.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Target<'a> {
-    /// Starts with `/`; what is matched and what is forwarded.
+    /// Starts with `/`; this path is forwarded. The escapes that remain in it are as they came.
     pub path: Cow<'a, str>,
-    /// What stands behind the first `?`, as it came.
+    /// The path that routes are matched by, where it differs from `path`: as
+    /// [`comparable`](super::comparable) makes it.
+    comparable: Option<String>,
+    /// Everything behind the first `?`, as it came.
     pub query: Option<&'a str>,
+}
+
+impl Target<'_> {
+    /// The path that routes are matched by: the same for every way to write the path.
+    pub fn comparable(&self) -> &str {
+        self.comparable.as_deref().unwrap_or(&self.path)
+    }
+
+    /// The same, owned, where it differs from the path.
+    pub fn into_comparable(self) -> Option<String> {
+        self.comparable
+    }
 }
 
 /// Why a target is refused.
@@ -26,8 +42,9 @@ pub enum Unsafe {
     BrokenEscape,
     DoubleEscape,
     Overlong,
-    DotParameters,
+    HiddenDots,
     AboveRoot,
+    Parameters,
 }
 
 impl Unsafe {
@@ -44,17 +61,23 @@ impl Unsafe {
             Self::BrokenEscape => "The path has a broken percent escape.",
             Self::DoubleEscape => "The path has an escape that decodes to another escape.",
             Self::Overlong => "The path has an escaped character in an overlong form.",
-            Self::DotParameters => "The path has a dot segment with parameters.",
+            Self::HiddenDots => {
+                "The path has a dot segment with parameters or beside an encoded slash."
+            }
             Self::AboveRoot => "The path climbs above the root.",
+            Self::Parameters => {
+                "The path has parameters, and without them it would take another route."
+            }
         }
     }
 }
 
 /// Takes a request target as it came on the wire, in origin-form or absolute-form
-/// (RFC 9112 §3.2), and `*` for `OPTIONS`.
+/// (RFC 9112 §3.2).
 ///
-/// Percent-encoded unreserved characters are decoded, other escapes get upper-case digits,
-/// `.` and `..` segments are resolved, repeated slashes merged.
+/// Percent-encoded unreserved characters are decoded, `.` and `..` segments are resolved, repeated
+/// slashes are merged. `%2F` is accepted here; the route decides about it
+/// ([`RouteTable::find`](super::RouteTable::find)).
 pub fn normalise(target: &[u8]) -> Result<Target<'_>, Unsafe> {
     let text = std::str::from_utf8(target).map_err(|_| Unsafe::Character)?;
     let (absolute, text) = match (!text.starts_with('/')).then(|| text.split_once("://")).flatten()
@@ -69,12 +92,18 @@ pub fn normalise(target: &[u8]) -> Result<Target<'_>, Unsafe> {
     if query.is_some_and(|query| !query.bytes().all(|b| matches!(b, 0x21..=0x7e) && b != b'#')) {
         return Err(Unsafe::Character);
     }
-    let path = match path {
-        "" if absolute => Cow::Borrowed("/"),
-        path if is_plain(path) => Cow::Borrowed(path),
-        path => Cow::Owned(resolve(&decode(path)?)?),
+    if path.is_empty() && absolute {
+        return Ok(Target { path: Cow::Borrowed("/"), comparable: None, query });
+    }
+    if is_plain(path) {
+        return Ok(Target { path: Cow::Borrowed(path), comparable: None, query });
+    }
+    let path = resolve(&decode(path)?)?;
+    let comparable = match comparable(&path) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(comparable) => Some(comparable),
     };
-    Ok(Target { path, query })
+    Ok(Target { path: Cow::Owned(path), comparable, query })
 }
 
 /// The common case, which needs no work: no escapes, no empty or dot segments, nothing odd.
@@ -113,37 +142,40 @@ fn is_plain(path: &str) -> bool {
     true
 }
 
-/// Decodes what may be decoded; everything of the result is printable ASCII.
+/// Decodes unreserved characters (RFC 3986 §2.3); everything of the result is printable ASCII.
 fn decode(path: &str) -> Result<String, Unsafe> {
     if !path.starts_with('/') {
         return Err(Unsafe::NotAPath);
     }
     let mut decoded = String::with_capacity(path.len());
-    let mut bytes = path.as_bytes().iter();
-    while let Some(&byte) = bytes.next() {
-        match byte {
+    let mut rest = path;
+    while let Some(byte) = rest.bytes().next() {
+        let length = match byte {
             b'%' => {
-                let high = bytes.next().and_then(hex).ok_or(Unsafe::BrokenEscape)?;
-                let low = bytes.next().and_then(hex).ok_or(Unsafe::BrokenEscape)?;
-                match high << 4 | low {
-                    b'/' => return Err(Unsafe::EncodedSlash),
+                let escape = rest.get(..3).ok_or(Unsafe::BrokenEscape)?;
+                let escaped = u8::from_str_radix(&escape[1..], 16)
+                    .ok()
+                    .filter(|_| is_escape(&escape.as_bytes()[1..]))
+                    .ok_or(Unsafe::BrokenEscape)?;
+                match escaped {
                     b'\\' => return Err(Unsafe::Backslash),
                     0..=0x1f | 0x7f => return Err(Unsafe::Control),
                     byte
                     @ (b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~') => {
                         decoded.push(char::from(byte))
                     }
-                    byte => {
-                        decoded.push('%');
-                        decoded.push(digit(byte >> 4));
-                        decoded.push(digit(byte & 15));
-                    }
+                    _ => decoded.push_str(escape),
                 }
+                3
             }
             b'\\' => return Err(Unsafe::Backslash),
             0..=0x20 | 0x7f.. | b'#' => return Err(Unsafe::Character),
-            byte => decoded.push(char::from(byte)),
-        }
+            byte => {
+                decoded.push(char::from(byte));
+                1
+            }
+        };
+        rest = rest.get(length..).unwrap_or_default();
     }
     // `%25` is a percent sign; with two hex digits behind it a second reader would see an escape
     let doubled = |at: usize| decoded.as_bytes().get(at + 3..).is_some_and(is_escape);
@@ -159,10 +191,11 @@ fn decode(path: &str) -> Result<String, Unsafe> {
 /// Whether two escapes begin a character in more bytes than it takes (RFC 3629 §3), such as
 /// `%C0%AE` for a dot: some servers read it as the character.
 fn is_overlong(escapes: &[u8]) -> bool {
-    match escapes {
-        [b'%', b'C', b'0' | b'1', b'%', second, ..] => matches!(second, b'8' | b'9' | b'A' | b'B'),
-        [b'%', b'E', b'0', b'%', second, ..] => matches!(second, b'8' | b'9'),
-        [b'%', b'F', b'0', b'%', second, ..] => *second == b'8',
+    let [b'%', high, low, b'%', second, ..] = escapes else { return false };
+    match (high.to_ascii_uppercase(), low, second.to_ascii_uppercase()) {
+        (b'C', b'0' | b'1', second) => matches!(second, b'8' | b'9' | b'A' | b'B'),
+        (b'E', b'0', second) => matches!(second, b'8' | b'9'),
+        (b'F', b'0', second) => second == b'8',
         _ => false,
     }
 }
@@ -178,10 +211,7 @@ fn resolve(path: &str) -> Result<String, Unsafe> {
             ".." => {
                 kept.pop().ok_or(Unsafe::AboveRoot)?;
             }
-            // some servers cut parameters off before they resolve dots
-            segment if segment.split(';').next().is_some_and(|name| matches!(name, "." | "..")) => {
-                return Err(Unsafe::DotParameters);
-            }
+            segment if hides_dots(segment) => return Err(Unsafe::HiddenDots),
             segment => kept.push(segment),
         }
     }
@@ -196,16 +226,15 @@ fn resolve(path: &str) -> Result<String, Unsafe> {
     Ok(resolved)
 }
 
+/// Some servers cut parameters off, or read `%2F` as a slash, before they resolve dots.
+fn hides_dots(segment: &str) -> bool {
+    comparable(segment)
+        .split("%2F")
+        .any(|piece| piece.split(';').next().is_some_and(|name| matches!(name, "." | "..")))
+}
+
 fn is_escape(rest: &[u8]) -> bool {
     matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
-}
-
-fn hex(byte: &u8) -> Option<u8> {
-    char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
-fn digit(nibble: u8) -> char {
-    char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 #[cfg(test)]
@@ -232,11 +261,13 @@ mod tests {
             ("/a/%2E%2e/b", "/b"),
             ("/%61dmin", "/admin"),
             ("/a%7eb", "/a~b"),
-            ("/caf%c3%a9", "/caf%C3%A9"),
-            ("/caf%e9/%c0", "/caf%E9/%C0"),
-            ("/%e0%a4%a8/%f0%9f%98%80", "/%E0%A4%A8/%F0%9F%98%80"),
+            ("/caf%c3%a9", "/caf%c3%a9"),
+            ("/caf%e9/%C0", "/caf%e9/%C0"),
+            ("/%e0%a4%a8/%f0%9f%98%80", "/%e0%a4%a8/%f0%9f%98%80"),
+            ("/v1/items%3apurge", "/v1/items%3apurge"),
+            ("/a%2Fb/%2f", "/a%2Fb/%2f"),
             ("/a%20b", "/a%20b"),
-            ("/a%3fb", "/a%3Fb"),
+            ("/a%3fb", "/a%3fb"),
             ("/a%3Bb", "/a%3Bb"),
             ("/a;x=1/b", "/a;x=1/b"),
             ("/a.b/...", "/a.b/..."),
@@ -257,8 +288,6 @@ mod tests {
     #[test]
     fn ambiguous_paths_are_refused() {
         for (target, why) in [
-            ("/a%2fb", Unsafe::EncodedSlash),
-            ("/a%2Fb", Unsafe::EncodedSlash),
             ("/a\\b", Unsafe::Backslash),
             ("/a%5cb", Unsafe::Backslash),
             ("/a%00", Unsafe::Control),
@@ -270,6 +299,7 @@ mod tests {
             ("/%+1", Unsafe::BrokenEscape),
             ("/%252e%252e/", Unsafe::DoubleEscape),
             ("/%252f", Unsafe::DoubleEscape),
+            ("/%25%34%31", Unsafe::DoubleEscape),
             ("/%25%32%65", Unsafe::DoubleEscape),
             ("/%2%35", Unsafe::BrokenEscape),
             ("/a/%c0%ae%c0%ae/b", Unsafe::Overlong),
@@ -278,9 +308,16 @@ mod tests {
             ("/%f0%80%80%af", Unsafe::Overlong),
             ("?a", Unsafe::NotAPath),
             ("", Unsafe::NotAPath),
-            ("/a/..;x/b", Unsafe::DotParameters),
-            ("/.;", Unsafe::DotParameters),
-            ("/%2e%2e;x/", Unsafe::DotParameters),
+            ("/a/..;x/b", Unsafe::HiddenDots),
+            ("/.;", Unsafe::HiddenDots),
+            ("/%2e%2e;x/", Unsafe::HiddenDots),
+            ("/a/..%3bx/b", Unsafe::HiddenDots),
+            ("/a/.%3B", Unsafe::HiddenDots),
+            ("/a/..%2fb", Unsafe::HiddenDots),
+            ("/a/b%2F..", Unsafe::HiddenDots),
+            ("/a/b%2f%2e%2F", Unsafe::HiddenDots),
+            ("/a/b%2F..;x", Unsafe::HiddenDots),
+            ("/a/..;x/../b", Unsafe::HiddenDots),
             ("/a#b", Unsafe::Character),
             ("/a?b#c", Unsafe::Character),
             ("/é", Unsafe::Character),
@@ -296,7 +333,8 @@ mod tests {
     #[test]
     fn the_query_is_kept_as_it_came() {
         let target = normalise(b"/a//b?x=%2f..//&y?z");
-        assert_eq!(target, Ok(Target { path: "/a/b".into(), query: Some("x=%2f..//&y?z") }));
+        let query = Some("x=%2f..//&y?z");
+        assert_eq!(target, Ok(Target { path: "/a/b".into(), comparable: None, query }));
     }
 
     proptest! {
@@ -305,6 +343,8 @@ mod tests {
             if let Ok(once) = normalise(target.as_bytes()) {
                 let again = normalise(once.path.as_bytes()).map(|target| target.path.into_owned());
                 prop_assert_eq!(again.as_deref(), Ok(&*once.path));
+                let matched = normalise(once.comparable().as_bytes()).map(|target| target.path.into_owned());
+                prop_assert_eq!(matched.as_deref(), Ok(once.comparable()), "a path like any other");
                 prop_assert!(once.path.starts_with('/') && !once.path.contains("//"));
                 prop_assert!(once.path.split('/').all(|segment| segment != "." && segment != ".."));
             }

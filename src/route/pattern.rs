@@ -1,5 +1,6 @@
 //! What a route may write as its host and path.
 
+use super::comparable::comparable;
 use super::normalise::normalise;
 use std::fmt;
 use thiserror::Error;
@@ -12,9 +13,17 @@ pub enum HostPattern {
     Below(String),
 }
 
-/// A path in normal form.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum PathPattern {
+/// The paths that a route is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPattern {
+    written: String,
+    form: PathForm,
+}
+
+/// A pattern as requests are compared with it: in the form that
+/// [`comparable`](super::comparable) makes of paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PathForm {
     /// Exactly this path.
     Exact(String),
     /// With `{name}` for one whole segment, at least one.
@@ -24,10 +33,10 @@ pub enum PathPattern {
     Prefix(Vec<Segment>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Segment {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Segment {
     Literal(String),
-    Parameter(String),
+    Parameter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -90,7 +99,7 @@ impl PathPattern {
         if path.contains('*') {
             return Err(PatternError::Star(written.to_owned()));
         }
-        let mut segments = Vec::new();
+        let (mut segments, mut plain) = (Vec::new(), String::new());
         let mut names: Vec<&str> = Vec::new();
         for segment in path.split('/').skip(1) {
             let name = segment.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
@@ -103,18 +112,17 @@ impl PathPattern {
                         ));
                     }
                     names.push(name);
-                    segments.push(Segment::Parameter(name.to_owned()));
+                    segments.push(Segment::Parameter);
+                    plain.push_str("/x");
                 }
                 None if !segment.contains(['{', '}']) => {
-                    segments.push(Segment::Literal(segment.to_owned()))
+                    segments.push(Segment::Literal(comparable(segment).into_owned()));
+                    plain.push('/');
+                    plain.push_str(segment);
                 }
                 _ => return Err(PatternError::Parameter(written.to_owned())),
             }
         }
-        let plain: String = segments
-            .iter()
-            .map(|segment| format!("/{}", segment.literal().unwrap_or("x")))
-            .collect();
         let plain = if plain.is_empty() { "/".to_owned() } else { plain };
         match normalise(plain.as_bytes()) {
             Err(error) => {
@@ -134,21 +142,49 @@ impl PathPattern {
             }
             Ok(_) => {}
         }
-        Ok(if prefix {
-            Self::Prefix(segments)
+        let form = if prefix {
+            PathForm::Prefix(segments)
         } else if names.is_empty() {
-            Self::Exact(written.to_owned())
+            PathForm::Exact(comparable(written).into_owned())
         } else {
-            Self::Parameters(segments)
-        })
+            PathForm::Parameters(segments)
+        };
+        Ok(Self { written: written.to_owned(), form })
+    }
+
+    pub(super) fn form(&self) -> &PathForm {
+        &self.form
+    }
+
+    /// Whether it is one path, without parameters and `/*`.
+    pub fn is_exact(&self) -> bool {
+        matches!(self.form, PathForm::Exact(_))
+    }
+
+    /// Whether all its paths are `prefix` or below it; `prefix` is exact.
+    pub fn is_within(&self, prefix: &Self) -> bool {
+        let (shape, prefix) = (self.shape(), prefix.shape());
+        shape
+            .strip_prefix(&prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix == "/")
+    }
+
+    /// Whether a segment has a slash in it, written `%2F`.
+    pub fn has_encoded_slash(&self) -> bool {
+        self.shape().contains("%2F")
+    }
+
+    /// Whether a segment is written with parameters, as `/a;v=1`.
+    pub fn has_segment_parameters(&self) -> bool {
+        self.shape().contains(';')
     }
 
     /// The same for all patterns that match the same paths: parameters have lost their names.
     pub(super) fn shape(&self) -> String {
-        match self {
-            Self::Exact(path) => path.clone(),
-            Self::Parameters(segments) => shape(segments),
-            Self::Prefix(segments) => shape(segments) + "/*",
+        match &self.form {
+            PathForm::Exact(path) => path.clone(),
+            PathForm::Parameters(segments) => shape(segments),
+            PathForm::Prefix(segments) => shape(segments) + "/*",
         }
     }
 }
@@ -161,7 +197,7 @@ impl Segment {
     pub(super) fn literal(&self) -> Option<&str> {
         match self {
             Self::Literal(text) => Some(text),
-            Self::Parameter(_) => None,
+            Self::Parameter => None,
         }
     }
 }
@@ -169,18 +205,7 @@ impl Segment {
 /// As it was written.
 impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (segments, end) = match self {
-            Self::Exact(path) => return f.write_str(path),
-            Self::Parameters(segments) => (segments, ""),
-            Self::Prefix(segments) => (segments, "/*"),
-        };
-        for segment in segments {
-            match segment {
-                Segment::Literal(text) => write!(f, "/{text}")?,
-                Segment::Parameter(name) => write!(f, "/{{{name}}}")?,
-            }
-        }
-        f.write_str(end)
+        f.write_str(&self.written)
     }
 }
 
@@ -206,6 +231,9 @@ mod tests {
             "/a;b",
             "/a%20b",
             "/.well-known/x",
+            "/v1/items%3Apurge",
+            "/caf%c3%a9",
+            "/api/queues/%2F/{queue}",
         ] {
             assert_eq!(
                 PathPattern::parse(path).map(|pattern| pattern.to_string()),
@@ -223,8 +251,23 @@ mod tests {
     #[test]
     fn patterns_that_cannot_match_are_refused() {
         for path in [
-            "", "a", "/a//b", "/a/../b", "/%61", "/a%2fb", "/a/*/b", "/a*", "/*/", "/{", "/{}",
-            "/a{b}", "/{a}/{a}", "/{a b}", "/a?b", "/a#b", "/é",
+            "",
+            "a",
+            "/a//b",
+            "/a/../b",
+            "/%61",
+            "/a/..%2fb",
+            "/a/*/b",
+            "/a*",
+            "/*/",
+            "/{",
+            "/{}",
+            "/a{b}",
+            "/{a}/{a}",
+            "/{a b}",
+            "/a?b",
+            "/a#b",
+            "/é",
         ] {
             assert!(PathPattern::parse(path).is_err(), "{path}");
         }

@@ -1,6 +1,8 @@
 //! From host, path and method to a route, by specificity and never by order.
 
-use super::pattern::{HostPattern, PathPattern, Segment};
+use super::comparable::without_parameters;
+use super::normalise::Unsafe;
+use super::pattern::{HostPattern, PathForm, PathPattern, Segment};
 use http::Method;
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,6 +14,8 @@ pub struct Reach {
     pub paths: Vec<PathPattern>,
     /// Empty: any method.
     pub methods: Vec<Method>,
+    /// `%2F` is a character of its segment.
+    pub keeps_encoded_slashes: bool,
 }
 
 /// Two routes, by their place in the list, that could both be the one for the same request.
@@ -33,6 +37,8 @@ pub struct RouteTable {
     exact_hosts: HashMap<String, Methods>,
     hosts_below: HashMap<String, Methods>,
     any_host: Methods,
+    /// Of each route, whether it takes paths with `%2F`.
+    keeps_encoded_slashes: Box<[bool]>,
 }
 
 /// The paths that a request of some method can reach; methods that no route names share one table.
@@ -65,7 +71,13 @@ impl RouteTable {
                 by_host.entry(Some(host)).or_default().push(route);
             }
         }
-        let mut table = Self::default();
+        let mut table = Self {
+            keeps_encoded_slashes: reaches
+                .iter()
+                .map(|reach| reach.keeps_encoded_slashes)
+                .collect(),
+            ..Self::default()
+        };
         for (host, routes) in by_host {
             let methods = Methods::build(reaches, &routes);
             match host {
@@ -81,9 +93,29 @@ impl RouteTable {
         Ok(table)
     }
 
-    /// The most specific route for a request. `host` as [`host_of`] gives it, `path` in normal
-    /// form.
-    pub fn find(&self, host: &str, path: &str, method: &Method) -> Option<usize> {
+    /// The most specific route for a request. `host` as [`host_of`] gives it, `path` as
+    /// [`Target::comparable`](super::Target::comparable) gives it.
+    ///
+    /// Errors: a path whose parameters (RFC 3986 §3.3) lead to another route than the path without
+    /// them, since some services cut them off; a path with `%2F` that no route takes which keeps
+    /// it.
+    pub fn find(&self, host: &str, path: &str, method: &Method) -> Result<Option<usize>, Unsafe> {
+        let found = self.most_specific(host, path, method);
+        if !path.bytes().any(|byte| matches!(byte, b'%' | b';')) {
+            return Ok(found);
+        }
+        let bare = without_parameters(path);
+        if bare.is_some_and(|bare| self.most_specific(host, &bare, method) != found) {
+            return Err(Unsafe::Parameters);
+        }
+        let keeps = |route: usize| self.keeps_encoded_slashes.get(route).copied() == Some(true);
+        if path.contains("%2F") && !found.is_some_and(keeps) {
+            return Err(Unsafe::EncodedSlash);
+        }
+        Ok(found)
+    }
+
+    fn most_specific(&self, host: &str, path: &str, method: &Method) -> Option<usize> {
         if let Some(route) =
             self.exact_hosts.get(host).and_then(|methods| methods.find(path, method))
         {
@@ -147,14 +179,14 @@ impl Paths {
             for path in &reaches[route].paths {
                 // an insertion fails only where the same pattern is there already: the first one
                 // wins
-                match path {
-                    PathPattern::Exact(path) => {
+                match path.form() {
+                    PathForm::Exact(path) => {
                         paths.exact.entry(path.clone()).or_insert(route);
                     }
-                    PathPattern::Parameters(segments) => {
+                    PathForm::Parameters(segments) => {
                         let _ = paths.parameters.insert(matcher(segments), route);
                     }
-                    PathPattern::Prefix(segments) => {
+                    PathForm::Prefix(segments) => {
                         let stem = matcher(segments);
                         let _ = paths.prefixes.insert(format!("{stem}/{{*below}}"), route);
                         let _ = paths.prefixes.insert(format!("{stem}/"), route);
@@ -184,7 +216,7 @@ fn matcher(segments: &[Segment]) -> String {
         pattern.push('/');
         match segment {
             Segment::Literal(text) => pattern.push_str(&text.replace('{', "{{").replace('}', "}}")),
-            Segment::Parameter(_) => pattern.push_str(&format!("{{p{i}}}")),
+            Segment::Parameter => pattern.push_str(&format!("{{p{i}}}")),
         }
     }
     pattern
@@ -238,7 +270,7 @@ pub fn host_of(authority: &str) -> String {
 mod tests {
     use super::*;
 
-    /// `"METHODS HOST PATH"`, with `-` for any.
+    /// `"METHODS HOST PATH"`, with `-` for any, and ` keep` for encoded slashes.
     fn reach(text: &str) -> Reach {
         let mut words = text
             .split(' ')
@@ -248,6 +280,7 @@ mod tests {
             methods: next().iter().filter_map(|method| method.parse().ok()).collect(),
             hosts: next().iter().filter_map(|host| HostPattern::parse(host).ok()).collect(),
             paths: next().iter().filter_map(|path| PathPattern::parse(path).ok()).collect(),
+            keeps_encoded_slashes: next() == ["keep"],
         }
     }
 
@@ -298,7 +331,8 @@ mod tests {
             let reaches: Vec<Reach> = order.iter().map(|&i| reach(routes[i])).collect();
             let table = RouteTable::build(&reaches).unwrap_or_default();
             for (method, host, path, expected) in cases {
-                let found = method.parse().ok().and_then(|method| table.find(host, path, &method));
+                let found =
+                    method.parse().ok().and_then(|method| table.find(host, path, &method).ok()?);
                 assert_eq!(
                     found.map(|i| order[i]),
                     Some(expected),
@@ -320,10 +354,103 @@ mod tests {
             ("GET", "a.b.com", "/x/1/2"),
         ] {
             assert_eq!(
-                method.parse().ok().and_then(|method| table.find(host, path, &method)),
-                None,
+                method.parse().ok().map(|method| table.find(host, path, &method)),
+                Some(Ok(None)),
                 "{method} {host} {path}"
             );
+        }
+    }
+
+    /// What a request for a path finds.
+    fn found(routes: &[&str], target: &str) -> Result<Option<usize>, Unsafe> {
+        let table = table(routes).unwrap_or_default();
+        table.find("x", crate::route::normalise(target.as_bytes())?.comparable(), &Method::GET)
+    }
+
+    #[test]
+    fn an_escaped_character_is_the_character() {
+        let routes =
+            ["- - /*", "- - /v1/items:purge", "- - /pipe%7Cs", "- - /p%28x/*", "- - /{a}/@me"];
+        for (target, route) in [
+            ("/v1/items:purge", 1),
+            ("/v1/items%3Apurge", 1),
+            ("/v1/items%3apurge", 1),
+            ("/%76%31/items%3Apurge", 1),
+            ("/v1/items%3Apurges", 0),
+            ("/pipe|s", 2),
+            ("/pipe%7Cs", 2),
+            ("/pipe%7cs", 2),
+            ("/p(x/y", 3),
+            ("/p%28x", 3),
+            ("/u/@me", 4),
+            ("/u/%40me", 4),
+        ] {
+            assert_eq!(found(&routes, target), Ok(Some(route)), "{target}");
+        }
+        let twice = table(&["- - /a:b", "- - /a%3ab"]).err().unwrap_or_default();
+        assert_eq!(twice.len(), 1, "two ways to write one path tie");
+    }
+
+    #[test]
+    fn path_parameters_do_not_choose_another_route() {
+        let routes = ["- - /*", "- - /admin", "- - /items/{id}", "- - /m/a", "- - /m/a;v=1"];
+        for (target, expected) in [
+            ("/other;x", Ok(Some(0))),
+            ("/items/5;v=1", Ok(Some(2))),
+            ("/admin;x", Err(Unsafe::Parameters)),
+            ("/admin%3Bx", Err(Unsafe::Parameters)),
+            ("/admin;", Err(Unsafe::Parameters)),
+            ("/;x/admin", Err(Unsafe::Parameters)),
+            ("/admin/;x", Ok(Some(0))),
+            ("/items;x/5", Err(Unsafe::Parameters)),
+            ("/m/a;v=1", Err(Unsafe::Parameters)),
+        ] {
+            assert_eq!(found(&routes, target), expected, "{target}");
+        }
+        assert_eq!(found(&["- - /a;v=1"], "/a;v=1"), Err(Unsafe::Parameters), "no route for /a");
+        assert_eq!(found(&["- - /a|/a;v=1"], "/a;v=1"), Ok(Some(0)), "the same route");
+        assert_eq!(found(&["- - /b"], "/a;v=1"), Ok(None));
+    }
+
+    #[test]
+    fn an_encoded_slash_is_for_routes_that_keep_it() {
+        let routes = [
+            "- - /*",
+            "- - /npm/{package} keep",
+            "- - /q/%2F/* keep",
+            "- - /deep/* keep",
+            "- - /deep/b",
+        ];
+        for (target, expected) in [
+            ("/npm/@scope%2fname", Ok(Some(1))),
+            ("/npm/@scope%2Fname/x", Err(Unsafe::EncodedSlash)),
+            ("/q/%2f/x", Ok(Some(2))),
+            ("/q/%2Fa/x", Err(Unsafe::EncodedSlash)),
+            ("/a%2Fb", Err(Unsafe::EncodedSlash)),
+            ("/deep/a%2Fb/c", Ok(Some(3))),
+            ("/deep%2Fb", Err(Unsafe::EncodedSlash)),
+        ] {
+            assert_eq!(found(&routes, target), expected, "{target}");
+        }
+        assert_eq!(found(&["- - /a"], "/b%2Fc"), Err(Unsafe::EncodedSlash), "without a route too");
+    }
+
+    proptest::proptest! {
+        /// A path written in any way takes the route of the plain one, or none at all.
+        #[test]
+        fn no_way_to_write_a_path_leads_to_another_route(
+            path in "(/(v1|items:purge|admin|a\\|b|x;y|@me|p\\(q)){1,3}",
+            ways in proptest::collection::vec(0..4, 40)
+        ) {
+            let routes = ["- - /*", "- - /v1/*", "- - /v1/items:purge", "- - /admin", "- - /{a}/@me", "- - /a%7Cb/*", "- - /p(q"];
+            let written: String = path.bytes().zip(ways).map(|(byte, way)| match way {
+                1 if byte != b'/' => format!("%{byte:02x}"),
+                2 if byte != b'/' => format!("%{byte:02X}"),
+                3 if byte == b'/' => "//".to_owned(),
+                _ => char::from(byte).to_string(),
+            }).collect();
+            let (plain, other) = (found(&routes, &path), found(&routes, &written));
+            proptest::prop_assert!(other == plain || other.is_err(), "{written}: {other:?}, not {plain:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Where a route leads: an upstream, and under which path.
 
 use super::{DestinationSettings, Upstream};
+use crate::route::comparable;
 use crate::telemetry::RouteMetrics;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,20 +15,45 @@ pub struct Destination {
 impl Destination {
     /// The path that the upstream gets for a path in normal form. A prefix is whole segments.
     pub fn rewrite<'p>(&self, path: &'p str) -> Cow<'p, str> {
-        let stripped = match self
-            .settings
-            .strip_prefix
-            .as_deref()
-            .map(|prefix| prefix.trim_end_matches('/'))
-            .and_then(|prefix| path.strip_prefix(prefix))
-        {
-            Some("") => "/",
-            Some(rest) if rest.starts_with('/') => rest,
-            _ => path,
-        };
+        let prefix = self.settings.strip_prefix.as_deref();
+        let stripped = prefix.map_or(path, |prefix| strip(path, prefix));
         match self.settings.add_prefix.as_deref().map(|prefix| prefix.trim_end_matches('/')) {
             None | Some("") => Cow::Borrowed(stripped),
             Some(prefix) => Cow::Owned(format!("{prefix}{stripped}")),
+        }
+    }
+}
+'
+/// What of `path` is behind the segments of `prefix`, however they are written.
+fn strip<'p>(path: &'p str, prefix: &str) -> &'p str {
+    let segments = prefix.bytes().filter(|&byte| byte == b'/').count();
+    let end = path.match_indices('/').nth(segments).map_or(path.len(), |(end, _)| end);
+    match path.split_at_checked(end) {
+        Some((first, rest)) if comparable(first) == prefix => {
+            if rest.is_empty() { "/" } else { rest }
+        }
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_stripped_however_it_is_written() {
+        for (path, rest) in [
+            ("/v1/a", "/a"),
+            ("/v1", "/"),
+            ("/v1/", "/"),
+            ("/v1/a%3Ab", "/a%3Ab"),
+            ("/v12/a", "/v12/a"),
+            ("/a/v1", "/a/v1"),
+        ] {
+            assert_eq!(strip(path, "/v1"), rest, "{path}");
+        }
+        for path in ["/a:b/c/x", "/a%3Ab/c/x", "/a%3ab/c/x"] {
+            assert_eq!(strip(path, "/a:b/c"), "/x", "{path}");
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct UpstreamSettings {
 pub struct DestinationSettings {
     /// Names one of the upstreams.
     pub upstream: Arc<str>,
-    /// Taken off the beginning of the path; whole segments.
+    /// Taken off the beginning of the path; whole segments, in the form that routes are matched by.
     pub strip_prefix: Option<String>,
     /// Put in front of the path then.
     pub add_prefix: Option<String>,

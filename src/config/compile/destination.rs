@@ -5,7 +5,7 @@ use super::upstreams::by_url;
 use super::url::is_url;
 use crate::config::path::KeyPath;
 use crate::config::raw;
-use crate::route::PathPattern;
+use crate::route::{PathPattern, comparable};
 use crate::upstream::{DestinationSettings, UpstreamSettings};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ pub fn destination(
         .rewrite
         .add_prefix
         .as_deref()
-        .and_then(|text| prefix(cx, &rewrite.key("add_prefix"), text));
+        .and_then(|text| prefix(cx, &rewrite.key("add_prefix"), text))
+        .map(|prefix| prefix.to_string());
     let timeout = match raw.timeout {
         Some(timeout) => cx.positive(&route.key("timeout"), timeout),
         None => Some(Duration::from_secs(60)),
@@ -68,22 +69,16 @@ fn strip_prefix(
     paths: &[PathPattern],
 ) -> Option<String> {
     let stripped = prefix(cx, path, raw.rewrite.strip_prefix.as_deref()?)?;
-    let begins = |pattern: &PathPattern| {
-        pattern
-            .to_string()
-            .strip_prefix(&stripped)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
     let paths_at =
         path.parent().and_then(|rewrite| rewrite.parent()).map(|route| route.key("path"));
-    for pattern in paths.iter().filter(|pattern| !begins(pattern)) {
+    for pattern in paths.iter().filter(|pattern| !pattern.is_within(&stripped)) {
         let hidden = paths_at.as_ref().is_some_and(|paths| cx.report.hides_within(paths));
         let of_the_route = if hidden {
             "a path of the route".into()
         } else {
             format!("the route's path `{pattern}`")
         };
-        let shown = cx.report.shown(path, &stripped);
+        let shown = cx.report.shown(path, &stripped.to_string());
         cx.report.error(
             path,
             format!(
@@ -91,12 +86,12 @@ fn strip_prefix(
             ),
         );
     }
-    Some(stripped)
+    Some(comparable(&stripped.to_string()).into_owned())
 }
 
-fn prefix(cx: Context, path: &KeyPath, text: &str) -> Option<String> {
+fn prefix(cx: Context, path: &KeyPath, text: &str) -> Option<PathPattern> {
     match PathPattern::parse(text) {
-        Ok(PathPattern::Exact(prefix)) if !prefix.ends_with('/') => Some(prefix),
+        Ok(prefix) if prefix.is_exact() && !text.ends_with('/') => Some(prefix),
         _ => {
             cx.report.error(
                 path,

@@ -1,20 +1,53 @@
-//! `host`, `path` and `methods` of a route.
+//! `host`, `path`, `methods` and `encoded_slashes` of a route.
 
 use super::Context;
 use crate::config::path::KeyPath;
-use crate::config::raw::{self, OneOrMany};
+use crate::config::raw::{EncodedSlashes, OneOrMany, Route};
 use crate::route::{HostPattern, PathPattern, PatternError, Reach};
 use http::Method;
 
 /// `None` when any part of it is wrong or missing.
-pub fn reach(cx: Context, path: &KeyPath, raw: &raw::Reach) -> Option<Reach> {
+pub fn reach(cx: Context, path: &KeyPath, route: &Route) -> Option<Reach> {
+    let raw = &route.reach;
     let (host, written, method) = (path.key("host"), path.key("path"), path.key("methods"));
     let hosts = patterns(cx, &host, raw.host.as_ref(), HostPattern::parse);
     let paths = patterns(cx, &written, raw.path.as_ref(), PathPattern::parse);
     let methods = methods(cx, &method, raw.methods.as_deref().unwrap_or_default());
+    let rules = route.path_rules.clone().over(&cx.raw.defaults.path_rules);
+    let keeps_encoded_slashes = rules.encoded_slashes == Some(EncodedSlashes::Keep);
+    if let Some(paths) = &paths {
+        odd_characters(cx, &written, raw.path.as_ref(), paths, keeps_encoded_slashes);
+    }
     let broken = [host, written, method].iter().any(|path| cx.report.is_broken(path));
-    let reach = Reach { hosts: hosts?, paths: paths?, methods: methods? };
+    let reach =
+        Reach { hosts: hosts?, paths: paths?, methods: methods?, keeps_encoded_slashes };
     (!broken && !reach.paths.is_empty()).then_some(reach)
+}
+
+/// Paths whose requests are refused, or may be, by the rules for `%2F` and `;`.
+fn odd_characters(
+    cx: Context,
+    path: &KeyPath,
+    written: Option<&OneOrMany<String>>,
+    patterns: &[PathPattern],
+    keeps_encoded_slashes: bool,
+) {
+    let is_list = written.is_some_and(OneOrMany::is_list);
+    for (i, pattern) in patterns.iter().enumerate() {
+        let path = if is_list { path.item(i) } else { path.clone() };
+        if pattern.has_encoded_slash() && !keeps_encoded_slashes {
+            cx.report.error(
+                &path,
+                "has `%2F` and can never match; write `encoded_slashes: keep` beside it, or the path without `%2F`",
+            );
+        }
+        if pattern.has_segment_parameters() {
+            cx.report.warning(
+                &path,
+                "has path parameters (`;`): a request is refused unless the path without them takes the same route, so list that path here too",
+            );
+        }
+    }
 }
 
 fn patterns<P>(

@@ -27,7 +27,7 @@ pub fn routes(cx: Context) -> (Option<Vec<RouteSettings>>, Vec<UpstreamSettings>
         .routes
         .iter()
         .enumerate()
-        .map(|(i, raw)| reach(cx, &section.item(i), &raw.reach))
+        .map(|(i, raw)| reach(cx, &section.item(i), raw))
         .collect();
     let names = names(cx, &section, &reaches);
     ties::ties(cx, &section, &reaches, &names);

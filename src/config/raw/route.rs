@@ -16,6 +16,8 @@ pub struct Route {
     #[serde(flatten)]
     pub reach: Reach,
     #[serde(flatten)]
+    pub path_rules: PathRules,
+    #[serde(flatten)]
     pub destination: Destination,
     #[serde(flatten)]
     pub demands: Demands,
@@ -73,6 +75,8 @@ pub struct Rewrite {
 #[schemars(deny_unknown_fields)]
 pub struct Defaults {
     #[serde(flatten)]
+    pub path_rules: PathRules,
+    #[serde(flatten)]
     pub demands: Demands,
     #[serde(flatten)]
     pub limits: Limits,
@@ -103,13 +107,23 @@ macro_rules! inherited {
 }
 
 inherited! {
+/// How the path of a request is read.
+pub struct PathRules {
+    /// `refuse`: a path with `%2F` is refused; `keep`: `%2F` is a character of its segment for
+    /// matching, and is forwarded as it came, as npm scopes and GitLab projects need it. `refuse`
+    /// unless written.
+    pub encoded_slashes: EncodedSlashes,
+}
+}
+
+inherited! {
 /// Who may pass.
 pub struct Demands {
     /// `required` unless written; `optional`: a request without a token is anonymous, a bad token
     /// is refused all the same; `none`: nothing is checked.
     pub auth: Auth,
-    /// Which authorization server is asked; the only one unless written. A list of several is not
-    /// supported in this version.
+    /// Which authorization server is asked; the only one unless written. Of a list of several, the
+    /// servers' `tokens` keys decide which one is asked about a token.
     pub authorization_server: OneOrMany<String>,
     /// The token must have all of these.
     pub scopes: Vec<String>,
@@ -148,6 +162,13 @@ pub enum Auth {
     Required,
     Optional,
     None,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EncodedSlashes {
+    Refuse,
+    Keep,
 }
 
 /// `binding`.
