@@ -7,6 +7,8 @@ mod settings;
 pub use servers::{RouteServer, Servers};
 pub use settings::{DemandSettings, LimitSettings, RouteSettings};
 
+use preflight::Chosen;
+
 use crate::cache::{Entry, Found, Known};
 use crate::deny::{Challenge, Denial, Reason};
 use crate::extract::{self, TokenSettings};
@@ -63,8 +65,8 @@ impl<R> Gate<R> {
     /// Decides about one request. Every failure on the way is a denial.
     pub async fn check(&self, request: &RequestView<'_>) -> Decision<R> {
         let mut trail = Trail::default();
-        let (route, preflight) = match self.route(request) {
-            Ok(Some(found)) => found,
+        let Chosen { route, preflight } = match self.route(request) {
+            Ok(Some(chosen)) => chosen,
             Ok(None) => {
                 let denial = Denial::because(Reason::NoRoute);
                 return Decision { route: None, outcome: Err(denial), trail };

@@ -6,14 +6,18 @@ use crate::route::Unsafe;
 use http::Method;
 use std::sync::Arc;
 
+/// The route of a request.
+pub(super) struct Chosen<R> {
+    pub route: Arc<Route<R>>,
+    /// Whether this is a preflight that the route passes.
+    pub preflight: bool,
+}
+
 impl<R> Gate<R> {
     /// The most specific route, and whether this is a preflight that it passes. A preflight stands
     /// for the request it announces: where the route of that request passes preflights, it goes
     /// there; else it is an `OPTIONS` request like any other.
-    pub(super) fn route(
-        &self,
-        request: &RequestView<'_>,
-    ) -> Result<Option<(Arc<Route<R>>, bool)>, Unsafe> {
+    pub(super) fn route(&self, request: &RequestView<'_>) -> Result<Option<Chosen<R>>, Unsafe> {
         let find = |method: &Method| {
             let found = self.table.find(request.host, request.path, method)?;
             Ok(found.and_then(|found| self.routes.get(found)))
@@ -23,10 +27,10 @@ impl<R> Gate<R> {
             && let Some(route) = find(announced)?
             && route.preflight_pass
         {
-            return Ok(Some((route.clone(), true)));
+            return Ok(Some(Chosen { route: route.clone(), preflight: true }));
         }
         let Some(route) = find(request.method)? else { return Ok(None) };
-        let passes = route.preflight_pass && announced.is_some();
-        Ok(Some((route.clone(), passes)))
+        let preflight = route.preflight_pass && announced.is_some();
+        Ok(Some(Chosen { route: route.clone(), preflight }))
     }
 }

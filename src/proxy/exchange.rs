@@ -23,7 +23,10 @@ pub struct Exchange {
     pub trace: TraceContext,
     pub trusted_peer: bool,
     pub forwarded: Forwarded,
+    /// The name that routes are matched by; empty where the client named none.
     pub host: String,
+    /// The host and port of the request target, where the client sent no `Host`.
+    pub authority: Option<String>,
     /// In normal form, and the query as it came; empty until they were read.
     pub path: String,
     pub query: Option<String>,
@@ -60,6 +63,7 @@ impl Exchange {
             trusted_peer: false,
             forwarded: Forwarded::default(),
             host: String::new(),
+            authority: None,
             path: String::new(),
             query: None,
             route: None,

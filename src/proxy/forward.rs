@@ -132,10 +132,15 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The host that the upstream is told in place of the client's: none with `preserve_host`.
-pub fn host(exchange: &Exchange) -> Option<&str> {
+/// The `Host` that the upstream gets in place of the client's: none with `preserve_host`, where
+/// the client sent one.
+pub fn host<'e>(headers: &HeaderMap, exchange: &'e Exchange) -> Option<&'e str> {
     let preserved = exchange.route.as_ref()?.leads_to.upstream.settings.preserve_host;
-    if preserved { None } else { Some(&exchange.server()?.host) }
+    match &exchange.authority {
+        _ if preserved && headers.contains_key(header::HOST) => None,
+        Some(authority) if preserved => Some(authority),
+        _ => Some(&exchange.server()?.host),
+    }
 }
 
 /// The client's cookies without the token: `None` where none has to be taken out.

@@ -16,12 +16,19 @@ pub struct Origin {
 
 impl Origin {
     /// `peer` is `None` on a Unix socket, whose other end is on this machine and trusted only when
-    /// loopback addresses are.
-    pub fn of(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+    /// loopback addresses are. `authority` is that of the request target, where there is no `Host`.
+    pub fn of(
+        peer: Option<IpAddr>,
+        headers: &HeaderMap,
+        authority: Option<&str>,
+        trusted: &[IpNet],
+    ) -> Self {
         let is_trusted =
             |address: IpAddr| trusted.iter().any(|net| net.contains(&address.to_canonical()));
         let trusted_peer = is_trusted(peer.unwrap_or(IpAddr::from([127, 0, 0, 1])));
-        let host = text(headers.get(header::HOST)).unwrap_or(HeaderValue::from_static(""));
+        let host = text(headers.get(header::HOST))
+            .or_else(|| HeaderValue::from_str(authority?).ok())
+            .unwrap_or(HeaderValue::from_static(""));
         if !trusted_peer {
             let client = peer.map(|peer| peer.to_canonical());
             let forwarded =
@@ -110,7 +117,7 @@ mod tests {
             })
             .collect();
         let trusted: Vec<IpNet> = trusted.iter().filter_map(|net| net.parse().ok()).collect();
-        Origin::of(peer.parse().ok(), &headers, &trusted)
+        Origin::of(peer.parse().ok(), &headers, None, &trusted)
     }
 
     fn value(text: &'static str) -> HeaderValue {

@@ -7,26 +7,38 @@ use super::trace::{TraceContext, request_id};
 use crate::deny::{Denial, Reason};
 use crate::policy::Admission;
 use crate::request::RequestView;
-use crate::route::{host_of, normalise};
+use crate::route::{Host, normalise};
 use http::header;
 use std::net::IpAddr;
 
 /// Decides, and keeps in `exchange` what the later phases need. `peer` is the other end of the
-/// connection, `None` on a Unix socket; `clean` is what [`super::validate::check`] said.
+/// connection, `None` on a Unix socket; `host` is the result of [`super::validate::check`].
 pub async fn judge(
     head: Head<'_>,
     peer: Option<IpAddr>,
-    clean: Result<(), Denial>,
+    host: Result<Host, Denial>,
     exchange: &mut Exchange,
 ) -> Result<(), Denial> {
-    let Origin { trusted_peer, forwarded } =
-        Origin::of(peer, head.headers, &exchange.runtime.trusted_proxies);
+    if !head.headers.contains_key(header::HOST) {
+        exchange.authority = head.target_authority().map(str::to_owned);
+    }
+    let Origin { trusted_peer, forwarded } = Origin::of(
+        peer,
+        head.headers,
+        exchange.authority.as_deref(),
+        &exchange.runtime.trusted_proxies,
+    );
     exchange.request_id = request_id(head.headers);
     exchange.trace = TraceContext::of(head.headers);
     exchange.trusted_peer = trusted_peer;
     exchange.forwarded = forwarded;
-    exchange.host = host(&head);
-    clean?;
+    match host {
+        Ok(host) => exchange.host = host.name,
+        Err(denial) => {
+            exchange.host = written_host(&head);
+            return Err(denial);
+        }
+    }
     let mut target = normalise(head.target)
         .map_err(|why| Denial::with_detail(Reason::BadRequest, why.sentence()))?;
     exchange.query = target.query.map(str::to_owned);
@@ -61,9 +73,8 @@ pub async fn judge(
     Ok(())
 }
 
-/// The host that routes are matched by: of the absolute target, which equals `Host` by now, or of
-/// `Host`.
-fn host(head: &Head<'_>) -> String {
-    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    host_of(host.or(head.authority).unwrap_or_default())
+/// The host of a request that is refused, for the log.
+fn written_host(head: &Head<'_>) -> String {
+    let line = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    line.or(head.target_authority()).unwrap_or_default().to_ascii_lowercase()
 }

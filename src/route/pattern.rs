@@ -5,7 +5,8 @@ use super::normalise::normalise;
 use std::fmt;
 use thiserror::Error;
 
-/// `api.example.com` or `*.example.com`, in lower case, without port and final dot.
+/// `api.example.com` or `*.example.com`, in lower case, without port and final dot; an IPv6
+/// address in brackets and in its short form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostPattern {
     Exact(String),
@@ -66,12 +67,15 @@ impl HostPattern {
         };
         let name = name.strip_suffix('.').unwrap_or(name);
         let bracketed = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
-        let address = bracketed.is_some_and(|name| name.parse::<std::net::Ipv6Addr>().is_ok());
+        let address = bracketed.and_then(|name| name.parse::<std::net::Ipv6Addr>().ok());
         let label = |label: &str| {
             !label.is_empty()
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };
-        if !(name.split('.').all(label) || address && !below) {
+        if let Some(address) = address.filter(|_| !below) {
+            return Ok(Self::Exact(format!("[{address}]")));
+        }
+        if !name.split('.').all(label) {
             return Err(PatternError::Host(written.to_owned()));
         }
         Ok(if below { Self::Below(name.to_owned()) } else { Self::Exact(name.to_owned()) })
@@ -246,6 +250,12 @@ mod tests {
                 Ok(host.to_owned())
             );
         }
+    }
+
+    #[test]
+    fn an_address_has_one_form() {
+        let pattern = HostPattern::parse("[0:0:0:0:0:0:0:1]").map(|pattern| pattern.to_string());
+        assert_eq!(pattern.as_deref(), Ok("[::1]"));
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl RouteTable {
         Ok(table)
     }
 
-    /// The most specific route for a request. `host` as [`host_of`] gives it, `path` as
+    /// The most specific route for a request. `host` is the name of a [`Host`](super::Host), `path` as
     /// [`Target::comparable`](super::Target::comparable) gives it.
     ///
     /// Errors: a path whose parameters (RFC 3986 §3.3) lead to another route than the path without
@@ -255,15 +255,6 @@ fn ties(reaches: &[Reach]) -> Vec<Tie> {
 
 fn any_or<T>(items: &[T]) -> Vec<Option<&T>> {
     if items.is_empty() { vec![None] } else { items.iter().map(Some).collect() }
-}
-
-/// The name that routes are matched by: in lower case, without port and final dot.
-pub fn host_of(authority: &str) -> String {
-    let name = match authority.rfind(']') {
-        Some(end) => &authority[..=end],
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -470,18 +461,5 @@ mod tests {
         let pairs: Vec<_> = ties.iter().map(|tie| (tie.first, tie.second)).collect();
         assert_eq!(pairs, [(0, 2), (3, 4)]);
         assert_eq!(ties[1].at, "host h, path /b/*, method POST");
-    }
-
-    #[test]
-    fn hosts_are_matched_without_port_case_and_final_dot() {
-        for (authority, host) in [
-            ("API.Example.com:8080", "api.example.com"),
-            ("example.com.", "example.com"),
-            ("example.com.:80", "example.com"),
-            ("[::1]:80", "[::1]"),
-            ("", ""),
-        ] {
-            assert_eq!(host_of(authority), host);
-        }
     }
 }

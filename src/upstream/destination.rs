@@ -23,14 +23,18 @@ impl Destination {
         }
     }
 }
-'
-/// What of `path` is behind the segments of `prefix`, however they are written.
+
+/// The part of `path` behind the segments of `prefix`, however they are written.
 fn strip<'p>(path: &'p str, prefix: &str) -> &'p str {
     let segments = prefix.bytes().filter(|&byte| byte == b'/').count();
     let end = path.match_indices('/').nth(segments).map_or(path.len(), |(end, _)| end);
     match path.split_at_checked(end) {
         Some((first, rest)) if comparable(first) == prefix => {
-            if rest.is_empty() { "/" } else { rest }
+            if rest.is_empty() {
+                "/"
+            } else {
+                rest
+            }
         }
         _ => path,
     }

@@ -1,5 +1,6 @@
 //! What the standards demand, named after the clause.
 
+mod rfc3986;
 mod rfc6750;
 mod rfc7516;
 mod rfc7662;

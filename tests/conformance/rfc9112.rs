@@ -12,7 +12,7 @@ fn refused(setup: &Setup, request: &str) {
     let answer = String::from_utf8_lossy(&setup.gateway.raw(request.as_bytes())).into_owned();
     let status = answer.get(9..12).unwrap_or_default();
     assert!(
-        answer.is_empty() || ["400", "411", "413", "431", "501", "505"].contains(&status),
+        answer.is_empty() || ["400", "405", "411", "413", "431", "501", "505"].contains(&status),
         "{request:?}: {answer}"
     );
     assert_eq!(setup.upstream.count(), before, "{request:?} was forwarded");
@@ -29,6 +29,99 @@ fn section_3_2_host() {
     refused(&setup, "GET / HTTP/1.1\r\nHost: a/b\r\nConnection: close\r\n\r\n");
     refused(&setup, "GET / HTTP/1.1\r\nHost: user@a.test\r\nConnection: close\r\n\r\n");
     refused(&setup, "GET / HTTP/1.1\r\nHost: a,b\r\nConnection: close\r\n\r\n");
+    for host in [
+        "",
+        ":80",
+        "a:80:80",
+        "a:x",
+        "a:-1",
+        "a:65536",
+        "a: 80",
+        "[::1",
+        "::1",
+        "[a]",
+        "x[::1]",
+        "[::1]x",
+        "[::1]80",
+        "[fe80::1%25eth0]",
+        "[v1.a]",
+        "a%zz",
+        "a%41",
+        "%61.test",
+        "a..b",
+        ".a",
+        "a|b",
+        "a\\b",
+        "a\"",
+        "a#b",
+        "a?b",
+    ] {
+        for method in ["GET", "POST"] {
+            refused(
+                &setup,
+                &format!("{method} / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+            );
+        }
+    }
+    for host in
+        ["a.test", "A.test.", "a:80", "a:", "[::1]", "[::1]:80", "1.2.3.4:8080", "a_b", "a~b"]
+    {
+        let response = setup.gateway.get("/", &[("Host", host)]);
+        assert_eq!(response.status, 200, "{host}: {}", response.text());
+        assert_eq!(setup.upstream.last().header("host"), Some(host));
+    }
+}
+
+/// §3.2: HTTP/1.1 requires `Host`, also beside an absolute target; HTTP/1.0 does not, and the
+/// service gets one all the same.
+#[test]
+fn section_3_2_host_beside_an_absolute_target() {
+    let setup = Setup::start(
+        r#"
+routes:
+  - { name: named, host: a.test, path: /*, upstream: "@UPSTREAM@", auth: none }
+  - { name: any, path: /*, upstream: "@UPSTREAM@", auth: none }
+"#,
+    );
+    refused(&setup, "GET http://a.test/ HTTP/1.1\r\nConnection: close\r\n\r\n");
+    refused(&setup, "GET http://b.test/ HTTP/1.1\r\nConnection: close\r\n\r\n");
+    for (target, host) in [
+        ("http://a.test/", "b.test"),
+        ("http://a.test:81/", "a.test:82"),
+        ("http://a.test/", ""),
+        ("http://u@a.test/", "a.test"),
+        ("http:///", "a.test"),
+        ("http:/a.test/", "a.test"),
+        ("ftp://a.test/", "a.test"),
+        ("a.test:80", "a.test"),
+    ] {
+        refused(
+            &setup,
+            &format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+        );
+    }
+    setup.gateway.raw(b"GET http://a.test/old HTTP/1.0\r\n\r\n");
+    let seen = setup.upstream.last();
+    assert_eq!((seen.target.as_str(), seen.header("host")), ("/old", Some("a.test")));
+    setup.gateway.raw(b"GET /older HTTP/1.0\r\n\r\n");
+    let seen = setup.upstream.last();
+    assert_eq!(seen.target, "/older");
+    assert!(seen.header("host").is_some_and(|host| host.starts_with("127.0.0.1")), "{seen:?}");
+}
+
+/// RFC 9110 §9.3.8: `TRACE` would show a client the headers that the gateway adds.
+#[test]
+fn trace_and_tunnels_are_refused() {
+    let setup = Setup::route("auth: optional");
+    for method in ["TRACE", "trace", "TRACK", "CONNECT", "Connect"] {
+        for line in ["Authorization: Bearer good", "X-A: 1"] {
+            refused(
+                &setup,
+                &format!("{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line}\r\n\r\n"),
+            );
+        }
+    }
+    assert_eq!(setup.server.count(), 0);
 }
 
 /// §3.2.2: the absolute form must be accepted, and its host counts, not the `Host` header's

@@ -19,8 +19,7 @@ pub fn reach(cx: Context, path: &KeyPath, route: &Route) -> Option<Reach> {
         odd_characters(cx, &written, raw.path.as_ref(), paths, keeps_encoded_slashes);
     }
     let broken = [host, written, method].iter().any(|path| cx.report.is_broken(path));
-    let reach =
-        Reach { hosts: hosts?, paths: paths?, methods: methods?, keeps_encoded_slashes };
+    let reach = Reach { hosts: hosts?, paths: paths?, methods: methods?, keeps_encoded_slashes };
     (!broken && !reach.paths.is_empty()).then_some(reach)
 }
 
@@ -88,6 +87,14 @@ fn methods(cx: Context, section: &KeyPath, written: &[String]) -> Option<Vec<Met
                     &path,
                     format!(
                         "{shown} is not `{upper}`, since case counts in methods; write `{upper}`"
+                    ),
+                );
+            }
+            Ok(_) if matches!(upper.as_str(), "CONNECT" | "TRACE" | "TRACK") => {
+                cx.report.error(
+                    &path,
+                    format!(
+                        "{shown} is never forwarded, so that this route could not match; remove it"
                     ),
                 );
             }

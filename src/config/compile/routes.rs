@@ -22,13 +22,8 @@ pub fn routes(cx: Context) -> (Option<Vec<RouteSettings>>, Vec<UpstreamSettings>
     let origin = Origin { section: &defaults, inherited: None };
     demands(cx, &cx.raw.defaults.demands, origin);
     limits(cx, &cx.raw.defaults.limits, origin);
-    let reaches: Vec<Option<Reach>> = cx
-        .raw
-        .routes
-        .iter()
-        .enumerate()
-        .map(|(i, raw)| reach(cx, &section.item(i), raw))
-        .collect();
+    let reaches: Vec<Option<Reach>> =
+        cx.raw.routes.iter().enumerate().map(|(i, raw)| reach(cx, &section.item(i), raw)).collect();
     let names = names(cx, &section, &reaches);
     ties::ties(cx, &section, &reaches, &names);
     let mut by_url = BTreeMap::new();

@@ -26,7 +26,7 @@ pub(in crate::config) use kinds::for_each_kind;
 pub use kinds::*;
 pub use listener::{Admin, Listener};
 pub use log::{Access, Format, Level, Log};
-pub use route::{Auth, Defaults, Demands, Destination, EncodedSlashes, Limits, PathRules, Preflight, Reach, Route};
+pub use route::{Auth, Defaults, Demands, Destination, EncodedSlashes, Limits, Preflight, Route};
 pub use scalar::{Allowed, OneOrMany, Period, Scalar, SecretText, Size, Threads};
 pub use server::{Server, ServerCommon};
 pub use token::Token;

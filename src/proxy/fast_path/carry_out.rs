@@ -32,9 +32,9 @@ pub struct PlainExchange<'c> {
 impl PlainExchange<'_> {
     /// Asks the gate, and carries its decision out.
     pub async fn carry_out(mut self, connectors: &Connectors) -> Connection {
-        let clean = validate::check(self.plain.head(), Vec::new);
+        let host = validate::check(self.plain.head(), Vec::new);
         let peer = self.client.peer;
-        match judge::judge(self.plain.head(), peer, clean, &mut self.exchange).await {
+        match judge::judge(self.plain.head(), peer, host, &mut self.exchange).await {
             Ok(()) => self.forward(connectors).await,
             Err(denial) => self.refuse(&denial).await,
         }

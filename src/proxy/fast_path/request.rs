@@ -16,7 +16,7 @@ pub fn bytes(plain: &Plain, exchange: &Exchange) -> Vec<u8> {
     );
     to.extend_from_slice(b" HTTP/1.1\r\n");
 
-    let (host, cookies) = (host(exchange), cookies(head.headers, exchange));
+    let (host, cookies) = (host(head.headers, exchange), cookies(head.headers, exchange));
     let repeated = head.headers.len() > head.headers.keys_len();
     for (name, value) in head.headers {
         let replaced = (*name == header::HOST && host.is_some())

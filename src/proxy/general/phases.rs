@@ -68,8 +68,8 @@ impl ProxyHttp for Phases {
             .client_addr()
             .and_then(|address| address.as_inet())
             .map(std::net::SocketAddr::ip);
-        let clean = validate::check(session.req_header().into(), || raw_headers(session));
-        match judge::judge(session.req_header().into(), peer, clean, exchange).await {
+        let host = validate::check(session.req_header().into(), || raw_headers(session));
+        match judge::judge(session.req_header().into(), peer, host, exchange).await {
             Ok(()) => {
                 request::settle_upgrade(session);
                 request::forget_expectation(session);

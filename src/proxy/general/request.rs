@@ -88,7 +88,7 @@ pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
             headers.insert(name, value.clone());
         }
     }
-    if let Some(host) = host(exchange) {
+    if let Some(host) = host(headers, exchange) {
         headers.insert(header::HOST, value(host)?);
     }
     if let Some((entry, rendered)) = &exchange.identity {

@@ -1,0 +1,139 @@
+//! The host of a request: `Host`, the authority of an absolute target or `:authority`, read once
+//! (RFC 3986 §3.2.2, RFC 9110 §7.2).
+
+use std::net::Ipv6Addr;
+
+/// A host and perhaps a port, as `Host` has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// In lower case, without final dot; an IPv6 address in brackets and in its short form.
+    pub name: String,
+    /// `None` where none is written, or nothing behind the colon.
+    pub port: Option<u16>,
+}
+
+impl Host {
+    /// `None` for a text that is no host. A percent escape is none either: a reader that decodes it
+    /// would see another host than one that does not.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((address, rest)) => {
+                let address: Ipv6Addr = address.parse().ok()?;
+                let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) };
+                (format!("[{address}]"), port)
+            }
+            None => {
+                let (name, port) = match text.split_once(':') {
+                    Some((name, port)) => (name, Some(port)),
+                    None => (text, None),
+                };
+                let name = name.strip_suffix('.').unwrap_or(name);
+                if !name.split('.').all(is_label) {
+                    return None;
+                }
+                (name.to_ascii_lowercase(), port)
+            }
+        };
+        Some(Self { name, port: port.map_or(Some(None), self::port)? })
+    }
+}
+
+/// `Some(None)` for nothing (RFC 3986 §3.2.3: `*DIGIT`).
+fn port(text: &str) -> Option<Option<u16>> {
+    match text {
+        "" => Some(None),
+        _ if text.len() > 5 || !text.bytes().all(|byte| byte.is_ascii_digit()) => None,
+        _ => text.parse().ok().map(Some),
+    }
+}
+
+/// Unreserved characters and `sub-delims`, without the comma: two hosts are none.
+fn is_label(label: &str) -> bool {
+    !label.is_empty()
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_~!$&'()*+;=".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_read_without_case_and_final_dot() {
+        for (text, name, port) in [
+            ("API.Example.com:8080", "api.example.com", Some(8080)),
+            ("example.com.", "example.com", None),
+            ("example.com.:80", "example.com", Some(80)),
+            ("example.com:", "example.com", None),
+            ("under_score", "under_score", None),
+            ("127.0.0.1:1", "127.0.0.1", Some(1)),
+            ("[::1]:80", "[::1]", Some(80)),
+            ("[0:0:0:0:0:0:0:1]", "[::1]", None),
+            ("[2001:DB8::A]", "[2001:db8::a]", None),
+            ("[::1]:", "[::1]", None),
+        ] {
+            assert_eq!(
+                Host::parse(text.as_bytes()),
+                Some(Host { name: name.to_owned(), port }),
+                "{text}"
+            );
+        }
+    }
+
+    /// RFC 9110 §7.2: `uri-host [ ":" port ]`, and what two readers could take for two hosts.
+    #[test]
+    fn texts_that_are_no_host() {
+        for text in [
+            "",
+            ":80",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "a..",
+            "a:80:80",
+            "a:x",
+            "a:+80",
+            "a:-1",
+            "a:65536",
+            "a:000080",
+            "a: 80",
+            "[::1",
+            "::1",
+            "[]",
+            "[a]",
+            "[::1]x",
+            "[::1]80",
+            "[::1].",
+            "x[::1]",
+            "[fe80::1%25eth0]",
+            "[fe80::1%eth0]",
+            "[v1.a]",
+            "[[::1]]",
+            "[1.2.3.4]",
+            "a%zz",
+            "a%41",
+            "%61.test",
+            "a%",
+            "a b",
+            "a,b",
+            "a/b",
+            "a\\b",
+            "a?b",
+            "a#b",
+            "a@b",
+            "user:x@a",
+            "é.test",
+            "a\tb",
+            "a\0",
+            "a\"",
+            "<a>",
+            "a]",
+            "a[",
+            "a|b",
+        ] {
+            assert_eq!(Host::parse(text.as_bytes()), None, "{text:?}");
+        }
+        assert_eq!(Host::parse(b"a\xff"), None);
+    }
+}
