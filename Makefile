@@ -9,21 +9,22 @@
 #   make bench        load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
 #   make bench-quick  the same for a moment and on a debug build: fails on errors, not on figures
 #   make micro        micro-benchmarks without sockets, and bytes for each cached token
+#   make fuzz         a minute for each fuzz target (FUZZ_SECONDS); a moment of it is part of make test
 #   make schema       writes deploy/gateway.schema.json and docs/configuration.md
 #   make help         prints this list
 
 CARGO ?= cargo
-INTROGATE = target/release/introgate
-
 INTEROP_TABLE = target/interop/table
 
-.PHONY: help demo test interop chaos lint build bench bench-quick micro schema setup setup-bench setup-test
+.PHONY: help demo test interop chaos lint build bench bench-quick micro fuzz schema setup setup-bench setup-test
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
-demo: build
-	$(INTROGATE) demo
+# A profile of its own, which builds in a third of the time that a release takes.
+demo: setup
+	$(CARGO) build --profile demo --locked
+	target/demo/introgate demo
 
 build: setup
 	$(CARGO) build --release --locked
@@ -58,6 +59,16 @@ bench-quick: setup setup-bench
 
 micro: setup
 	$(CARGO) bench --locked
+
+# By libFuzzer where cargo-fuzz and a nightly toolchain are installed, else by the harness in src/fuzz.
+FUZZ_SECONDS ?= 60
+
+fuzz: setup
+	@if $(CARGO) +nightly fuzz --version >/dev/null 2>&1; then \
+	  for target in $$(ls fuzz/corpus); do mkdir -p target/fuzz/$$target; \
+	    $(CARGO) +nightly fuzz run $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	  done; \
+	else FUZZ_SECONDS=$(FUZZ_SECONDS) $(CARGO) test --locked --lib fuzz::; fi
 
 schema: setup
 	INTROGATE_UPDATE=1 $(CARGO) test --quiet --locked --lib the_schema_that_is_checked_in

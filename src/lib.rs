@@ -66,6 +66,8 @@ pub mod config;
 pub mod deny;
 pub mod doctor;
 pub mod extract;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod gate;
 pub mod identity;
 pub mod introspect;

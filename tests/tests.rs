@@ -4,6 +4,8 @@
 //! again. The README and `docs/` state the expected behaviour; a test names the promise, the
 //! pitfall or the clause that it shows.
 
+#![allow(clippy::expect_used, clippy::unwrap_used)] // a test fails by them
+
 mod both_ways;
 mod cache;
 mod chaos;

@@ -50,6 +50,8 @@ mod upgrade;
 mod upstream_response;
 mod validate;
 
+#[cfg(any(test, fuzzing))]
+pub use fast_path::fuzz;
 pub use serve::Serve;
 
 use std::time::Duration;

@@ -4,6 +4,8 @@
 //! The signature is all the authentication there is, so nothing of an event is believed before it
 //! holds, and an event speaks for the tokens of the authorization server that it came from alone.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod kind;
 mod refusal;
 mod subject;

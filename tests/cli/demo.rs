@@ -1,4 +1,4 @@
-//! `introgate demo`: the curl lines that it prints do what they are meant to show.
+//! `introgate demo`: the curl lines that it prints show what they announce.
 
 use crate::support::{PATIENCE, Response};
 use base64::Engine;
@@ -30,8 +30,12 @@ fn the_demos_curl_lines_work() {
             quiet = Duration::from_millis(500);
         }
     }
-    let statuses: Vec<u16> = curls.iter().map(|line| run(line).status).collect();
+    let responses: Vec<Response> = curls.iter().map(|line| run(line)).collect();
     drop(demo);
+    let status = curls.iter().zip(&responses).find(|(line, _)| line.contains("/api/status"));
+    let (_, status) = status.expect("the status among the lines");
+    assert_eq!(status.json()["configuration"]["last_reload_succeeded"], true);
+    let statuses: Vec<u16> = responses.iter().map(|response| response.status).collect();
     for status in [200, 401, 403] {
         assert!(statuses.contains(&status), "{status} in {statuses:?} of {curls:?}");
     }

@@ -1,4 +1,4 @@
-//! `introgate demo`: a complete setup on loopback in one process, to be tried with curl.
+//! `introgate demo`: a complete setup on loopback in one process, to try with curl.
 
 mod authorization_server;
 mod echo;
@@ -6,7 +6,8 @@ mod echo;
 use super::{USAGE, run};
 use crate::config::{self, Loaded};
 use crate::runtime::Process;
-use crate::{server, telemetry};
+use crate::server;
+use crate::telemetry::{self, Reloaded};
 use async_trait::async_trait;
 use authorization_server::DemoServer;
 use echo::Echo;
@@ -56,6 +57,8 @@ pub fn demo() -> ExitCode {
         }
     };
     let clock = process.parts.clock.clone();
+    Reloaded { file: "demo.yaml", outcome: Ok(&[]), at: clock.now().unix_seconds() }
+        .emit(&process.parts.metrics);
     let introduction =
         Introduction { process: process.clone(), gateway, admin, authorization_server, upstream };
     let services = vec![
@@ -76,7 +79,7 @@ where
     Box::new(service)
 }
 
-/// The usual ports, and others where those are taken.
+/// The usual ports; another one in place of each that is taken.
 fn ports() -> Option<[u16; 4]> {
     // held together until all are known, so that no two are the same
     let held: Vec<TcpListener> = [8080, 9901, 9002, 9003]
@@ -91,7 +94,7 @@ fn ports() -> Option<[u16; 4]> {
     ports.try_into().ok()
 }
 
-/// What to try, printed as soon as all of it will do.
+/// Commands to try, printed as soon as all of them work.
 struct Introduction {
     process: Arc<Process>,
     gateway: u16,
@@ -120,31 +123,33 @@ impl Introduction {
         let Self { gateway, admin, authorization_server, .. } = self;
         println!(
             "\
-A gateway, an authorization server and a service run on this machine now. Try, in another terminal:
+The demo runs: a gateway, an authorization server and a service, all on this machine. Try in another
+terminal:
 
-  # nobody gets in without a token: 401
+  # without a token: 401
   curl -i http://127.0.0.1:{gateway}/items
-  # an active token: the service shows what it got, X-Introspected-* headers and no Authorization
+  # an active token: the service shows the headers that it got, X-Introspected-* and no Authorization
   curl -i -H 'Authorization: Bearer demo-active' http://127.0.0.1:{gateway}/items
-  # a client cannot forge an identity, in whatever spelling
+  # a client cannot forge an identity, in any spelling
   curl -i -H 'Authorization: Bearer demo-active' -H 'X_Introspected_Sub: admin' http://127.0.0.1:{gateway}/items
-  # a narrow token may read, but not write: 200, then 403 insufficient_scope
+  # a narrow token may read but not write: 200, then 403 insufficient_scope
   curl -i -H 'Authorization: Bearer demo-narrow' http://127.0.0.1:{gateway}/items
   curl -i -H 'Authorization: Bearer demo-narrow' -d name=new http://127.0.0.1:{gateway}/items
   # expired, revoked, issued for another service: 401
   curl -i -H 'Authorization: Bearer demo-expired' http://127.0.0.1:{gateway}/items
   curl -i -H 'Authorization: Bearer demo-revoked' http://127.0.0.1:{gateway}/items
   curl -i -H 'Authorization: Bearer demo-other-audience' http://127.0.0.1:{gateway}/items
-  # revoke the good one; within five seconds, the demo's ttl, it is refused
+  # revoke the active token; the gateway refuses it within five seconds, the ttl of the demo
   curl -i -u demo-gateway:demo-secret -d token=demo-active http://127.0.0.1:{authorization_server}/revoke
-  # what the authorization server says itself (RFC 7662)
+  # the answer of the authorization server itself (RFC 7662)
   curl -i -u demo-gateway:demo-secret -d token=demo-narrow http://127.0.0.1:{authorization_server}/introspect
-  # an open page, and the operator's view
+  # a public page
   curl -i http://127.0.0.1:{gateway}/public/hello
+  # the operator's view; http://127.0.0.1:{admin}/ is the status page for a browser
   curl http://127.0.0.1:{admin}/api/status
   curl http://127.0.0.1:{admin}/metrics
 
-Ctrl-C ends it. What follows is the access log.
+Ctrl-C ends the demo. The lines below are the access log.
 "
         );
     }

@@ -5,6 +5,8 @@
 //! that is not plain is read by pingora's own reader.
 
 mod carry_out;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod plain;
 mod relay;
 mod request;

@@ -1,0 +1,42 @@
+//! The target of [`crate::fuzz`].
+
+use super::Delivery;
+use super::subject::Speaker;
+use super::token::{check_claims, read};
+use crate::introspect::EventSettings;
+use crate::introspect::jwt::{Issuer, KeySource};
+use crate::token::json;
+use jsonwebtoken::Algorithm;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// Whatever the claims of an event are, it ends answers of its own authorization server alone.
+pub fn security_event(data: &[u8]) {
+    let Ok(claims) = json::object(data) else { return };
+    if let Ok(keys) = Url::parse("https://as.example.com/jwks.json") {
+        let settings = EventSettings {
+            issuer: "https://as.example.com".into(),
+            audience: vec!["https://gateway.example.com".into()],
+            keys: KeySource::At(keys),
+            algorithms: vec![Algorithm::RS256],
+            max_age: Duration::MAX,
+        };
+        for now in [i64::MIN, 0, i64::MAX] {
+            // may be an error, must not panic
+            let _ = check_claims(&claims, &settings, now);
+        }
+    }
+    let server: Arc<str> = "main".into();
+    let issuers = Issuer::Exactly("https://as.example.com".into());
+    for issuers in [None, Some(&issuers)] {
+        let speaker = Speaker { server: &server, issuer: "https://as.example.com", issuers };
+        for delivery in [Delivery::Push, Delivery::Logout] {
+            let Ok(stated) = read(&claims, delivery) else { continue };
+            let Ok(named) = stated.named(&claims, &speaker) else { continue };
+            for selector in named {
+                assert_eq!(selector.server.as_ref(), Some(&server), "{selector:?}");
+            }
+        }
+    }
+}
