@@ -298,26 +298,26 @@ impl Cached {
             Facts::Active(facts) => {
                 let life =
                     Lifetime::of_active(now, facts.expires_at, &self.settings, rand::random());
-                let entry = Arc::new(Entry::new(*facts, self.source.server.clone(), life));
-                self.store.keep_active(digest, entry.clone(), now, asked);
+                let entry = Arc::new(Entry::new(*facts, self.source.server.clone(), life, asked));
+                self.store.keep_active(digest, entry.clone(), now);
                 Ok(Known::Active(entry))
             }
             Facts::Inactive => {
-                self.keep_inactive(digest, None, now);
+                self.keep_inactive(digest, None, now, asked);
                 Ok(Known::Inactive)
             }
             Facts::Refused(refused) => {
-                self.keep_inactive(digest, Some(refused), now);
+                self.keep_inactive(digest, Some(refused), now, asked);
                 Ok(Known::Refused(refused))
             }
         }
     }
 
     /// What may heal by itself is not kept, but ends an active answer all the same.
-    fn keep_inactive(&self, digest: TokenDigest, refused: Option<Refused>, now: Now) {
+    fn keep_inactive(&self, digest: TokenDigest, refused: Option<Refused>, now: Now, asked: u64) {
         let lasting = refused.is_none_or(Refused::is_lasting);
         let until = if lasting { now.mono + self.settings.inactive_ttl } else { Mono::ZERO };
-        self.store.keep_inactive(digest, refused, until, now);
+        self.store.keep_inactive(digest, refused, until, now, asked);
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Entry {
     pub facts: ActiveFacts,
     pub server: Arc<str>,
     pub life: Lifetime,
+    /// How many purges there had been when it was asked for.
+    pub asked: u64,
     /// When the next background refresh may start.
     refresh_from: AtomicMono,
     rendered: ArcSwapOption<Rendered>,
@@ -23,11 +25,13 @@ pub struct Entry {
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 
 impl Entry {
-    pub fn new(facts: ActiveFacts, server: Arc<str>, life: Lifetime) -> Self {
+    /// `asked`: how many purges there had been when it was asked for.
+    pub fn new(facts: ActiveFacts, server: Arc<str>, life: Lifetime, asked: u64) -> Self {
         Self {
             facts,
             server,
             life,
+            asked,
             refresh_from: AtomicMono::new(life.refresh_from),
             rendered: ArcSwapOption::empty(),
         }

@@ -69,7 +69,7 @@ impl Cached {
                 .inactive_ttl
                 .checked_sub(answer.age)
                 .filter(|left| !left.is_zero())?;
-            self.store.keep_inactive(digest, None, now.mono + left, now);
+            self.store.keep_inactive(digest, None, now.mono + left, now, asked);
             return Some(Known::Inactive);
         };
         let life =
@@ -79,8 +79,8 @@ impl Cached {
         if life.is_dead(now) || newer_is_here(self.store.active(&digest, now)) {
             return None;
         }
-        let entry = Arc::new(Entry::new(facts, self.source.server.clone(), life));
-        self.store.keep_active(digest, entry.clone(), now, asked);
+        let entry = Arc::new(Entry::new(facts, self.source.server.clone(), life, asked));
+        self.store.keep_active(digest, entry.clone(), now);
         let due = wanted.refresh && now.mono >= life.refresh_from;
         (life.is_fresh(now) && wanted.takes(life.age(now)) && !due).then_some(Known::Active(entry))
     }

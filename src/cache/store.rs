@@ -90,8 +90,9 @@ impl Store {
         None
     }
 
-    /// Keeps an active answer, unless a purge came after `asked` (see [`Store::purges`]).
-    pub fn keep_active(&self, digest: TokenDigest, entry: Arc<Entry>, now: Now, asked: u64) {
+    /// Keeps an active answer, unless a purge came after it was asked for (see [`Store::purges`]).
+    pub fn keep_active(&self, digest: TokenDigest, entry: Arc<Entry>, now: Now) {
+        let asked = entry.asked;
         if self.purges() != asked {
             // it says nothing any more, neither of the token nor against what came since
             return;
@@ -108,17 +109,24 @@ impl Store {
         }
     }
 
-    /// An inactive answer ends an active one at once; it is itself kept until `until`.
+    /// An inactive answer ends an active one at once, unless that one was asked for after a purge
+    /// that this one was not: then it is the newer one, whichever came first. The inactive answer
+    /// is itself kept until `until`, unless a purge came after it was asked for.
     pub fn keep_inactive(
         &self,
         digest: TokenDigest,
         refused: Option<Refused>,
         until: Mono,
         now: Now,
+        asked: u64,
     ) {
-        self.active.remove(&digest);
-        if until > now.mono {
-            self.inactive.insert(digest, Inactive { until, refused });
+        self.active.remove_if(&digest, |held| held.asked <= asked);
+        if until <= now.mono || self.purges() != asked {
+            return;
+        }
+        self.inactive.insert(digest, Inactive { until, refused });
+        if self.purges() != asked {
+            self.inactive.remove(&digest);
         }
     }
 
@@ -195,4 +203,113 @@ fn bounded<V: Clone>(name: &str, capacity: usize, metrics: &Metrics) -> Bounded<
         DigestHasher::default(),
         Counted(evictions),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::ttl::Lifetime;
+    use crate::clock::{Clock, ManualClock};
+    use crate::introspect::read_answer;
+    use crate::token::{DigestKey, Facts};
+    use std::time::Duration;
+
+    /// What happens to the store, in this order.
+    #[derive(Clone, Copy, Debug)]
+    enum Event {
+        /// An answer comes that was asked for when there had been so many purges.
+        Active(u64),
+        Inactive(u64),
+        PurgeOfIt,
+        PurgeOfAnother,
+        PurgeBySubject,
+        PurgeOfAll,
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Held {
+        Active,
+        Inactive,
+        Nothing,
+    }
+
+    fn after(events: &[Event]) -> Held {
+        let settings = CacheSettings {
+            max_entries: 10,
+            ttl: Duration::from_secs(60),
+            inactive_ttl: Duration::from_secs(60),
+            inactive_max_entries: 10,
+            refresh_ahead: 0.0,
+            stale_if_error: Duration::ZERO,
+            guard: None,
+        };
+        let metrics = Arc::new(Metrics::new().unwrap_or_else(|error| panic!("{error}")));
+        let store = Store::new(&settings, metrics);
+        let now = Clock::Manual(ManualClock::at(1_700_000_000)).now();
+        let key = DigestKey::random();
+        let (it, another) = (key.digest("it"), key.digest("another"));
+        for event in events {
+            match *event {
+                Event::Active(asked) => {
+                    let Ok(Facts::Active(facts)) = read_answer(br#"{"active":true,"sub":"a"}"#)
+                    else {
+                        panic!("not active")
+                    };
+                    let life = Lifetime::of_active(now, None, &settings, 0.0);
+                    let entry = Arc::new(Entry::new(*facts, "main".into(), life, asked));
+                    store.keep_active(it, entry, now);
+                }
+                Event::Inactive(asked) => {
+                    store.keep_inactive(it, None, now.mono + settings.inactive_ttl, now, asked);
+                }
+                Event::PurgeOfIt => {
+                    store.purge(&Purge::Tokens([it].into()));
+                }
+                Event::PurgeOfAnother => {
+                    store.purge(&Purge::Tokens([another].into()));
+                }
+                Event::PurgeBySubject => {
+                    store.purge(&Purge::Matching(vec![PurgeSelector::subject("a")]));
+                }
+                Event::PurgeOfAll => {
+                    store.purge(&Purge::All);
+                }
+            }
+        }
+        match (store.active(&it, now), store.inactive(&it, now)) {
+            (Active::Alive(_), None) => Held::Active,
+            (Active::None, Some(_)) => Held::Inactive,
+            (Active::None, None) => Held::Nothing,
+            _ => panic!("both"),
+        }
+    }
+
+    /// Contract §3: an inactive answer ends an active one at once; nothing that was asked for
+    /// before a purge is kept after it.
+    #[test]
+    fn what_was_asked_for_before_a_purge_is_not_kept_after_it() {
+        use Event::{Active, Inactive, PurgeBySubject, PurgeOfAll, PurgeOfAnother, PurgeOfIt};
+        for (events, expected) in [
+            (&[Active(0)][..], Held::Active),
+            (&[Active(0), Inactive(0)], Held::Inactive),
+            (&[Inactive(0), Active(0)], Held::Active),
+            (&[PurgeOfIt, Active(0)], Held::Nothing),
+            (&[PurgeOfIt, Inactive(0)], Held::Nothing),
+            (&[PurgeBySubject, Inactive(0)], Held::Nothing),
+            (&[PurgeOfAll, Inactive(0)], Held::Nothing),
+            (&[PurgeOfIt, Inactive(1)], Held::Inactive),
+            // a newer active answer is there when the old inactive one comes
+            (&[PurgeOfIt, Active(1), Inactive(0)], Held::Active),
+            (&[PurgeBySubject, Active(1), Inactive(0)], Held::Active),
+            (&[PurgeOfAll, Active(1), Inactive(0)], Held::Active),
+            (&[PurgeOfIt, Active(1), Inactive(1)], Held::Inactive),
+            (&[PurgeOfIt, Inactive(1), Active(0)], Held::Inactive),
+            // a purge of another token leaves an old active answer, which the inactive one ends
+            (&[Active(0), PurgeOfAnother, Inactive(0)], Held::Nothing),
+            (&[Active(0), PurgeOfAnother, Inactive(1)], Held::Inactive),
+            (&[PurgeOfAnother, Active(1), Inactive(0)], Held::Active),
+        ] {
+            assert_eq!(after(events), expected, "{events:?}");
+        }
+    }
 }

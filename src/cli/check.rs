@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn problems_are_told_and_counted() {
         let good = "authorization_servers: {a: {introspection_endpoint: https://as.example.com/introspect}}\n\
-                    routes: [{path: /*, upstream: 'http://127.0.0.1:9000'}]\n";
+                    routes: [{path: /*, upstream: 'http://127.0.0.1:9000', scopes: [read]}]\n";
         assert_eq!(told(good), "gateway.yaml: ok\n");
         assert_eq!(
             told(&format!(

@@ -8,6 +8,7 @@ mod generated;
 mod hidden;
 mod jwt;
 mod kinds;
+mod lax;
 mod reference;
 mod robust;
 mod route;
@@ -18,7 +19,7 @@ mod top;
 mod unsupported;
 mod upstream;
 
-use super::{Loaded, parse};
+use super::{Loaded, Problem, parse};
 use crate::introspect::{ClientAuth, Rfc7662Settings, ServerSettings};
 use std::any::Any;
 use std::path::Path;
@@ -65,11 +66,18 @@ fn told(text: &str) -> Vec<String> {
         "settings exactly when there is no error: {:?}",
         loaded.problems
     );
-    loaded
-        .problems
-        .iter()
+    problems(&loaded)
+        .into_iter()
         .map(|problem| problem.display(Path::new("")).to_string()[1..].to_owned())
         .collect()
+}
+
+/// What is wrong, without the warning of routes that demand nothing: the files of these tests are
+/// short. `lax` tests that one.
+fn problems(loaded: &Loaded) -> Vec<&Problem> {
+    let lax =
+        |problem: &Problem| problem.message.starts_with("demands no scope, audience or claim");
+    loaded.problems.iter().filter(|problem| !lax(problem)).collect()
 }
 
 /// `WHOLE` with further lines behind: keys of its route, further routes, or keys of the top.

@@ -2,9 +2,11 @@
 //! gateway would, and says in words what is right and what is wrong.
 
 mod made_up;
+mod metadata;
 mod redis;
 mod report;
 mod server;
+mod token_kind;
 mod upstream;
 
 pub use report::Report;

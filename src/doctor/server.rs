@@ -1,8 +1,9 @@
 //! Authorization servers: whether they can be reached, know us, agree with our clock, and call a
 //! made-up token what it is.
 
+use super::token_kind::suspicion;
 use super::upstream::rounded;
-use super::{Report, made_up};
+use super::{Report, made_up, metadata};
 use crate::introspect::{Credentials, Failure, FailureKind, Inquiry, ServerSettings, reach};
 use crate::policy::{AuthMode, Policy, PolicySettings};
 use crate::request::{Forwarded, RequestView};
@@ -27,6 +28,7 @@ pub async fn examine(
     if !reached {
         return report.note("its credentials were not tried, because it cannot be reached");
     }
+    metadata::examine(server, parts, report).await;
     for one in server.one_by_one() {
         examine_answers(&one, parts, report).await;
     }
@@ -93,6 +95,11 @@ async fn examine_token(
 ) {
     match ask(server, parts, token.to_secret()).await {
         Ok(Facts::Active(facts)) => {
+            if let Some(why) = suspicion(server, &facts.claims.read()) {
+                report.note(format_args!(
+                    "your token: this looks like a refresh or ID token ({why}); the server calls it active, and so a route keeps it out only by `scopes`, `audience` or `claims`"
+                ));
+            }
             let policy = Policy::new(AuthMode::Required, PolicySettings { allow_unbound_use: true, ..PolicySettings::default() });
             let (headers, forwarded) = (HeaderMap::new(), Forwarded::default());
             let request = RequestView::bare(&headers, &forwarded);

@@ -8,6 +8,7 @@ use super::fetched::{Fetch, FetchSettings, Fetched};
 use super::http_client::HttpClient;
 use super::status::shown;
 use super::{Failure, FailureKind, ServerSettings};
+use crate::clock::Clock;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -61,16 +62,7 @@ impl Discovery {
     }
 
     fn read(&self, members: &Map<String, Value>) -> Result<Url, String> {
-        let text = |name: &str| members.get(name).and_then(Value::as_str);
-        match text("issuer") {
-            None => return Err("the document has no `issuer`".into()),
-            Some(issuer) if issuer != self.issuer => {
-                return Err(
-                    "the document's `issuer` is not the configured one; both must be the same to the letter, final slash included".into()
-                );
-            }
-            Some(_) => {}
-        }
+        check_issuer(members, &self.issuer)?;
         let shown = self.wanted.shown();
         let wanted =
             self.wanted.of(members).ok_or_else(|| format!("the document has no `{shown}`"))?;
@@ -132,6 +124,45 @@ impl Fetch for Discovery {
         }
         Err(Failure::new(FailureKind::BadResponse, found.join("; ")))
     }
+}
+
+/// RFC 8414 §3.3.
+fn check_issuer(members: &Map<String, Value>, issuer: &str) -> Result<(), String> {
+    match members.get("issuer").and_then(Value::as_str) {
+        None => Err("the document has no `issuer`".into()),
+        Some(theirs) if theirs != issuer => Err(
+            "the document's `issuer` is not the configured one; both must be the same to the letter, final slash included".into()
+        ),
+        Some(_) => Ok(()),
+    }
+}
+
+/// The metadata that the server publishes under its configured issuer, for the doctor. `None`: it
+/// has no issuer by which metadata can be found.
+pub async fn metadata(
+    server: &ServerSettings,
+    clock: &Clock,
+) -> Option<Result<Map<String, Value>, Failure>> {
+    let issuer = server.issuer.as_deref()?;
+    let at = Url::parse(issuer).ok().filter(is_safe)?;
+    let client = match HttpClient::new(server, clock.clone()) {
+        Ok(client) => client,
+        Err(error) => return Some(Err(Failure::new(FailureKind::Unavailable, error.to_string()))),
+    };
+    let mut outcome = Err(Failure::new(FailureKind::Unavailable, "no metadata"));
+    for place in places(&at) {
+        let found = tokio::time::timeout(server.timeout, json_object(&client, &place)).await;
+        let late = |_| Err(Failure::new(FailureKind::Timeout, "no answer in time"));
+        outcome = found.unwrap_or_else(late).and_then(|members| {
+            let wrong =
+                |why: String| Failure::new(FailureKind::BadResponse, why).at(&shown(&place));
+            check_issuer(&members, issuer).map_err(wrong).map(|()| members)
+        });
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    Some(outcome)
 }
 
 /// RFC 8414 §3: between host and path. OpenID Connect Discovery §4: behind the path. Both without

@@ -23,6 +23,10 @@ impl Documents {
         Self { clock, metrics, known: DashMap::new() }
     }
 
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// The document of `server` that is found at `place`; `source` is how it is fetched.
     pub fn of<F: Fetch>(
         &self,

@@ -1,6 +1,8 @@
 //! The one way out to authorization servers: keep-alive, no redirects, bounded bodies.
 
+use super::broken_call::{explained, failure, was_closed};
 use super::{Failure, FailureKind, ServerSettings, Unusable};
+use crate::clock::Clock;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use parking_lot::Mutex;
@@ -15,6 +17,7 @@ pub struct HttpClient {
     /// Of `tls.server_name`.
     named: Option<NameOverride>,
     max_response_size: usize,
+    clock: Clock,
 }
 
 #[derive(Clone)]
@@ -36,11 +39,14 @@ struct NameOverride {
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
+    /// Without a byte order mark, which a reader may ignore (RFC 8259 §8.1).
     pub body: Bytes,
+    /// When it came, in seconds since the Unix epoch.
+    pub at: i64,
 }
 
 impl HttpClient {
-    pub fn new(settings: &ServerSettings) -> Result<Self, Unusable> {
+    pub fn new(settings: &ServerSettings, clock: Clock) -> Result<Self, Unusable> {
         let unusable = |error: Error| Unusable::Client {
             name: settings.name.to_string(),
             why: explained(&error),
@@ -53,6 +59,7 @@ impl HttpClient {
                 settings: settings.clone(),
             }),
             max_response_size: settings.max_response_size,
+            clock,
         })
     }
 
@@ -128,9 +135,17 @@ impl HttpClient {
         Ok(Answer {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
-            body: body.freeze(),
+            body: without_mark(body.freeze()),
+            at: self.clock.now().unix_seconds(),
         })
     }
+}
+
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+fn without_mark(body: Bytes) -> Bytes {
+    if body.starts_with(MARK) { body.slice(MARK.len()..) } else { body }
 }
 
 impl Clients {
@@ -218,56 +233,4 @@ impl ServerSettings {
             self.is_plain()
         )
     }
-}
-
-/// The connection ended before any answer came.
-fn was_closed(error: &Error) -> bool {
-    let closed = |kind| {
-        use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-        matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
-    };
-    !error.is_connect()
-        && !error.is_timeout()
-        && causes(error).any(|cause| {
-            cause.downcast_ref::<std::io::Error>().is_some_and(|error| closed(error.kind()))
-                || cause
-                    .downcast_ref::<hyper::Error>()
-                    .is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
-        })
-}
-
-/// What reqwest says, without the URL (its query could hold a token) and with all causes.
-fn failure(error: Error) -> Failure {
-    let error = error.without_url();
-    let text = explained(&error);
-    if error.is_connect() {
-        let kind = if error.is_timeout() { FailureKind::Timeout } else { FailureKind::Unavailable };
-        return Failure {
-            transient: true,
-            ..Failure::new(kind, format!("cannot connect: {text}"))
-        };
-    }
-    if error.is_timeout() {
-        return Failure::new(FailureKind::Timeout, "no answer in time");
-    }
-    if error.is_decode() {
-        return Failure::new(
-            FailureKind::BadResponse,
-            format!("the answer cannot be decoded: {text}"),
-        );
-    }
-    let closed = was_closed(&error);
-    Failure {
-        transient: closed,
-        ..Failure::new(FailureKind::Unavailable, format!("the call broke off: {text}"))
-    }
-}
-
-fn explained(error: &Error) -> String {
-    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-fn causes<'e>(error: &'e Error) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
-    let first: &(dyn std::error::Error + 'static) = error;
-    std::iter::successors(Some(first), |error| error.source())
 }

@@ -48,6 +48,8 @@ pub struct BuildParts<'p> {
 pub struct Profile<'k> {
     pub calls: Vec<Call>,
     pub credentials: Credentials,
+    /// The name of that authentication in the server's metadata (RFC 8414 §2).
+    pub auth_method: Option<&'static str>,
     /// The certificate that TLS connections to the server present.
     pub certificate: Option<&'k ClientCertificate>,
     /// Whether the client's `X-Forwarded-*` go to the server too.

@@ -4,6 +4,7 @@
 
 mod answer;
 mod breaker;
+mod broken_call;
 mod client_auth;
 mod discovery;
 mod document;
@@ -33,6 +34,7 @@ pub use breaker::{Breaker, CircuitState};
 pub use client_auth::{
     Assertion, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
 };
+pub use discovery::metadata;
 pub use documents::Documents;
 pub use endpoint::{is_loopback, is_safe};
 pub use failure::{Failure, FailureKind};

@@ -21,7 +21,7 @@ pub async fn reach(
     origin: &Url,
     clock: &Clock,
 ) -> Result<Reached, Failure> {
-    let client = HttpClient::new(server)
+    let client = HttpClient::new(server, clock.clone())
         .map_err(|error| Failure::new(FailureKind::Unavailable, error.to_string()))?;
     let sent = clock.now();
     let late = || {

@@ -2,8 +2,8 @@
 
 use super::http_client::Answer;
 use super::{Failure, FailureKind};
-use http::{HeaderMap, StatusCode, header};
-use std::time::Duration;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
 
 /// The failure behind a status that is no answer. `credentials` says what to look at when the
@@ -14,21 +14,31 @@ pub fn failure(answer: &Answer, credentials: &str) -> Failure {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::new(
             FailureKind::RejectedUs,
-            format!("status {status}: the server does not accept this gateway; {credentials}"),
+            format!(
+                "status {status}{}: the server does not accept this gateway; {credentials}",
+                shown_code(&answer.body)
+            ),
         ),
-        StatusCode::TOO_MANY_REQUESTS => throttled(status, retry_after(&answer.headers)),
+        StatusCode::TOO_MANY_REQUESTS => throttled(status, retry_after(answer)),
         status if status.is_redirection() => bad(redirected(status, &answer.headers)),
-        status if status.is_server_error() => Failure {
-            transient: matches!(
+        status if status.is_server_error() => {
+            let retry_after = retry_after(answer);
+            let may_pass = matches!(
                 status,
                 StatusCode::BAD_GATEWAY
                     | StatusCode::SERVICE_UNAVAILABLE
                     | StatusCode::GATEWAY_TIMEOUT
-            ),
-            retry_after: retry_after(&answer.headers),
-            ..Failure::new(FailureKind::Unavailable, format!("status {status}"))
-        },
-        status => bad(format!("status {status}, where 200 was expected")),
+            );
+            Failure {
+                // a server that names a time is not asked again at once
+                transient: may_pass && retry_after.is_none_or(|pause| pause.is_zero()),
+                retry_after,
+                ..Failure::new(FailureKind::Unavailable, format!("status {status}"))
+            }
+        }
+        status => {
+            bad(format!("status {status}{}, where 200 was expected", shown_code(&answer.body)))
+        }
     }
 }
 
@@ -49,14 +59,49 @@ pub fn error_code(body: &[u8]) -> Option<String> {
     members.get("error")?.as_str().map(str::to_owned)
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3); a date counts from the answer's own.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+/// How long the server asks to be left alone (RFC 9110 §10.2.3): in seconds, or until a date, which
+/// counts from the answer's own `Date` where it has one, so that the server's clock may be wrong. Of
+/// several values the longest counts; a value that is neither counts for nothing.
+pub fn retry_after(answer: &Answer) -> Option<Duration> {
+    let date = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
+    let sent = answer.headers.get(header::DATE).and_then(date);
+    let ours = || UNIX_EPOCH + Duration::from_secs(answer.at.try_into().unwrap_or_default());
+    let sent = sent.unwrap_or_else(ours);
+    let lines = answer.headers.get_all(header::RETRY_AFTER).iter();
+    lines.filter_map(|line| pause(line.to_str().ok()?, sent)).max()
+}
+
+/// However long a server asks for.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// A date that is there already asks for a moment all the same.
+const SHORTEST_UNTIL: Duration = Duration::from_secs(1);
+
+fn pause(text: &str, sent: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(until) = httpdate::parse_http_date(text) {
+        let left = until.duration_since(sent).unwrap_or_default();
+        return Some(left.clamp(SHORTEST_UNTIL, LONGEST));
     }
-    let date = headers.get(header::DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(text).ok()?.duration_since(httpdate::parse_http_date(date).ok()?).ok()
+    let (first, rest) =
+        text.split_once(',').map_or((text, None), |(first, rest)| (first, Some(rest)));
+    let digits = first.trim();
+    let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    // more digits than fit are a very long time
+    let seconds =
+        number.then(|| Duration::from_secs(digits.parse().unwrap_or(u64::MAX)).min(LONGEST));
+    // values that a proxy joined
+    let others = if number { rest.and_then(|rest| pause(rest, sent)) } else { None };
+    seconds.max(others)
+}
+
+/// The same as a log may show it (RFC 6749 §5.2: visible ASCII without quotes), ` (CODE)` or nothing.
+pub fn shown_code(body: &[u8]) -> String {
+    let code = error_code(body).unwrap_or_default();
+    let fits = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    if code.is_empty() || code.len() > 60 || !code.bytes().all(fits) {
+        return String::new();
+    }
+    format!(" ({code})")
 }
 
 /// An endpoint for the log: without query and userinfo.
@@ -75,31 +120,82 @@ fn redirected(status: StatusCode, headers: &HeaderMap) -> String {
     };
     let path: String = path.chars().filter(|c| !c.is_control()).take(200).collect();
     format!(
-        "status {status} to path `{path}`: redirects are not followed, since they would carry the token along; a final slash missing or too many is the usual reason"
+        "status {status} to path `{path}`: redirects are not followed, since they would carry the token along; a final slash missing or too many is the usual reason; a login page there says that the path is another one"
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use bytes::Bytes;
 
+    const SENT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    /// The same in seconds since the Unix epoch.
+    const SENT_SECONDS: i64 = 784_111_777;
+
+    /// Of an answer with these `Retry-After` lines and this `Date`, which came at `at`.
+    fn seconds(lines: &[&'static str], date: Option<&'static str>, at: i64) -> Option<u64> {
+        let lines = lines.iter().map(|line| (header::RETRY_AFTER, *line));
+        let headers = lines.chain(date.map(|date| (header::DATE, date)));
+        let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
+        let headers = headers.collect();
+        let answer = Answer { status: StatusCode::OK, headers, body: Bytes::new(), at };
+        retry_after(&answer).map(|pause| pause.as_secs())
+    }
+
+    /// RFC 9110 §10.2.3.
     #[test]
     fn retry_after_is_seconds_or_a_date() {
-        let after = |headers: &[(header::HeaderName, &'static str)]| {
-            retry_after(
-                &headers
-                    .iter()
-                    .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
-                    .collect(),
-            )
-        };
-        assert_eq!(after(&[(header::RETRY_AFTER, "7")]), Some(Duration::from_secs(7)));
-        let dates = [
-            (header::RETRY_AFTER, "Sun, 06 Nov 1994 08:49:47 GMT"),
-            (header::DATE, "Sun, 06 Nov 1994 08:49:37 GMT"),
-        ];
-        assert_eq!(after(&dates), Some(Duration::from_secs(10)));
-        assert_eq!(after(&[(header::RETRY_AFTER, "soon")]), None);
+        const DAY: u64 = 24 * 60 * 60;
+        let in_ten = "Sun, 06 Nov 1994 08:49:47 GMT";
+        for (lines, date, at, expected) in [
+            (&["7"][..], None, 0, Some(7)),
+            (&["0"], None, 0, Some(0)),
+            (&[" 7 "], None, 0, Some(7)),
+            (&["99999999999999999999999"], None, 0, Some(DAY)),
+            (&["86401"], None, 0, Some(DAY)),
+            (&["-5"], None, 0, None),
+            (&["+5"], None, 0, None),
+            (&["1.5"], None, 0, None),
+            (&["soon"], None, 0, None),
+            (&[""], None, 0, None),
+            // by the server's own clock, however wrong it or ours is
+            (&[in_ten], Some(SENT), 0, Some(10)),
+            (&[in_ten], Some(SENT), SENT_SECONDS + 3600, Some(10)),
+            // by ours where the answer has no date, or none that can be read
+            (&[in_ten], None, SENT_SECONDS, Some(10)),
+            (&[in_ten], Some("yesterday"), SENT_SECONDS, Some(10)),
+            (&[in_ten], None, SENT_SECONDS + 3600, Some(1)),
+            (&[in_ten], None, -1, Some(DAY)),
+            (&[SENT], Some(in_ten), 0, Some(1)),
+            // the obsolete forms of a date (RFC 9110 §5.6.7)
+            (&["Sunday, 06-Nov-94 08:49:47 GMT"], Some(SENT), 0, Some(10)),
+            (&["Sun Nov  6 08:49:47 1994"], Some(SENT), 0, Some(10)),
+            (&["Sun, 31 Feb 1994 08:49:47 GMT"], Some(SENT), 0, None),
+            // both forms, and a line that a proxy joined
+            (&["3", in_ten], Some(SENT), 0, Some(10)),
+            (&["30", in_ten], Some(SENT), 0, Some(30)),
+            (&["3, Sun, 06 Nov 1994 08:49:47 GMT"], Some(SENT), 0, Some(10)),
+            (&["3, 4"], None, 0, Some(4)),
+            (&["soon", "4"], None, 0, Some(4)),
+        ] {
+            assert_eq!(seconds(lines, date, at), expected, "{lines:?} {date:?} {at}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_names_a_time_is_not_asked_again_at_once() {
+        for (status, line, transient) in [
+            (503, None, true),
+            (503, Some("120"), false),
+            (503, Some("0"), true),
+            (500, None, false),
+        ] {
+            let headers = line.map(|line| (header::RETRY_AFTER, HeaderValue::from_static(line)));
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            let headers = headers.into_iter().collect();
+            let answer = Answer { status, headers, body: Bytes::new(), at: 0 };
+            assert_eq!(failure(&answer, "").transient, transient, "{status} {line:?}");
+        }
     }
 }

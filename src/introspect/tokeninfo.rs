@@ -20,7 +20,7 @@ pub struct Tokeninfo {
 
 impl Tokeninfo {
     pub fn new(settings: &ServerSettings, endpoint: Url, clock: Clock) -> Result<Self, Unusable> {
-        Ok(Self { client: HttpClient::new(settings)?, endpoint, clock })
+        Ok(Self { client: HttpClient::new(settings, clock.clone())?, endpoint, clock })
     }
 
     /// Asks, and reads the answer together with the time at which it was asked for, in seconds
@@ -198,6 +198,7 @@ pub mod tests {
             status: StatusCode::from_u16(status).unwrap_or_default(),
             headers: HeaderMap::new(),
             body: body.into(),
+            at: 0,
         };
         match interpret(&answer, asked(), &inquiry()) {
             Ok(Facts::Active(facts)) => Ok(Some(*facts)),

@@ -274,6 +274,89 @@ fn a_real_token() {
     );
 }
 
+/// Real servers call these active (issue 10, 30).
+#[test]
+fn a_token_of_another_kind() {
+    let practice = Practice::open();
+    let with_token = ["doctor", "-c", "gateway.yaml", "--token", TOKEN];
+    for (answer, note) in [
+        (
+            json!({ "sub": "alice", "client_id": "app" }),
+            "its answer has neither `token_type` nor `scope`",
+        ),
+        (
+            json!({ "sub": "alice", "sid": "s", "auth_time": 1 }),
+            "its answer has `auth_time`, `sid`",
+        ),
+        (
+            json!({ "scope": "read", "token_type": "Bearer", "nonce": "n" }),
+            "its answer has `nonce`",
+        ),
+    ] {
+        practice.server.answer(TOKEN, active(answer));
+        let expected =
+            format!("note     your token: this looks like a refresh or ID token ({note}");
+        let (code, report) = practice.examine_with(BASIC, &with_token);
+        assert!(code == 0 && report.contains(&expected), "{report}");
+    }
+    practice.server.answer(TOKEN, active(json!({ "scope": "read", "client_id": "app" })));
+    let (_, report) = practice.examine_with(BASIC, &with_token);
+    assert!(!report.contains("looks like"), "{report}");
+}
+
+/// RFC 8414 §2.
+#[test]
+fn what_the_metadata_says() {
+    let practice = Practice::open();
+    let origin = practice.server.origin();
+    let keys = format!("{BASIC}, issuer: \"{origin}\"");
+    finds(
+        practice.examine(&keys),
+        0,
+        &["note     issuer: not compared with the server's metadata, which cannot be read"],
+    );
+    let publish = |more: serde_json::Value| {
+        let mut document =
+            json!({ "issuer": origin, "introspection_endpoint": format!("{origin}/introspect") });
+        document
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        practice.server.publish("/.well-known/openid-configuration", Behaviour::Json(document));
+    };
+    let methods = |list: &[&str]| json!({ "introspection_endpoint_auth_methods_supported": list });
+    for (more, note) in [
+        (json!({}), None),
+        (methods(&["client_secret_basic", "private_key_jwt"]), None),
+        (methods(&[]), None),
+        (
+            methods(&["private_key_jwt", "tls_client_auth"]),
+            Some(
+                "`client_secret_basic` is not among the methods that the server's metadata lists for introspection: private_key_jwt, tls_client_auth",
+            ),
+        ),
+        (
+            json!({ "introspection_endpoint": "https://elsewhere.example/introspect" }),
+            Some("the metadata of `issuer` names another one"),
+        ),
+    ] {
+        publish(more.clone());
+        let (code, report) = practice.examine(&keys);
+        assert_eq!(code, 0, "{report}");
+        assert_eq!(
+            note.is_some_and(|note| report.contains(note)),
+            note.is_some(),
+            "{more}: {report}"
+        );
+        assert_eq!(
+            report.contains("note     client_auth")
+                || report.contains("note     introspection_endpoint"),
+            note.is_some(),
+            "{more}: {report}"
+        );
+    }
+}
+
 #[test]
 fn redis() {
     let practice = Practice::open();

@@ -37,7 +37,9 @@ fn claims(
         (None, None),
         "one way to authenticate"
     );
-    assert_eq!(request.form().len(), 3, "{:?}", request.form());
+    // RFC 7521 §4.2: allowed beside the assertion, and demanded by Spring Authorization Server
+    assert_eq!(member(request, "client_id").as_deref(), Some("gateway"));
+    assert_eq!(request.form().len(), 4, "{:?}", request.form());
     let assertion = member(request, "client_assertion").expect("an assertion");
     let header = decode_header(&assertion).expect("a header");
     assert_eq!((header.alg, header.kid.as_deref()), (algorithm, kid));

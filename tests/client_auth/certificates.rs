@@ -62,7 +62,7 @@ fn without_a_certificate_or_with_a_foreign_one_there_is_no_answer() {
         let (server, tls, endpoint) = secured(&authority, authority.pem());
         let setup =
             start_before(server, builder(&authority, &client), &format!("{endpoint}, {auth}"));
-        assert_eq!(setup.outcome("good"), (503, "as_unavailable".into()), "{auth}");
+        assert_eq!(setup.outcome("good"), (503, "as_rejected_us".into()), "{auth}");
         assert_eq!((tls.seen(), setup.server.count()), (Vec::new(), 0));
     }
 }

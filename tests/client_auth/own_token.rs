@@ -55,7 +55,11 @@ fn it_is_fetched_once_and_used_for_every_call() {
         (fetched.method.as_str(), &*fetched.body),
         ("POST", b"grant_type=client_credentials&scope=introspection+more".as_slice())
     );
-    assert_eq!(fetched.headers_all("authorization"), ["Basic YStiOnMlMjUlMkI="], "a+b:s%25%2B");
+    assert_eq!(
+        fetched.headers_all("authorization"),
+        ["Basic YSUyMGI6cyUyNSUyQg=="],
+        "a%20b:s%25%2B"
+    );
     assert_eq!(fetched.header("content-type"), Some("application/x-www-form-urlencoded"));
     assert_eq!(shown(&setup), ["Bearer own-1", "Bearer own-1"]);
     assert_eq!(setup.server.last().body, b"token=bad", "and no other way to authenticate");

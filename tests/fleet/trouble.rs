@@ -255,7 +255,7 @@ fn mistakes_are_told_by_check() {
     let check = |redis: &str| {
         let yaml = format!(
             "authorization_servers: {{ a: {{ introspection_endpoint: \"https://as.example.com\" }} }}\n\
-             routes: [{{ path: /*, upstream: \"http://127.0.0.1:1\" }}]\ncache: {{ redis: {{ {redis} }} }}\n"
+             routes: [{{ path: /*, upstream: \"http://127.0.0.1:1\", scopes: [read] }}]\ncache: {{ redis: {{ {redis} }} }}\n"
         );
         std::fs::write(directory.path().join("gateway.yaml"), yaml).expect("write");
         let (code, out, _) = crate::support::run_cli_in(directory.path(), &["check"], &[]);

@@ -1,9 +1,9 @@
 //! Failure: statuses, time-outs, broken connections, and what is tried again.
 
 use super::{MS, failed, plain};
-use crate::support::{AuthorizationServer, Behaviour, Gateway, Setup, active, wait_until};
+use crate::support::{AuthorizationServer, Behaviour, Gateway, Setup, active, now, wait_until};
 use serde_json::json;
-use std::time::Instant;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Contract §6 and real-servers: what each status means. Only its own 401 and 403 are about our
 /// credentials.
@@ -252,4 +252,119 @@ fn the_gateway_starts_without_its_server_and_recovers() {
     assert_eq!(gateway.get_with("/", "x").status, 503);
     server.start_again();
     wait_until("the token is judged", || gateway.get_with("/", "x").status == 401);
+}
+
+/// RFC 9110 §10.2.3; pitfall 89: a pause is kept, in whichever form the server asks for it.
+#[test]
+fn a_pause_that_the_server_asks_for_is_kept() {
+    let date = |seconds: i64| {
+        let seconds = (now() + seconds).try_into().expect("a time after 1970");
+        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
+    };
+    for (headers, kept) in [
+        (vec![("Retry-After", "30".to_owned())], true),
+        (vec![("Retry-After", date(30))], true),
+        // a clock that is an hour off, on the server
+        (vec![("Retry-After", date(3630)), ("Date", date(3600))], true),
+        (vec![("Retry-After", date(-3570)), ("Date", date(-3600))], true),
+        (vec![("Retry-After", "1".to_owned()), ("Retry-After", date(30))], true),
+        (vec![("Retry-After", "99999999999999999999999".to_owned())], true),
+        (vec![("Retry-After", "-30".to_owned())], false),
+        (vec![("Retry-After", "soon".to_owned())], false),
+        (vec![], false),
+    ] {
+        let setup = plain("");
+        let owned: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        setup.server.behave("first", Behaviour::respond(429, &owned, ""));
+        assert_eq!(setup.outcome("first"), failed("as_throttled"), "{headers:?}");
+        let expected = if kept { failed("as_throttled") } else { (200, String::new()) };
+        assert_eq!(setup.outcome("good"), expected, "{headers:?}");
+        assert_eq!(setup.server.count_of("good"), usize::from(!kept), "{headers:?}");
+    }
+}
+
+/// The log says what to look at, by how the gateway authenticates, and shows the server's OAuth
+/// error code (RFC 6749 §5.2), but nothing else of its answer.
+#[test]
+fn a_refused_gateway_is_told_what_to_check() {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    let coded = r#"{"error":"invalid_client","error_description":"no-such-thing"}"#;
+    let unauthorized = r#"{"error":"unauthorized_client"}"#;
+    for (auth, status, body, expected) in [
+        (
+            "method: none",
+            401,
+            "",
+            "401 Unauthorized: the server does not accept this gateway; it wants client_auth, and none is configured",
+        ),
+        ("method: bearer, token: t", 403, "", "check client_auth: token, its end and its scope"),
+        (
+            "method: client_secret_basic, client_id: a, client_secret: b",
+            401,
+            coded,
+            "(invalid_client): the server does not accept this gateway; check client_auth: client_id, client_secret and form_encode",
+        ),
+        (
+            "method: client_secret_post, client_id: a, client_secret: b",
+            400,
+            coded,
+            "status 400 (invalid_client): the server does not accept this gateway; check client_auth: client_id and client_secret",
+        ),
+        (
+            "method: client_secret_jwt, client_id: a, client_secret: SECRET",
+            400,
+            unauthorized,
+            "status 400 (unauthorized_client): the server does not accept this gateway; check client_auth: client_id, client_secret, algorithm and audience, and both clocks",
+        ),
+        // zitadel
+        (
+            "method: client_secret_basic, client_id: a, client_secret: b",
+            401,
+            "ErrorType=unauthorized_client Parent=no-such-thing",
+            "status 401 Unauthorized: the server does not accept this gateway; check client_auth",
+        ),
+        (
+            "method: none",
+            400,
+            r#"{"error":"invalid_request"}"#,
+            "status 400 (invalid_request): the server does not understand the call",
+        ),
+        (
+            "method: none",
+            400,
+            r#"{"error":"in\u0000valid no-such-thing"}"#,
+            "status 400: the server does not understand the call",
+        ),
+        (
+            "method: none",
+            404,
+            r#"{"error":"not_found"}"#,
+            "status 404 Not Found (not_found), where 200 was expected",
+        ),
+        ("method: none", 302, "", "a login page there says that the path is another one"),
+    ] {
+        let auth = auth.replace("SECRET", SECRET);
+        let setup = plain(&format!("client_auth: {{ {auth} }}"));
+        setup.server.behave_for_all(Behaviour::respond(status, &[("Location", "/login")], body));
+        assert_eq!(setup.get("x").status, 503, "{auth}");
+        let log = setup.gateway.log_with(expected);
+        assert!(!log.contains("no-such-thing") && !log.contains(SECRET), "{log}");
+    }
+}
+
+/// RFC 8259 §8.1: a reader may ignore a byte order mark.
+#[test]
+fn a_byte_order_mark_before_an_answer_is_ignored() {
+    let setup = plain("");
+    for (token, body, expected) in [
+        ("a", "\u{feff}{\"active\":true}", 200),
+        ("b", "\u{feff}{\"active\":false}", 401),
+        ("c", "\u{feff}\u{feff}{\"active\":true}", 503),
+        ("d", " \u{feff}{\"active\":true}", 503),
+        ("e", "{\"active\":true}\u{feff}", 503),
+    ] {
+        setup.server.behave(token, Behaviour::body(body));
+        assert_eq!(setup.get(token).status, expected, "{body:?}");
+    }
 }

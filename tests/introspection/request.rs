@@ -63,7 +63,7 @@ fn basic_credentials_are_form_encoded_unless_told_otherwise() {
         )
     };
     for (id, encode, expected) in [
-        ("my client:1", true, "my+client%3A1:p%25s%2Bt%26%3D%2F%C3%A4"),
+        ("my client:1", true, "my%20client%3A1:p%25s%2Bt%26%3D%2F%C3%A4"),
         ("my client", false, "my client:p%s+t&=/ä"),
     ] {
         let setup = plain(&keys(id, encode));

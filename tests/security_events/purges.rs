@@ -196,6 +196,36 @@ fn an_event_beats_an_introspection_in_flight() {
     assert_eq!(setup.server.count_of("slow"), 2);
 }
 
+/// The same for an inactive answer: it would shadow the newer, active one.
+#[test]
+fn an_event_or_a_purge_beats_an_inactive_answer_in_flight() {
+    let world = World::start();
+    let setup = &world.setup;
+    let event = || assert_eq!(world.push(&world.event(&world.session_revoked())).status, 202);
+    let purge = |body: serde_json::Value| {
+        assert_eq!(setup.gateway.admin_post("/api/cache/purge", &body).status, 200);
+    };
+    let ends: [(&str, &dyn Fn()); 3] = [
+        ("event", &event),
+        ("token", &|| purge(json!({ "token": "token" }))),
+        ("all", &|| purge(json!({ "all": true }))),
+    ];
+    for (token, end) in ends {
+        let slow = Behaviour::after(Duration::from_millis(800), Behaviour::inactive());
+        setup.server.behave(token, slow);
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| setup.get(token).status);
+            wait_until("it is asked about", || setup.server.count_of(token) == 1);
+            end();
+            setup.server.answer(token, active(json!({ "sub": "dora" })));
+            assert_eq!(setup.get(token).status, 200, "{token}: a new question");
+            assert_eq!(first.join().expect("the first request"), 401, "{token}");
+        });
+        assert_eq!(setup.get(token).status, 200, "{token}: the newer answer stays");
+        assert_eq!(setup.server.count_of(token), 2, "{token}");
+    }
+}
+
 /// RFC 8417 §2.2: what is not understood is no mistake, and ends nothing.
 #[test]
 fn events_about_other_things_are_taken_and_end_nothing() {

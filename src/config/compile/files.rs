@@ -14,6 +14,9 @@ use zeroize::Zeroizing;
 
 const MAX_SIZE: u64 = 1 << 20;
 
+/// The byte order mark of UTF-8, which some editors write. It is no part of the content.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Remembers what was read, so that it can be watched; also what was not there yet.
 pub struct Files {
     folder: PathBuf,
@@ -53,6 +56,9 @@ impl Files {
         if content.len() as u64 > MAX_SIZE {
             return Err("the file is larger than 1 MiB; name another one".into());
         }
+        if content.starts_with(MARK) {
+            content.drain(..MARK.len());
+        }
         Ok((path, content))
     }
 }
@@ -80,7 +86,16 @@ impl Context<'_> {
         }
         match (text.0.expose().is_empty(), file.filter(|file| !file.is_empty())) {
             (true, None) => Given::Missing,
-            (false, None) => Given::Secret(text.0.clone()),
+            (false, None) => {
+                let secret = text.0.expose();
+                if secret.trim() != secret {
+                    let message = format!(
+                        "begins or ends with white space, which is sent as a part of it; a line end usually comes from the way the variable or the text was written: remove it, or name a file by `{key}_file`, whose last line end does not count"
+                    );
+                    self.report.warning(&inline, message);
+                }
+                Given::Secret(text.0.clone())
+            }
             (false, Some(_)) => {
                 self.report.error_at_key(
                     &beside,

@@ -11,6 +11,7 @@ mod files;
 mod headers;
 mod identity;
 mod kinds;
+mod lax;
 mod limits;
 mod listeners;
 mod names;
@@ -66,6 +67,7 @@ pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings
     let (routes, by_url) = routes::routes(cx);
     if let (Some(servers), Some(routes)) = (&servers, &routes) {
         kinds::audiences(cx, servers, routes);
+        lax::routes(cx, servers, routes);
     }
     names::unused(cx, &routes);
     Some(Settings {

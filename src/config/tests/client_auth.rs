@@ -1,6 +1,6 @@
 //! `client_auth` and what it names: keys, certificates, and what is wrong with them.
 
-use super::{WHOLE, env, with_server};
+use super::{WHOLE, env, problems, with_server};
 use crate::config::load;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
 use std::fs;
@@ -18,9 +18,8 @@ fn told(files: &[(&str, &str)], keys: &str) -> Vec<String> {
     fs::write(&file, text).unwrap_or_else(|error| panic!("{error}"));
     let loaded = load(&file, &env);
     assert_eq!(loaded.settings.is_some(), loaded.errors() == 0, "{:?}", loaded.problems);
-    let lines = loaded
-        .problems
-        .iter()
+    let lines = problems(&loaded)
+        .into_iter()
         .map(|problem| problem.display(Path::new("")).to_string()[1..].to_owned());
     lines.map(|line| line.replace("authorization_servers.main.client_auth.", "")).collect()
 }
@@ -147,7 +146,7 @@ fn keys_that_cannot_sign() {
         (
             SHORT_RSA,
             "",
-            "private_key: there is a key in the file that cannot be used; RSA of 2048 to 8192 bits",
+            "private_key: there is an RSA key of 1024 bits in the file; RSA of 2048 to 8192 bits",
         ),
         (
             r#"{"kty":"oct","k":"AAAA"}"#,

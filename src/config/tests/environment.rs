@@ -1,6 +1,8 @@
 //! References to the environment.
 
-use super::with;
+use super::{WHOLE, problems, with};
+use crate::config::parse;
+use std::path::Path;
 
 #[test]
 fn unset_names() {
@@ -72,4 +74,40 @@ fn what_it_gave_is_not_shown() {
         ),
         expected
     );
+}
+
+/// A line end that came with a variable is sent with the secret, and no server knows it.
+#[test]
+fn a_secret_with_white_space_around_it() {
+    let auth = |secret: &str| {
+        let keys = "method: client_secret_basic, client_id: a";
+        let text = WHOLE.replace(
+            "routes:\n",
+            &format!("    client_auth: {{{keys}, client_secret: {secret}}}\nroutes:\n"),
+        );
+        let env = |name: &str| match name {
+            "LINE" => Some("hunter2\n".to_owned()),
+            "CRLF" => Some("hunter2\r\n".to_owned()),
+            "SPACE" => Some(" hunter2".to_owned()),
+            "INSIDE" => Some("hunter 2".to_owned()),
+            _ => Some("hunter2".to_owned()),
+        };
+        let loaded = parse(&text, Path::new("gateway.yaml"), &env);
+        assert_eq!(loaded.errors(), 0, "{:?}", loaded.problems);
+        let told = problems(&loaded);
+        told.iter().map(|problem| problem.display(Path::new("f")).to_string()).collect::<Vec<_>>()
+    };
+    for secret in ["\"${LINE}\"", "\"${CRLF}\"", "\"${SPACE}\"", "\"x\\n\""] {
+        let told = auth(secret);
+        assert_eq!(told.len(), 1, "{secret}: {told:?}");
+        assert!(
+            told[0].contains("warning: authorization_servers.main.client_auth.client_secret: begins or ends with white space")
+                && told[0].contains("`client_secret_file`")
+                && !told[0].contains("hunter2"),
+            "{told:?}"
+        );
+    }
+    for secret in ["\"${FINE}\"", "\"${INSIDE}\"", "x"] {
+        assert!(auth(secret).is_empty(), "{secret}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Files: the configuration itself, and those that it names.
 
-use super::{WHOLE, client_auth, env};
+use super::{WHOLE, client_auth, env, problems};
 use crate::config::{Loaded, load};
 use crate::introspect::ClientAuth;
 use std::fs;
@@ -77,11 +77,8 @@ fn files_that_are_no_use_are_told_and_watched() {
 fn a_configuration_that_is_no_text() {
     let folder = folder();
     let loaded_bytes = |bytes: &[u8]| {
-        loaded(folder.path(), bytes)
-            .problems
-            .into_iter()
-            .map(|problem| problem.message)
-            .collect::<Vec<_>>()
+        let loaded = loaded(folder.path(), bytes);
+        problems(&loaded).iter().map(|problem| problem.message.clone()).collect::<Vec<_>>()
     };
     assert_eq!(
         loaded_bytes(b"a: 1\nb: \xff\n"),
@@ -94,4 +91,24 @@ fn a_configuration_that_is_no_text() {
     assert_eq!(loaded_bytes(format!("\u{feff}{WHOLE}").as_bytes()), [""; 0]);
     assert_eq!(loaded_bytes(WHOLE.replace('\n', "\r\n").as_bytes()), [""; 0]);
     assert_eq!(load(folder.path(), &env).errors(), 1);
+}
+
+/// Some editors write one (RFC 8259 §8.1).
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_file() {
+    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let _ = fs::write(folder.path().join("token"), "\u{feff}s3cret\n");
+    let _ = fs::write(
+        folder.path().join("keys.json"),
+        "\u{feff}{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}",
+    );
+    let keys =
+        "    response: jwt\n    issuer: https://a\n    audience: [g]\n    keys: [keys.json]\n";
+    let text = server(&format!("    client_auth: {{method: bearer, token_file: token}}\n{keys}"));
+    let loaded = loaded(folder.path(), text.as_bytes());
+    let settings = loaded.settings.unwrap_or_else(|| panic!("{:?}", loaded.problems));
+    assert!(matches!(
+        client_auth(&settings.servers[0]),
+        Some(ClientAuth::Bearer { token }) if token.expose() == "s3cret"
+    ));
 }

@@ -1,6 +1,6 @@
 //! Nothing secret is ever told.
 
-use super::{EXAMPLE, WHOLE, read};
+use super::{EXAMPLE, WHOLE, problems, read};
 use crate::config::parse;
 use std::path::Path;
 
@@ -99,7 +99,8 @@ fn what_routes_match_may_come_from_outside() {
     let loaded = read(&format!(
         "{WHOLE}  - {{path: \"/${{SECRET}}\", upstream: http://a, rewrite: {{strip_prefix: /x}}}}\n  - {{path: \"/${{SECRET}}\", upstream: http://a}}\n"
     ));
-    let told: Vec<_> = loaded.problems.iter().map(|problem| problem.message.as_str()).collect();
+    let told = problems(&loaded);
+    let told: Vec<_> = told.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(
         told,
         [

@@ -4,7 +4,7 @@
 use super::SigningKey;
 use crate::introspect::{Failure, FailureKind};
 use crate::secret::Secret;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, EncodingKey, Header, encode};
 use serde::Serialize;
 use url::Url;
 
@@ -67,6 +67,23 @@ impl Assertion {
 
     pub fn client_id(&self) -> &str {
         &self.client_id
+    }
+
+    pub fn method(&self) -> &'static str {
+        if self.is_by_secret() { "client_secret_jwt" } else { "private_key_jwt" }
+    }
+
+    fn is_by_secret(&self) -> bool {
+        self.header.alg.family() == AlgorithmFamily::Hmac
+    }
+
+    /// What to check when a server does not accept an assertion.
+    pub fn advice(&self) -> &'static str {
+        if self.is_by_secret() {
+            "check client_auth: client_id, client_secret, algorithm and audience, and both clocks"
+        } else {
+            "check client_auth: client_id, private_key, key_id, algorithm and audience, that the server has the public key, and both clocks"
+        }
     }
 
     pub fn key_digest(&self) -> &str {

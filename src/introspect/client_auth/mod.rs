@@ -85,7 +85,45 @@ impl ClientAuth {
             }
             // RFC 8705 §2: the certificate alone does not say which client
             Self::Tls { client_id, .. } => vec![("client_id", client_id.as_str())],
-            _ => Vec::new(),
+            // RFC 7521 §4.2 allows it beside an assertion, and some servers insist on it
+            Self::Assertion(assertion) => vec![("client_id", assertion.client_id())],
+            Self::None
+            | Self::Bearer { .. }
+            | Self::ClientSecretBasic { .. }
+            | Self::ClientCredentials(_) => Vec::new(),
+        }
+    }
+
+    /// Its name in a server's metadata (RFC 8414 §2); a bearer token has none that servers agree on.
+    pub fn method(&self) -> Option<&'static str> {
+        match self {
+            Self::None => Some("none"),
+            Self::Bearer { .. } | Self::ClientCredentials(_) => None,
+            Self::ClientSecretBasic { .. } => Some("client_secret_basic"),
+            Self::ClientSecretPost { .. } => Some("client_secret_post"),
+            Self::Assertion(assertion) => Some(assertion.method()),
+            Self::Tls { .. } => Some("tls_client_auth"),
+        }
+    }
+
+    /// What to check when a server does not accept the gateway.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::None => "it wants client_auth, and none is configured",
+            Self::Bearer { .. } => "check client_auth: token, its end and its scope",
+            Self::ClientSecretBasic { .. } => {
+                "check client_auth: client_id, client_secret and form_encode, and that this client may use Basic"
+            }
+            Self::ClientSecretPost { .. } => {
+                "check client_auth: client_id and client_secret, and that this client may send them in the form"
+            }
+            Self::Assertion(assertion) => assertion.advice(),
+            Self::Tls { .. } => {
+                "check client_auth: client_id and certificate; some servers want the issuing CA's certificate behind ours in the file"
+            }
+            Self::ClientCredentials(_) => {
+                "check client_auth: scope, and that this client may introspect; the token endpoint did issue a token"
+            }
         }
     }
 
@@ -144,9 +182,10 @@ fn sensitive(text: &str) -> Result<HeaderValue, NotAHeader> {
 }
 
 /// RFC 6749 §2.3.1 with appendix B: `application/x-www-form-urlencoded`, before the colon joins
-/// them.
+/// them. A space is `%20`, which servers that percent-decode understand as well; a `+` of the text
+/// is `%2B` by now.
 fn form_encoded(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 #[cfg(test)]
@@ -166,7 +205,7 @@ mod tests {
 
     #[test]
     fn rfc6749_section_2_3_1_encodes_before_joining() {
-        assert_eq!(basic("a:b", "p+%/ é", true).as_deref(), Some("a%3Ab:p%2B%25%2F+%C3%A9"));
+        assert_eq!(basic("a:b", "p+%/ é", true).as_deref(), Some("a%3Ab:p%2B%25%2F%20%C3%A9"));
         assert_eq!(basic("id", "p+%/", false).as_deref(), Some("id:p+%/"));
     }
 

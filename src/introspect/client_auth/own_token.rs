@@ -394,7 +394,7 @@ mod tests {
             let manual = ManualClock::at(1_000_000);
             let clock = Clock::Manual(manual.clone());
             let documents = Documents::new(clock.clone(), Arc::new(Metrics::new().ok()?));
-            let client = Arc::new(HttpClient::new(&settings).ok()?);
+            let client = Arc::new(HttpClient::new(&settings, clock.clone()).ok()?);
             let own = OwnToken::of(&settings, &credentials, &client, clock, &documents).ok()?;
             Some(Self { own, clock: manual, calls })
         }

@@ -11,7 +11,8 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
-use pkcs8::der::Decode;
+use pkcs8::der::asn1::UintRef;
+use pkcs8::der::{Decode, Reader, SliceReader};
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -76,15 +77,56 @@ impl SigningKey {
 }
 
 fn of_pem(content: &[u8]) -> Result<SigningKey, String> {
+    let mut bits = None;
     let key = match private_key_of(content)? {
-        PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der())
-            .ok()
-            .and_then(|pair| SigningKey::rsa(&pair)),
+        PrivateKeyDer::Pkcs1(der) => {
+            let der = der.secret_pkcs1_der();
+            bits = rsa_bits(der);
+            RsaKeyPair::from_der(der).ok().and_then(|pair| SigningKey::rsa(&pair))
+        }
         PrivateKeyDer::Sec1(der) => of_ec(der.secret_sec1_der()),
-        PrivateKeyDer::Pkcs8(der) => of_pkcs8(der.secret_pkcs8_der()),
+        PrivateKeyDer::Pkcs8(der) => {
+            let der = der.secret_pkcs8_der();
+            let inside = pkcs8::PrivateKeyInfo::from_der(der).ok();
+            bits = inside.and_then(|inside| rsa_bits(inside.private_key));
+            of_pkcs8(der)
+        }
         _ => None,
     };
-    key.ok_or_else(|| UNUSABLE.to_owned())
+    key.ok_or_else(|| unusable(bits))
+}
+
+/// Why a key cannot be used; `bits`: of an RSA key's modulus.
+fn unusable(bits: Option<usize>) -> String {
+    match bits {
+        Some(bits) if !(2048..=8192).contains(&bits) => format!(
+            "there is an RSA key of {bits} bits in the file; RSA of 2048 to 8192 bits, EC (P-256, P-384) and Ed25519 can be used: have another one made"
+        ),
+        _ => UNUSABLE.to_owned(),
+    }
+}
+
+/// The size of the modulus in an `RSAPrivateKey` (RFC 8017 A.1.2); `None`: it is something else.
+fn rsa_bits(der: &[u8]) -> Option<usize> {
+    let mut bits = None;
+    let mut reader = SliceReader::new(der).ok()?;
+    // what is behind the modulus is left unread, which is an error here
+    let _ = reader.sequence(|members| {
+        let _version: u8 = members.decode()?;
+        let modulus: UintRef = members.decode()?;
+        bits = Some(bit_length(modulus.as_bytes()));
+        Ok(())
+    });
+    bits
+}
+
+/// Of a number with its most significant byte first.
+fn bit_length(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    match number.get(zeros..).and_then(|rest| Some((rest.first()?, rest.len()))) {
+        Some((first, bytes)) => bytes * 8 - first.leading_zeros() as usize,
+        None => 0,
+    }
 }
 
 fn of_pkcs8(der: &[u8]) -> Option<SigningKey> {
@@ -160,7 +202,7 @@ fn of_jwk(members: &Map<String, Value>) -> Result<SigningKey, String> {
         }),
         _ => None,
     };
-    let mut key = key.ok_or_else(|| UNUSABLE.to_owned())?;
+    let mut key = key.ok_or_else(|| unusable(bytes("n").map(|n| bit_length(&n))))?;
     if let Some(own) = members.get("alg") {
         key.algorithms
             .retain(|algorithm| Some(*algorithm) == own.as_str().and_then(|own| own.parse().ok()));

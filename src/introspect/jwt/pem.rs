@@ -86,6 +86,12 @@ fn key(info: &SubjectPublicKeyInfo) -> Result<Key, String> {
     };
     let curve = info.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
     let (algorithms, decoding) = match info.parsed() {
+        Ok(PublicKey::RSA(rsa)) if rsa.key_size() < 2048 => {
+            return Err(format!(
+                "there is an RSA key of {} bits in the file; only those of at least 2048 bits are supported: have the server use a longer one",
+                rsa.key_size()
+            ));
+        }
         Ok(PublicKey::RSA(rsa)) => {
             (vec![RS256, RS384, RS512, PS256, PS384, PS512], rsa_key(rsa.modulus, rsa.exponent))
         }

@@ -50,10 +50,11 @@ impl Keys {
         Ok(match source {
             KeySource::Files { keys, .. } => Self::Held(keys.clone()),
             KeySource::At(url) => {
-                published(url.as_str(), Arc::new(HttpClient::new(server)?), Place::Url(url.clone()))
+                let client = Arc::new(HttpClient::new(server, documents.clock().clone())?);
+                published(url.as_str(), client, Place::Url(url.clone()))
             }
             KeySource::Issuer(issuer, at) => {
-                let client = Arc::new(HttpClient::new(server)?);
+                let client = Arc::new(HttpClient::new(server, documents.clock().clone())?);
                 let discovery = Discovery::of(
                     documents,
                     Wanted::Member("jwks_uri"),

@@ -33,6 +33,7 @@ impl ServerKind for AmazonSettings {
         Profile {
             calls: vec![Call::To(self.endpoint.clone())],
             credentials: Credentials::NotNeeded,
+            auth_method: None,
             certificate: None,
             forward_host: false,
             audience: &self.audience,

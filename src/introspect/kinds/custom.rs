@@ -66,6 +66,7 @@ impl ServerKind for CustomSettings {
         Profile {
             calls: Url::parse(&self.url.text()).into_iter().map(Call::To).collect(),
             credentials: Credentials::Configured,
+            auth_method: None,
             certificate: None,
             forward_host: false,
             audience: &[],
@@ -104,7 +105,12 @@ impl Custom {
     ) -> Result<Self, Unusable> {
         let url = custom.url.text();
         let shown = url.split('?').next().unwrap_or_default().to_owned();
-        Ok(Self { client: HttpClient::new(settings)?, settings: custom.clone(), clock, shown })
+        Ok(Self {
+            client: HttpClient::new(settings, clock.clone())?,
+            settings: custom.clone(),
+            clock,
+            shown,
+        })
     }
 
     /// `None`: the token cannot stand where it should, and so means nothing to the server.

@@ -52,6 +52,7 @@ impl ServerKind for GithubSettings {
         Profile {
             calls: vec![Call::To(self.endpoint.clone())],
             credentials: Credentials::Configured,
+            auth_method: None,
             certificate: None,
             forward_host: false,
             audience: &[],
@@ -118,7 +119,7 @@ impl Github {
             root.trim_end_matches('/'),
             placed::in_url(&github.client_id)
         );
-        let client = HttpClient::new(settings)?;
+        let client = HttpClient::new(settings, clock.clone())?;
         Ok(Self { client, api: github.api, shown: base.clone(), base, headers, clock })
     }
 
@@ -158,7 +159,7 @@ fn interpret(answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Fa
         StatusCode::OK => Ok(translate(&answer.body, inquiry)?),
         StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Ok(Facts::Inactive),
         status @ (StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) => {
-            match pause(&answer.headers, asked) {
+            match pause(answer, asked) {
                 None if status == StatusCode::FORBIDDEN => Err(refused(answer)),
                 pause => Err(throttled(status, pause)),
             }
@@ -173,11 +174,12 @@ fn refused(answer: &Answer) -> Failure {
 
 /// How long GitHub wants to be left alone: `Retry-After`, or until the limit is lifted when nothing
 /// is left of it.
-fn pause(headers: &HeaderMap, now: i64) -> Option<Duration> {
+fn pause(answer: &Answer, now: i64) -> Option<Duration> {
+    let headers = &answer.headers;
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
     if headers.contains_key(header::RETRY_AFTER) {
         // what cannot be read asks for a pause all the same
-        return retry_after(headers).or(Some(Duration::from_secs(1)));
+        return retry_after(answer).or(Some(Duration::from_secs(1)));
     }
     if number("x-ratelimit-remaining")? > 0 {
         return None;
@@ -314,6 +316,7 @@ mod tests {
             status: StatusCode::from_u16(status).ok()?,
             headers,
             body: Default::default(),
+            at: 0,
         };
         let failure = interpret(&answer, asked(), &inquiry()).err()?;
         Some((failure.kind, failure.retry_after.map(|pause| pause.as_secs())))

@@ -55,6 +55,7 @@ impl ServerKind for JwtSettings {
         Profile {
             calls: self.keys.call().into_iter().collect(),
             credentials: Credentials::NotNeeded,
+            auth_method: None,
             certificate: None,
             forward_host: false,
             // `aud` was checked together with the signature

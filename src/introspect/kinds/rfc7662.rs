@@ -74,6 +74,7 @@ impl ServerKind for Rfc7662Settings {
                 ClientAuth::None => Credentials::Missing,
                 _ => Credentials::Configured,
             },
+            auth_method: self.client_auth.method(),
             certificate: self.client_auth.certificate(),
             forward_host: self.forward_host,
             audience: &[],
@@ -142,7 +143,7 @@ impl Rfc7662 {
         clock: Clock,
         documents: &Documents,
     ) -> Result<Self, Unusable> {
-        let client = Arc::new(HttpClient::new(server)?);
+        let client = Arc::new(HttpClient::new(server, clock.clone())?);
         let auth = &settings.client_auth;
         let issuer = server.issuer.as_deref().filter(|_| settings.endpoints.is_empty());
         let issuer = issuer.and_then(|issuer| Some((issuer, Url::parse(issuer).ok()?)));
@@ -201,7 +202,7 @@ impl Rfc7662 {
         match &self.signed {
             Some(signed) if answer.status == StatusCode::OK => signed.read(&answer).await,
             // RFC 9701 §5: errors are those of RFC 7662, and not signed
-            _ => interpret(&answer),
+            _ => interpret(&answer, self.settings.client_auth.advice()),
         }
     }
 
@@ -291,33 +292,26 @@ impl Introspector for Rfc7662 {
     }
 }
 
-/// RFC 7662 §2.2 and §2.3, and what real servers make of them.
-fn interpret(answer: &Answer) -> Result<Facts, Failure> {
+/// RFC 7662 §2.2 and §2.3, and what real servers make of them. `advice`: what to check when the
+/// server does not accept the gateway.
+fn interpret(answer: &Answer, advice: &str) -> Result<Facts, Failure> {
     let bad = |detail: String| Err(Failure::new(FailureKind::BadResponse, detail));
     match answer.status {
         StatusCode::OK => read_answer(&answer.body).or_else(|error| bad(explained(error))),
-        // the server does not know such tokens (RFC 7009 §2.2.1 names the error)
-        StatusCode::BAD_REQUEST
-            if status::error_code(&answer.body).as_deref() == Some("unsupported_token_type") =>
-        {
-            Ok(Facts::Inactive)
-        }
-        // RFC 6749 §5.2 has 400 for this where the credentials were not in a header
-        StatusCode::BAD_REQUEST
-            if matches!(
-                status::error_code(&answer.body).as_deref(),
-                Some("invalid_client" | "unauthorized_client")
-            ) =>
-        {
-            Err(Failure::new(
+        StatusCode::BAD_REQUEST => match status::error_code(&answer.body).as_deref() {
+            // the server does not know such tokens (RFC 7009 §2.2.1 names the error)
+            Some("unsupported_token_type") => Ok(Facts::Inactive),
+            // RFC 6749 §5.2 has 400 for this where the credentials were not in a header
+            Some(code @ ("invalid_client" | "unauthorized_client")) => Err(Failure::new(
                 FailureKind::RejectedUs,
-                "status 400: the server does not accept this gateway; check client_auth and the clock",
-            ))
-        }
-        status @ StatusCode::BAD_REQUEST => bad(format!(
-            "status {status}: the server does not understand the call; missing or doubled client_auth is a usual reason"
-        )),
-        _ => Err(status::failure(answer, "check client_auth, its scope and form_encode")),
+                format!("status 400 ({code}): the server does not accept this gateway; {advice}"),
+            )),
+            _ => bad(format!(
+                "status 400{}: the server does not understand the call; missing or doubled client_auth is a usual reason",
+                status::shown_code(&answer.body)
+            )),
+        },
+        _ => Err(status::failure(answer, advice)),
     }
 }
 
@@ -338,11 +332,13 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect();
-        interpret(&Answer {
+        let answer = Answer {
             status: StatusCode::from_u16(status).unwrap_or_default(),
             headers,
             body: body.into(),
-        })
+            at: 0,
+        };
+        interpret(&answer, "check client_auth")
     }
 
     fn kind(status: u16, body: &'static str) -> Option<FailureKind> {

@@ -72,6 +72,7 @@ impl ServerKind for SoapSettings {
         Profile {
             calls: vec![Call::To(self.endpoint.clone())],
             credentials: Credentials::NotNeeded,
+            auth_method: None,
             certificate: None,
             forward_host: false,
             audience: &[],
@@ -115,7 +116,7 @@ impl Soap {
         let headers =
             headers(soap).ok_or_else(|| Unusable::Credentials(settings.name.to_string()))?;
         Ok(Self {
-            client: HttpClient::new(settings)?,
+            client: HttpClient::new(settings, clock.clone())?,
             settings: soap.clone(),
             envelope: Template::new(&envelope),
             headers,

@@ -1,0 +1,134 @@
+//! Calls that ended without an answer: whose fault that is, and what to do about it.
+
+use super::{Failure, FailureKind};
+use reqwest::Error;
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
+use std::error::Error as StdError;
+use std::io;
+
+/// The failure behind reqwest's error, without the URL (its query could hold a token) and with all
+/// causes.
+pub fn failure(error: Error) -> Failure {
+    let error = error.without_url();
+    let text = explained(&error);
+    if let Some(alert) = refused_certificate(&error) {
+        let detail = format!(
+            "the server ends the TLS handshake because of the client certificate ({alert:?}): {}",
+            advice_about_certificate(alert)
+        );
+        return Failure::new(FailureKind::RejectedUs, detail);
+    }
+    if error.is_connect() {
+        let kind = if error.is_timeout() { FailureKind::Timeout } else { FailureKind::Unavailable };
+        let advice = advice(&error);
+        return Failure {
+            transient: true,
+            ..Failure::new(kind, format!("cannot connect: {text}{advice}"))
+        };
+    }
+    if error.is_timeout() {
+        return Failure::new(FailureKind::Timeout, "no answer in time");
+    }
+    if error.is_decode() {
+        let detail = format!("the answer cannot be decoded: {text}");
+        return Failure::new(FailureKind::BadResponse, detail);
+    }
+    let closed = was_closed(&error);
+    Failure {
+        transient: closed,
+        ..Failure::new(FailureKind::Unavailable, format!("the call broke off: {text}"))
+    }
+}
+
+/// The connection ended before any answer came.
+pub fn was_closed(error: &Error) -> bool {
+    let closed = |kind| {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+    };
+    !error.is_connect()
+        && !error.is_timeout()
+        && causes(error).any(|cause| {
+            cause.downcast_ref::<io::Error>().is_some_and(|error| closed(error.kind()))
+                || cause
+                    .downcast_ref::<hyper::Error>()
+                    .is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
+        })
+}
+
+pub fn explained(error: &Error) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The alert by which a server refuses our certificate, or its absence (RFC 8446 §6.2); of these
+/// `decrypt_error` says that a signature on it, or by its key, cannot be verified. With TLS 1.3 the
+/// alert comes when the handshake is over for us.
+fn refused_certificate(error: &Error) -> Option<AlertDescription> {
+    use AlertDescription::{
+        AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
+        CertificateUnknown, DecryptError, UnknownCA, UnsupportedCertificate,
+    };
+    match tls_error(error)? {
+        TlsError::AlertReceived(
+            alert @ (AccessDenied
+            | BadCertificate
+            | CertificateExpired
+            | CertificateRequired
+            | CertificateRevoked
+            | CertificateUnknown
+            | DecryptError
+            | UnknownCA
+            | UnsupportedCertificate),
+        ) => Some(*alert),
+        _ => None,
+    }
+}
+
+fn advice_about_certificate(alert: AlertDescription) -> &'static str {
+    match alert {
+        AlertDescription::CertificateRequired => {
+            "it wants one; write a `client_auth` with `certificate` and `private_key`"
+        }
+        AlertDescription::CertificateExpired => "it has expired; put the present one in its place",
+        AlertDescription::CertificateRevoked => "it is revoked; have a new one issued",
+        _ => {
+            "check client_auth: client_id and certificate; some servers want the issuing CA's certificate behind ours in the file"
+        }
+    }
+}
+
+/// What to do about a server whose certificate is not accepted.
+fn advice(error: &Error) -> &'static str {
+    match tls_error(error) {
+        Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "; name the authority that issued the server's certificate in `tls.ca`"
+        }
+        Some(TlsError::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => {
+            "; write the URL with a name that the certificate has, or that name as `tls.server_name`"
+        }
+        _ => "",
+    }
+}
+
+fn tls_error(error: &Error) -> Option<&TlsError> {
+    causes(error).find_map(|cause| {
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(innermost);
+        cause.downcast_ref().or_else(|| wrapped?.downcast_ref())
+    })
+}
+
+/// The error inside an I/O error, however often it is wrapped: `source` skips it.
+fn innermost(error: &io::Error) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+    let inner = error.get_ref()?;
+    match inner.downcast_ref::<io::Error>() {
+        Some(wrapped) => innermost(wrapped),
+        None => Some(inner),
+    }
+}
+
+fn causes<'e>(error: &'e Error) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    let first: &(dyn StdError + 'static) = error;
+    std::iter::successors(Some(first), |error| (**error).source())
+}
