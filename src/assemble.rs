@@ -16,7 +16,7 @@ use crate::runtime::{AuthorizationServer, Parts, Runtime};
 use crate::security_events::Events;
 use crate::telemetry::{Metrics, RouteMetrics};
 use crate::token::DigestKey;
-use crate::upstream::{Destination, Upstream};
+use crate::upstream::{Destination, Upstream, UpstreamSettings};
 use std::collections::HashMap;
 use std::sync::Arc;
 use thiserror::Error;
@@ -40,7 +40,7 @@ impl Parts {
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
-        let (taken, event_log, shared) = Default::default();
+        let (taken, event_log, shared, upstreams) = Default::default();
         Ok(Self {
             clock,
             metrics,
@@ -49,6 +49,7 @@ impl Parts {
             taken,
             event_log,
             shared,
+            upstreams,
             digest_key: DigestKey::random(),
         })
     }
@@ -74,7 +75,7 @@ impl Parts {
         let upstreams: HashMap<_, _> = settings
             .upstreams
             .iter()
-            .map(|upstream| (upstream.name.clone(), Arc::new(Upstream::new(upstream.clone()))))
+            .map(|upstream| (upstream.name.clone(), self.upstream(upstream)))
             .collect();
         let routes = settings
             .routes
@@ -85,6 +86,12 @@ impl Parts {
         let table = RouteTable::build(&reaches).map_err(|ties| {
             AssembleError::Tie(ties.into_iter().map(|tie| tie.at).collect::<Vec<_>>().join("; "))
         })?;
+        let in_order: Vec<_> = settings
+            .upstreams
+            .iter()
+            .filter_map(|upstream| upstreams.get(&upstream.name).cloned())
+            .collect();
+        self.upstreams.lock().clone_from(&in_order);
         Ok(Runtime {
             gate: Gate { table, routes, token: settings.token.clone() },
             identity: Identity::new(settings.identity.clone()),
@@ -97,17 +104,20 @@ impl Parts {
                 .iter()
                 .filter_map(|server| servers.get(&server.name).cloned())
                 .collect(),
-            upstreams: settings
-                .upstreams
-                .iter()
-                .filter_map(|upstream| upstreams.get(&upstream.name).cloned())
-                .collect(),
+            upstreams: in_order,
             events: Events::new(&settings.servers, &self.documents, self.clock.clone())?,
             shared,
             loaded_at: self.clock.now().unix_seconds(),
             settings: Arc::new(settings),
             shown: shown.to_string().into(),
         })
+    }
+
+    /// The upstream with these settings: the one there is, or a new one.
+    fn upstream(&self, settings: &UpstreamSettings) -> Arc<Upstream> {
+        let held = self.upstreams.lock();
+        let same = held.iter().find(|upstream| upstream.settings == *settings);
+        same.cloned().unwrap_or_else(|| Arc::new(Upstream::new(settings.clone())))
     }
 
     /// The Redis with these settings: the one there is, or a new one.

@@ -43,6 +43,9 @@ pub struct Parts {
     pub event_log: Arc<Occasionally>,
     /// The Redis of the last runtime that had one.
     pub shared: Arc<Mutex<Option<Arc<Shared>>>>,
+    /// Those of the last runtime: one whose settings are the same goes on as it is, with its
+    /// connections, addresses and health.
+    pub upstreams: Arc<Mutex<Vec<Arc<Upstream>>>>,
     /// Random: digests mean nothing outside this process. With Redis, the fleet's takes its place.
     pub digest_key: DigestKey,
 }

@@ -5,7 +5,7 @@ use crate::config::{Listen, Settings};
 use crate::proxy::Serve;
 use crate::reload::Reload;
 use crate::runtime::Process;
-use crate::upstream::{Upstream, keep_resolving, keep_sweeping};
+use crate::upstream::{Upstream, keep_checking, keep_resolving, keep_sweeping};
 use async_trait::async_trait;
 use pingora_core::apps::http_app::HttpServer;
 use pingora_core::server::configuration::ServerConf;
@@ -130,7 +130,7 @@ fn try_unix(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Keeps upstream names resolved.
+/// Keeps the names of upstreams resolved, their idle connections few, their health known.
 struct Names(Arc<Process>);
 
 #[async_trait]
@@ -141,6 +141,7 @@ impl BackgroundService for Names {
             _ = shutdown.changed() => {}
             () = keep_resolving(&upstreams) => {}
             () = keep_sweeping(&upstreams) => {}
+            () = keep_checking(&upstreams, &self.0.parts.metrics) => {}
         }
     }
 }

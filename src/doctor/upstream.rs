@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Connects to every server of the upstream, TLS included; nothing is sent.
 pub async fn examine(upstream: &Upstream, report: &mut Report<'_>) {
-    upstream.resolve().await;
+    upstream.resolve(|_| true).await;
     let connector = TransportConnector::new(None);
     let budget = upstream.settings.connect_timeout + Duration::from_secs(1);
     for (place, server) in upstream.settings.servers.iter().enumerate() {

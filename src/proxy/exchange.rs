@@ -9,8 +9,9 @@ use crate::identity::Rendered;
 use crate::policy::Permit;
 use crate::request::Forwarded;
 use crate::runtime::{Process, Runtime};
-use crate::upstream::{Aim, Destination, Server};
+use crate::upstream::{Aim, Attempts, Destination, Server};
 use http::{HeaderValue, StatusCode};
+use pingora_error::ErrorType;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -45,8 +46,9 @@ pub struct Exchange {
 /// What happened on the upstream's side.
 #[derive(Default)]
 pub struct UpstreamTrail {
-    pub turn: usize,
-    pub attempts: usize,
+    pub attempts: Attempts,
+    /// The last attempt, if its connection failed.
+    pub failed: Option<(Aim, ErrorType)>,
     /// Where the last attempt went.
     pub aim: Option<Aim>,
     pub began: Option<Now>,
@@ -106,6 +108,28 @@ impl Exchange {
                 .upstream_up
                 .with_label_values(&[upstream, server.label()])
                 .set(up.into());
+        }
+    }
+
+    /// The upstream's server is left out after failed connections, or is back.
+    pub fn upstream_is_good(&self, good: bool) {
+        let (Some(route), Some(server)) = (&self.route, self.server()) else { return };
+        let (upstream, label) = (&*route.leads_to.upstream.settings.name, &**server.label());
+        let good = good && server.health.is_checked_good();
+        self.process
+            .parts
+            .metrics
+            .upstream_healthy
+            .with_label_values(&[upstream, label])
+            .set(good.into());
+        if good {
+            tracing::info!(upstream, server = label, "connections to a server succeed again");
+        } else {
+            tracing::warn!(
+                upstream,
+                server = label,
+                "connections to a server fail; others are preferred"
+            );
         }
     }
 }

@@ -1,71 +1,16 @@
-//! Carrying out a permit: to which server, and as what request.
+//! The upstream's request for the client's.
 
 use super::exchange::Exchange;
 use super::trace::{REQUEST_ID, TRACEPARENT};
-use crate::clock::Now;
-use crate::upstream::Aim;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora_core::Result;
 use pingora_error::{Error, ErrorType};
 use std::borrow::Cow;
-use std::time::Duration;
 
 /// Headers by which a client asks an upstream to take its method for another one: the route was
 /// chosen by the method on the wire.
 const METHOD_OVERRIDES: [&str; 3] =
     ["x-http-method-override", "x-http-method", "x-method-override"];
-
-/// One attempt to reach the upstream.
-pub struct Attempt {
-    pub aim: Aim,
-    /// What is left of the route's time.
-    pub budget: Duration,
-}
-
-/// The next server to try.
-pub fn next_attempt(exchange: &mut Exchange) -> Result<Attempt> {
-    let now = exchange.now();
-    let (Some(route), Some(_)) = (&exchange.route, &exchange.permit) else {
-        // unreachable by construction, and closed if it is ever reached
-        return Err(Error::explain(ErrorType::InternalError, "no permit"));
-    };
-    let trail = &mut exchange.upstream;
-    if trail.attempts == 0 {
-        trail.turn = route.leads_to.upstream.take_turn();
-        trail.began = Some(now);
-    }
-    trail.aim = route.leads_to.upstream.aim(trail.turn, trail.attempts);
-    trail.attempts += 1;
-    let aim = trail.aim.ok_or_else(no_address)?;
-    Ok(Attempt { aim, budget: budget(exchange, now)? })
-}
-
-/// What is left of the route's time.
-pub fn budget(exchange: &Exchange, now: Now) -> Result<Duration> {
-    let spent = exchange.upstream.began.map_or(Duration::ZERO, |began| now.since(began));
-    let left = exchange
-        .route
-        .as_ref()
-        .map_or(Duration::ZERO, |route| route.leads_to.settings.timeout.saturating_sub(spent));
-    if left.is_zero() {
-        Err(Error::explain(ErrorType::ConnectTimedout, "no time left for another attempt"))
-    } else {
-        Ok(left)
-    }
-}
-
-pub fn no_address() -> Box<Error> {
-    Error::explain(ErrorType::ConnectNoRoute, "the upstream has no address")
-}
-
-/// Nothing has been sent yet, so another server may be tried.
-pub fn connection_failed(exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
-    exchange.upstream_is_up(false);
-    let retries =
-        exchange.route.as_ref().map_or(0, |route| route.leads_to.upstream.settings.retries);
-    error.set_retry(exchange.upstream.attempts <= retries as usize);
-    error
-}
 
 /// The upstream's request target for the client's; `None` where it is the same, as it mostly is.
 pub fn target(raw: &[u8], exchange: &Exchange) -> Option<String> {

@@ -10,7 +10,8 @@
 //! | `connectors` | new connections to upstreams |
 //! | `head`, `validate`, `forwarded`, `trace` | what is read of a request |
 //! | `judge` | the question to the gate |
-//! | `forward` | to which server, and as what request |
+//! | `attempt` | the server that is tried next |
+//! | `forward` | the upstream's request |
 //! | `hop_by_hop`, `upgrade` | header fields that are about one connection, in both directions |
 //! | `request_framing`, `chunks` | where a request, or a body, ends |
 //! | `upstream_response`, `cache_control` | what is read of a response, and changed in it |
@@ -26,6 +27,7 @@
 //! same line in the log. `tests/both_ways.rs` compares them, and the integration tests run a second
 //! time with every request on the general way (`FAST_PATH=off`).
 
+mod attempt;
 mod cache_control;
 mod chunks;
 mod client;

@@ -20,7 +20,7 @@ pub struct Prepared {
 pub fn prepare(head: Head<'_>, denial: &Denial, exchange: &mut Exchange) -> Prepared {
     exchange.reason = Some(denial.reason);
     // after an upstream was tried the connection is closed in any case
-    let tried = exchange.upstream.attempts > 0;
+    let tried = exchange.upstream.attempts.made() > 0;
     let close = denial.reason == Reason::BadRequest
         || tried
         || head.headers.contains_key(header::EXPECT)

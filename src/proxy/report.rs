@@ -47,7 +47,7 @@ fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -
     let tried = exchange
         .route
         .as_ref()
-        .filter(|_| upstream.attempts > 0)
+        .filter(|_| upstream.attempts.made() > 0)
         .map(|route| &*route.leads_to.upstream.settings.name);
     AccessLine {
         ts: Timestamp { unix_millis: now.wall },

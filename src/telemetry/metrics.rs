@@ -25,6 +25,7 @@ pub struct Metrics {
     pub events: IntCounterVec,
     pub upstream_requests: IntCounterVec,
     pub upstream_up: IntGaugeVec,
+    pub upstream_healthy: IntGaugeVec,
     pub config_reloads: IntCounterVec,
     pub config_last_reload_success: IntGauge,
     pub config_last_reload_timestamp: Gauge,
@@ -121,6 +122,11 @@ impl Metrics {
             upstream_up: table.gauges(
                 "upstream_up",
                 "1: the last connection succeeded, 0: it failed.",
+                &["upstream", "server"],
+            )?,
+            upstream_healthy: table.gauges(
+                "upstream_healthy",
+                "1: requests go to the server, 0: others are preferred.",
                 &["upstream", "server"],
             )?,
             config_reloads: table.counters(

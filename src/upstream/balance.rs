@@ -1,40 +1,107 @@
-//! Whose turn it is.
+//! The choice of a server.
 
 use super::{Balance, UpstreamSettings};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The order in which servers take turns: each as often as its weight says, well mixed.
+/// The servers of one upstream, in the order in which they take turns.
 #[derive(Debug)]
 pub struct Turns {
     balance: Balance,
+    weights: Vec<u32>,
+    /// Of each server: a hash of its URL, so that gateways agree about [`Balance::Hash`] whatever
+    /// the order of servers is.
+    seeds: Vec<u64>,
     order: Vec<usize>,
     next: AtomicUsize,
 }
 
+/// Where a request begins in the order of servers; the same for all its attempts.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn {
+    Place(usize),
+    Key(u64),
+    LeastLoaded,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self::Place(0)
+    }
+}
+
 impl Turns {
     pub fn new(settings: &UpstreamSettings) -> Self {
-        let weights: Vec<i64> =
-            settings.servers.iter().map(|server| i64::from(server.weight.max(1))).collect();
-        Self { balance: settings.balance, order: smooth(&weights), next: AtomicUsize::new(0) }
+        let weights: Vec<u32> =
+            settings.servers.iter().map(|server| server.weight.max(1)).collect();
+        let order = smooth(&weights.iter().copied().map(i64::from).collect::<Vec<_>>());
+        let seeds = settings.servers.iter().map(|server| hash(server.label.as_bytes())).collect();
+        Self { balance: settings.balance, weights, seeds, order, next: AtomicUsize::new(0) }
     }
 
-    /// A place in the order, for a request to start from.
-    pub fn take(&self) -> usize {
+    /// The turn of a new request. `key` is the request's own for [`Balance::Hash`], read only there.
+    pub fn take<'k>(&self, key: impl FnOnce() -> &'k [u8]) -> Turn {
         match self.balance {
-            Balance::RoundRobin => self.next.fetch_add(1, Ordering::Relaxed),
-            Balance::Random => rand::random_range(0..self.order.len().max(1)),
+            Balance::RoundRobin => Turn::Place(self.next.fetch_add(1, Ordering::Relaxed)),
+            Balance::Random => Turn::Place(rand::random_range(0..self.order.len().max(1))),
+            Balance::LeastConnections => Turn::LeastLoaded,
+            Balance::Hash(_) => Turn::Key(hash(key())),
         }
     }
 
-    /// The servers from that place on, each once: the first one, then those for further attempts.
-    pub fn from(&self, place: usize) -> impl Iterator<Item = usize> {
-        let length = self.order.len();
-        let at = move |step: usize| self.order[place.wrapping_add(step) % length];
-        (0..length)
-            .map(move |step| (step, at(step)))
-            .filter(move |&(step, server)| (0..step).all(|earlier| at(earlier) != server))
-            .map(|(_, server)| server)
+    /// The server for an attempt: the first in the turn's order that `fits`. `load` is a server's
+    /// number of requests in flight.
+    pub fn choose(
+        &self,
+        turn: Turn,
+        fits: impl Fn(usize) -> bool,
+        load: impl Fn(usize) -> usize,
+    ) -> Option<usize> {
+        let fitting = || (0..self.weights.len()).filter(|&server| fits(server));
+        match turn {
+            Turn::Place(place) => {
+                let length = self.order.len();
+                let at = |step: usize| self.order.get(place.wrapping_add(step) % length).copied();
+                (0..length).filter_map(at).find(|&server| fits(server))
+            }
+            Turn::Key(key) => {
+                let score =
+                    |server: &usize| rendezvous(key ^ self.seeds[*server], self.weights[*server]);
+                fitting().max_by(|one, other| score(one).total_cmp(&score(other)))
+            }
+            Turn::LeastLoaded => {
+                let relative =
+                    |server: &usize| load(*server) as f64 / f64::from(self.weights[*server]);
+                // equals take turns, so that an idle upstream does not always ask its first server
+                let from = self.next.fetch_add(1, Ordering::Relaxed);
+                let length = self.weights.len();
+                let rotated = (0..length).map(|step| from.wrapping_add(step) % length);
+                rotated
+                    .filter(|&server| fits(server))
+                    .min_by(|one, other| relative(one).total_cmp(&relative(other)))
+            }
+        }
     }
+}
+
+/// A server's score for a key (weighted rendezvous hashing, Schindelhauer and Schomaker 2005): the
+/// highest one wins, and each server wins as often as its weight says.
+fn rendezvous(mixed: u64, weight: u32) -> f64 {
+    let bits = splitmix(mixed) >> 11;
+    let unit = (bits as f64 + 0.5) / (1u64 << 53) as f64;
+    -f64::from(weight) / unit.ln()
+}
+
+/// The finalizer of SplitMix64 (Steele, Lea, Flood 2014): every input bit changes half of the
+/// output bits.
+fn splitmix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(bytes).as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// Smooth weighted round robin: 5, 1, 1 gives a a b a c a a.
@@ -64,6 +131,13 @@ fn gcd(a: i64, b: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::HashKey;
+
+    fn turns(balance: Balance, weights: &[u32]) -> Turns {
+        let seeds = (0..weights.len()).map(|n| hash(format!("http://{n}").as_bytes())).collect();
+        let order = smooth(&weights.iter().copied().map(i64::from).collect::<Vec<_>>());
+        Turns { balance, weights: weights.to_vec(), seeds, order, next: AtomicUsize::new(0) }
+    }
 
     #[test]
     fn weights_are_shares_and_well_mixed() {
@@ -75,16 +149,60 @@ mod tests {
 
     #[test]
     fn further_attempts_go_to_other_servers() {
-        let turns = Turns {
-            balance: Balance::RoundRobin,
-            order: smooth(&[2, 1, 1]),
-            next: AtomicUsize::new(0),
-        };
+        let turns = turns(Balance::RoundRobin, &[2, 1, 1]);
         for place in 0..8 {
-            let mut servers: Vec<_> = turns.from(place).collect();
-            assert_eq!(servers.first(), turns.order.get(place % 4));
-            servers.sort_unstable();
-            assert_eq!(servers, [0, 1, 2]);
+            let mut tried = Vec::new();
+            while let Some(server) =
+                turns.choose(Turn::Place(place), |server| !tried.contains(&server), |_| 0)
+            {
+                tried.push(server);
+            }
+            assert_eq!(tried.first(), turns.order.get(place % 4));
+            tried.sort_unstable();
+            assert_eq!(tried, [0, 1, 2]);
         }
+    }
+
+    #[test]
+    fn the_least_loaded_server_for_its_weight_is_chosen() {
+        let turns = turns(Balance::LeastConnections, &[1, 2]);
+        for (loads, chosen) in [([0, 1], 0), ([1, 1], 1), ([1, 3], 0), ([2, 3], 1)] {
+            assert_eq!(turns.choose(Turn::LeastLoaded, |_| true, |n| loads[n]), Some(chosen));
+        }
+        let equal: Vec<_> =
+            (0..4).filter_map(|_| turns.choose(Turn::LeastLoaded, |_| true, |_| 0)).collect();
+        assert!(equal.contains(&0) && equal.contains(&1), "{equal:?}");
+    }
+
+    /// A key stays with its server; without that server only its keys move.
+    #[test]
+    fn removing_a_server_moves_its_own_keys_alone() {
+        let turns = turns(Balance::Hash(HashKey::Subject), &[1, 1, 1, 1]);
+        let of = |n: usize, without: Option<usize>| {
+            let key = Turn::Key(hash(format!("user-{n}").as_bytes()));
+            turns.choose(key, |server| Some(server) != without, |_| 0)
+        };
+        let mut moved = 0;
+        for n in 0..4000 {
+            let (before, after) = (of(n, None), of(n, Some(2)));
+            assert_eq!(before, of(n, None));
+            if before != after {
+                assert_eq!(before, Some(2));
+                moved += 1;
+            }
+        }
+        assert!((850..1150).contains(&moved), "{moved} of 4000 keys moved, 1000 are the share");
+    }
+
+    #[test]
+    fn hashing_respects_weights() {
+        let turns = turns(Balance::Hash(HashKey::ClientAddress), &[1, 3]);
+        let second = (0..4000)
+            .filter(|n| {
+                let key = Turn::Key(hash(format!("{n}").as_bytes()));
+                turns.choose(key, |_| true, |_| 0) == Some(1)
+            })
+            .count();
+        assert!((2850..3150).contains(&second), "{second} of 4000, 3000 are the share");
     }
 }

@@ -1,14 +1,23 @@
-//! The protected services: where they are, whose turn it is, how a connection is made.
+//! The protected services: where they are, which of their servers gets a request, how a connection
+//! is made.
 
 mod balance;
+mod check;
 mod destination;
+mod health;
 mod idle;
 mod peer;
 mod resolve;
 mod settings;
+mod tls;
 
+pub use check::keep_checking;
 pub use destination::Destination;
 pub use idle::keep_sweeping;
-pub use peer::{Aim, Server, Upstream};
+pub use peer::{Aim, Attempts, Server, Upstream};
 pub use resolve::{keep_resolving, resolve_all};
-pub use settings::{Balance, DestinationSettings, Endpoint, ServerAddress, UpstreamSettings};
+pub use settings::{
+    Balance, DestinationSettings, Endpoint, HashKey, HealthCheck, Protocol, ServerAddress,
+    UpstreamSettings,
+};
+pub use tls::{ShownCertificate, TlsSettings};

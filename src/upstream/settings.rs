@@ -1,10 +1,11 @@
-//! What the configuration says about one upstream.
+//! The configuration of one upstream.
 
+use super::tls::TlsSettings;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// `upstreams.NAME`, or a URL that a route wrote in place of a name.
+/// `upstreams.NAME`, or a URL that a route has in place of a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamSettings {
     /// The configured name, or the URL.
@@ -12,6 +13,10 @@ pub struct UpstreamSettings {
     /// At least one.
     pub servers: Vec<ServerAddress>,
     pub balance: Balance,
+    pub protocol: Protocol,
+    pub tls: TlsSettings,
+    /// `None`: servers are not asked for their health.
+    pub health_check: Option<HealthCheck>,
     pub connect_timeout: Duration,
     pub read_timeout: Duration,
     pub write_timeout: Duration,
@@ -20,8 +25,6 @@ pub struct UpstreamSettings {
     pub retries: u32,
     /// Forward the client's `Host`; else the server's own.
     pub preserve_host: bool,
-    /// Name for SNI and certificate verification, instead of the URL's host.
-    pub server_name: Option<String>,
 }
 
 /// Where a route leads: `upstream`, `rewrite` and `timeout` of a route.
@@ -58,8 +61,44 @@ pub enum Endpoint {
     Unix(PathBuf),
 }
 
+/// How a server is chosen for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Balance {
     RoundRobin,
     Random,
+    /// The fewest requests in flight for its weight.
+    LeastConnections,
+    /// Rendezvous hashing: requests with the same key go to the same server, and a server that
+    /// comes or goes moves only its own share.
+    Hash(HashKey),
+}
+
+/// The key of [`Balance::Hash`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashKey {
+    /// The token's subject; the client's address where there is none.
+    Subject,
+    ClientAddress,
+}
+
+/// The HTTP version that is spoken to servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    H1,
+    /// HTTP/2: by ALPN over TLS, by prior knowledge without (`h2c`).
+    H2,
+}
+
+/// `health_check`: the gateway asks every server on its own account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HealthCheck {
+    /// The target of a GET request, which an answer of 2xx passes. `None`: a connection is enough.
+    pub path: Option<String>,
+    pub interval: Duration,
+    /// For connection and answer together.
+    pub timeout: Duration,
+    /// Passed checks in a row after which a server is healthy; at least 1.
+    pub healthy: u32,
+    /// Failed checks in a row after which it is unhealthy; at least 1.
+    pub unhealthy: u32,
 }

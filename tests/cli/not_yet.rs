@@ -8,9 +8,6 @@ fn what_is_not_supported_is_refused_by_name() {
     let route = |keys: &str| {
         format!("{SMALLEST}  - {{ path: /other, upstream: \"http://127.0.0.1:9000\", {keys} }}\n")
     };
-    let upstream = |keys: &str| {
-        top(&format!("upstreams: {{ api: {{ servers: [\"http://127.0.0.1:1\"], {keys} }} }}"))
-    };
     let cases = [
         (
             top(
@@ -26,10 +23,6 @@ fn what_is_not_supported_is_refused_by_name() {
         (top("identity: { assertion: { private_key: /x.pem, audience: x } }"), "assertion"),
         (top("dpop: { nonce: true }"), "dpop"),
         (top("token: { from: [form] }"), "from"),
-        (upstream("health_check: { path: /healthz }"), "health_check"),
-        (upstream("protocol: h2c"), "protocol"),
-        (upstream("balance: least_connections"), "balance"),
-        (upstream("balance: \"hash:sub\""), "balance"),
         (route("require: \"claims.x == 1\""), "require"),
         (route("rate_limit: { per: client_id, requests: 100, window: 1s }"), "rate_limit"),
         (route("step_up: { acr_values: [gold] }"), "step_up"),

@@ -26,6 +26,8 @@ pub struct Builder {
     admin_port: u16,
     directory: TempDir,
     environment: Vec<(String, String)>,
+    /// The program sees a hosts file of its own.
+    own_hosts: bool,
 }
 
 impl Builder {
@@ -35,6 +37,7 @@ impl Builder {
             admin_port: free_port(),
             directory: tempfile::tempdir().expect("a temporary folder"),
             environment: Vec::new(),
+            own_hosts: false,
         }
     }
 
@@ -50,11 +53,26 @@ impl Builder {
         self
     }
 
+    /// The program sees this hosts file in place of the system's: names are the test's to move.
+    pub fn hosts(mut self, hosts: &str) -> Builder {
+        self.own_hosts = true;
+        self.file("hosts", hosts)
+    }
+
+    /// Whether this system lets a process have a file system view of its own.
+    pub fn can_have_own_hosts() -> bool {
+        let tried = Command::new("unshare").args(["-rm", "true"]).stderr(Stdio::null()).status();
+        tried.is_ok_and(|status| status.success())
+    }
+
     /// Starts the gateway and waits until it is ready.
     #[track_caller]
     pub fn start(self, yaml: &str) -> Gateway {
         let file = self.directory.path().join("gateway.yaml");
-        let mut command = program();
+        let mut command = match self.own_hosts {
+            false => program(),
+            true => with_hosts(&self.directory.path().join("hosts")),
+        };
         command.args(["run", "-c"]).arg(&file);
         command.envs(self.environment.iter().map(|(name, value)| (name, self.filled_in(value))));
         let yaml = self.whole(yaml);
@@ -326,6 +344,11 @@ impl Gateway {
         });
     }
 
+    /// Replaces the content of the hosts file of [`Builder::hosts`].
+    pub fn set_hosts(&self, hosts: &str) {
+        fs::write(self.directory().join("hosts"), hosts).expect("write the hosts file");
+    }
+
     pub fn config_file(&self) -> &Path {
         &self.file
     }
@@ -436,6 +459,14 @@ fn program() -> Command {
     {
         command.env_remove(name);
     }
+    command
+}
+
+/// The program with this file in the place of `/etc/hosts`.
+fn with_hosts(hosts: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    let script = r#"mount --bind "$1" /etc/hosts && shift && exec "$@""#;
+    command.args(["-rm", "sh", "-c", script, "sh"]).arg(hosts).arg(PROGRAM);
     command
 }
 

@@ -35,6 +35,7 @@ use super::raw::{Access, Format, Gateway, Level, Log, Period, Threads};
 use super::report::Report;
 use super::settings::Settings;
 use crate::telemetry::{AccessLog, LogFormat, LogSettings};
+use crate::upstream::{Protocol, UpstreamSettings};
 use std::time::Duration;
 
 /// What every part of the compilation needs.
@@ -70,6 +71,9 @@ pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings
         lax::routes(cx, servers, routes);
     }
     names::unused(cx, &routes);
+    let speaks_h2 = |upstream: &UpstreamSettings| upstream.protocol == Protocol::H2;
+    // the fast path speaks HTTP/1.1 to upstreams
+    let speaks_h2 = named.iter().flatten().any(speaks_h2);
     Some(Settings {
         threads: match raw.threads {
             // this counts the CPUs of the process's affinity mask and cgroup
@@ -77,7 +81,7 @@ pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings
             Threads::Count(count) => count.into(),
         },
         shutdown_timeout: shutdown_timeout?,
-        fast_path: raw.fast_path,
+        fast_path: raw.fast_path && !speaks_h2,
         listeners,
         admin: admin?,
         trusted_proxies,

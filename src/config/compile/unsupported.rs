@@ -115,17 +115,6 @@ fn entries() -> Vec<Entry> {
             ("dpop.nonce", but(json!([false]))),
         ],
     );
-    add(
-        "upstreams.*.",
-        &[
-            ("protocol", but(json!(["h1"]))),
-            ("balance", but(json!(["round_robin", "random"]))),
-            ("tls.ca", empty()),
-            ("tls.certificate", empty()),
-            ("tls.private_key", empty()),
-            ("health_check", Except::Nothing),
-        ],
-    );
     for section in ["defaults.", "routes.*."] {
         add(
             section,

@@ -30,7 +30,7 @@ pub use route::{Auth, Defaults, Demands, Destination, EncodedSlashes, Limits, Pr
 pub use scalar::{Allowed, OneOrMany, Period, Scalar, SecretText, Size, Threads};
 pub use server::{Server, ServerCommon};
 pub use token::Token;
-pub use upstream::{Upstream, UpstreamServer};
+pub use upstream::{HealthCheck, Protocol, Upstream, UpstreamServer, UpstreamTls};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

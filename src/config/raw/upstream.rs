@@ -14,15 +14,16 @@ pub struct Upstream {
     /// URLs (`http://`, `https://` or `unix:/path`), or `{ url, weight }`.
     #[schemars(length(min = 1))]
     pub servers: Vec<UpstreamServer>,
-    /// How a server is chosen: `round_robin`, `random`; `least_connections`, `hash:sub` and
-    /// `hash:client_ip` are not supported in this version.
+    /// How a server is chosen: `round_robin`, `random`, `least_connections`, or by a hash that keeps
+    /// a subject (`hash:sub`; without one its address) or an address (`hash:client_ip`) at its
+    /// server.
     #[schemars(extend("enum" = ["round_robin", "random", "least_connections", "hash:sub", "hash:client_ip"]))]
     pub balance: String,
-    /// What is spoken to it. This version supports `h1`.
+    /// HTTP/1.1 (`h1`), HTTP/2 over TLS (`h2`), or HTTP/2 in plaintext (`h2c`).
     pub protocol: Protocol,
     /// TLS to servers with `https://` URLs.
     pub tls: UpstreamTls,
-    /// Active health checks. Not supported in this version.
+    /// Active health checks; off unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
     /// How long a connection may take.
@@ -127,13 +128,13 @@ impl Default for Weighted {
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamTls {
-    /// File with further trust roots (PEM). Not supported in this version.
+    /// File with the trust roots (PEM) in place of the system's.
     pub ca: String,
     /// The name that is asked for and verified, in place of the URL's host.
     pub server_name: String,
-    /// File with the gateway's own certificate (PEM). Not supported in this version.
+    /// File with the gateway's own certificate and those between it and its root (PEM).
     pub certificate: String,
-    /// File with its private key (PEM). Not supported in this version.
+    /// File with the private key of `certificate` (PEM).
     pub private_key: String,
 }
 
@@ -141,7 +142,7 @@ pub struct UpstreamTls {
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthCheck {
-    /// What is asked for; an answer of 2xx is healthy.
+    /// The target of a GET request, which an answer of 2xx passes; empty: a connection is enough.
     pub path: String,
     /// How often.
     pub interval: Period,

@@ -29,24 +29,6 @@ fn at_the_top() {
 }
 
 #[test]
-fn of_upstreams() {
-    let expected: &[&str] = &[
-        "7:48: error: upstreams.a.balance: `hash:sub` is not supported in this version; write `round_robin` or `random`, or remove the key",
-        "7:70: error: upstreams.a.protocol: `h2c` is not supported in this version; write `h1`, or remove the key",
-        "7:81: error: upstreams.a.tls.ca: is not supported in this version; remove it",
-        "7:89: error: upstreams.a.tls.certificate: is not supported in this version; remove it",
-        "7:106: error: upstreams.a.tls.private_key: is not supported in this version; remove it",
-        "7:124: error: upstreams.a.health_check: is not supported in this version; remove it",
-    ];
-    assert_eq!(
-        with(
-            "upstreams: {a: {servers: [https://a], balance: 'hash:sub', protocol: h2c, tls: {ca: /a, certificate: /b, private_key: /c}, health_check: {path: /h}}}\n"
-        ),
-        expected
-    );
-}
-
-#[test]
 fn of_routes() {
     let expected: &[&str] = &[
         "7:34: error: routes[0].authorization_server[1]: there is no authorization server `other`; known here: `main`",

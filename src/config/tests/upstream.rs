@@ -68,3 +68,46 @@ fn names() {
     ];
     assert_eq!(with("upstreams: {'http://x': {servers: [http://a]}}\n"), expected);
 }
+
+#[test]
+fn protocols_fit_the_servers() {
+    let expected: &[&str] = &[
+        "7:59: error: upstreams.a.protocol: is `h2`, which needs servers with `https://`; write `h2c` for HTTP/2 in plaintext",
+        "7:100: error: upstreams.b.protocol: is `h2c`, which is plaintext; write `h2` for servers with `https://`",
+    ];
+    assert_eq!(
+        with(
+            "upstreams: {a: {servers: [https://a, http://a], protocol: h2}, b: {servers: [https://b], protocol: h2c}}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn health_checks() {
+    let expected: &[&str] = &[
+        "7:59: error: upstreams.a.health_check.path: must be a path of visible ASCII such as `/healthz`, or empty to check connections only",
+        "7:72: error: upstreams.a.health_check.interval: must be longer than zero",
+        "7:87: error: upstreams.a.health_check.unhealthy: must be at least 1, found `0`",
+    ];
+    assert_eq!(
+        with(
+            "upstreams: {a: {servers: [http://a], health_check: {path: h, interval: 0s, unhealthy: 0}}}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn certificates_come_with_their_keys() {
+    let expected: &[&str] = &[
+        "7:39: error: upstreams.a.tls.private_key: is missing beside `certificate`; name the file with its key",
+        "7:100: error: upstreams.b.tls.ca: there is no such file; create it, or correct its name",
+    ];
+    assert_eq!(
+        with(
+            "upstreams: {a: {servers: [https://a], tls: {certificate: /a}}, b: {servers: [https://b], tls: {ca: /nowhere}}}\n"
+        ),
+        expected
+    );
+}

@@ -3,10 +3,12 @@
 use super::plain::Plain;
 use super::request;
 use super::rewound::Rewound;
+use crate::proxy::attempt::{
+    Attempt, budget, connected, connection_failed, next_attempt, no_address,
+};
 use crate::proxy::client::{Client, gone};
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::forward::{Attempt, budget, connection_failed, next_attempt, no_address};
 use crate::upstream::{Aim, Upstream};
 use bytes::BytesMut;
 use pingora_core::Result;
@@ -55,7 +57,7 @@ impl UpstreamExchange {
     ) -> Result<Self> {
         let route = exchange.route.as_ref().ok_or_else(no_address)?;
         let upstream = route.leads_to.upstream.clone();
-        let mut attempt = next_attempt(exchange)?;
+        let mut attempt = next_attempt(exchange).await?;
         let mut kept = upstream.idle(attempt.aim);
         loop {
             let reused = kept.is_some();
@@ -63,7 +65,7 @@ impl UpstreamExchange {
                 Some(connection) => connection,
                 None => match connect(connectors, &upstream, &attempt).await {
                     Ok(connection) => {
-                        exchange.upstream_is_up(true);
+                        connected(exchange);
                         connection
                     }
                     Err(error) => {
@@ -71,7 +73,7 @@ impl UpstreamExchange {
                         if !error.retry() {
                             return Err(error.into_up());
                         }
-                        attempt = next_attempt(exchange)?;
+                        attempt = next_attempt(exchange).await?;
                         kept = upstream.idle(attempt.aim);
                         continue;
                     }

@@ -8,7 +8,7 @@ use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::hop_by_hop::unasked_switch;
 use crate::proxy::upstream_response::{has_no_body, keep_private, tidy};
-use crate::proxy::{IDLE, forward, judge, report, validate};
+use crate::proxy::{IDLE, attempt, judge, report, validate};
 use crate::runtime::Process;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -85,8 +85,8 @@ impl ProxyHttp for Phases {
         _: &mut Session,
         general: &mut Box<GeneralExchange>,
     ) -> Result<Box<HttpPeer>> {
-        let (peer, lease) = request::next_peer(&mut general.exchange, &self.connectors)?;
-        general.lease = Some(lease);
+        let (peer, lease) = request::next_peer(&mut general.exchange, &self.connectors).await?;
+        general.lease = lease;
         Ok(peer)
     }
 
@@ -97,20 +97,20 @@ impl ProxyHttp for Phases {
         general: &mut Box<GeneralExchange>,
         error: Box<Error>,
     ) -> Box<Error> {
-        forward::connection_failed(&mut general.exchange, error)
+        attempt::connection_failed(&mut general.exchange, error)
     }
 
     async fn connected_to_upstream(
         &self,
         _: &mut Session,
-        _: bool,
+        reused: bool,
         _: &HttpPeer,
         _: RawFd,
         _: Option<&Digest>,
         general: &mut Box<GeneralExchange>,
     ) -> Result<()> {
-        if !general.is_reused() {
-            general.exchange.upstream_is_up(true);
+        if !reused && !general.is_reused() {
+            attempt::connected(&general.exchange);
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! The upstream's request, in pingora's types.
 
 use super::lease::Lease;
+use crate::proxy::attempt::{Attempt, next_attempt, no_address};
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::forward::{
-    Attempt, cookies, forwarding_headers, host, next_attempt, no_address, passes, target, value,
-};
+use crate::proxy::forward::{cookies, forwarding_headers, host, passes, target, value};
 use crate::proxy::upgrade;
+use crate::upstream::Protocol;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
 use pingora_core::Result;
@@ -16,22 +16,27 @@ use pingora_proxy::Session;
 use std::sync::Arc;
 
 /// The next server to try, and the connection to it. pingora sees a server without TLS: the lease
-/// makes the connection, whatever it needs.
-pub fn next_peer(
+/// makes the connection, whatever it needs. An HTTP/2 connection has many requests at once and no
+/// lease: pingora makes and keeps it.
+pub async fn next_peer(
     exchange: &mut Exchange,
     connectors: &Arc<Connectors>,
-) -> Result<(Box<HttpPeer>, Lease)> {
-    let Attempt { aim, budget } = next_attempt(exchange)?;
+) -> Result<(Box<HttpPeer>, Option<Lease>)> {
+    let Attempt { aim, budget } = next_attempt(exchange).await?;
     let route = exchange.route.as_ref().ok_or_else(no_address)?;
     let upstream = &route.leads_to.upstream;
     let mut peer = upstream.peer(aim, budget).ok_or_else(no_address)?;
-    let lease = Lease::new(connectors.clone(), upstream.clone(), aim, (*peer).clone());
+    let original = (*peer).clone();
     if let Some(read) = &mut peer.options.read_timeout {
         *read = (*read).min(budget);
     }
+    if upstream.settings.protocol == Protocol::H2 {
+        return Ok((peer, None));
+    }
+    let lease = Lease::new(connectors.clone(), upstream.clone(), aim, original);
     peer.scheme = Scheme::HTTP;
     peer.options.custom_l4 = Some(Arc::new(lease.clone()));
-    Ok((peer, lease))
+    Ok((peer, Some(lease)))
 }
 
 /// `Upgrade` that asks for nothing that this gateway carries out is removed: both pingora and the

@@ -1,16 +1,24 @@
 //! The services behind the gateway: balancing, failure, time-outs, the connection to them.
 
-use crate::support::{
-    Authority, Builder, Gateway, Setup, Tls, Upstream, UpstreamBehaviour, free_port, one_route,
-};
+mod balance;
+mod health;
+mod http2;
+mod names;
+mod tls;
+
+use crate::support::{Gateway, Setup, Upstream, UpstreamBehaviour, free_port, one_route};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A gateway in front of these upstreams, open to all.
 fn balanced(upstream: &str) -> Gateway {
-    Gateway::start(&format!(
+    Gateway::start(&config(upstream))
+}
+
+fn config(upstream: &str) -> String {
+    format!(
         "authorization_servers: {{ main: {{ introspection_endpoint: \"http://127.0.0.1:1/\" }} }}\nupstreams: {{ api: {upstream} }}\nroutes: [{{ path: /*, upstream: api, auth: none }}]\n"
-    ))
+    )
 }
 
 fn answers(gateway: &Gateway, requests: usize) -> BTreeMap<String, usize> {
@@ -159,36 +167,5 @@ fn the_query_is_left_alone() {
     for query in ["a=%2f%00&b=..%2F", "a=b=c&&d", "q=%E4+x;y", "a[]=1&a[]=2", "%zz"] {
         setup.gateway.get(&format!("/p?{query}"), &[]);
         assert_eq!(setup.upstream.last().target, format!("/p?{query}"));
-    }
-}
-
-/// The certificate must be one that the process trusts, for the name that was asked for.
-#[test]
-fn a_service_behind_tls() {
-    let authority = Authority::new();
-    for (identity, status) in [
-        (authority.certify(&["127.0.0.1"]), 200),
-        (authority.certify(&["service.test"]), 502),
-        (Authority::new().certify(&["127.0.0.1"]), 502),
-    ] {
-        let upstream = Upstream::start();
-        let tls = Tls::before(upstream.port(), &identity, None);
-        let builder =
-            Builder::new().file("ca.pem", authority.pem()).env("SSL_CERT_FILE", "@DIR@/ca.pem");
-        let routes = format!(
-            "routes: [{{path: /*, upstream: \"https://127.0.0.1:{}\", auth: none}}]",
-            tls.port()
-        );
-        let gateway =
-            builder.start(&format!("authorization_servers: {{main: {{introspection_endpoint: \"http://127.0.0.1:9/\"}}}}\n{routes}"));
-        for _ in 0..3 {
-            assert_eq!(gateway.get("/", &[]).status, status);
-            assert_eq!(gateway.request("POST", "/", &[], b"body").status, status);
-        }
-        assert!(
-            upstream.connection_count() <= if status == 200 { 2 } else { 0 },
-            "{}",
-            upstream.connection_count()
-        );
     }
 }
