@@ -227,7 +227,8 @@ impl Parts {
         let policy = Policy::new(demanded.auth, demanded.policy.clone());
         Ok(Arc::new(Route {
             name: name.clone(),
-            challenge: Challenge::new(&settings.realm, policy.wanted_scopes()),
+            challenge: Challenge::new(&settings.realm, policy.wanted_scopes())
+                .with_login(&demanded.policy.login),
             policy,
             servers: Servers::new(asked.collect::<Result<_, AssembleError>>()?),
             limits: limits.clone(),

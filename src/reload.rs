@@ -64,16 +64,17 @@ impl Reload {
                 parts.assemble(settings, &redacted).map_err(|error| vec![error.to_string()])
             }
         };
-        let event = |outcome| {
+        let event = |outcome, shadow: &[&str]| {
             Reloaded {
                 file: &self.file.display().to_string(),
                 outcome,
+                shadow,
                 at: parts.clock.now().unix_seconds(),
             }
             .emit(&parts.metrics)
         };
         match outcome {
-            Err(problems) => event(Err(&problems)),
+            Err(problems) => event(Err(&problems), &[]),
             Ok(runtime) => {
                 let needs_restart =
                     needs_restart(&self.process.runtime.load().settings, &runtime.settings);
@@ -81,8 +82,9 @@ impl Reload {
                 parts.store.resize(&runtime.settings.cache);
                 let upstreams = runtime.upstreams.clone();
                 tokio::spawn(async move { crate::upstream::resolve_all(&upstreams).await });
-                self.process.runtime.store(Arc::new(runtime));
-                event(Ok(&needs_restart));
+                let runtime = Arc::new(runtime);
+                self.process.runtime.store(runtime.clone());
+                event(Ok(&needs_restart), &runtime.shadow_routes());
             }
         }
         files

@@ -80,6 +80,14 @@ pub struct AuthorizationServer {
     pub guarded: Arc<Guarded<Box<dyn Introspector>>>,
 }
 
+impl Runtime {
+    /// The names of the routes in shadow mode.
+    pub fn shadow_routes(&self) -> Vec<&str> {
+        let routes = self.gate.routes.iter().filter(|route| route.policy.is_shadow());
+        routes.map(|route| &*route.name).collect()
+    }
+}
+
 impl Process {
     pub fn new(parts: Parts, runtime: Runtime) -> Self {
         Self {

@@ -290,3 +290,41 @@ fn none_asks_for_nothing_and_nobody() {
     }
     assert_eq!(setup.server.count(), 0);
 }
+
+/// `scope_implications`: a token with `admin` meets a demand for `read`, over several steps; the
+/// upstream gets what the server said.
+#[test]
+fn a_scope_may_imply_others() {
+    let setup = Setup::start(
+        r#"
+authorization_servers:
+  main: { introspection_endpoint: "@AS@", scope_implications: { owner: [admin], admin: [read, write] } }
+routes:
+  - { path: /*, upstream: "@UPSTREAM@", scopes: [read] }
+  - { path: /any, upstream: "@UPSTREAM@", scopes_any: [write, other] }
+"#,
+    );
+    for (scope, status) in [
+        ("read", 200),
+        ("admin", 200),
+        ("owner", 200),
+        ("x owner", 200),
+        ("write", 403),
+        ("adminx", 403),
+        ("", 403),
+    ] {
+        setup
+            .server
+            .answer(&format!("t{scope}").replace(' ', "-"), active(json!({ "scope": scope })));
+        let response = setup.get(&format!("t{scope}").replace(' ', "-"));
+        assert_eq!(response.status, status, "{scope}");
+        if status == 200 {
+            assert_eq!(setup.upstream.last().header("x-introspected-scope"), Some(scope));
+        }
+    }
+    assert_eq!(setup.gateway.get_with("/any", "towner").status, 200);
+    assert_eq!(setup.gateway.get_with("/any", "tread").status, 403);
+    let challenge = setup.get("twrite");
+    let challenge = challenge.header("www-authenticate").unwrap_or_default();
+    assert!(challenge.contains("scope=\"read\""), "{challenge}");
+}

@@ -28,6 +28,7 @@ mod refusals;
 mod regression;
 mod routing;
 mod security_events;
+mod shadow;
 mod support;
 mod tokens;
 mod upstreams;

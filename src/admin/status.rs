@@ -20,6 +20,7 @@ pub fn status(process: &Process) -> Value {
                 "paths": route.reach.paths.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "methods": route.reach.methods.iter().map(http::Method::as_str).collect::<Vec<_>>(),
                 "upstream": &*route.destination.upstream,
+                "enforce": !route.demands.policy.shadow,
                 "authorization_server": one_or_list(&route.demands.authorization_servers),
             })
         })

@@ -33,6 +33,7 @@ pub fn run(file: &Path) -> ExitCode {
     Reloaded {
         file: &file.display().to_string(),
         outcome: Ok(&[]),
+        shadow: &process.runtime.load().shadow_routes(),
         at: parts.clock.now().unix_seconds(),
     }
     .emit(&parts.metrics);

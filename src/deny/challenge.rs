@@ -22,6 +22,12 @@ pub struct LoginDemand {
     pub max_age: Option<u64>,
 }
 
+impl LoginDemand {
+    pub fn demands_anything(&self) -> bool {
+        !self.acr_values.is_empty() || self.max_age.is_some()
+    }
+}
+
 impl Challenge {
     /// The arguments come from a checked configuration; characters that could end a quoted string
     /// are left out all the same.

@@ -59,6 +59,8 @@ pub struct Trail {
     pub waited: Option<Duration>,
     /// The facts that were judged, also when they were refused.
     pub entry: Option<Arc<Entry>>,
+    /// The denial that shadow mode does not enforce.
+    pub unenforced: Option<Denial>,
 }
 
 impl<R> Gate<R> {
@@ -76,10 +78,16 @@ impl<R> Gate<R> {
                 return Decision { route: None, outcome: Err(denial), trail };
             }
         };
-        let outcome = match route.policy.unchecked(preflight) {
+        let mut outcome = match route.policy.unchecked(preflight) {
             Some(permit) => Ok(permit),
             None => self.admit(&route, request, &mut trail).await,
         };
+        if let Err(denial) = &outcome
+            && let Some(permit) = route.policy.unenforced(denial)
+        {
+            trail.unenforced = Some(denial.clone());
+            outcome = Ok(permit);
+        }
         Decision { route: Some(route), outcome, trail }
     }
 
@@ -108,7 +116,7 @@ impl<R> Gate<R> {
             server: Some(server.cached.name().clone()),
             digest: Some(digest),
             waited,
-            entry: None,
+            ..Trail::default()
         };
         match outcome? {
             Known::Inactive => Err(Denial::because(Reason::Inactive)),

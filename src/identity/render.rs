@@ -153,7 +153,7 @@ impl Identity {
 }
 
 /// The members that RFC 7662 §2.2 defines, `active` aside.
-pub const REGISTERED: [&str; 11] = [
+pub const REGISTERED: [&str; 13] = [
     "sub",
     "username",
     "client_id",
@@ -165,10 +165,16 @@ pub const REGISTERED: [&str; 11] = [
     "nbf",
     "jti",
     "token_type",
+    ACT_SUB,
+    ACT_CLIENT_ID,
 ];
 
+/// The outermost actor (RFC 8693 §4.1), by whom the client of this request is known.
+const ACT_SUB: &str = "act_sub";
+const ACT_CLIENT_ID: &str = "act_client_id";
+
 /// Those of them that are shown as they are written in the answer.
-const READ: [&str; 3] = ["username", "aud", "token_type"];
+const READ: [&str; 4] = ["username", "aud", "token_type", "act"];
 
 fn registered(
     to: &mut String,
@@ -185,8 +191,20 @@ fn registered(
         "exp" => append_time(to, facts.expires_at),
         "iat" => append_time(to, facts.issued_at),
         "nbf" => append_time(to, facts.not_before),
+        ACT_SUB => append_actor(to, members, "sub"),
+        ACT_CLIENT_ID => append_actor(to, members, "client_id"),
         member => members.get(member).map_or(Ok(()), |value| encode::append(to, value)),
     }
+}
+
+/// Only a text names an actor; anything else gives no header.
+fn append_actor(
+    to: &mut String,
+    members: &Map<String, serde_json::Value>,
+    name: &str,
+) -> Result<(), TooLarge> {
+    let named = members.get("act").and_then(|act| act.get(name)).and_then(|name| name.as_str());
+    named.map_or(Ok(()), |named| encode::append_text(to, named))
 }
 
 fn append_time(to: &mut String, seconds: Option<i64>) -> Result<(), TooLarge> {
@@ -236,6 +254,47 @@ mod tests {
                 "x-introspected-server: main",
             ]
         );
+    }
+
+    /// RFC 8693 §4.1, figure 7: of a chain of delegation the outermost actor is the current one.
+    #[test]
+    fn rfc8693_section_4_1() {
+        let answer = json!({"active": true, "sub": "user@example.com", "act": {"sub": "https://service16.example.com", "client_id": "s16", "act": {"sub": "https://service77.example.com"}}});
+        assert_eq!(
+            rendered(answer, &[], false).unwrap_or_default(),
+            [
+                "x-introspected-sub: user@example.com",
+                "x-introspected-act-sub: https://service16.example.com",
+                "x-introspected-act-client-id: s16",
+                "x-introspected-server: main",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_actor_is_named_by_a_text_alone() {
+        let nested = (0..10).fold(json!({"sub": "innermost"}), |act, _| json!({"act": act}));
+        for act in [
+            json!(null),
+            json!("alice"),
+            json!(["alice"]),
+            json!({}),
+            json!({"sub": null}),
+            json!({"sub": 1}),
+            json!({"sub": {"sub": "alice"}}),
+            json!({"sub": ["alice"], "client_id": true}),
+            json!({"sub": "", "client_id": ""}),
+            nested,
+        ] {
+            let answer = json!({"active": true, "act": act});
+            assert_eq!(
+                rendered(answer, &[], false).unwrap_or_default(),
+                ["x-introspected-server: main"],
+                "{act}"
+            );
+        }
+        let long = json!({"active": true, "act": {"sub": "x".repeat(5000)}});
+        assert_eq!(rendered(long, &[], false), Err(TooLarge));
     }
 
     #[test]

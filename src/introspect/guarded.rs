@@ -200,6 +200,7 @@ mod tests {
     ) -> Option<(Guarded<Scripted>, Arc<ManualClock>)> {
         let endpoint = url::Url::parse("http://localhost/").ok()?;
         let settings = ServerSettings {
+            implications: Default::default(),
             name: "main".into(),
             kind: Arc::new(GoogleSettings { endpoint, audience: Vec::new() }),
             tokens: TokenSelector::default(),

@@ -2,7 +2,7 @@
 
 use super::jwt::KeySource;
 use super::{Call, Profile, ServerKind, TokenSelector};
-use crate::policy::ServerDemands;
+use crate::policy::{Implications, ServerDemands};
 use jsonwebtoken::Algorithm;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ pub struct ServerSettings {
     pub extra_roots: Option<(PathBuf, Vec<u8>)>,
     /// The name that is asked for and verified in TLS, in place of the URL's host.
     pub server_name: Option<String>,
+    pub implications: Arc<Implications>,
     /// Whose events about its tokens are believed; `None`: nobody's.
     pub events: Option<EventSettings>,
 }
@@ -102,6 +103,7 @@ impl ServerSettings {
             require_issuer: self.require_issuer,
             audience: profile.audience.to_vec(),
             client_id: profile.client_id.map(str::to_owned),
+            implications: self.implications.clone(),
         }
     }
 

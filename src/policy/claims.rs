@@ -2,6 +2,7 @@
 
 use super::ClaimDemand;
 use super::check::{Case, Check, Compared};
+use super::value::same;
 use crate::deny::{Denial, Reason};
 use serde_json::{Map, Value};
 
@@ -50,14 +51,8 @@ fn met(demand: &ClaimDemand, members: &Map<String, Value>) -> bool {
     }
 }
 
-/// Compared with type: the text `"1"` is not the number 1, though 1 is 1.0.
 fn allowed(demand: &ClaimDemand, value: &Value) -> bool {
-    demand.allowed.iter().any(|allowed| match (allowed, value) {
-        (Value::Number(a), Value::Number(b)) => {
-            a == b || a.as_f64() == b.as_f64() && a.is_f64() != b.is_f64()
-        }
-        (a, b) => a == b,
-    })
+    demand.allowed.iter().any(|allowed| same(allowed, value))
 }
 
 #[cfg(test)]

@@ -3,16 +3,21 @@
 //! A new check is a file with its [`Check`], its line in [`CHECKS`] and its settings.
 
 mod audience;
+mod authorization_details;
 mod binding;
 mod check;
 mod claims;
+mod implications;
 mod issuer;
 mod scopes;
 mod settings;
+mod step_up;
 mod token_type;
 mod validity;
+mod value;
 
 pub use check::{Case, Check, Compared};
+pub use implications::{Circle, Implications};
 pub use settings::{AuthMode, ClaimDemand, PolicySettings, ServerDemands};
 
 use crate::clock::Now;
@@ -22,7 +27,7 @@ use crate::token::ActiveFacts;
 
 /// All checks, in the order of the contract (§3): the first demand that is not met names the
 /// refusal.
-const CHECKS: [&dyn Check; 7] = [
+const CHECKS: [&dyn Check; 9] = [
     &validity::Validity,
     &token_type::TokenType,
     &issuer::Issuer,
@@ -30,6 +35,8 @@ const CHECKS: [&dyn Check; 7] = [
     &binding::Binding,
     &scopes::Scopes,
     &claims::Claims,
+    &authorization_details::AuthorizationDetails,
+    &step_up::StepUp,
 ];
 
 /// The proof that a request may reach its upstream. Nothing outside this folder can make one.
@@ -41,7 +48,8 @@ pub struct Permit(Admission);
 pub enum Admission {
     /// None: the route checks nothing, or lets this preflight pass.
     Unchecked,
-    /// None: `auth: optional`, and the request had no token.
+    /// None: `auth: optional`, and the request had no token; or shadow mode, and it would have been
+    /// refused.
     Anonymous,
     /// That of facts which met every demand.
     Identified,
@@ -77,6 +85,21 @@ impl Policy {
             AuthMode::Required => Err(Denial::because(Reason::MissingToken)),
             AuthMode::Optional | AuthMode::None => Ok(Permit(Admission::Anonymous)),
         }
+    }
+
+    /// The permit of a request that would be refused, in shadow mode alone. It carries no identity.
+    /// An ambiguous request is refused all the same: the upstream could read it in another way.
+    pub fn unenforced(&self, denial: &Denial) -> Option<Permit> {
+        if self.demands.shadow && denial.reason != Reason::BadRequest {
+            Some(Permit(Admission::Anonymous))
+        } else {
+            None
+        }
+    }
+
+    /// `enforce: false`.
+    pub fn is_shadow(&self) -> bool {
+        self.demands.shadow
     }
 
     /// A request with a token that the authorization server calls active. `server`: what is
@@ -160,6 +183,7 @@ mod tests {
             require_issuer: true,
             audience: vec!["app".into()],
             client_id: Some("app".into()),
+            ..ServerDemands::default()
         };
         let mut answer = json!({"active": true, "exp": 1, "token_type": "refresh_token", "iss": "https://other", "cnf": {"jkt": "x"}});
         for (member, good, reason) in [

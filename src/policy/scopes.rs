@@ -2,6 +2,7 @@
 
 use super::PolicySettings;
 use super::check::{Case, Check, Compared};
+use super::implications::Implications;
 use crate::deny::{Denial, Reason};
 use crate::token::ScopeSet;
 
@@ -13,7 +14,7 @@ impl Check for Scopes {
     }
 
     fn check(&self, case: &Case<'_>) -> Result<(), Denial> {
-        if met(case.facts.scopes(), case.demands) {
+        if met(case.facts.scopes(), case.demands, &case.server.implications) {
             Ok(())
         } else {
             Err(Denial::because(Reason::InsufficientScope))
@@ -30,15 +31,19 @@ impl Check for Scopes {
             demanded.push(format!("one of {}", scopes_any.join(" ")));
         }
         let held = case.facts.scopes();
-        let found = if held.is_empty() { "none" } else { held.text() };
+        let implied: Vec<&str> = case.server.implications.added(held).collect();
+        let mut found = if held.is_empty() { "none".into() } else { held.text().to_owned() };
+        if !implied.is_empty() {
+            found += &format!(", which implies {}", implied.join(" "));
+        }
         (!demanded.is_empty()).then(|| Compared::new(demanded.join(", and "), found))
     }
 }
 
-fn met(held: ScopeSet<'_>, demands: &PolicySettings) -> bool {
-    let all = demands.scopes.iter().all(|scope| held.contains(scope));
+fn met(held: ScopeSet<'_>, demands: &PolicySettings, implications: &Implications) -> bool {
+    let all = demands.scopes.iter().all(|scope| implications.meets(held, scope));
     let any = demands.scopes_any.is_empty()
-        || demands.scopes_any.iter().any(|scope| held.contains(scope));
+        || demands.scopes_any.iter().any(|scope| implications.meets(held, scope));
     all && any
 }
 
@@ -55,7 +60,7 @@ mod tests {
                 scopes_any: owned(scopes_any),
                 ..PolicySettings::default()
             };
-            met(ScopeSet::of(held), &demands)
+            met(ScopeSet::of(held), &demands, &Implications::default())
         };
         assert!(holds("read write extra", &["read", "write"], &[]));
         assert!(!holds("read", &["read", "write"], &[]));

@@ -1,6 +1,9 @@
-//! What the configuration says a route demands of the facts.
+//! The demands of a route, and of an authorization server, as the configuration describes them.
 
+use super::Implications;
+use crate::deny::LoginDemand;
 use crate::token::ClaimPath;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
 pub struct PolicySettings {
@@ -11,6 +14,12 @@ pub struct PolicySettings {
     /// `aud` must contain one of these, unless empty.
     pub audience: Vec<String>,
     pub claims: Vec<ClaimDemand>,
+    /// Each with a member `type`; for each the token must have an object that contains it.
+    pub authorization_details: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// `step_up`.
+    pub login: LoginDemand,
+    /// `enforce: false`: requests that would be refused are forwarded all the same.
+    pub shadow: bool,
     /// `binding: {allow_unbound_use: true}`: accept a bound token without its proof.
     pub allow_unbound_use: bool,
 }
@@ -27,6 +36,8 @@ pub struct ServerDemands {
     pub audience: Vec<String>,
     /// What `client_id` must be, for the same reason.
     pub client_id: Option<String>,
+    /// `scope_implications`.
+    pub implications: Arc<Implications>,
 }
 
 /// `claims: { name: value or list of allowed values }`.

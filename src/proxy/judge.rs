@@ -4,12 +4,15 @@ use super::exchange::Exchange;
 use super::forwarded::Origin;
 use super::head::Head;
 use super::trace::{TraceContext, request_id};
+use crate::cache::Entry;
 use crate::deny::{Denial, Reason};
+use crate::identity::Rendered;
 use crate::policy::Admission;
 use crate::request::RequestView;
 use crate::route::{Host, normalise};
 use http::header;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Decides, and keeps in `exchange` what the later phases need. `peer` is the other end of the
 /// connection, `None` on a Unix socket; `host` is the result of [`super::validate::check`].
@@ -60,14 +63,18 @@ pub async fn judge(
     let decision = exchange.runtime.gate.check(&view).await;
     exchange.route = decision.route;
     exchange.trail = decision.trail;
-    let permit = decision.outcome?;
+    let mut permit = decision.outcome?;
     if permit.admission() == Admission::Identified {
         exchange.private = private;
-        let entry = exchange.trail.entry.as_ref().ok_or(Denial::because(Reason::AsUnavailable))?;
-        let headers = entry
-            .headers(&exchange.runtime.identity)
-            .map_err(|_| Denial::because(Reason::IdentityTooLarge))?;
-        exchange.identity = Some((entry.clone(), headers));
+        match identity(exchange) {
+            Ok(identity) => exchange.identity = Some(identity),
+            Err(denial) => {
+                let policy = exchange.route.as_ref().map(|route| &route.policy);
+                let unenforced = policy.and_then(|policy| policy.unenforced(&denial));
+                permit = unenforced.ok_or_else(|| denial.clone())?;
+                exchange.trail.unenforced = Some(denial);
+            }
+        }
     }
     exchange.permit = Some(permit);
     Ok(())
@@ -77,4 +84,13 @@ pub async fn judge(
 fn written_host(head: &Head<'_>) -> String {
     let line = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     line.or(head.target_authority()).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// The facts that were judged, and the headers that they make.
+fn identity(exchange: &Exchange) -> Result<(Arc<Entry>, Arc<Rendered>), Denial> {
+    let entry = exchange.trail.entry.as_ref().ok_or(Denial::because(Reason::AsUnavailable))?;
+    match entry.headers(&exchange.runtime.identity) {
+        Ok(headers) => Ok((entry.clone(), headers)),
+        Err(_) => Err(Denial::because(Reason::IdentityTooLarge)),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::exchange::Exchange;
 use crate::clock::Now;
-use crate::deny::Fault;
+use crate::deny::{Fault, Reason};
 use crate::policy::Admission;
 use crate::telemetry::{AccessLine, Cache, Timestamp, method_label};
 use http::{Method, StatusCode};
@@ -16,7 +16,7 @@ pub fn report(method: &Method, status: Option<StatusCode>, exchange: &Exchange) 
     let now = exchange.now();
     let status = status.map_or(CLIENT_LEFT, |status| status.as_u16());
     count(method, exchange, status, now.since(exchange.began));
-    if exchange.process.access_log.wants(exchange.reason, &exchange.runtime.log) {
+    if exchange.process.access_log.wants(judgement(exchange).reason, &exchange.runtime.log) {
         exchange
             .process
             .access_log
@@ -28,11 +28,15 @@ fn count(method: &Method, exchange: &Exchange, status: u16, took: Duration) {
     let metrics =
         exchange.route.as_ref().map_or(&exchange.runtime.unrouted, |route| &route.leads_to.metrics);
     metrics.ended(method_label(method), status, took);
-    let decided_by = exchange
-        .reason
+    let unenforced = exchange.trail.unenforced.as_ref().map(|denial| denial.reason);
+    let decided_by = unenforced
+        .or(exchange.reason)
         .filter(|reason| reason.fault() != Fault::Upstream)
         .map_or("", |reason| reason.as_str());
-    metrics.decided(decision(exchange), decided_by);
+    metrics.decided(judgement(exchange).decision, decided_by);
+    if let Some(reason) = unenforced {
+        metrics.denied_in_shadow(reason.as_str());
+    }
     if exchange.trail.cache == Cache::Stale {
         metrics.served_stale();
     }
@@ -49,6 +53,7 @@ fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -
         .as_ref()
         .filter(|_| upstream.attempts.made() > 0)
         .map(|route| &*route.leads_to.upstream.settings.name);
+    let Judgement { decision, reason, enforced } = judgement(exchange);
     AccessLine {
         ts: Timestamp { unix_millis: now.wall },
         level: "info",
@@ -66,10 +71,12 @@ fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -
             .began
             .zip(upstream.answered)
             .map(|(began, (answered, _))| answered.since(began)),
-        decision: decision(exchange),
-        reason: exchange.reason.map(|reason| reason.as_str()),
+        decision,
+        reason: reason.map(|reason| reason.as_str()),
+        enforced,
         sub: facts.and_then(|facts| facts.subject()),
         client_id: facts.and_then(|facts| facts.client_id()),
+        act_sub: facts.and_then(|facts| facts.actor()),
         server: exchange.trail.server.as_deref(),
         cache: exchange.trail.cache,
         introspection: exchange.trail.waited,
@@ -77,14 +84,31 @@ fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -
     }
 }
 
-fn decision(exchange: &Exchange) -> &'static str {
-    match (
-        exchange.permit.map(|permit| permit.admission()),
-        exchange.reason.map(|reason| reason.fault()),
-    ) {
+/// The decision about a request, as logs and metrics have it.
+struct Judgement {
+    decision: &'static str,
+    /// Of the refusal, or of the one that shadow mode does not enforce.
+    reason: Option<Reason>,
+    enforced: bool,
+}
+
+fn judgement(exchange: &Exchange) -> Judgement {
+    if let Some(denial) = &exchange.trail.unenforced {
+        let decision = refused(denial.reason);
+        return Judgement { decision, reason: Some(denial.reason), enforced: false };
+    }
+    let decision = match (exchange.permit.map(|permit| permit.admission()), exchange.reason) {
         (Some(Admission::Anonymous), _) => "anonymous",
         (Some(_), _) => "allow",
-        (None, Some(Fault::AuthorizationServer | Fault::Gateway)) => "error",
-        (None, _) => "deny",
+        (None, Some(reason)) => refused(reason),
+        (None, None) => "deny",
+    };
+    Judgement { decision, reason: exchange.reason, enforced: true }
+}
+
+fn refused(reason: Reason) -> &'static str {
+    match reason.fault() {
+        Fault::AuthorizationServer | Fault::Gateway => "error",
+        Fault::Client | Fault::Upstream => "deny",
     }
 }

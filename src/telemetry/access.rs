@@ -28,8 +28,12 @@ pub struct AccessLine<'a> {
     pub upstream_took: Option<Duration>,
     pub decision: &'static str,
     pub reason: Option<&'static str>,
+    /// `false`: the route is in shadow mode, and the request was forwarded all the same.
+    pub enforced: bool,
     pub sub: Option<&'a str>,
     pub client_id: Option<&'a str>,
+    /// `sub` of the outermost actor.
+    pub act_sub: Option<&'a str>,
     pub server: Option<&'a str>,
     pub cache: Cache,
     pub introspection: Option<Duration>,
@@ -128,8 +132,15 @@ impl AccessLine<'_> {
         line.millis(name!("upstream_ms"), self.upstream_took);
         line.text(name!("decision"), Some(self.decision));
         line.text(name!("reason"), self.reason);
+        if !self.enforced {
+            line.boolean(name!("enforced"), false);
+        }
         line.text(name!("sub"), self.sub);
         line.text(name!("client_id"), self.client_id);
+        // few tokens are delegated, and few routes are in shadow mode
+        if self.act_sub.is_some() {
+            line.text(name!("act_sub"), self.act_sub);
+        }
         line.text(name!("server"), self.server);
         line.text(name!("cache"), Some(self.cache.as_str()));
         line.millis(name!("introspection_ms"), self.introspection);

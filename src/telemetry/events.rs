@@ -8,6 +8,8 @@ pub struct Reloaded<'a> {
     pub file: &'a str,
     /// What needs a restart to take effect, or what is wrong with the file.
     pub outcome: Result<&'a [&'static str], &'a [String]>,
+    /// The names of the routes in shadow mode.
+    pub shadow: &'a [&'a str],
     /// Seconds since the Unix epoch.
     pub at: i64,
 }
@@ -22,6 +24,12 @@ impl Reloaded<'_> {
             Ok(needs_restart) => {
                 metrics.config_last_reload_timestamp.set(self.at as f64);
                 tracing::info!(file = self.file, "configuration in force");
+                for route in self.shadow {
+                    tracing::warn!(
+                        route,
+                        "this route is in shadow mode: requests that would be refused are forwarded"
+                    );
+                }
                 for part in needs_restart {
                     tracing::warn!(
                         file = self.file,

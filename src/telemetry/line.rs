@@ -77,6 +77,12 @@ impl Line {
         }
     }
 
+    pub fn boolean(&mut self, name: Name, value: bool) {
+        if let Some(value) = self.member(name, Some(value)) {
+            self.text.extend_from_slice(if value { b"true" } else { b"false" });
+        }
+    }
+
     /// A time in milliseconds, to the microsecond.
     pub fn millis(&mut self, name: Name, value: Option<Duration>) {
         let Some(value) = self.member(name, value) else { return };

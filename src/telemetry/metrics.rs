@@ -22,6 +22,7 @@ pub struct Metrics {
     pub cache_entries: IntGaugeVec,
     pub cache_evictions: IntCounterVec,
     pub stale_served: IntCounterVec,
+    pub shadow_denials: IntCounterVec,
     pub events: IntCounterVec,
     pub upstream_requests: IntCounterVec,
     pub upstream_up: IntGaugeVec,
@@ -108,6 +109,11 @@ impl Metrics {
                 "stale_served_total",
                 "Requests decided by an answer past its ttl, since the server failed.",
                 &["route"],
+            )?,
+            shadow_denials: table.counters(
+                "shadow_denials_total",
+                "Requests that shadow mode forwarded although they would have been refused.",
+                &["route", "reason"],
             )?,
             events: table.counters(
                 "events_total",

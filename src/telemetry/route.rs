@@ -17,6 +17,7 @@ pub struct RouteMetrics {
     answers: Counters<u16>,
     duration: Histogram,
     stale: Counters<()>,
+    shadow: Counters<&'static str>,
 }
 
 impl RouteMetrics {
@@ -27,6 +28,7 @@ impl RouteMetrics {
             answers: Counters::of(&metrics.upstream_requests),
             duration: metrics.request_duration.with_label_values(&[route]),
             stale: Counters::of(&metrics.stale_served),
+            shadow: Counters::of(&metrics.shadow_denials),
             route: route.clone(),
             upstream: upstream.clone(),
         }
@@ -49,6 +51,11 @@ impl RouteMetrics {
         self.decisions.count((decision, reason), |all| {
             all.with_label_values(&[&*self.route, decision, reason])
         });
+    }
+
+    /// It would have been refused, had the route not been in shadow mode.
+    pub fn denied_in_shadow(&self, reason: &'static str) {
+        self.shadow.count(reason, |all| all.with_label_values(&[&*self.route, reason]));
     }
 
     /// It was decided by an answer past its ttl.

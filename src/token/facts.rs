@@ -44,6 +44,7 @@ pub struct ActiveFacts {
     client_id: Option<Span>,
     issuer: Option<Span>,
     token_id: Option<Span>,
+    actor: Option<Span>,
     audience: Box<[Span]>,
     /// `exp`, seconds since the Unix epoch.
     pub expires_at: Option<i64>,
@@ -83,11 +84,13 @@ impl ActiveFacts {
         let (claims, (texts, audience)) = Claims::new(members, |draft| {
             let mut keep =
                 |text: &Option<Cow<'_, str>>| text.as_deref().and_then(|text| draft.keep(text));
+            let actor = members.get("act").and_then(|act| act.get("sub")).and_then(Value::as_str);
             let texts = [
                 keep(&stated.subject),
                 keep(&stated.client_id),
                 keep(&stated.issuer),
                 keep(&stated.token_id),
+                keep(&actor.map(Cow::Borrowed)),
             ];
             let scopes = draft.keep(&stated.scopes);
             (
@@ -95,13 +98,14 @@ impl ActiveFacts {
                 stated.audience.iter().filter_map(|audience| draft.keep(audience)).collect(),
             )
         });
-        let (scopes, [subject, client_id, issuer, token_id]) = texts;
+        let (scopes, [subject, client_id, issuer, token_id, actor]) = texts;
         Self {
             scopes,
             subject,
             client_id,
             issuer,
             token_id,
+            actor,
             audience,
             expires_at: stated.expires_at,
             not_before: stated.not_before,
@@ -150,6 +154,11 @@ impl ActiveFacts {
     /// `jti`.
     pub fn token_id(&self) -> Option<&str> {
         self.text(self.token_id)
+    }
+
+    /// `sub` of the outermost `act` (RFC 8693 §4.1): who acts for the subject.
+    pub fn actor(&self) -> Option<&str> {
+        self.text(self.actor)
     }
 
     /// `aud`; nothing when there was none.

@@ -25,7 +25,6 @@ fn what_is_not_supported_is_refused_by_name() {
         (top("token: { from: [form] }"), "from"),
         (route("require: \"claims.x == 1\""), "require"),
         (route("rate_limit: { per: client_id, requests: 100, window: 1s }"), "rate_limit"),
-        (route("step_up: { acr_values: [gold] }"), "step_up"),
         (route("binding: { dpop: required }"), "binding"),
         (route("binding: { mtls: required }"), "binding"),
     ];

@@ -57,7 +57,7 @@ pub fn demo() -> ExitCode {
         }
     };
     let clock = process.parts.clock.clone();
-    Reloaded { file: "demo.yaml", outcome: Ok(&[]), at: clock.now().unix_seconds() }
+    Reloaded { file: "demo.yaml", outcome: Ok(&[]), shadow: &[], at: clock.now().unix_seconds() }
         .emit(&process.parts.metrics);
     let introduction =
         Introduction { process: process.clone(), gateway, admin, authorization_server, upstream };

@@ -3,10 +3,15 @@
 use super::Context;
 use super::claims::claims;
 use crate::config::path::KeyPath;
-use crate::config::raw::{Auth, Demands, Preflight};
+use crate::config::raw::{Auth, Demands, Detail, Preflight, StepUp};
+use crate::deny::LoginDemand;
 use crate::gate::DemandSettings;
 use crate::policy::{AuthMode, PolicySettings};
+use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
+
+type Members = serde_json::Map<String, Value>;
 
 /// A route's keys together with the inherited ones, each known by where it was written.
 #[derive(Clone, Copy)]
@@ -49,11 +54,24 @@ pub fn demands(cx: Context, raw: &Demands, origin: Origin) -> DemandSettings {
         scopes_any: scopes(cx, &origin.of(cx, "scopes_any"), raw.scopes_any.as_deref()),
         audience: audience(cx, &origin.of(cx, "audience"), raw.audience.as_deref()),
         claims: claims(cx, &origin.of(cx, "claims"), raw.claims.as_ref()),
+        authorization_details: details(
+            cx,
+            &origin.of(cx, "authorization_details"),
+            raw.authorization_details.as_deref(),
+        ),
+        login: login(cx, &origin.of(cx, "step_up"), raw.step_up.as_ref()),
+        shadow: raw.enforce == Some(false),
         allow_unbound_use: raw.binding.as_ref().is_some_and(|binding| binding.allow_unbound_use),
     };
     if let Some(both) = policy.scopes_any.iter().position(|scope| policy.scopes.contains(scope)) {
         let path = origin.of(cx, "scopes_any").item(both);
         cx.report.warning(&path, "is among `scopes` as well, so that `scopes_any` demands nothing more; remove one of the two");
+    }
+    if policy.shadow && auth != AuthMode::None {
+        cx.report.warning_at_key(
+            &origin.of(cx, "enforce"),
+            "is shadow mode: requests that would be refused are forwarded, without identity headers; remove it to protect the upstream",
+        );
     }
     if auth == AuthMode::None {
         // inherited demands do not concern a route without authentication
@@ -75,7 +93,7 @@ pub fn demands(cx: Context, raw: &Demands, origin: Origin) -> DemandSettings {
 /// Demands beside `auth: none` would look as if they were made.
 fn ignored(cx: Context, origin: Origin) {
     let auth_is_own = origin.is_own(cx, "auth");
-    for key in ["scopes", "scopes_any", "audience", "claims"] {
+    for key in ["scopes", "scopes_any", "audience", "claims", "authorization_details", "step_up"] {
         let own = origin.is_own(cx, key);
         let path = origin.of(cx, key);
         // a route may set what is inherited aside as a whole by `auth: none`
@@ -86,7 +104,7 @@ fn ignored(cx: Context, origin: Origin) {
             );
         }
     }
-    for key in ["authorization_server", "max_age", "preflight", "binding"] {
+    for key in ["authorization_server", "max_age", "preflight", "binding", "enforce"] {
         if origin.is_own(cx, key) {
             cx.report.warning_at_key(
                 &origin.section.key(key),
@@ -100,17 +118,67 @@ fn scopes(cx: Context, section: &KeyPath, scopes: Option<&[String]>) -> Vec<Stri
     let Some(scopes) = not_empty(cx, section, scopes) else { return Vec::new() };
     for (i, scope) in scopes.iter().enumerate() {
         let path = section.item(i);
-        if scope.is_empty() {
-            cx.report.error(&path, "is empty; name a scope");
-        } else if scope.contains(char::is_whitespace) {
-            cx.report.error(&path, "has white space, and no scope has; write each scope as an item of its own, as in `[read, write]`");
-        } else if !scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
-            cx.report.error(&path, "has characters that no scope has (RFC 6749 §3.3): visible ASCII other than `\"` and `\\`");
+        if let Some(flaw) = scope_flaw(scope) {
+            cx.report.error(&path, flaw);
         } else if scopes[..i].contains(scope) {
             cx.report.warning(&path, "stands twice; remove one of the two");
         }
     }
     scopes.to_vec()
+}
+
+/// The reason why a text is no scope (RFC 6749 §3.3), as a message.
+pub fn scope_flaw(scope: &str) -> Option<&'static str> {
+    if scope.is_empty() {
+        Some("is empty; name a scope")
+    } else if scope.contains(char::is_whitespace) {
+        Some(
+            "has white space, and no scope has; write each scope as an item of its own, as in `[read, write]`",
+        )
+    } else if !scope.bytes().all(is_scope_byte) {
+        Some(
+            "has characters that no scope has (RFC 6749 §3.3): visible ASCII other than `\"` and `\\`",
+        )
+    } else {
+        None
+    }
+}
+
+fn is_scope_byte(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)
+}
+
+fn details(cx: Context, section: &KeyPath, details: Option<&[Detail]>) -> Vec<Members> {
+    let Some(details) = not_empty(cx, section, details) else { return Vec::new() };
+    for (i, Detail(members)) in details.iter().enumerate() {
+        if members.get("type").and_then(Value::as_str).is_some_and(str::is_empty) {
+            let path = section.item(i).key("type");
+            cx.report.error(&path, "is empty; name a type of authorization details");
+        }
+    }
+    details.iter().map(|Detail(members)| members.clone()).collect()
+}
+
+fn login(cx: Context, section: &KeyPath, raw: Option<&StepUp>) -> LoginDemand {
+    let Some(raw) = raw else { return LoginDemand::default() };
+    for (i, acr) in raw.acr_values.iter().enumerate() {
+        let path = section.key("acr_values").item(i);
+        // the challenge has them between quotes, separated by spaces (RFC 9470 §3)
+        if acr.is_empty() || !acr.bytes().all(is_scope_byte) {
+            cx.report.error(&path, "must be visible ASCII without `\"`, `\\` and white space; write each value as an item of its own");
+        } else if raw.acr_values[..i].contains(acr) {
+            cx.report.warning(&path, "is a duplicate; remove one of the two");
+        }
+    }
+    let max_age = raw.max_age.map_or(Duration::ZERO, |max_age| max_age.0);
+    if max_age.subsec_nanos() > 0 {
+        let path = section.key("max_age");
+        cx.report.error(&path, "must be whole seconds, since `auth_time` is; write `1s` or more");
+    }
+    LoginDemand {
+        acr_values: raw.acr_values.clone(),
+        max_age: (!max_age.is_zero()).then_some(max_age.as_secs()),
+    }
 }
 
 fn audience(cx: Context, section: &KeyPath, audience: Option<&[String]>) -> Vec<String> {
@@ -129,7 +197,7 @@ fn audience(cx: Context, section: &KeyPath, audience: Option<&[String]>) -> Vec<
 }
 
 /// An empty list reads like a demand and makes none.
-fn not_empty<'l>(cx: Context, path: &KeyPath, list: Option<&'l [String]>) -> Option<&'l [String]> {
+fn not_empty<'l, T>(cx: Context, path: &KeyPath, list: Option<&'l [T]>) -> Option<&'l [T]> {
     let list = list?;
     if list.is_empty() {
         cx.report.error(

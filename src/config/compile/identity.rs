@@ -8,7 +8,7 @@ use crate::token::ClaimPath;
 use std::collections::BTreeMap;
 
 /// What always is forwarded, behind the prefix, or has a meaning of its own there.
-const REGISTERED: [&str; 14] = [
+const REGISTERED: [&str; 16] = [
     "sub",
     "username",
     "client-id",
@@ -20,6 +20,8 @@ const REGISTERED: [&str; 14] = [
     "nbf",
     "jti",
     "token-type",
+    "act-sub",
+    "act-client-id",
     "server",
     "claims",
     "assertion",

@@ -10,6 +10,7 @@ mod events;
 mod files;
 mod headers;
 mod identity;
+mod implications;
 mod kinds;
 mod lax;
 mod limits;

@@ -3,6 +3,7 @@
 use super::Context;
 use super::cache::count;
 use super::events;
+use super::implications::scope_implications;
 use super::kinds;
 use crate::config::path::KeyPath;
 use crate::config::raw::{Server, ServerCommon};
@@ -56,6 +57,8 @@ fn server(cx: Context, path: &KeyPath, name: &str, written: &Server) -> Option<S
         cx.positive(&path.key("circuit_breaker").key("open_for"), raw.circuit_breaker.open_for);
     let extra_roots = cx.roots(&path.key("tls").key("ca"), &raw.tls.ca);
     let server_name = server_name(cx, &path.key("tls").key("server_name"), &raw.tls.server_name);
+    let implications =
+        scope_implications(cx, &path.key("scope_implications"), &raw.scope_implications);
     let kind = kind?;
     let named_issuer = issuer.clone();
     let profile = kind.profile(named_issuer.as_deref());
@@ -88,6 +91,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, written: &Server) -> Option<S
             open_for: open_for?,
         },
         extra_roots,
+        implications: implications?,
         events,
         server_name,
     };

@@ -122,8 +122,6 @@ fn entries() -> Vec<Entry> {
                 ("require", empty()),
                 ("binding.dpop", but(json!(["off"]))),
                 ("binding.mtls", but(json!(["off"]))),
-                ("step_up.acr_values", but(json!([[]]))),
-                ("step_up.max_age", but(json!(["0s"]))),
                 ("rate_limit", Except::Nothing),
             ],
         );

@@ -1,6 +1,6 @@
 //! `routes` and `defaults`, in groups of keys: each group belongs to one module that carries it out.
 
-use super::{Allowed, OneOrMany, Period};
+use super::{Allowed, Detail, OneOrMany, Period};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -134,12 +134,18 @@ pub struct Demands {
     /// Members of the answer and what they must be: a value, or a list of allowed values. Dotted
     /// paths reach inside objects; `\.` stands for a dot in a name.
     pub claims: BTreeMap<String, Allowed>,
+    /// Objects as in RFC 9396: for each, one of the token's `authorization_details` of that `type`
+    /// contains all its members.
+    pub authorization_details: Vec<Detail>,
     /// A condition in CEL. Not supported in this version.
     pub require: String,
     /// Sender-constrained tokens.
     pub binding: Binding,
-    /// A stronger login (RFC 9470). Not supported in this version.
+    /// The login that the route needs (RFC 9470).
     pub step_up: StepUp,
+    /// `false` is shadow mode: requests that would be refused are logged and counted, and forwarded
+    /// without identity headers. Nothing is protected then.
+    pub enforce: bool,
     /// `authenticate`: CORS preflight needs a token as any other request; `pass`: it goes to the
     /// upstream, unauthenticated, without identity headers.
     pub preflight: Preflight,
@@ -199,9 +205,9 @@ pub enum Proof {
 #[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StepUp {
-    /// Of these, the token's `acr` must be one.
+    /// The token's `acr` must be one of these.
     pub acr_values: Vec<String>,
-    /// How long ago the user may have logged in.
+    /// How long ago the user may have logged in, by `auth_time`; `0s`: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Period>,
 }

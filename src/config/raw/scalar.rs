@@ -254,6 +254,28 @@ impl JsonSchema for Allowed {
     }
 }
 
+/// One of `authorization_details` (RFC 9396 §2): `type`, and members of the type's own.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Detail(pub serde_json::Map<String, serde_json::Value>);
+
+impl JsonSchema for Detail {
+    fn schema_name() -> Cow<'static, str> {
+        "Detail".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "required": ["type"],
+            "properties": {
+                "type": { "type": "string", "description": "The type of the authorization." },
+            },
+            "additionalProperties": true,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

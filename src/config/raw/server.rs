@@ -7,6 +7,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// `authorization_servers.NAME`. In the file the keys of both parts are beside each other. Keys of
@@ -45,6 +46,9 @@ pub struct ServerCommon {
     /// Which tokens it is asked about; a token that is meant for no server of its route is shown to
     /// none.
     pub tokens: TokenSelector,
+    /// Scopes that include others, such as `{ admin: [read, write] }`: a token with `admin` meets a
+    /// demand for `read`. The upstream still gets the scopes that the server stated.
+    pub scope_implications: BTreeMap<String, Vec<String>>,
     /// What it tells of its own accord, on the admin listener: security events and back-channel
     /// logout end cached answers. Off unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +68,7 @@ impl Default for ServerCommon {
             circuit_breaker: Breaker::default(),
             tls: ServerTls::default(),
             tokens: TokenSelector::default(),
+            scope_implications: BTreeMap::new(),
             events: None,
         }
     }

@@ -218,6 +218,54 @@ fn claims() {
 }
 
 #[test]
+fn authorization_details() {
+    let expected: &[&str] = &[
+        "7:28: error: routes[0].authorization_details: is an empty list, which would demand nothing; name at least one, or remove the key",
+        "8:60: error: routes[1].authorization_details[0].type: is missing; it must be written",
+        "9:67: error: routes[2].authorization_details[0].type: is empty; name a type of authorization details",
+        "9:79: error: routes[2].authorization_details[1].type: expected text, found `1`; put it in quotes",
+        "10:60: error: routes[3].authorization_details[0]: expected a mapping (`key: value`), found `t`",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20   authorization_details: []\n\
+         \x20 - {path: /b, upstream: http://a, authorization_details: [{actions: [a]}]}\n\
+         \x20 - {path: /c, upstream: http://a, authorization_details: [{type: ''}, {type: 1}]}\n\
+         \x20 - {path: /d, upstream: http://a, authorization_details: [t]}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn step_up() {
+    let expected: &[&str] = &[
+        "7:28: error: routes[0].step_up.acr_values[0]: must be visible ASCII without `\"`, `\\` and white space; write each value as an item of its own",
+        "7:33: error: routes[0].step_up.acr_values[1]: must be visible ASCII without `\"`, `\\` and white space; write each value as an item of its own",
+        "7:41: warning: routes[0].step_up.acr_values[3]: is a duplicate; remove one of the two",
+        "7:54: error: routes[0].step_up.max_age: must be whole seconds, since `auth_time` is; write `1s` or more",
+    ];
+    assert_eq!(with("    step_up: {acr_values: [a b, '\"', a, a], max_age: 500ms}\n"), expected);
+}
+
+#[test]
+fn shadow_mode_is_a_warning() {
+    let expected: &[&str] = &[
+        "7:5: warning: routes[0].enforce: is shadow mode: requests that would be refused are forwarded, without identity headers; remove it to protect the upstream",
+        "8:48: warning: routes[1].enforce: is ignored, since `auth` is `none` here; remove it",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20   enforce: false\n\
+         \x20 - {path: /b, upstream: http://a, auth: none, enforce: false}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
 fn a_long_max_age() {
     let expected: &[&str] = &[
         "7:14: warning: routes[0].max_age: is longer than `cache.ttl` and so has no effect: no cached answer gets that old",

@@ -394,3 +394,18 @@ fn events_need_an_audience_an_issuer_and_keys() {
     );
     assert!(off.len() == 1 && off[0].contains("`admin.address` is `off`"), "{off:?}");
 }
+
+#[test]
+fn scope_implications() {
+    let expected: &[&str] = &[
+        "4:26: error: authorization_servers.main.scope_implications.\"a b\": `\"a b\"` is not a scope; write the name of one",
+        "4:35: error: authorization_servers.main.scope_implications.\"a b\"[1]: is empty; name a scope",
+    ];
+    assert_eq!(with_server("    scope_implications: {a b: [c, '']}\n"), expected);
+    let expected: &[&str] = &[
+        "4:34: error: authorization_servers.main.scope_implications.b: is part of a circle: `b` → `c` → `b`; remove one of these implications",
+    ];
+    assert_eq!(with_server("    scope_implications: {a: [b], b: [c], c: [d, b]}\n"), expected);
+    let none: &[&str] = &[];
+    assert_eq!(with_server("    scope_implications: {a: [b, c], b: [d], c: [d]}\n"), none);
+}

@@ -35,10 +35,8 @@ fn of_routes() {
         "8:5: error: routes[0].require: is not supported in this version; remove it",
         "9:21: error: routes[0].binding.dpop: `if_bound` is not supported in this version; write `off`, or remove the key",
         "9:37: error: routes[0].binding.mtls: `required` is not supported in this version; write `off`, or remove the key",
-        "10:15: error: routes[0].step_up.acr_values: is not supported in this version; remove it",
-        "10:44: error: routes[0].step_up.max_age: `5m` is not supported in this version; write `0s`, or remove the key",
-        "11:5: error: routes[0].rate_limit: is not supported in this version; remove it",
-        "12:12: error: defaults.require: is not supported in this version; remove it",
+        "10:5: error: routes[0].rate_limit: is not supported in this version; remove it",
+        "11:12: error: defaults.require: is not supported in this version; remove it",
     ];
     assert_eq!(
         with(
@@ -46,7 +44,6 @@ fn of_routes() {
          \x20   authorization_server: [main, other]\n\
          \x20   require: 'true'\n\
          \x20   binding: {dpop: if_bound, mtls: required}\n\
-         \x20   step_up: {acr_values: [gold], max_age: 5m}\n\
          \x20   rate_limit: {per: sub, requests: 1, window: 1s}\n\
          defaults: {require: 'false'}\n"
         ),

@@ -376,6 +376,7 @@ mod tests {
                 scope: None,
             };
             let settings = ServerSettings {
+                implications: Default::default(),
                 name: "main".into(),
                 kind: Arc::new(GoogleSettings { endpoint: url, audience: Vec::new() }),
                 tokens: TokenSelector::default(),
