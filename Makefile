@@ -4,6 +4,7 @@
 #   make test         every test that this machine can run, with django-oauth-toolkit and oidc-provider
 #   make interop      also Keycloak and Ory Hydra; prints the table of results; takes minutes
 #   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back
+#   make fuzz-wire    mutated requests and responses on both ways, compared; SECONDS=60 and SEED may be set
 #   make lint         formatting, clippy, licences
 #   make build        target/release/introgate
 #   make bench        load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
@@ -44,6 +45,10 @@ interop: setup setup-test
 # CHAOS_SECONDS and CHAOS_SEED may be set
 chaos: setup setup-test
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --locked --test tests -- chaos --nocapture --test-threads=1
+
+# the same test runs for 20 seconds in `make test`
+fuzz-wire: setup
+	FUZZ_SECONDS=$(or $(SECONDS),60) $(if $(SEED),FUZZ_SEED=$(SEED)) $(CARGO) test --locked --test tests -- both_ways::fuzz --nocapture
 
 lint: setup
 	$(CARGO) fmt --check

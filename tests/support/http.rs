@@ -199,6 +199,13 @@ impl Connection {
         Ok(bytes)
     }
 
+    /// The bytes that come next; none at the end.
+    pub fn read_some(&mut self) -> io::Result<Vec<u8>> {
+        let bytes = self.stream.fill_buf()?.to_vec();
+        self.stream.consume(bytes.len());
+        Ok(bytes)
+    }
+
     /// Whatever comes until the other side closes or the read time-out passes.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();

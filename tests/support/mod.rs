@@ -13,8 +13,11 @@ mod upstream;
 
 pub use authorization_server::{AuthorizationServer, Behaviour};
 pub use gateway::{Builder, Gateway, run_cli, run_cli_in};
-pub use http::{Connection, PATIENCE, Request, Response, percent_decode, request_bytes};
+pub use http::{
+    Connection, PATIENCE, Request, Response, percent_decode, read_request, request_bytes,
+};
 pub use redis::{REDIS_KEY, Redis};
+pub use server::Server;
 pub use setup::{Setup, active, known_tokens, one_route};
 pub use tls::{Authority, Hello, Identity, Tls};
 pub use upstream::{Upstream, UpstreamBehaviour};

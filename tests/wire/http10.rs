@@ -67,3 +67,13 @@ fn refusals_and_heads_keep_their_length() {
     let answer = String::from_utf8_lossy(&setup.gateway.raw(request.as_bytes())).into_owned();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
 }
+
+/// RFC 9112 §3.2: the gateway asks over HTTP/1.1, and such a request names a host.
+#[test]
+fn a_request_without_a_host_goes_on_with_the_services() {
+    let setup = Setup::route("");
+    let (answer, _) = ask(&setup, "");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let host = setup.upstream.url().replace("http://", "");
+    assert_eq!(setup.upstream.last().header("host"), Some(&*host));
+}

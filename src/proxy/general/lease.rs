@@ -35,6 +35,8 @@ struct Terms {
     peer: HttpPeer,
     /// The connection has served an exchange before.
     reused: AtomicBool,
+    /// Some of a response was read.
+    answered: AtomicBool,
     /// The response was read to its end.
     over: AtomicBool,
     /// The connection must not be used again.
@@ -49,12 +51,17 @@ impl Lease {
         aim: Aim,
         peer: HttpPeer,
     ) -> Self {
-        let (reused, over, spoiled) = Default::default();
-        Self(Arc::new(Terms { connectors, upstream, aim, peer, reused, over, spoiled }))
+        let (reused, answered, over, spoiled) = Default::default();
+        Self(Arc::new(Terms { connectors, upstream, aim, peer, reused, answered, over, spoiled }))
     }
 
     pub fn is_reused(&self) -> bool {
         self.0.reused.load(Ordering::Relaxed)
+    }
+
+    /// The server may have closed a kept connection before it saw the request.
+    pub fn may_have_been_closed(&self) -> bool {
+        self.is_reused() && !self.0.answered.load(Ordering::Acquire)
     }
 
     /// The response has been read to its end.
@@ -118,7 +125,12 @@ impl AsyncRead for Leased {
             self.released = true;
             return Poll::Ready(Ok(()));
         }
-        self.connection()?.poll_read(context, to)
+        let before = to.filled().len();
+        let read = self.connection()?.poll_read(context, to);
+        if to.filled().len() > before {
+            self.lease.0.answered.store(true, Ordering::Release);
+        }
+        read
     }
 }
 

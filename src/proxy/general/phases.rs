@@ -128,7 +128,8 @@ impl ProxyHttp for Phases {
         let repeatable = session.req_header().method.is_idempotent()
             && !session.as_ref().retry_buffer_truncated();
         if repeatable {
-            error.retry.decide_reuse(general.is_reused());
+            let lease = general.lease.as_ref();
+            error.retry.decide_reuse(lease.is_some_and(Lease::may_have_been_closed));
         } else {
             error.set_retry(false);
         }

@@ -76,6 +76,8 @@ pub async fn failed(session: &mut Session, error: &Error, exchange: &mut Exchang
 
 /// Adapts a response to what its client understands, once pingora has framed its body.
 pub fn suit_client(session: &mut Session, response: &mut ResponseHeader) {
+    // RFC 9110 §2.5: the version is that of the gateway, whatever the upstream speaks
+    response.set_version(Version::HTTP_11);
     if response.status.is_informational() {
         return;
     }

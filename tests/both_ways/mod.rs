@@ -2,6 +2,8 @@
 //! sent, the client gets the same response, the upstream the same request and the operator the same
 //! line in the log.
 
+mod fuzz;
+
 use crate::support::{
     AuthorizationServer, Connection, Gateway, Request, Upstream, UpstreamBehaviour, known_tokens,
     wait_until,
