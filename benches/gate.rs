@@ -9,12 +9,12 @@ mod support;
 use divan::{AllocProfiler, Bencher, black_box};
 use futures::FutureExt;
 use http::{HeaderMap, Method};
-use introgate::identity::{Identity, IdentitySettings};
-use introgate::introspect::read_answer;
-use introgate::policy::{AuthMode, Policy, PolicySettings, ServerDemands};
-use introgate::request::{Forwarded, RequestView};
-use introgate::route::{PathPattern, Reach, RouteTable};
-use introgate::token::{AccessToken, DigestKey, Facts};
+use introgate::parts::read_answer;
+use introgate::parts::{AccessToken, DigestKey, Facts};
+use introgate::parts::{AuthMode, Policy, PolicySettings, ServerDemands};
+use introgate::parts::{Forwarded, RequestView};
+use introgate::parts::{Identity, IdentitySettings};
+use introgate::parts::{PathPattern, Reach, RouteTable};
 use support::{ANSWER, TOKEN, gate, headers, view};
 
 #[global_allocator]
@@ -65,7 +65,7 @@ fn policy(bencher: Bencher) {
     let Ok(Facts::Active(facts)) = read_answer(ANSWER) else { return };
     let demands = PolicySettings { scopes: vec!["read".into()], ..PolicySettings::default() };
     let policy = Policy::new(AuthMode::Required, demands);
-    let now = introgate::clock::Clock::system().now();
+    let now = introgate::parts::Clock::system().now();
     let (headers, forwarded) = (headers(), Forwarded::default());
     let request = view(&headers, &forwarded);
     let server = ServerDemands::default();

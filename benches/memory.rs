@@ -5,12 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss)] // a benchmark
 
-use introgate::cache::{CacheSettings, Entry, Lifetime, Store};
-use introgate::clock::Clock;
-use introgate::identity::{Identity, IdentitySettings};
-use introgate::introspect::read_answer;
-use introgate::telemetry::Metrics;
-use introgate::token::{DigestKey, Facts};
+use introgate::parts::Clock;
+use introgate::parts::Metrics;
+use introgate::parts::read_answer;
+use introgate::parts::{CacheSettings, Entry, Lifetime, Store};
+use introgate::parts::{DigestKey, Facts};
+use introgate::parts::{Identity, IdentitySettings};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -111,17 +111,25 @@ pub fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// The source of time: real, or moved by a test.
 #[derive(Clone, Debug)]
 pub enum Clock {
-    System { origin: Instant },
+    /// The system's clocks; `origin` is the zero of the monotonic one.
+    System {
+        /// The zero of [`Mono`].
+        origin: Instant,
+    },
+    /// A clock that stands still until a test moves it.
     Manual(Arc<ManualClock>),
 }
 
 impl Clock {
+    /// The system's clocks.
     pub fn system() -> Self {
         Self::System { origin: Instant::now() }
     }
 
+    /// The time of both clocks, read once.
     #[allow(clippy::disallowed_methods)] // the one place that reads the system's clock
     pub fn now(&self) -> Now {
         match self {

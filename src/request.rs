@@ -6,12 +6,15 @@ use std::net::IpAddr;
 /// A request, borrowed.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'r> {
+    /// The method on the wire.
     pub method: &'r Method,
     /// In lower case, without port and final dot; empty when the client sent none.
     pub host: &'r str,
     /// In the form that routes are matched by: the same for all ways to write a path.
     pub path: &'r str,
+    /// Everything behind the first `?`, as it came.
     pub query: Option<&'r str>,
+    /// The client's headers, as they came.
     pub headers: &'r HeaderMap,
     /// The client's address, and the request's host and scheme as the client used them.
     pub forwarded: &'r Forwarded,

@@ -1,7 +1,7 @@
 //! The tables in the documentation match the code.
 
 use crate::support::Setup;
-use introgate::deny::Reason;
+use introgate::parts::Reason;
 use std::fs;
 use std::path::Path;
 

@@ -2,19 +2,19 @@
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, header};
-use introgate::cache::{CacheSettings, Cached, Source, Store};
-use introgate::clock::Clock;
-use introgate::deny::Challenge;
-use introgate::extract::{Place, TokenSettings};
-use introgate::gate::{Gate, LimitSettings, Route, RouteServer, Servers};
-use introgate::introspect::{
+use introgate::parts::Challenge;
+use introgate::parts::Clock;
+use introgate::parts::Metrics;
+use introgate::parts::{AuthMode, Policy, PolicySettings, ServerDemands};
+use introgate::parts::{
     BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
 };
-use introgate::policy::{AuthMode, Policy, PolicySettings, ServerDemands};
-use introgate::request::{Forwarded, RequestView};
-use introgate::route::{PathPattern, Reach, RouteTable};
-use introgate::telemetry::Metrics;
-use introgate::token::{DigestKey, Facts};
+use introgate::parts::{CacheSettings, Cached, Source, Store};
+use introgate::parts::{DigestKey, Facts};
+use introgate::parts::{Forwarded, RequestView};
+use introgate::parts::{Gate, LimitSettings, Route, RouteServer, Servers};
+use introgate::parts::{PathPattern, Reach, RouteTable};
+use introgate::parts::{Place, TokenSettings};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -75,6 +75,7 @@ pub struct Source {
     pub key: DigestKey,
     /// The server also gets the host that the client asked for, and may answer by it.
     pub keyed_by_host: bool,
+    /// The guarded introspector that a miss calls.
     pub introspector: Arc<dyn Introspector>,
 }
 
@@ -88,6 +89,7 @@ struct Counters {
 }
 
 impl Cached {
+    /// A cache in front of `source`. Answers are kept in `store`, which all servers share.
     pub fn new(
         source: Source,
         settings: CacheSettings,

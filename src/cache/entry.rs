@@ -11,8 +11,11 @@ use std::time::Duration;
 /// Facts, how long they live, and the headers that were rendered from them.
 #[derive(Debug)]
 pub struct Entry {
+    /// The answer.
     pub facts: ActiveFacts,
+    /// The configured name of the authorization server that answered.
     pub server: Arc<str>,
+    /// How long the answer may be used.
     pub life: Lifetime,
     /// How many purges there had been when it was asked for.
     pub asked: u64,
@@ -26,6 +29,7 @@ const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 
 impl Entry {
     /// `asked`: how many purges there had been when it was asked for.
+    /// An entry whose headers are rendered on first use.
     pub fn new(facts: ActiveFacts, server: Arc<str>, life: Lifetime, asked: u64) -> Self {
         Self {
             facts,

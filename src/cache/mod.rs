@@ -14,12 +14,12 @@ mod settings;
 mod store;
 mod ttl;
 
-pub use cached::{Cached, Found, Known, Source, Unknown};
+#[allow(unused_imports)] // of parts that are not built yet
+pub use cached::Unknown;
+pub use cached::{Cached, Found, Known, Source};
 pub use entry::Entry;
 pub use purge_selector::PurgeSelector;
-pub use redis::{
-    LastRedisError, Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology,
-};
+pub use redis::{Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology};
 pub use settings::{CacheSettings, GuardSettings};
 pub use store::{Purge, Store};
 pub use ttl::Lifetime;

@@ -9,6 +9,7 @@ pub struct CacheSettings {
     pub max_entries: usize,
     /// How long an active answer may be reused; zero: never.
     pub ttl: Duration,
+    /// How long an inactive answer is reused; zero: never.
     pub inactive_ttl: Duration,
     /// Inactive answers kept at most, in a budget of their own.
     pub inactive_max_entries: usize,

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 type Bounded<V> = Cache<TokenDigest, V, UnitWeighter, DigestHasher, Counted>;
 
+/// The answers of all authorization servers, in two bounded stores: active and inactive ones.
 pub struct Store {
     active: Bounded<Arc<Entry>>,
     inactive: Bounded<Inactive>,
@@ -52,6 +53,7 @@ pub enum Purge {
 }
 
 impl Store {
+    /// An empty store with the budgets of `settings`.
     pub fn new(settings: &CacheSettings, metrics: Arc<Metrics>) -> Self {
         Self {
             active: bounded("active", settings.max_entries, &metrics),

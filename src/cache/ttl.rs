@@ -8,6 +8,7 @@ use std::time::Duration;
 /// From the arrival of an answer to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
+    /// When the answer arrived.
     pub stored: Mono,
     /// Up to here the answer is as good as new.
     pub fresh_until: Mono,
@@ -50,10 +51,12 @@ impl Lifetime {
         }
     }
 
+    /// Whether the answer may be used as it is.
     pub fn is_fresh(&self, now: Now) -> bool {
         now.mono < self.fresh_until
     }
 
+    /// Whether the answer may not be used any more, not even while the server fails.
     pub fn is_dead(&self, now: Now) -> bool {
         now.mono >= self.dead_at
     }

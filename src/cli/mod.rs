@@ -81,6 +81,8 @@ fn named_or_read(token: String) -> io::Result<Secret> {
     Ok(Secret::new(text.trim()))
 }
 
+/// Parses the arguments of the process, runs the command and returns its exit code: 0 fine, 1 failed
+/// at run time, 64 wrong usage or configuration.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

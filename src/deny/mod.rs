@@ -4,7 +4,9 @@ mod challenge;
 mod reason;
 mod refusal;
 
-pub use challenge::{Challenge, LoginDemand};
+pub use challenge::Challenge;
+#[allow(unused_imports)] // of parts that are not built yet
+pub use challenge::LoginDemand;
 pub use reason::{ChallengeKind, Fault, Reason};
 pub use refusal::{Refusal, Shape};
 

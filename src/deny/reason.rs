@@ -52,8 +52,12 @@ macro_rules! reasons {
         $fault:ident $challenge:ident
         $sentence:literal;
     )*) => {
+        /// Why a request is refused.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Reason { $($reason,)* }
+        pub enum Reason {
+            $(#[doc = concat!("`", $word, "`: ", $sentence)]
+            $reason,)*
+        }
 
         impl Reason {
             /// All of them, in the order of the table.
@@ -242,10 +246,12 @@ impl Reason {
         self.row().oauth_error
     }
 
+    /// The party at fault.
     pub fn fault(self) -> Fault {
         self.row().fault
     }
 
+    /// The form of `WWW-Authenticate`.
     pub fn challenge(self) -> ChallengeKind {
         self.row().challenge
     }

@@ -22,5 +22,6 @@ pub enum Place {
     Header(HeaderName),
     /// A query parameter (RFC 6750 §2.3).
     Query(String),
+    /// A cookie of this name.
     Cookie(String),
 }

@@ -15,6 +15,7 @@ use crate::token::json;
 use serde_json::Value;
 use std::path::Path;
 
+/// Panics when the property does not hold for these bytes.
 pub type Target = fn(&[u8]);
 
 /// Each target by the name of its corpus.

@@ -23,19 +23,27 @@ use std::time::Duration;
 /// Everything that a decision needs, made once from one configuration. `R` is the destination of a
 /// route.
 pub struct Gate<R> {
+    /// Finds the route of a request, as an index into `routes`.
     pub table: RouteTable,
     /// In the order of the table.
     pub routes: Vec<Arc<Route<R>>>,
+    /// Where requests carry their tokens.
     pub token: TokenSettings,
 }
 
+/// One of `routes`, ready to decide.
 pub struct Route<R> {
+    /// Unique; the `route` label.
     pub name: Arc<str>,
+    /// The demands on facts and request.
     pub policy: Policy,
     /// The authorization servers that judge this route's tokens.
     pub servers: Servers,
+    /// Limits on the answers that this route accepts.
     pub limits: LimitSettings,
+    /// CORS preflight goes to the upstream without a token.
     pub preflight_pass: bool,
+    /// The prepared challenge of refusals.
     pub challenge: Challenge,
     /// Where a permitted request goes.
     pub leads_to: R,

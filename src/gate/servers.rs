@@ -12,6 +12,7 @@ pub struct Servers(Vec<RouteServer>);
 
 /// One of them.
 pub struct RouteServer {
+    /// The server, behind its cache.
     pub cached: Arc<Cached>,
     /// Which tokens it may see.
     pub tokens: TokenSelector,
@@ -20,11 +21,13 @@ pub struct RouteServer {
 }
 
 impl Servers {
+    /// The servers of a route, the most specific selector first.
     pub fn new(mut servers: Vec<RouteServer>) -> Self {
         servers.sort_by_key(|server| std::cmp::Reverse(server.tokens.specificity()));
         Self(servers)
     }
 
+    /// Whether the route has no server.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -28,6 +28,7 @@ pub struct Identity {
 static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 
 impl Identity {
+    /// Prepares the header names of one configuration.
     pub fn new(settings: IdentitySettings) -> Self {
         let folded_prefix = settings.prefix.bytes().map(strip::fold).collect();
         Self {

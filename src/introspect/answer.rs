@@ -9,32 +9,46 @@ use thiserror::Error;
 /// What makes an answer useless. The texts are for the operator and quote nothing of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadAnswer {
+    /// JSON of another kind, or with duplicate members.
     #[error("the answer is not one JSON object without duplicate members")]
     NotAnObject,
+    /// RFC 7662 §2.2 requires it.
     #[error("the answer has no member `active`")]
     NoActive,
+    /// Texts and numbers are no booleans.
     #[error("`active` is not a boolean")]
     ActiveNotBoolean,
+    /// A time such as `exp` of another type.
     #[error("`{0}` is neither a number nor a text that is one")]
     NotATime(&'static str),
+    /// A list such as `aud` of another type.
     #[error("`{0}` is neither a text nor a list of texts")]
     NotTexts(&'static str),
+    /// A member such as `sub` of another type.
     #[error("`{0}` is not a text")]
     NotAText(&'static str),
+    /// Not JSON, or with duplicate members.
     #[error("the answer is not JSON without duplicate members")]
     NotJson,
+    /// A pointer or path of `answer` finds nothing.
     #[error("there is nothing where `answer.{0}` points")]
     NothingAt(&'static str),
+    /// `active` points at something that is neither true nor false.
     #[error("what `answer.{0}` points at is neither true nor false")]
     NotATruth(&'static str),
+    /// Not XML, or with a document type.
     #[error("the answer is not XML in UTF-8 without document type")]
     NotXml,
+    /// Not an envelope.
     #[error("the answer is not a SOAP envelope with a body")]
     NotAnEnvelope,
+    /// Two places for one member.
     #[error("a path of `answer` leads to more than one place")]
     Ambiguous,
+    /// A member such as `cnf` of another type.
     #[error("`{0}` is not an object")]
     NotAnObjectIn(&'static str),
+    /// A mandatory member is missing.
     #[error("the answer has no member `{0}`")]
     Missing(&'static str),
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 /// A failed introspection; cheap to share among all requests that waited for it.
 #[derive(Clone, Debug)]
 pub struct Failure {
+    /// The kind of failure, which decides the refusal.
     pub kind: FailureKind,
+    /// The pause that the server asked for.
     pub retry_after: Option<Duration>,
     /// Safe and sensible to try again at once: no connection, 502, 503, 504.
     pub transient: bool,
@@ -18,10 +20,12 @@ pub struct Failure {
     pub detail: Arc<str>,
 }
 
+/// The kinds of failure; each is a reason of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     /// No connection, or a 5xx.
     Unavailable,
+    /// No complete answer within `timeout`.
     Timeout,
     /// 429.
     Throttled,
@@ -29,12 +33,14 @@ pub enum FailureKind {
     BadResponse,
     /// Our own credentials are refused.
     RejectedUs,
+    /// The circuit breaker is open; no call was made.
     CircuitOpen,
     /// No turn within the time-out.
     Overloaded,
 }
 
 impl Failure {
+    /// A failure that is not tried again. `detail` is for the operator.
     pub fn new(kind: FailureKind, detail: impl Into<Arc<str>>) -> Self {
         Self { kind, retry_after: None, transient: false, isolated: false, detail: detail.into() }
     }
@@ -62,6 +68,7 @@ impl Failure {
 }
 
 impl FailureKind {
+    /// The reason of the refusal.
     pub fn reason(self) -> Reason {
         match self {
             Self::Unavailable => Reason::AsUnavailable,

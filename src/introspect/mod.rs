@@ -38,12 +38,11 @@ pub use discovery::metadata;
 pub use documents::Documents;
 pub use endpoint::{is_loopback, is_safe};
 pub use failure::{Failure, FailureKind};
-pub use guarded::{Guarded, LastError};
-pub use jwt::JwtSettings;
+pub use guarded::Guarded;
 pub use kind::{BuildParts, Call, Credentials, Profile, ServerKind, Verification};
 pub use kinds::*;
 pub use placed::{Place, Template};
-pub use reach::{Reached, reach};
+pub use reach::reach;
 pub use selector::TokenSelector;
 pub use settings::{BreakerSettings, EventSettings, Fingerprint, ServerSettings};
 pub use signed_answer::SignedSettings;
@@ -59,7 +58,9 @@ use thiserror::Error;
 /// What is asked: a token, and where the server wants to know, the client's own request.
 #[derive(Clone, Debug)]
 pub struct Inquiry {
+    /// The token to ask about.
     pub token: Secret,
+    /// Host, scheme and address of the client's request, for servers with `forward_host`.
     pub forwarded: Option<Forwarded>,
 }
 

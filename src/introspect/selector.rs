@@ -17,6 +17,7 @@ pub struct TokenSelector {
 }
 
 impl TokenSelector {
+    /// Whether the server may see this token.
     pub fn takes(&self, token: AccessToken<'_>) -> bool {
         let token = token.expose();
         self.prefix.as_deref().is_none_or(|prefix| token.starts_with(prefix))

@@ -5,6 +5,7 @@ use crate::deny::LoginDemand;
 use crate::token::ClaimPath;
 use std::sync::Arc;
 
+/// The demands of one route on the facts.
 #[derive(Clone, Debug, Default)]
 pub struct PolicySettings {
     /// All of these.
@@ -13,6 +14,7 @@ pub struct PolicySettings {
     pub scopes_any: Vec<String>,
     /// `aud` must contain one of these, unless empty.
     pub audience: Vec<String>,
+    /// Each must be met.
     pub claims: Vec<ClaimDemand>,
     /// Each with a member `type`; for each the token must have an object that contains it.
     pub authorization_details: Vec<serde_json::Map<String, serde_json::Value>>,
@@ -51,6 +53,7 @@ pub struct ClaimDemand {
 /// `auth`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthMode {
+    /// A request without a token is refused.
     Required,
     /// No token: anonymous. A bad token is refused all the same.
     Optional,

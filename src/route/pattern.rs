@@ -92,6 +92,7 @@ impl fmt::Display for HostPattern {
 }
 
 impl PathPattern {
+    /// Reads a pattern as it is written in `routes[].path`.
     pub fn parse(written: &str) -> Result<Self, PatternError> {
         if !written.starts_with('/') {
             return Err(PatternError::NotAbsolute(written.to_owned()));

@@ -11,6 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 pub struct Reach {
     /// Empty: any host.
     pub hosts: Vec<HostPattern>,
+    /// At least one.
     pub paths: Vec<PathPattern>,
     /// Empty: any method.
     pub methods: Vec<Method>,

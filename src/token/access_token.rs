@@ -42,6 +42,7 @@ impl<'r> AccessToken<'r> {
         self.0
     }
 
+    /// An owned copy, which is zeroized when it is dropped.
     pub fn to_secret(self) -> Secret {
         Secret::new(self.0)
     }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 /// The outcome of one introspection.
 #[derive(Debug)]
 pub enum Facts {
+    /// The token is good; its members.
     Active(Box<ActiveFacts>),
     /// Expired, revoked, never issued: the server does not say (RFC 7662 §2.2).
     Inactive,

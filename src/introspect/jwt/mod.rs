@@ -14,7 +14,7 @@ mod then;
 
 pub use claims::{is_for, time};
 pub use flaw::Flaw;
-pub use jwe::{DecryptionKey, DecryptionKeys, Opened, private_keys_of_file, rsa_of_jwk};
+pub use jwe::{DecryptionKeys, Opened, private_keys_of_file, rsa_of_jwk};
 pub use jws::{Header, Jws, media_type};
 pub use keys::{Key, KeySet};
 pub use pem::keys_of_file;
