@@ -36,12 +36,12 @@ impl Implications {
 
     /// The scopes that `held` implies and does not have.
     pub fn added<'i>(&'i self, held: ScopeSet<'i>) -> impl Iterator<Item = &'i str> {
-        let implied = move |(scope, implying): (&'i Box<str>, &'i Vec<Box<str>>)| {
+        let scopes = self.0.iter().map(|(scope, implying)| (&**scope, implying));
+        scopes.filter_map(move |(scope, implying)| {
             let added =
                 !held.contains(scope) && implying.iter().any(|implying| held.contains(implying));
-            added.then_some(&**scope)
-        };
-        self.0.iter().filter_map(implied)
+            added.then_some(scope)
+        })
     }
 }
 
