@@ -1,8 +1,8 @@
 //! From a configuration to what runs: the only place that picks implementations.
 
-use crate::cache::{Cached, RedisSettings, Shared, Source, Store};
+use crate::cache::{Cached, RedisSettings, Shared, Source, Store, ToldHosts};
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Listen, Settings};
 use crate::deny::Challenge;
 use crate::gate::{Gate, Route, RouteServer, RouteSettings, Servers};
 use crate::identity::Identity;
@@ -11,7 +11,7 @@ use crate::introspect::{
     BuildParts, Documents, Fingerprint, Guarded, Introspector, ServerSettings, Unusable,
 };
 use crate::policy::Policy;
-use crate::route::{Reach, RouteTable};
+use crate::route::{HostPattern, Reach, RouteTable};
 use crate::runtime::{AuthorizationServer, Parts, Runtime};
 use crate::security_events::Events;
 use crate::telemetry::{Metrics, RouteMetrics};
@@ -162,14 +162,11 @@ impl Parts {
         let key = shared
             .map_or(&self.digest_key, |shared| shared.digest_key())
             .derive(std::iter::once(&*server.name).chain(texts));
-        let keyed_by_host =
+        let is_told_host =
             profile.forward_host || then.is_some_and(|(_, asked)| asked.profile().forward_host);
-        let source = Source {
-            server: server.name.clone(),
-            key,
-            keyed_by_host,
-            introspector: guarded.clone(),
-        };
+        let told_hosts = is_told_host.then(|| Arc::new(told_hosts(settings)));
+        let source =
+            Source { server: server.name.clone(), key, told_hosts, introspector: guarded.clone() };
         // what is found out here without asking anybody is found out sooner than looked up
         let local = profile.verification.is_some() && then.is_none();
         let cached = Cached::new(
@@ -243,4 +240,18 @@ impl Parts {
             },
         }))
     }
+}
+
+/// The hosts that routes name without `*`, and the ports of the listeners.
+fn told_hosts(settings: &Settings) -> ToldHosts {
+    let hosts = settings.routes.iter().flat_map(|route| &route.reach.hosts);
+    let names = hosts.filter_map(|host| match host {
+        HostPattern::Exact(name) => Some(name.clone()),
+        HostPattern::Below(_) => None,
+    });
+    let ports = settings.listeners.iter().filter_map(|listener| match listener {
+        Listen::Tcp(address) => Some(address.port()),
+        Listen::Unix(_) => None,
+    });
+    ToldHosts::new(names, ports)
 }

@@ -1,5 +1,7 @@
 //! The gate's view of a request. It knows no proxy, so that the gate is tested without a socket.
 
+pub mod names;
+
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::net::IpAddr;
 

@@ -150,6 +150,28 @@ fn a_missing_member_is_no_header() {
     );
 }
 
+/// Contract §4: nor is an empty one, of whatever type.
+#[test]
+fn an_empty_member_is_no_header() {
+    let setup = Setup::start(&format!(
+        "identity: {{ claims: [groups, realm, realm.roles, note] }}\n{}",
+        one_route("")
+    ));
+    setup.server.answer(
+        "empty",
+        active(json!({
+            "aud": [], "scope": [], "sub": "", "username": "", "groups": [], "note": "",
+            "realm": { "roles": [] }, "token_type": "",
+        })),
+    );
+    assert_eq!(setup.get("empty").status, 200);
+    let expected = pairs(&[("realm", r#"{"roles":[]}"#), ("server", "main")]);
+    assert_eq!(introspected(&setup.upstream.last()), expected);
+    setup.server.answer("object", active(json!({ "realm": {}, "groups": {}, "note": {} })));
+    assert_eq!(setup.get("object").status, 200);
+    assert_eq!(introspected(&setup.upstream.last()), pairs(&[("server", "main")]));
+}
+
 /// Contract §4: the registered members, each in its form (pitfall 56).
 #[test]
 fn registered_members_become_headers() {

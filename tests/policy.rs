@@ -328,3 +328,36 @@ routes:
     let challenge = challenge.header("www-authenticate").unwrap_or_default();
     assert!(challenge.contains("scope=\"read\""), "{challenge}");
 }
+
+/// Pitfall 43: a member of a scope array is one scope, also where it has white space; it is
+/// forwarded as it is.
+#[test]
+fn a_scope_with_white_space_meets_no_demand() {
+    let setup = Setup::route("scopes: [read]");
+    for (number, (scope, status, forwarded)) in [
+        (json!(["read", "write"]), 200, "read write"),
+        (json!("read write"), 200, "read write"),
+        (json!(" write\tread\n"), 200, "write read"),
+        (json!(["write", "x read", "read"]), 200, "write x read read"),
+        (json!(["read write"]), 403, ""),
+        (json!(["write read"]), 403, ""),
+        (json!([" read"]), 403, ""),
+        (json!(["read "]), 403, ""),
+        (json!(["read\twrite"]), 403, ""),
+        (json!(["read\u{a0}write"]), 403, ""),
+        (json!(["read\u{1f}write"]), 403, ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for member in ["scope", "scp"] {
+            let token = format!("{member}-{number}");
+            setup.server.answer(&token, active(json!({ member: scope })));
+            assert_eq!(setup.get(&token).status, status, "{member}: {scope}");
+            if status == 200 {
+                let seen = setup.upstream.last();
+                assert_eq!(seen.header("x-introspected-scope"), Some(forwarded), "{scope}");
+            }
+        }
+    }
+}

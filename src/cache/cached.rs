@@ -4,6 +4,7 @@ use super::fleet::Wanted;
 use super::flight::{Boarding, Lead, Outcome};
 use super::redis::{Shared, Turn};
 use super::store::Active;
+use super::told_host::ToldHosts;
 use super::ttl::Lifetime;
 use super::{CacheSettings, Entry, Store};
 use crate::clock::{Clock, Mono, Now};
@@ -73,8 +74,9 @@ pub struct Source {
     pub server: Arc<str>,
     /// Covers everything of the server's settings that can change its answers.
     pub key: DigestKey,
-    /// The server also gets the host that the client asked for, and may answer by it.
-    pub keyed_by_host: bool,
+    /// Where the server is told the host that the client asked for, and may answer by it: which
+    /// ones.
+    pub told_hosts: Option<Arc<ToldHosts>>,
     /// The guarded introspector that a miss calls.
     pub introspector: Arc<dyn Introspector>,
 }
@@ -126,6 +128,8 @@ impl Cached {
         forwarded: &Forwarded,
         max_age: Option<Duration>,
     ) -> Found {
+        let told = self.source.told_hosts.as_ref().map(|hosts| hosts.told(forwarded));
+        let forwarded = told.as_ref().unwrap_or(forwarded);
         let digest = self.digest(token, forwarded);
         let now = self.clock.now();
         let found = |outcome, cache, waited: Option<Duration>| {
@@ -232,11 +236,12 @@ impl Cached {
     /// The digest under which `token` is held, for a purge; `None` where it also depends on the
     /// host that a client asked for.
     pub fn digest_for_purge(&self, token: AccessToken<'_>) -> Option<TokenDigest> {
-        (!self.source.keyed_by_host).then(|| self.source.key.digest(token.expose()))
+        let by_host = self.source.told_hosts.is_some();
+        (!by_host).then(|| self.source.key.digest(token.expose()))
     }
 
     fn digest(&self, token: AccessToken<'_>, forwarded: &Forwarded) -> TokenDigest {
-        if self.source.keyed_by_host {
+        if self.source.told_hosts.is_some() {
             self.source.key.derive([&forwarded.host, &forwarded.proto]).digest(token.expose())
         } else {
             self.source.key.digest(token.expose())
@@ -398,7 +403,7 @@ mod tests {
         let source = Source {
             server: "main".into(),
             key: DigestKey::random(),
-            keyed_by_host: false,
+            told_hosts: None,
             introspector: server.clone(),
         };
         Fixture {

@@ -12,6 +12,7 @@ mod purge_selector;
 mod redis;
 mod settings;
 mod store;
+mod told_host;
 mod ttl;
 
 #[allow(unused_imports)] // of parts that are not built yet
@@ -22,4 +23,5 @@ pub use purge_selector::PurgeSelector;
 pub use redis::{Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology};
 pub use settings::{CacheSettings, GuardSettings};
 pub use store::{Purge, Store};
+pub use told_host::ToldHosts;
 pub use ttl::Lifetime;

@@ -128,7 +128,7 @@ async fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let source = Source {
         server: "main".into(),
         key: DigestKey::random(),
-        keyed_by_host: false,
+        told_hosts: None,
         introspector: server.clone(),
     };
     let cached = Arc::new(Cached::new(source, settings, store.clone(), clock.clone(), &metrics));

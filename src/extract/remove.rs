@@ -1,47 +1,63 @@
 //! Taking the token out of what is forwarded, wherever it was.
 
 use super::{Place, TokenSettings};
+use crate::request::names;
 use http::{HeaderName, HeaderValue, header};
 use std::borrow::Cow;
 
 impl TokenSettings {
-    /// Whether a header of the client's is a credential that was meant for this gateway and for
-    /// nobody behind it: a configured one, or `Authorization` with a scheme for tokens. What else
-    /// stands in `Authorization` is between the client and the service.
+    /// Whether a client's header is a credential for this gateway and for no service behind it: a
+    /// configured one, or `Authorization` with a scheme for tokens. Other schemes are between the
+    /// client and the service. A header that some service reads as a configured one, since it is
+    /// spelled alike, is removed in any case: its token was not checked.
     pub fn removes(&self, name: &HeaderName, value: &HeaderValue) -> bool {
-        let carries = |place: &Place| match place {
+        self.from.iter().any(|place| match place {
             Place::Authorization => {
-                *name == header::AUTHORIZATION
+                !self.forward
+                    && *name == header::AUTHORIZATION
                     && SCHEMES.iter().any(|scheme| starts_with(value, scheme))
             }
-            Place::Header(carrier) => name == carrier,
+            Place::Header(carrier) if name == carrier => !self.forward,
+            Place::Header(carrier) => names::are_one(name, carrier),
             Place::Query(_) | Place::Cookie(_) => false,
-        };
-        !self.forward && self.from.iter().any(carries)
+        })
     }
 
     /// The query without the parameters that carry tokens; the rest stays to the byte.
     /// `None` when nothing is left.
     pub fn forwarded_query<'q>(&self, query: &'q str) -> Option<Cow<'q, str>> {
-        let carries = |pair: &str| {
-            let name = form_urlencoded::parse(pair.as_bytes())
-                .next()
-                .map(|(name, _)| name)
-                .unwrap_or_default();
+        let carries = |pair: &[u8]| {
+            let name = form_urlencoded::parse(pair).next().map(|(name, _)| name);
+            let name = name.unwrap_or_default();
             self.from.iter().any(|place| matches!(place, Place::Query(carrier) if *carrier == name))
         };
-        let none = !self.from.iter().any(|place| matches!(place, Place::Query(_)));
-        without(query, '&', carries, self.forward || none)
+        if self.forward || !self.from.iter().any(|place| matches!(place, Place::Query(_))) {
+            return Some(Cow::Borrowed(query));
+        }
+        match without(query.as_bytes(), b'&', carries)? {
+            Cow::Borrowed(_) => Some(Cow::Borrowed(query)),
+            Cow::Owned(kept) => String::from_utf8(kept).ok().map(Cow::Owned),
+        }
     }
 
-    /// A `Cookie` header's value without the cookies that carry tokens. `None` when nothing is
-    /// left.
-    pub fn forwarded_cookies<'c>(&self, cookies: &'c str) -> Option<Cow<'c, str>> {
-        let carries = |pair: &str| {
-            let name = pair.trim_ascii().split('=').next().unwrap_or_default();
-            self.from.iter().any(|place| matches!(place, Place::Cookie(carrier) if carrier == name))
+    /// Whether a cookie may carry a token that is removed.
+    pub fn removes_cookies(&self) -> bool {
+        !self.forward && self.from.iter().any(|place| matches!(place, Place::Cookie(_)))
+    }
+
+    /// A `Cookie` line without the cookies that carry tokens; the rest stays to the byte. `None`
+    /// when nothing is left.
+    pub fn forwarded_cookies<'c>(&self, line: &'c [u8]) -> Option<Cow<'c, [u8]>> {
+        let carries = |pair: &[u8]| {
+            let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
+            self.from
+                .iter()
+                .any(|place| matches!(place, Place::Cookie(carrier) if carrier.as_bytes() == name))
         };
-        without(cookies, ';', carries, self.forward)
+        if !self.removes_cookies() {
+            return Some(Cow::Borrowed(line));
+        }
+        without(line, b';', carries)
     }
 }
 
@@ -51,19 +67,14 @@ fn starts_with(value: &HeaderValue, scheme: &[u8]) -> bool {
     value.as_bytes().get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
-fn without<'t>(
-    text: &'t str,
-    separator: char,
-    carries: impl Fn(&str) -> bool,
-    forward: bool,
-) -> Option<Cow<'t, str>> {
-    if forward || !text.split(separator).any(&carries) {
+fn without(text: &[u8], separator: u8, carries: impl Fn(&[u8]) -> bool) -> Option<Cow<'_, [u8]>> {
+    let pairs = || text.split(|&byte| byte == separator);
+    if !pairs().any(&carries) {
         return Some(Cow::Borrowed(text));
     }
-    let kept: Vec<&str> = text.split(separator).filter(|pair| !carries(pair)).collect();
-    let kept = kept.join(separator.encode_utf8(&mut [0; 4]));
-    let kept = kept.trim_ascii_start();
-    (!kept.is_empty()).then(|| Cow::Owned(kept.to_owned()))
+    let kept: Vec<&[u8]> = pairs().filter(|pair| !carries(pair)).collect();
+    let kept = kept.join(&separator).trim_ascii_start().to_vec();
+    (!kept.is_empty()).then_some(Cow::Owned(kept))
 }
 
 #[cfg(test)]
@@ -88,11 +99,31 @@ mod tests {
         assert_eq!(query("access_token=t"), None);
         assert_eq!(query("access_token").as_deref(), None);
         assert_eq!(query("x_access_token=t&&").as_deref(), Some("x_access_token=t&&"));
-        let cookies = |text| settings.forwarded_cookies(text).map(Cow::into_owned);
-        assert_eq!(cookies("a=1; session=t; b=2").as_deref(), Some("a=1; b=2"));
-        assert_eq!(cookies("session=t; b=2").as_deref(), Some("b=2"));
-        assert_eq!(cookies("session=t"), None);
-        assert_eq!(cookies("sessions=t").as_deref(), Some("sessions=t"));
+    }
+
+    /// RFC 6265 §5.4: a cookie's value is bytes.
+    #[test]
+    fn only_the_cookie_with_the_token_goes() {
+        let settings = settings(false);
+        for (line, kept) in [
+            (&b"a=1; session=t; b=2"[..], Some(&b"a=1; b=2"[..])),
+            (b"session=t; b=2", Some(b"b=2")),
+            (b"session=t", None),
+            (b" session = t ;", Some(b"")),
+            (b"sessions=t", Some(b"sessions=t")),
+            (b"a=\xff\xe9; session=t; b=\xc3", Some(b"a=\xff\xe9; b=\xc3")),
+            (b"session=\xff; b=2", Some(b"b=2")),
+            (b"a=\xff", Some(b"a=\xff")),
+            (b"Session=t", Some(b"Session=t")),
+        ] {
+            let kept = kept.filter(|kept| !kept.is_empty());
+            assert_eq!(
+                settings.forwarded_cookies(line).as_deref(),
+                kept,
+                "{}",
+                line.escape_ascii()
+            );
+        }
     }
 
     #[test]
@@ -118,6 +149,15 @@ mod tests {
             )
         );
         assert!(!elsewhere.removes(&header::AUTHORIZATION, &HeaderValue::from_static("Bearer t")));
+        let value = HeaderValue::from_static("t");
+        for forward in [true, false] {
+            let elsewhere = TokenSettings { forward, ..elsewhere.clone() };
+            for name in ["x_access_token", "x.access-token"] {
+                let name = HeaderName::from_static(name);
+                assert!(elsewhere.removes(&name, &value), "{name} was not checked");
+            }
+            assert!(!elsewhere.removes(&HeaderName::from_static("x-access-tokens"), &value));
+        }
     }
 
     #[test]

@@ -10,11 +10,13 @@ pub const LIMIT: usize = 4096;
 /// Everything but visible ASCII and space; and `%`, so that it can be undone.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// Appends the text of a scalar, compact JSON of anything else. Nothing for null and for nothing: a
-/// header that is there says something.
+/// Appends the text of a scalar, compact JSON of anything else. Nothing for null and for an empty
+/// text, array or object: a header that is there says something.
 pub fn append(to: &mut String, value: &Value) -> Result<(), TooLarge> {
     match value {
         Value::Null => Ok(()),
+        Value::Array(items) if items.is_empty() => Ok(()),
+        Value::Object(members) if members.is_empty() => Ok(()),
         Value::String(text) => append_text(to, text),
         value => append_text(to, &value.to_string()),
     }

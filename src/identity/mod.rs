@@ -10,6 +10,7 @@ mod strip;
 pub use render::{Rendered, TooLarge};
 pub use settings::IdentitySettings;
 
+use crate::request::names::fold;
 use http::HeaderName;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub struct Identity {
     settings: IdentitySettings,
-    /// The prefix in lower case with `_` and `.` read as `-`.
+    /// The prefix as [`crate::request::names`] reads it.
     folded_prefix: Box<[u8]>,
     /// Of the headers that it can render, in their order.
     names: Box<[Option<HeaderName>]>,
@@ -30,7 +31,7 @@ static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 impl Identity {
     /// Prepares the header names of one configuration.
     pub fn new(settings: IdentitySettings) -> Self {
-        let folded_prefix = settings.prefix.bytes().map(strip::fold).collect();
+        let folded_prefix = settings.prefix.bytes().map(fold).collect();
         Self {
             names: Self::names(&settings),
             settings,

@@ -183,7 +183,7 @@ fn registered(
     members: &Map<String, serde_json::Value>,
 ) -> Result<(), TooLarge> {
     match member {
-        "scope" => encode::append_text(to, facts.scopes().text()),
+        "scope" => encode::append_text(to, &facts.scopes().shown()),
         "sub" => encode::append_text(to, facts.subject().unwrap_or_default()),
         "client_id" => encode::append_text(to, facts.client_id().unwrap_or_default()),
         "iss" => encode::append_text(to, facts.issuer().unwrap_or_default()),
@@ -299,10 +299,24 @@ mod tests {
 
     #[test]
     fn a_missing_empty_or_null_member_gives_no_header() {
-        let answer = json!({"active": true, "sub": null, "username": "", "scope": ""});
+        for empty in [json!(null), json!(""), json!([]), json!({}), json!([""])] {
+            let own = if empty == json!([""]) { json!("") } else { empty.clone() };
+            let answer = json!({
+                "active": true, "sub": null, "username": own, "scope": "", "iss": "", "jti": null,
+                "aud": if empty == json!({}) { json!([]) } else { own.clone() }, "client_id": "",
+                "token_type": own, "groups": own, "deep": {"er": own},
+            });
+            assert_eq!(
+                rendered(answer, &["missing", "groups", "deep.er"], false).unwrap_or_default(),
+                ["x-introspected-server: main"],
+                "{empty}"
+            );
+        }
+        let answer = json!({"active": true, "groups": false, "level": 0, "deep": [[]]});
         assert_eq!(
-            rendered(answer, &["missing"], false).unwrap_or_default(),
-            ["x-introspected-server: main"]
+            rendered(answer, &["groups", "level", "deep"], false).unwrap_or_default().len(),
+            4,
+            "a value that is there"
         );
     }
 

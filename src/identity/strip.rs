@@ -1,22 +1,13 @@
-//! Which of a client's headers could be taken for ours.
+//! Client headers that could be taken for identity headers.
 
 use super::Identity;
+use crate::request::names;
 use http::HeaderName;
 
 impl Identity {
-    /// Whether an upstream could read this header as one of ours. CGI, WSGI and many frameworks
-    /// fold `_`, `.` and `-` together, and nobody minds case.
+    /// Whether an upstream could read this header as one of the gateway's identity headers.
     pub fn owns(&self, name: &HeaderName) -> bool {
-        let (name, prefix) = (name.as_str().as_bytes(), &self.folded_prefix);
-        name.len() >= prefix.len()
-            && name.iter().zip(prefix).all(|(&ours, &prefix)| fold(ours) == prefix)
-    }
-}
-
-pub(super) fn fold(byte: u8) -> u8 {
-    match byte {
-        b'_' | b'.' => b'-',
-        byte => byte.to_ascii_lowercase(),
+        names::starts_with(name, &self.folded_prefix)
     }
 }
 
@@ -39,6 +30,7 @@ mod tests {
             "X_Introspected_Sub",
             "X.Introspected.Sub",
             "x_Introspected-new",
+            "X~Introspected~Sub",
             "X-Introspected-",
         ] {
             assert!(owns(name), "{name}");

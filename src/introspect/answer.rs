@@ -91,10 +91,15 @@ pub(super) fn active_facts(members: &Map<String, Value>) -> Result<ActiveFacts, 
     Ok(ActiveFacts::new(members, &stated))
 }
 
-/// `scope`, or `scp` in its absence; a list in one text, separated by any white space, or an array.
+/// `scope`, or `scp` in its absence: a list in one text, separated by any white space, or an array
+/// of scopes.
 fn scopes(members: &Map<String, Value>) -> Result<String, BadAnswer> {
     let name = if present(members, "scope").is_some() { "scope" } else { "scp" };
-    Ok(ScopeSet::joined(texts(members, name)?))
+    let texts = texts(members, name)?;
+    Ok(match members.get(name) {
+        Some(Value::Array(_)) => ScopeSet::of_members(texts),
+        _ => ScopeSet::joined(texts),
+    })
 }
 
 pub(super) fn present<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {

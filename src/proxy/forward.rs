@@ -1,16 +1,13 @@
 //! The upstream's request for the client's.
 
+pub use super::client_headers::passes;
+
 use super::exchange::Exchange;
 use super::trace::{REQUEST_ID, TRACEPARENT};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora_core::Result;
 use pingora_error::{Error, ErrorType};
 use std::borrow::Cow;
-
-/// Headers by which a client asks an upstream to take its method for another one: the route was
-/// chosen by the method on the wire.
-const METHOD_OVERRIDES: [&str; 3] =
-    ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// The upstream's request target for the client's; `None` where it is the same, as it mostly is.
 pub fn target(raw: &[u8], exchange: &Exchange) -> Option<String> {
@@ -34,29 +31,6 @@ fn is_target(raw: &[u8], path: &str, query: Option<&str>) -> bool {
         (Some(rest), Some(query)) => rest.strip_prefix(b"?") == Some(query.as_bytes()),
         (Some(rest), None) => rest.is_empty(),
         (None, _) => false,
-    }
-}
-
-/// Whether a header of the client's goes on, its hop-by-hop headers aside: not what could be taken
-/// for ours, nor the token, nor what is set anew. Where a header has several lines, all of them
-/// must pass.
-pub fn passes(name: &HeaderName, value: &HeaderValue, exchange: &Exchange) -> bool {
-    let runtime = &exchange.runtime;
-    let replaced = says_who_came_before(name, exchange.trusted_peer)
-        || *name == REQUEST_ID
-        || *name == TRACEPARENT;
-    !(replaced
-        || runtime.identity.owns(name)
-        || runtime.gate.token.removes(name, value)
-        || METHOD_OVERRIDES.contains(&name.as_str()))
-}
-
-/// `Forwarded` and `X-Forwarded-…`: all of them, or from a trusted proxy those that are set anew.
-fn says_who_came_before(name: &HeaderName, trusted: bool) -> bool {
-    let set = [FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO];
-    match name.as_str().strip_prefix("x-forwarded-") {
-        Some(_) => !trusted || set.contains(name),
-        None => !trusted && *name == header::FORWARDED,
     }
 }
 
@@ -88,15 +62,19 @@ pub fn host<'e>(headers: &HeaderMap, exchange: &'e Exchange) -> Option<&'e str> 
     }
 }
 
-/// The client's cookies without the token: `None` where none has to be taken out.
-pub fn cookies(headers: &HeaderMap, exchange: &Exchange) -> Option<String> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let kept: Vec<Option<Cow<'_, str>>> =
-        lines.map(|line| exchange.runtime.gate.token.forwarded_cookies(line)).collect();
-    if kept.iter().all(|line| matches!(line, Some(Cow::Borrowed(_)))) {
+/// The client's `Cookie` lines without the token, in their order: `None` where none has to be taken
+/// out.
+pub fn cookies(headers: &HeaderMap, exchange: &Exchange) -> Option<Vec<HeaderValue>> {
+    let token = &exchange.runtime.gate.token;
+    if !token.removes_cookies() || !headers.contains_key(header::COOKIE) {
         return None;
     }
-    Some(kept.into_iter().flatten().collect::<Vec<_>>().join("; "))
+    let lines = headers.get_all(header::COOKIE).iter();
+    let kept = |line: &HeaderValue| match token.forwarded_cookies(line.as_bytes())? {
+        Cow::Borrowed(_) => Some(line.clone()),
+        Cow::Owned(kept) => HeaderValue::from_bytes(&kept).ok(),
+    };
+    Some(lines.filter_map(kept).collect())
 }
 
 pub fn value(text: &str) -> Result<HeaderValue> {

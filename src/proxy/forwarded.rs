@@ -1,17 +1,21 @@
-//! Who the client is, and what it asked for, when proxies stand in between. What an untrusted
-//! peer says of others is replaced.
+//! The client and the request that it made, where proxies are between it and the gateway: from
+//! `X-Forwarded-*` and `Forwarded` (RFC 7239). They are believed of trusted proxies only.
 
+use super::forwarded_field::{self, Element, Malformed, address};
 use crate::request::Forwarded;
+use crate::route::Host;
 use http::{HeaderMap, HeaderValue, header};
 use ipnet::IpNet;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// What the connection and the headers together say of the client.
+/// The client, from the connection and the headers together.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Origin {
     pub trusted_peer: bool,
     pub forwarded: Forwarded,
+    /// Why the request is refused: a trusted proxy tells two stories, or none that can be read.
+    pub doubt: Option<&'static str>,
 }
 
 impl Origin {
@@ -29,52 +33,152 @@ impl Origin {
         let host = text(headers.get(header::HOST))
             .or_else(|| HeaderValue::from_str(authority?).ok())
             .unwrap_or(HeaderValue::from_static(""));
-        if !trusted_peer {
-            let client = peer.map(|peer| peer.to_canonical());
-            let forwarded =
-                Forwarded { client, chain: peer.map_or(UNKNOWN, shown), host, proto: HTTP };
-            return Self { trusted_peer, forwarded };
-        }
-        let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
+        let client = peer.map(|peer| peer.to_canonical());
         let shown = peer.map_or(UNKNOWN, shown);
-        let mut chain: Vec<&str> = lines
-            .flat_map(|line| line.split(','))
-            .map(str::trim)
-            .filter(|address| !address.is_empty())
-            .collect();
-        let mut client = peer.map(|peer| peer.to_canonical());
-        for address in chain.iter().rev() {
-            let Some(address) = address_of(address) else { break };
-            client = Some(address);
-            if !is_trusted(address) {
-                break;
-            }
+        if !trusted_peer {
+            let forwarded = Forwarded { client, chain: shown, host, proto: HTTP };
+            return Self { trusted_peer, forwarded, doubt: None };
         }
-        chain.push(shown.to_str().unwrap_or_default());
-        let forwarded = Forwarded {
-            client,
-            chain: HeaderValue::try_from(chain.join(", ")).unwrap_or(shown),
-            host: text(headers.get("x-forwarded-host")).unwrap_or(host),
-            proto: text(headers.get("x-forwarded-proto"))
-                .filter(|proto| proto == "https" || proto == "http")
-                .unwrap_or(HTTP),
+        let extended = Told::by_x_forwarded(headers, is_trusted);
+        let (standard, malformed) = match Told::by_forwarded(headers, is_trusted) {
+            Ok(standard) => (standard, None),
+            Err(Malformed) => (Told::default(), Some("The Forwarded header is malformed.")),
         };
-        Self { trusted_peer, forwarded }
+        let doubt = malformed.or_else(|| extended.contradicts(&standard));
+        let told = extended.or(standard);
+        let mut chain = told.chain;
+        chain.push(shown.to_str().unwrap_or_default().to_owned());
+        let forwarded = Forwarded {
+            client: told.client.or(client),
+            chain: HeaderValue::try_from(chain.join(", ")).unwrap_or(shown),
+            host: told.host.unwrap_or(host),
+            proto: told.proto.unwrap_or(HTTP),
+        };
+        Self { trusted_peer, forwarded, doubt }
     }
 }
 
-/// An address, perhaps with a port, as proxies write it.
-fn address_of(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|text| text.split(']').next());
-    let parsed = bare
-        .unwrap_or(text)
-        .parse()
-        .ok()
-        .or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()));
-    parsed.map(|address: IpAddr| address.to_canonical())
+/// The account that trusted proxies give of a request in one of the two ways.
+#[derive(Debug, Default)]
+struct Told {
+    /// The nodes on the way, the nearest one last.
+    chain: Vec<String>,
+    /// The nearest address that is not a trusted proxy's.
+    client: Option<IpAddr>,
+    host: Option<HeaderValue>,
+    proto: Option<HeaderValue>,
+}
+
+impl Told {
+    fn by_x_forwarded(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Self {
+        let chain = members(headers, "x-forwarded-for");
+        let (client, steps) = walk(chain.iter().rev().map(|node| address(node)), is_trusted);
+        // proxies append, so the value of the client's own proxy has its place in the list; a proxy
+        // that replaces leaves a list of one
+        let at_client = |name| {
+            let values = members(headers, name);
+            values.iter().rev().take(steps + 1).next_back().copied()
+        };
+        Self {
+            client,
+            host: at_client("x-forwarded-host").and_then(host),
+            proto: at_client("x-forwarded-proto").and_then(proto),
+            chain: chain.into_iter().map(str::to_owned).collect(),
+        }
+    }
+
+    fn by_forwarded(
+        headers: &HeaderMap,
+        is_trusted: impl Fn(IpAddr) -> bool,
+    ) -> Result<Self, Malformed> {
+        let elements = forwarded_field::elements(headers.get_all(header::FORWARDED).iter())?;
+        let node = |element: &Element| element.node.as_deref().and_then(address);
+        let (client, steps) = walk(elements.iter().rev().map(node), is_trusted);
+        // the elements of trusted proxies, that of the client's own proxy first
+        let trusted = elements.iter().rev().take(steps + 1).rev();
+        Ok(Self {
+            client,
+            host: trusted.clone().find_map(|element| host(element.host.as_deref()?)),
+            proto: trusted.clone().find_map(|element| proto(element.proto.as_deref()?)),
+            chain: elements
+                .into_iter()
+                .map(|element| element.node.unwrap_or_else(|| "unknown".to_owned()))
+                .collect(),
+        })
+    }
+
+    /// What both say, and say differently.
+    fn contradicts(&self, other: &Self) -> Option<&'static str> {
+        let parsed = |host: &HeaderValue| Host::parse(host.as_bytes());
+        if differ(self.client.as_ref(), other.client.as_ref()) {
+            Some("Forwarded and X-Forwarded-For name different clients.")
+        } else if differ(
+            self.host.as_ref().map(parsed).as_ref(),
+            other.host.as_ref().map(parsed).as_ref(),
+        ) {
+            Some("Forwarded and X-Forwarded-Host name different hosts.")
+        } else if differ(self.proto.as_ref(), other.proto.as_ref()) {
+            Some("Forwarded and X-Forwarded-Proto name different schemes.")
+        } else {
+            None
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            chain: if self.chain.is_empty() { other.chain } else { self.chain },
+            client: self.client.or(other.client),
+            host: self.host.or(other.host),
+            proto: self.proto.or(other.proto),
+        }
+    }
+}
+
+fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
+}
+
+/// Follows the addresses from the nearest one to the first that is not a trusted proxy's. With the
+/// number of trusted ones that were passed; a node that is no address ends the way.
+fn walk(
+    nearest_first: impl Iterator<Item = Option<IpAddr>>,
+    is_trusted: impl Fn(IpAddr) -> bool,
+) -> (Option<IpAddr>, usize) {
+    let (mut client, mut steps) = (None, 0);
+    for (step, address) in nearest_first.enumerate() {
+        let Some(address) = address else { break };
+        (client, steps) = (Some(address), step);
+        if !is_trusted(address) {
+            break;
+        }
+    }
+    (client, steps)
+}
+
+/// The members of a comma-separated list, over all lines.
+fn members<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {
+    let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        .filter(|member| !member.is_empty())
+        .collect()
+}
+
+fn host(text: &str) -> Option<HeaderValue> {
+    Host::parse(text.as_bytes()).and_then(|_| HeaderValue::from_str(text).ok())
+}
+
+fn proto(text: &str) -> Option<HeaderValue> {
+    match text {
+        _ if text.eq_ignore_ascii_case("https") => Some(HTTPS),
+        _ if text.eq_ignore_ascii_case("http") => Some(HTTP),
+        _ => None,
+    }
 }
 
 const HTTP: HeaderValue = HeaderValue::from_static("http");
+const HTTPS: HeaderValue = HeaderValue::from_static("https");
 const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
 
 /// An address as `X-Forwarded-For` shows it.
@@ -152,6 +256,100 @@ mod tests {
             proto: value("https"),
         };
         assert_eq!(origin.forwarded, expected);
+    }
+
+    /// Client, host and scheme, or why the request is refused.
+    fn story(headers: &[(&'static str, &str)]) -> Result<String, &'static str> {
+        let origin = origin("10.0.0.1", headers, &["10.0.0.0/8", "fd00::/8"]);
+        let Forwarded { client, host, proto, chain } = origin.forwarded;
+        let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        let client = client.map(|client| client.to_string()).unwrap_or_default();
+        let story = [client, text(&host), text(&proto), text(&chain)].join(" | ");
+        origin.doubt.map_or(Ok(story), Err)
+    }
+
+    const FOR: &str = "x-forwarded-for";
+    const HOST: &str = "x-forwarded-host";
+    const PROTO: &str = "x-forwarded-proto";
+
+    #[test]
+    fn forwarded_is_read_like_the_others() {
+        for (headers, expected) in [
+            (
+                &[("forwarded", "for=9.9.9.9;host=a.test;proto=https")][..],
+                "9.9.9.9 | a.test | https | 9.9.9.9, 10.0.0.1",
+            ),
+            (
+                &[(
+                    "forwarded",
+                    "for=6.6.6.6;host=evil, for=9.9.9.9;host=\"a.test:81\", for=10.0.0.2;host=inner",
+                )],
+                "9.9.9.9 | a.test:81 | http | 6.6.6.6, 9.9.9.9, 10.0.0.2, 10.0.0.1",
+            ),
+            (
+                &[("forwarded", "for=\"[2001:db8::1]:80\", for=\"[fd00::1]\";proto=https")],
+                "2001:db8::1 | | https | [2001:db8::1]:80, [fd00::1], 10.0.0.1",
+            ),
+            (
+                &[("forwarded", "for=9.9.9.9, for=_hidden, for=10.0.0.2")],
+                "10.0.0.2 | | http | 9.9.9.9, _hidden, 10.0.0.2, 10.0.0.1",
+            ),
+            (&[("forwarded", "for=unknown;proto=https")], "10.0.0.1 | | https | unknown, 10.0.0.1"),
+            (
+                &[("forwarded", "host=a.test;proto=ftp")],
+                "10.0.0.1 | a.test | http | unknown, 10.0.0.1",
+            ),
+            (
+                &[("forwarded", "for=9.9.9.9;proto=https"), (FOR, "8.8.8.8, 9.9.9.9")],
+                "9.9.9.9 | | https | 8.8.8.8, 9.9.9.9, 10.0.0.1",
+            ),
+            (
+                &[("forwarded", "host=A.test"), (HOST, "a.test")],
+                "10.0.0.1 | a.test | http | unknown, 10.0.0.1",
+            ),
+        ] {
+            assert_eq!(
+                story(headers).map(|story| story.replace(" |  |", " | |")).as_deref(),
+                Ok(expected),
+                "{headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_stories_are_a_doubt() {
+        for headers in [
+            [("forwarded", "for=9.9.9.9"), (FOR, "8.8.8.8")],
+            [("forwarded", "for=9.9.9.9, for=10.0.0.2"), (FOR, "8.8.8.8, 9.9.9.8, 10.0.0.2")],
+            [("forwarded", "host=a.test"), (HOST, "b.test")],
+            [("forwarded", "host=a.test"), (HOST, "a.test:81")],
+            [("forwarded", "proto=http"), (PROTO, "https")],
+            [("forwarded", "for=\"9.9.9.9"), (FOR, "9.9.9.9")],
+            [("forwarded", "for=9.9.9.9;for=9.9.9.9"), (FOR, "9.9.9.9")],
+        ] {
+            assert!(story(&headers).is_err(), "{headers:?}");
+        }
+        let stranger = origin("1.2.3.4", &[("forwarded", "for=\""), (FOR, "x")], &["10.0.0.0/8"]);
+        assert_eq!(stranger.doubt, None, "a stranger is not read at all");
+    }
+
+    /// A proxy appends to the list that its client sent, which then begins with the client's words.
+    #[test]
+    fn a_list_is_read_at_the_clients_place() {
+        for (headers, expected) in [
+            (&[(PROTO, "https, http")][..], "10.0.0.1 | | http"),
+            (&[(HOST, "evil.test"), (HOST, "a.test")], "10.0.0.1 | a.test | http"),
+            (&[(FOR, "9.9.9.9"), (HOST, "evil.test, a.test")], "9.9.9.9 | a.test | http"),
+            (
+                &[(FOR, "6.6.6.6, 9.9.9.9, 10.0.0.2"), (PROTO, "http, https, http")],
+                "9.9.9.9 | | https",
+            ),
+            (&[(FOR, "9.9.9.9, 10.0.0.2"), (PROTO, "https")], "9.9.9.9 | | https"),
+            (&[(FOR, "9.9.9.9"), (HOST, "a b"), (PROTO, "HTTPS")], "9.9.9.9 | | https"),
+        ] {
+            let story = story(headers).unwrap_or_default().replace(" |  |", " | |");
+            assert!(story.starts_with(expected), "{headers:?}: {story}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub async fn judge(
     if !head.headers.contains_key(header::HOST) {
         exchange.authority = head.target_authority().map(str::to_owned);
     }
-    let Origin { trusted_peer, forwarded } = Origin::of(
+    let Origin { trusted_peer, forwarded, doubt } = Origin::of(
         peer,
         head.headers,
         exchange.authority.as_deref(),
@@ -41,6 +41,9 @@ pub async fn judge(
             exchange.host = written_host(&head);
             return Err(denial);
         }
+    }
+    if let Some(doubt) = doubt {
+        return Err(Denial::with_detail(Reason::BadRequest, doubt));
     }
     let mut target = normalise(head.target)
         .map_err(|why| Denial::with_detail(Reason::BadRequest, why.sentence()))?;

@@ -64,7 +64,7 @@ pub struct ActiveFacts {
 /// What was read from an answer's members.
 #[derive(Debug, Default)]
 pub struct Stated<'a> {
-    /// As [`ScopeSet::joined`] makes it.
+    /// As [`ScopeSet::joined`] or [`ScopeSet::of_members`] makes it.
     pub scopes: Cow<'a, str>,
     pub subject: Option<Cow<'a, str>>,
     pub client_id: Option<Cow<'a, str>>,

@@ -308,13 +308,15 @@ fn gateway(way: &Way, peer: &Running, upstream: &Upstream, right: bool) -> Gatew
         .files
         .iter()
         .fold(Builder::new(), |builder, (name, contents)| builder.file(name, contents));
+    // only a host that a route names is forwarded to the server
+    let host = way.host.map(|host| format!("host: {host}, ")).unwrap_or_default();
     builder.start(&format!(
         "
 authorization_servers:
   real: {servers}
 cache: {{ ttl: {TTL:?}, inactive_ttl: {TTL:?} }}
 routes:
-  - {{ path: /*, upstream: \"{}\", authorization_server: real, scopes: [read] }}
+  - {{ {host}path: /*, upstream: \"{}\", authorization_server: real, scopes: [read] }}
 ",
         upstream.url()
     ))

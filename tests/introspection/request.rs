@@ -132,8 +132,11 @@ fn hint_parameters_and_headers_are_sent_when_set() {
 /// Contract §2, `forward_host`; contract §3: then the host is part of the key.
 #[test]
 fn the_clients_host_is_forwarded_on_request_and_is_part_of_the_key() {
-    let setup = plain("forward_host: true");
-    for host in ["a.test", "b.test", "a.test"] {
+    let setup = Setup::start(&format!(
+        "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", forward_host: true }}\n{}",
+        one_route("host: [a.test, b.test]")
+    ));
+    for host in ["a.test", "b.test", "A.test."] {
         let headers = [("Authorization", "Bearer good"), ("Host", host)];
         assert_eq!(setup.gateway.get("/", &headers).status, 200);
     }
@@ -145,6 +148,32 @@ fn the_clients_host_is_forwarded_on_request_and_is_part_of_the_key() {
         .collect();
     assert_eq!(hosts, [Some("a.test".into()), Some("b.test".into())]);
     assert_eq!(setup.server.last().header("x-forwarded-proto"), Some("http"));
+}
+
+/// Pitfall 93: a host that a client invents is no further introspection and no further entry.
+#[test]
+fn invented_hosts_share_one_answer() {
+    let setup = Setup::start(&format!(
+        "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", forward_host: true }}\n{}{}",
+        one_route(""),
+        "  - { name: named, host: [named.test, \"*.wild.test\"], path: /*, upstream: \"@UPSTREAM@\" }\n"
+    ));
+    let invented = (0..40).flat_map(|n| {
+        [format!("h{n}.test"), format!("h{n}.wild.test"), format!("named.test:{}", 20_000 + n)]
+    });
+    for host in invented {
+        let headers = [("Authorization", "Bearer good"), ("Host", host.as_str())];
+        assert_eq!(setup.gateway.get("/", &headers).status, 200, "{host}");
+    }
+    assert_eq!(setup.server.count(), 1);
+    assert_eq!(setup.server.last().header("x-forwarded-host"), None);
+    assert_eq!(setup.gateway.metric("introgate_cache_entries{cache=\"active\"}"), 1.0);
+    for host in ["named.test", "NAMED.test", "named.test."] {
+        let headers = [("Authorization", "Bearer good"), ("Host", host)];
+        assert_eq!(setup.gateway.get("/", &headers).status, 200, "{host}");
+    }
+    assert_eq!(setup.server.count(), 2);
+    assert_eq!(setup.server.last().header("x-forwarded-host"), Some("named.test"));
 }
 
 #[test]

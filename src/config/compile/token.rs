@@ -5,6 +5,7 @@ use super::cache::count;
 use super::headers::is_of_the_connection;
 use crate::config::path::KeyPath;
 use crate::extract::{Place, TokenSettings};
+use crate::request::names;
 use http::HeaderName;
 
 pub fn token(cx: Context) -> Option<TokenSettings> {
@@ -75,8 +76,8 @@ fn header(name: &str) -> Result<Place, String> {
 }
 
 fn is_identity(cx: Context, name: &HeaderName) -> bool {
-    let prefix = cx.raw.identity.prefix.to_ascii_lowercase();
-    name.as_str().replace(['_', '.'], "-").starts_with(&prefix)
+    let prefix: Vec<u8> = cx.raw.identity.prefix.bytes().map(names::fold).collect();
+    names::starts_with(name, &prefix)
 }
 
 fn unknown(cx: Context, path: &KeyPath, text: &str) -> String {

@@ -206,6 +206,7 @@ fn headers() {
         "4:90: error: authorization_servers.main.headers.X-B: cannot be a header's value: it must be visible ASCII and spaces",
         "4:98: error: authorization_servers.main.headers.Content-Length: is set by the gateway itself; remove it",
         "4:119: error: authorization_servers.main.headers.X-Forwarded-Host: is sent because of `forward_host`; remove one of the two",
+        "5:19: warning: authorization_servers.main.forward_host: forwards no host, since no route names one: write the public name as `host` of the routes, without `*`",
     ];
     assert_eq!(
         with_server(

@@ -230,7 +230,9 @@ impl Rfc7662 {
                     ("x-forwarded-for", &forwarded.chain),
                 ]
             }) {
-                request = request.header(name, value);
+                if !value.is_empty() {
+                    request = request.header(name, value);
+                }
             }
             Ok(request)
         });

@@ -33,7 +33,7 @@ pub fn bytes(plain: &Plain, exchange: &Exchange) -> Vec<u8> {
     if let Some(host) = host {
         line(&mut to, &header::HOST, host.as_bytes());
     }
-    if let Some(cookies) = cookies.filter(|cookies| !cookies.is_empty()) {
+    for cookies in cookies.iter().flatten() {
         line(&mut to, &header::COOKIE, cookies.as_bytes());
     }
     for (name, value) in forwarding_headers(exchange) {

@@ -83,10 +83,11 @@ pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
     let headers = &mut parts.headers;
     headers.reserve(SET_AT_MOST);
     strip(headers, |name, value| !passes(name, value, exchange));
-    match cookies(headers, exchange).as_deref() {
-        None => {}
-        Some("") => drop(headers.remove(header::COOKIE)),
-        Some(kept) => drop(headers.insert(header::COOKIE, value(kept)?)),
+    if let Some(kept) = cookies(headers, exchange) {
+        headers.remove(header::COOKIE);
+        for line in kept {
+            headers.append(header::COOKIE, line);
+        }
     }
     for (name, value) in forwarding_headers(exchange) {
         if !value.is_empty() {

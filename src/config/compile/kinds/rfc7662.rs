@@ -5,7 +5,7 @@ use super::{CompileKind, Context, Written};
 use crate::config::compile::client_auth::client_auth;
 use crate::config::compile::headers::is_of_the_connection;
 use crate::config::path::{Key, KeyPath};
-use crate::config::raw::{self, ServerCommon};
+use crate::config::raw::{self, OneOrMany, ServerCommon};
 use crate::introspect::{Rfc7662Settings, ServerKind};
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -28,6 +28,10 @@ impl CompileKind for raw::Rfc7662 {
             let message = "is not a registered hint (RFC 7009 §2.1); servers may take a token for inactive because of it; write `access_token`";
             cx.report.warning(&path.key("token_type_hint"), message);
         }
+        if self.forward_host && !names_a_host(cx) {
+            let message = "forwards no host, since no route names one: write the public name as `host` of the routes, without `*`";
+            cx.report.warning(&path.key("forward_host"), message);
+        }
         let parameters = parameters(cx, &path.key("parameters"), self);
         let headers = headers(cx, &path.key("headers"), self);
         let signed = signed(cx, path, server.common, self);
@@ -41,6 +45,12 @@ impl CompileKind for raw::Rfc7662 {
             signed: signed.ok()?,
         }))
     }
+}
+
+/// Whether some route names a host that a server can be told.
+fn names_a_host(cx: Context) -> bool {
+    let hosts = cx.raw.routes.iter().filter_map(|route| route.reach.host.as_ref());
+    hosts.flat_map(OneOrMany::as_slice).any(|host| !host.starts_with('*'))
 }
 
 fn endpoints(

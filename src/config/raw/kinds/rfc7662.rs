@@ -21,7 +21,7 @@ pub struct Rfc7662 {
     /// Extra request headers.
     pub headers: BTreeMap<String, SecretText>,
     /// `true`: `X-Forwarded-Host`, `-Proto` and `-For` of the client's request go to the server
-    /// too.
+    /// too. Only a host that some route names by `host`, without `*`, is forwarded.
     pub forward_host: bool,
     /// The form of its answers: `json`, or `jwt`, signed by RFC 9701.
     pub response: ResponseKind,
