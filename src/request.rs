@@ -18,6 +18,8 @@ pub struct RequestView<'r> {
     pub query: Option<&'r str>,
     /// The client's headers, as they came.
     pub headers: &'r HeaderMap,
+    /// The body, where it is a form that may hold the token, and was read for it.
+    pub form: Option<&'r [u8]>,
     /// The client's address, and the request's host and scheme as the client used them.
     pub forwarded: &'r Forwarded,
     /// The client's certificate, DER, verified by the listener; `None` without TLS or without one.
@@ -55,6 +57,7 @@ impl<'r> RequestView<'r> {
             path: "/",
             query: None,
             headers,
+            form: None,
             forwarded,
             certificate: None,
             public_url: None,

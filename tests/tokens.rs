@@ -1,6 +1,6 @@
 //! Where a token may stand and how it may look. What is no token is refused without asking anybody.
 
-use crate::support::Setup;
+use crate::support::{Setup, one_route, request_bytes};
 
 fn bearer_is(setup: &Setup, value: &str) -> (u16, String) {
     let response = setup.gateway.get("/", &[("Authorization", value)]);
@@ -284,4 +284,164 @@ fn a_token_in_two_places_is_refused() {
         );
     }
     assert_eq!((setup.server.count(), setup.upstream.count()), (0, 0));
+}
+
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
+/// A form as one `POST`, with `Content-Length` or in chunks of 1000 bytes.
+fn form_bytes(headers: &[(&str, &str)], body: &[u8], chunked: bool) -> Vec<u8> {
+    if !chunked {
+        return request_bytes("POST", "/", headers, body);
+    }
+    let headers = [headers, &[("Transfer-Encoding", "chunked")]].concat();
+    let mut bytes = request_bytes("POST", "/", &headers, b"");
+    for chunk in body.chunks(1000) {
+        bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        bytes.extend_from_slice(&[chunk, b"\r\n"].concat());
+    }
+    bytes.extend_from_slice(b"0\r\n\r\n");
+    bytes
+}
+
+/// Contract §2, `token.from: form` (RFC 6750 §2.2): the field is read from a form-encoded body and
+/// taken out of it; the rest is forwarded to the byte, with its length.
+#[test]
+fn a_token_in_a_form() {
+    let setup = from("header, form");
+    for chunked in [false, true] {
+        for (body, seen) in [
+            ("access_token=good", ""),
+            ("a=1&access_token=good&b=%2F", "a=1&b=%2F"),
+            ("access%5Ftoken=%67ood&a", "a"),
+            ("a=1&b=2&access_token=good", "a=1&b=2"),
+            ("a=access_token&access_token=good&=&&", "a=access_token&=&&"),
+        ] {
+            let mut connection = setup.gateway.connect();
+            // the connection is kept, and the next request is one of its own
+            for _ in 0..2 {
+                connection.send(&form_bytes(&[FORM], body.as_bytes(), chunked)).expect("send");
+                let response = connection.read_response("POST").expect("a response");
+                assert_eq!(response.status, 200, "{body}: {}", response.text());
+                let cached = response.header("cache-control").unwrap_or_default();
+                assert!(cached.contains("private"), "{body}: {cached}");
+                let request = setup.upstream.last();
+                assert_eq!(String::from_utf8_lossy(&request.body), seen, "{body}");
+                if !chunked {
+                    let length = seen.len().to_string();
+                    assert_eq!(request.header("content-length"), Some(length.as_str()), "{body}");
+                }
+                assert_eq!(request.header("x-introspected-sub"), Some("alice"));
+            }
+        }
+        for (body, status, reason) in [
+            ("a=1", 401, "missing_token"),
+            ("xaccess_token=good", 401, "missing_token"),
+            ("Access_Token=good", 401, "missing_token"),
+            ("access_token=unknown", 401, "inactive"),
+            ("access_token=", 400, "malformed_token"),
+            ("access_token", 400, "malformed_token"),
+            ("access_token=a%20b", 400, "malformed_token"),
+            ("access_token=a%00b", 400, "malformed_token"),
+            ("access_token=good&access_token=good", 400, "multiple_tokens"),
+        ] {
+            let before = setup.upstream.count();
+            let mut connection = setup.gateway.connect();
+            connection.send(&form_bytes(&[FORM], body.as_bytes(), chunked)).expect("send");
+            let response = connection.read_response("POST").expect("a response");
+            assert_eq!((response.status, response.reason().as_str()), (status, reason), "{body}");
+            assert_eq!(setup.upstream.count(), before, "{body}");
+        }
+    }
+    let both = [FORM, ("Authorization", "Bearer good")];
+    let response = setup.gateway.request("POST", "/", &both, b"access_token=good");
+    assert_eq!((response.status, response.reason().as_str()), (400, "multiple_tokens"));
+    let response = setup.gateway.request("POST", "/", &both, b"a=1");
+    assert_eq!((response.status, setup.upstream.last().body), (200, b"a=1".to_vec()));
+}
+
+/// A body of another kind or size has no token, and is forwarded as it came.
+#[test]
+fn only_short_forms_are_searched() {
+    let setup = Setup::start(&format!(
+        "token: {{ from: [header, form] }}\n{}",
+        one_route("auth: optional")
+    ));
+    let token = "access_token=good";
+    for (method, content_type) in [
+        ("PUT", FORM.1),
+        ("PATCH", FORM.1),
+        ("POST", "application/json"),
+        ("POST", "multipart/form-data; boundary=x"),
+        ("POST", "text/plain"),
+    ] {
+        let headers = [("Content-Type", content_type)];
+        let response = setup.gateway.request(method, "/", &headers, token.as_bytes());
+        assert_eq!(response.status, 200, "{method} {content_type}");
+        let seen = setup.upstream.last();
+        assert_eq!(seen.header("x-introspected-sub"), None, "{method} {content_type}");
+        assert_eq!(seen.body, token.as_bytes(), "{method} {content_type}");
+    }
+    let gzip = [FORM, ("Content-Encoding", "gzip")];
+    assert_eq!(setup.gateway.request("POST", "/", &gzip, token.as_bytes()).status, 200);
+    assert_eq!(setup.upstream.last().body, token.as_bytes());
+    for chunked in [false, true] {
+        for (length, is_searched) in
+            [(65_535, true), (65_536, true), (65_537, false), (300_000, false)]
+        {
+            let filling = "x".repeat(length - token.len() - 1);
+            let body = format!("{token}&{filling}");
+            let mut connection = setup.gateway.connect();
+            connection.send(&form_bytes(&[FORM], body.as_bytes(), chunked)).expect("send");
+            let response = connection.read_response("POST").expect("a response");
+            assert_eq!(response.status, 200, "{length} chunked={chunked}");
+            let seen = setup.upstream.last();
+            let (sub, expected) =
+                if is_searched { (Some("alice"), &filling) } else { (None, &body) };
+            assert_eq!(seen.header("x-introspected-sub"), sub, "{length} chunked={chunked}");
+            assert!(seen.body == expected.as_bytes(), "{length} chunked={chunked}");
+            let again = connection.request("GET", "/", &[], b"").expect("the connection is kept");
+            assert_eq!(again.status, 200);
+        }
+    }
+}
+
+/// RFC 9110 §10.1.1: a client that waits before it sends the form is told to go on. Pieces that come
+/// slowly are one form.
+#[test]
+fn a_form_that_is_waited_for() {
+    let setup = from("form");
+    let headers = [FORM, ("Expect", "100-continue"), ("Content-Length", "21")];
+    let mut connection = setup.gateway.connect();
+    connection.send(&request_bytes("POST", "/", &headers, b"")).expect("send");
+    assert!(connection.read_bytes(25).expect("100").starts_with(b"HTTP/1.1 100 Continue"));
+    for piece in ["access_", "token=go", "od&a=1"] {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        connection.send(piece.as_bytes()).expect("send");
+    }
+    let response = connection.read_response("POST").expect("a response");
+    assert_eq!(response.status, 200, "{}", response.text());
+    let seen = setup.upstream.last();
+    assert_eq!((&seen.body[..], seen.header("expect")), (&b"a=1"[..], None));
+}
+
+/// With `token.forward`, and on routes that check nothing; a digest of the old body is removed.
+#[test]
+fn a_form_token_is_forwarded_only_when_asked_for() {
+    let digest = ("Content-Digest", "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:");
+    for (forward, seen, has_digest) in
+        [(true, "access_token=good&a=1", true), (false, "a=1", false)]
+    {
+        for route in ["", "auth: optional", "auth: none"] {
+            let setup = Setup::start(&format!(
+                "token: {{ from: [form], forward: {forward} }}\n{}",
+                one_route(route)
+            ));
+            let response =
+                setup.gateway.request("POST", "/", &[FORM, digest], b"access_token=good&a=1");
+            assert_eq!(response.status, 200, "{route}: {}", response.text());
+            let request = setup.upstream.last();
+            assert_eq!(String::from_utf8_lossy(&request.body), seen, "{route}");
+            assert_eq!(request.header("content-digest").is_some(), has_digest, "{route}");
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Where a request carries its token. Pure: it reads, and says what it found.
 
+mod form;
 mod remove;
 mod settings;
 
+pub use form::{FORM_LIMIT, OF_BODY_BYTES};
 pub use settings::{Place, TokenSettings};
 
 use crate::deny::Reason;
@@ -36,6 +38,7 @@ pub fn token<'r>(
                 .map(|value| Cow::Borrowed(value.as_bytes())))?,
             Place::Query(name) => one(query(request, name))?,
             Place::Cookie(name) => one(cookies(request, name))?,
+            Place::Form => one(request.form.into_iter().flat_map(form::tokens))?,
         };
         if here.is_some() && found.is_some() {
             return Err(Reason::MultipleTokens);
@@ -53,6 +56,7 @@ impl TokenSettings {
             Place::Authorization | Place::Header(_) => false,
             Place::Query(name) => query(request, name).next().is_some(),
             Place::Cookie(name) => cookies(request, name).next().is_some(),
+            Place::Form => request.form.into_iter().flat_map(form::tokens).next().is_some(),
         })
     }
 }
@@ -85,7 +89,12 @@ fn authorization<'r>(request: &RequestView<'r>) -> Result<Option<Cow<'r, [u8]>>,
 
 /// The values of a form-encoded query parameter (RFC 6750 §2.3).
 fn query<'r>(request: &RequestView<'r>, name: &str) -> impl Iterator<Item = Cow<'r, [u8]>> {
-    let pairs = form_urlencoded::parse(request.query.unwrap_or_default().as_bytes());
+    values(request.query.unwrap_or_default().as_bytes(), name)
+}
+
+/// The values of a name in form-encoded pairs.
+fn values<'p>(pairs: &'p [u8], name: &str) -> impl Iterator<Item = Cow<'p, [u8]>> {
+    let pairs = form_urlencoded::parse(pairs);
     pairs.filter(move |(key, _)| key == name).map(|(_, value)| match value {
         Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
         Cow::Owned(text) => Cow::Owned(text.into_bytes()),

@@ -19,7 +19,7 @@ impl TokenSettings {
             }
             Place::Header(carrier) if name == carrier => !self.forward,
             Place::Header(carrier) => names::are_one(name, carrier),
-            Place::Query(_) | Place::Cookie(_) => false,
+            Place::Query(_) | Place::Cookie(_) | Place::Form => false,
         })
     }
 
@@ -67,7 +67,13 @@ fn starts_with(value: &HeaderValue, scheme: &[u8]) -> bool {
     value.as_bytes().get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
-fn without(text: &[u8], separator: u8, carries: impl Fn(&[u8]) -> bool) -> Option<Cow<'_, [u8]>> {
+/// The parts of `text` between separators, without those that carry a token. `None` when nothing is
+/// left.
+pub(super) fn without(
+    text: &[u8],
+    separator: u8,
+    carries: impl Fn(&[u8]) -> bool,
+) -> Option<Cow<'_, [u8]>> {
     let pairs = || text.split(|&byte| byte == separator);
     if !pairs().any(&carries) {
         return Some(Cow::Borrowed(text));

@@ -24,4 +24,6 @@ pub enum Place {
     Query(String),
     /// A cookie of this name.
     Cookie(String),
+    /// The field `access_token` of a form-encoded body (RFC 6750 §2.2).
+    Form,
 }

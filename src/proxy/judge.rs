@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 /// Decides, and keeps in `exchange` what the later phases need. `peer` is the other end of the
 /// connection, `None` on a Unix socket; `host` is the result of [`super::validate::check`].
+/// `form` is the body, where it was read to be searched for the token.
 pub async fn judge(
     head: Head<'_>,
     peer: Option<IpAddr>,
     host: Result<Host, Denial>,
+    form: Option<&[u8]>,
     exchange: &mut Exchange,
 ) -> Result<(), Denial> {
     if !head.headers.contains_key(header::HOST) {
@@ -57,6 +59,7 @@ pub async fn judge(
         path: comparable.as_deref().unwrap_or(&exchange.path),
         query: exchange.query.as_deref(),
         headers: head.headers,
+        form,
         forwarded: &exchange.forwarded,
         certificate: None,
         public_url: None,

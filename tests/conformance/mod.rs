@@ -12,3 +12,4 @@ mod rfc9396;
 mod rfc9457;
 mod rfc9470;
 mod rfc9701;
+mod smuggling;

@@ -55,7 +55,8 @@ fn place(text: &str) -> Result<Place, Option<String>> {
         ("cookie", _) => Err(Some(
             "`cookie:` wants the name of a cookie behind it, as in `cookie:session`".into(),
         )),
-        ("form", _) => Err(Some("`form` is not supported in this version; remove it".into())),
+        ("form", None) => Ok(Place::Form),
+        ("form", Some(_)) => Err(Some("`form` has no name behind it: the field is `access_token` (RFC 6750 §2.2); write `form`".into())),
         _ => Err(None),
     }
 }
@@ -83,6 +84,6 @@ fn is_identity(cx: Context, name: &HeaderName) -> bool {
 fn unknown(cx: Context, path: &KeyPath, text: &str) -> String {
     let shown = cx.report.shown(path, text);
     format!(
-        "expected `header`, `header:NAME`, `query`, `query:NAME` or `cookie:NAME`, found {shown}"
+        "expected `header`, `header:NAME`, `query`, `query:NAME`, `cookie:NAME` or `form`, found {shown}"
     )
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Token {
     /// Where it may be, in order: `header` (`Authorization: Bearer`), `header:X-Access-Token`,
-    /// `query` (`access_token`), `query:NAME`, `cookie:NAME`. `form` is not supported in this
-    /// version.
+    /// `query` (`access_token`), `query:NAME`, `cookie:NAME`, `form` (the field
+    /// `access_token` of a form-encoded `POST` body of at most 64 KiB).
     #[schemars(length(min = 1))]
     pub from: Vec<String>,
     /// Bytes that a token may have.

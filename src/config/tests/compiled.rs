@@ -146,7 +146,7 @@ fn lone_references_stand_for_numbers_and_booleans() {
 #[test]
 fn places_of_tokens() {
     let settings = settings(&format!(
-        "{WHOLE}token: {{from: ['header:X-Token', header, query, 'query:t', 'cookie:c']}}\nadmin: {{address: off}}\n"
+        "{WHOLE}token: {{from: ['header:X-Token', header, query, 'query:t', 'cookie:c', form]}}\nadmin: {{address: off}}\n"
     ));
     let expected = [
         Place::Header(http::HeaderName::from_static("x-token")),
@@ -154,6 +154,7 @@ fn places_of_tokens() {
         Place::Query("access_token".into()),
         Place::Query("t".into()),
         Place::Cookie("c".into()),
+        Place::Form,
     ];
     assert_eq!(settings.token.from, expected);
     assert_eq!(settings.admin.address, None);

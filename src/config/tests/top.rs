@@ -121,20 +121,20 @@ fn stale_answers_without_a_cache() {
 #[test]
 fn token_places() {
     let expected: &[&str] = &[
-        "7:24: error: token.from[1]: `form` is not supported in this version; remove it",
-        "7:30: error: token.from[2]: for `Authorization: Bearer …` write `header` alone",
-        "7:54: error: token.from[3]: for a cookie write `cookie:NAME`",
-        "7:71: error: token.from[4]: this header has a meaning of its own and cannot carry a token; choose another one",
-        "7:86: error: token.from[5]: has the prefix of identity headers, which are removed from every request before; choose another name",
-        "7:117: error: token.from[6]: `header:` wants the name of a header behind it, as in `header:X-Access-Token`",
-        "7:128: error: token.from[7]: `query:` wants the name of a parameter behind it",
-        "7:138: error: token.from[8]: `cookie:` wants the name of a cookie behind it, as in `cookie:session`",
-        "7:146: error: token.from[9]: expected `header`, `header:NAME`, `query`, `query:NAME` or `cookie:NAME`, found `body`",
-        "7:152: error: token.from[10]: stands twice; remove one of the two",
+        "7:24: error: token.from[1]: `form` has no name behind it: the field is `access_token` (RFC 6750 §2.2); write `form`",
+        "7:34: error: token.from[2]: for `Authorization: Bearer …` write `header` alone",
+        "7:58: error: token.from[3]: for a cookie write `cookie:NAME`",
+        "7:75: error: token.from[4]: this header has a meaning of its own and cannot carry a token; choose another one",
+        "7:90: error: token.from[5]: has the prefix of identity headers, which are removed from every request before; choose another name",
+        "7:121: error: token.from[6]: `header:` wants the name of a header behind it, as in `header:X-Access-Token`",
+        "7:132: error: token.from[7]: `query:` wants the name of a parameter behind it",
+        "7:142: error: token.from[8]: `cookie:` wants the name of a cookie behind it, as in `cookie:session`",
+        "7:150: error: token.from[9]: expected `header`, `header:NAME`, `query`, `query:NAME`, `cookie:NAME` or `form`, found `body`",
+        "7:156: error: token.from[10]: stands twice; remove one of the two",
     ];
     assert_eq!(
         with(
-            "token: {from: [header, form, 'header:Authorization', 'header:Cookie', 'header:Host', 'header:X-Introspected-Token', 'header:', 'query:', cookie, body, header]}\n"
+            "token: {from: [header, 'form:x', 'header:Authorization', 'header:Cookie', 'header:Host', 'header:X-Introspected-Token', 'header:', 'query:', cookie, body, header]}\n"
         ),
         expected
     );

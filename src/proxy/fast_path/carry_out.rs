@@ -34,7 +34,7 @@ impl PlainExchange<'_> {
     pub async fn carry_out(mut self, connectors: &Connectors) -> Connection {
         let host = validate::check(self.plain.head(), Vec::new);
         let peer = self.client.peer;
-        match judge::judge(self.plain.head(), peer, host, &mut self.exchange).await {
+        match judge::judge(self.plain.head(), peer, host, None, &mut self.exchange).await {
             Ok(()) => self.forward(connectors).await,
             Err(denial) => self.refuse(&denial).await,
         }

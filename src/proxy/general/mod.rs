@@ -1,5 +1,6 @@
 //! The way for every kind of request: pingora's proxy. Its phases delegate, and decide nothing.
 
+mod form;
 mod lease;
 mod one_request;
 mod phases;

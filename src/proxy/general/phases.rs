@@ -1,5 +1,6 @@
 //! pingora's phases, a few lines each.
 
+use super::form::Form;
 use super::lease::Lease;
 use super::one_request::OneRequest;
 use super::{request, respond};
@@ -40,6 +41,7 @@ pub struct GeneralExchange {
     exchange: Exchange,
     /// The upstream's connection of the last attempt.
     lease: Option<Lease>,
+    form: Form,
 }
 
 #[async_trait]
@@ -48,7 +50,11 @@ impl ProxyHttp for Phases {
     type CTX = Box<GeneralExchange>;
 
     fn new_ctx(&self) -> Box<GeneralExchange> {
-        Box::new(GeneralExchange { exchange: Exchange::begin(&self.process), lease: None })
+        Box::new(GeneralExchange {
+            exchange: Exchange::begin(&self.process),
+            lease: None,
+            form: Form::default(),
+        })
     }
 
     /// None: the gateway changes no bodies.
@@ -68,8 +74,15 @@ impl ProxyHttp for Phases {
             .client_addr()
             .and_then(|address| address.as_inet())
             .map(std::net::SocketAddr::ip);
-        let host = validate::check(session.req_header().into(), || raw_headers(session));
-        match judge::judge(session.req_header().into(), peer, host, exchange).await {
+        let mut host = validate::check(session.req_header().into(), || raw_headers(session));
+        if host.is_ok() {
+            match Form::read(session, &exchange.runtime.gate.token).await {
+                Ok(form) => general.form = form,
+                Err(error) => host = Err(respond::unreadable(&error)),
+            }
+        }
+        let form = general.form.searched();
+        match judge::judge(session.req_header().into(), peer, host, form, exchange).await {
             Ok(()) => {
                 request::settle_upgrade(session);
                 request::forget_expectation(session);
@@ -143,7 +156,19 @@ impl ProxyHttp for Phases {
         request: &mut RequestHeader,
         general: &mut Box<GeneralExchange>,
     ) -> Result<()> {
-        request::prepare(request, &general.exchange)
+        request::prepare(request, &general.exchange)?;
+        general.form.announce(request)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        general: &mut Box<GeneralExchange>,
+    ) -> Result<()> {
+        general.form.pass(body);
+        Ok(())
     }
 
     async fn upstream_response_filter(

@@ -6,7 +6,7 @@ use crate::proxy::head::Head;
 use crate::proxy::refuse::{Prepared, prepare, reason};
 use http::{Version, header};
 use pingora_core::Result;
-use pingora_error::Error;
+use pingora_error::{Error, ErrorType};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use std::time::Duration;
@@ -57,6 +57,14 @@ async fn linger(session: &mut Session) {
         }
     };
     let _ = tokio::time::timeout(LINGER, reading).await;
+}
+
+/// A body that had to be read before the decision, and could not be.
+pub fn unreadable(error: &Error) -> Denial {
+    match error.etype() {
+        ErrorType::ReadTimedout => Denial::because(Reason::RequestTimeout),
+        _ => Denial::with_detail(Reason::BadRequest, "The body could not be read."),
+    }
 }
 
 /// A request that was permitted could not be carried out. Gives the status that was sent, 0 for
