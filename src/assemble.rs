@@ -2,7 +2,7 @@
 
 use crate::cache::{Cached, RedisSettings, Shared, Source, Store, ToldHosts};
 use crate::clock::Clock;
-use crate::config::{Listen, Settings};
+use crate::config::Settings;
 use crate::deny::Challenge;
 use crate::gate::{Gate, Route, RouteServer, RouteSettings, Servers};
 use crate::identity::Identity;
@@ -10,6 +10,7 @@ use crate::introspect::jwt::Then;
 use crate::introspect::{
     BuildParts, Documents, Fingerprint, Guarded, Introspector, ServerSettings, Unusable,
 };
+use crate::listen::Listen;
 use crate::policy::Policy;
 use crate::route::{HostPattern, Reach, RouteTable};
 use crate::runtime::{AuthorizationServer, Parts, Runtime};
@@ -249,7 +250,7 @@ fn told_hosts(settings: &Settings) -> ToldHosts {
         HostPattern::Exact(name) => Some(name.clone()),
         HostPattern::Below(_) => None,
     });
-    let ports = settings.listeners.iter().filter_map(|listener| match listener {
+    let ports = settings.listeners.iter().filter_map(|listener| match &listener.address {
         Listen::Tcp(address) => Some(address.port()),
         Listen::Unix(_) => None,
     });

@@ -46,6 +46,7 @@
 //! | [`cache`] | what they said, for as long as it may be kept; one question at a time |
 //! | [`security_events`] | what authorization servers tell of their own accord: whose answers to forget |
 //! | [`upstream`] | the protected services: addresses, balancing |
+//! | [`listen`] | connections of clients: sockets, limits |
 //! | [`gate`] | the whole product on one screen |
 //! | [`config`] | `gateway.yaml`: read, check, compile |
 //! | [`runtime`] | the process, and the immutable snapshot that one configuration became |
@@ -73,6 +74,7 @@ mod gate;
 mod house;
 mod identity;
 mod introspect;
+mod listen;
 mod policy;
 mod proxy;
 mod reload;

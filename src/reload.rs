@@ -94,7 +94,6 @@ impl Reload {
 /// What a running process cannot change.
 fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     [
-        ("listeners", old.listeners != new.listeners),
         ("admin.address", old.admin.address != new.admin.address),
         ("log.format", old.log.format != new.log.format),
         ("threads", old.threads != new.threads),

@@ -12,6 +12,7 @@ mod chaos;
 mod cli;
 mod client_auth;
 mod conformance;
+mod edge;
 mod fleet;
 mod forwarding;
 mod guard;

@@ -5,12 +5,12 @@ use crate::extract::TokenSettings;
 use crate::gate::RouteSettings;
 use crate::identity::IdentitySettings;
 use crate::introspect::ServerSettings;
+use crate::listen::ListenerSettings;
 use crate::secret::Secret;
 use crate::telemetry::LogSettings;
 use crate::upstream::UpstreamSettings;
 use ipnet::IpNet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Settings {
     /// Plain requests go past the general proxy code.
     pub fast_path: bool,
     /// At least one.
-    pub listeners: Vec<Listen>,
+    pub listeners: Vec<ListenerSettings>,
     pub admin: AdminSettings,
     pub trusted_proxies: Vec<IpNet>,
     pub realm: String,
@@ -34,12 +34,6 @@ pub struct Settings {
     pub upstreams: Vec<UpstreamSettings>,
     pub routes: Vec<RouteSettings>,
     pub log: LogSettings,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
 }
 
 #[derive(Clone, Debug, PartialEq)]

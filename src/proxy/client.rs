@@ -1,14 +1,15 @@
 //! The client's end: what was read of it and not used yet, and whether it is still there.
 
-use super::IDLE;
 use super::deadline::Deadline;
+use super::header_section::{HeaderSection, Progress};
+use crate::listen::{self, Arrival};
 use bytes::BytesMut;
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use pingora_error::{Error, ErrorType};
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -21,23 +22,32 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What is taken in at most before a connection is closed, in bytes and in time: closing with
 /// unread data would reset the connection, and the client might never see the response.
-const LINGERED: usize = 1024 * 1024;
-const LINGER: Duration = Duration::from_secs(2);
+pub const LINGERED: usize = 1024 * 1024;
+pub const LINGER: Duration = Duration::from_secs(2);
 
 pub struct Client {
     pub stream: Stream,
     /// Read, and not used yet.
     pub read: BytesMut,
-    /// `None` on a Unix socket.
-    pub peer: Option<IpAddr>,
+    pub arrival: Arc<Arrival>,
     pub deadline: Deadline,
 }
 
+/// Why there is no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRequest {
+    /// The client is gone, was idle for too long, or the process stops.
+    Ended,
+    /// The header section took too long.
+    TooSlow,
+    TooLarge,
+}
+
 impl Client {
-    pub fn new(stream: Stream) -> Self {
-        let digest = stream.get_socket_digest();
-        let peer = digest.and_then(|digest| Some(digest.peer_addr()?.as_inet()?.ip()));
-        Self { stream, read: BytesMut::new(), peer, deadline: Deadline::default() }
+    /// `None` where the stream is not a listener's connection.
+    pub fn new(stream: Stream) -> Option<Self> {
+        let arrival = listen::Connection::behind(&stream)?.arrival().clone();
+        Some(Self { stream, read: BytesMut::new(), arrival, deadline: Deadline::default() })
     }
 
     /// Whether nothing that it sent is waiting.
@@ -45,40 +55,58 @@ impl Client {
         self.read.is_empty()
     }
 
-    /// Waits for the next request. False when none comes: the client is gone or was idle for too
-    /// long. `stopping` ends when the process begins to stop; then there is a last call.
-    pub async fn wait(
+    /// Waits for the next request and reads its header section under the listener's limits. What
+    /// was read is in `read`; it may be something that the parser refuses. `stopping` ends when the
+    /// process begins to stop.
+    pub async fn next_request(
         &mut self,
         shutdown: &ShutdownWatch,
         stopping: Pin<&mut impl Future>,
-    ) -> bool {
-        self.read.reserve(READ);
-        let Self { stream, read, deadline, .. } = self;
+    ) -> Result<(), NoRequest> {
+        if self.is_quiet() && !self.wait(shutdown, stopping).await {
+            return Err(NoRequest::Ended);
+        }
+        let Self { stream, read, arrival, deadline } = self;
+        let limits = &arrival.listener.limits;
+        let mut section = HeaderSection::default();
+        let reading = async {
+            loop {
+                match section.progress(read, limits) {
+                    Progress::Whole => return Ok(()),
+                    Progress::TooLarge => return Err(NoRequest::TooLarge),
+                    Progress::Partly => {}
+                }
+                read.reserve(READ);
+                if !matches!(stream.read_buf(read).await, Ok(1..)) {
+                    return Err(NoRequest::Ended);
+                }
+            }
+        };
+        let in_time = deadline.within(limits.header_timeout, reading).await;
+        in_time.unwrap_or(Err(NoRequest::TooSlow))
+    }
+
+    /// Waits for the first bytes of a request. False when none come: the client is gone or was idle
+    /// for too long. When the process stops there is a last call.
+    async fn wait(&mut self, shutdown: &ShutdownWatch, stopping: Pin<&mut impl Future>) -> bool {
+        let Self { stream, read, arrival, deadline } = self;
         let coming = async {
             if *shutdown.borrow() {
                 return None;
             }
             tokio::select! {
                 biased; // what is there already is not dropped
-                read = stream.read_buf(read) => Some(matches!(read, Ok(1..))),
+                came = first_bytes(stream, read) => Some(came),
                 _ = stopping => None,
             }
         };
-        match deadline.within(IDLE, coming).await {
+        match deadline.within(arrival.listener.limits.idle_timeout, coming).await {
             None => false,
             Some(Some(came)) => came,
             Some(None) => {
-                let last = deadline.within(LAST_CALL, stream.read_buf(read)).await;
-                matches!(last, Some(Ok(1..)))
+                deadline.within(LAST_CALL, first_bytes(stream, read)).await.unwrap_or(false)
             }
         }
-    }
-
-    /// Reads on in a request of which something is there. False when nothing comes.
-    pub async fn read_on(&mut self) -> bool {
-        self.read.reserve(READ);
-        let Self { stream, read, deadline, .. } = self;
-        matches!(deadline.within(IDLE, stream.read_buf(read)).await, Some(Ok(1..)))
     }
 
     /// Never comes to an end while the client is there. What it sends meanwhile is kept.
@@ -117,6 +145,18 @@ impl Client {
         };
         deadline.within(LINGER, reading).await;
     }
+}
+
+/// Reads what comes first. False at the end of the connection. There is no buffer while nothing
+/// comes: most connections are idle most of the time.
+async fn first_bytes(stream: &mut Stream, read: &mut BytesMut) -> bool {
+    if let Some(connection) = listen::Connection::behind(stream)
+        && connection.readable().await.is_err()
+    {
+        return false;
+    }
+    read.reserve(READ);
+    matches!(stream.read_buf(read).await, Ok(1..))
 }
 
 /// The client's connection broke.

@@ -1,5 +1,6 @@
 //! One request and its response, from the first phase to the last.
 
+use super::body_limit::BodyLimit;
 use super::trace::TraceContext;
 use crate::cache::Entry;
 use crate::clock::Now;
@@ -40,6 +41,8 @@ pub struct Exchange {
     /// The response must be kept out of shared caches.
     pub private: bool,
     pub upstream: UpstreamTrail,
+    /// Of the request.
+    pub body: BodyLimit,
     _in_flight: InFlight,
 }
 
@@ -75,6 +78,7 @@ impl Exchange {
             reason: None,
             private: false,
             upstream: UpstreamTrail::default(),
+            body: BodyLimit::default(),
             _in_flight: InFlight::begin(process),
             process: process.clone(),
         }

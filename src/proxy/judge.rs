@@ -24,19 +24,7 @@ pub async fn judge(
     form: Option<&[u8]>,
     exchange: &mut Exchange,
 ) -> Result<(), Denial> {
-    if !head.headers.contains_key(header::HOST) {
-        exchange.authority = head.target_authority().map(str::to_owned);
-    }
-    let Origin { trusted_peer, forwarded, doubt } = Origin::of(
-        peer,
-        head.headers,
-        exchange.authority.as_deref(),
-        &exchange.runtime.trusted_proxies,
-    );
-    exchange.request_id = request_id(head.headers);
-    exchange.trace = TraceContext::of(head.headers);
-    exchange.trusted_peer = trusted_peer;
-    exchange.forwarded = forwarded;
+    let doubt = introduce(&head, peer, exchange);
     match host {
         Ok(host) => exchange.host = host.name,
         Err(denial) => {
@@ -84,6 +72,29 @@ pub async fn judge(
     }
     exchange.permit = Some(permit);
     Ok(())
+}
+
+/// What the log and a refusal say of every request, whatever else is wrong with it. Gives why the
+/// proxies in front are not believed, where they contradict themselves.
+pub fn introduce(
+    head: &Head<'_>,
+    peer: Option<IpAddr>,
+    exchange: &mut Exchange,
+) -> Option<&'static str> {
+    if !head.headers.contains_key(header::HOST) {
+        exchange.authority = head.target_authority().map(str::to_owned);
+    }
+    let Origin { trusted_peer, forwarded, doubt } = Origin::of(
+        peer,
+        head.headers,
+        exchange.authority.as_deref(),
+        &exchange.runtime.trusted_proxies,
+    );
+    exchange.request_id = request_id(head.headers);
+    exchange.trace = TraceContext::of(head.headers);
+    exchange.trusted_peer = trusted_peer;
+    exchange.forwarded = forwarded;
+    doubt
 }
 
 /// The host of a request that is refused, for the log.

@@ -7,6 +7,8 @@
 //! | `fast_path` | plain requests over HTTP/1.1, without the parts of pingora that they do not need |
 //! | `general` | every kind of request, by pingora's proxy; its phases delegate to the files here |
 //! | `client`, `connection`, `deadline` | the client's connection, whether it is kept, and time limits on it |
+//! | `body_limit` | bodies of requests that are too large |
+//! | `header_section`, `unread` | header sections that are too slow or too large |
 //! | `connectors` | new connections to upstreams |
 //! | `head`, `validate`, `forwarded`, `trace` | what is read of a request |
 //! | `judge` | the question to the gate |
@@ -28,6 +30,7 @@
 //! time with every request on the general way (`FAST_PATH=off`).
 
 mod attempt;
+mod body_limit;
 mod cache_control;
 mod chunks;
 mod client;
@@ -43,6 +46,7 @@ mod forwarded;
 mod forwarded_field;
 mod general;
 mod head;
+mod header_section;
 mod hop_by_hop;
 mod judge;
 mod refuse;
@@ -50,6 +54,7 @@ mod report;
 mod request_framing;
 mod serve;
 mod trace;
+mod unread;
 mod upgrade;
 mod upstream_response;
 mod validate;
@@ -57,8 +62,3 @@ mod validate;
 #[cfg(any(test, fuzzing))]
 pub use fast_path::fuzz;
 pub use serve::Serve;
-
-use std::time::Duration;
-
-/// How long a client's connection may be idle between two requests.
-const IDLE: Duration = Duration::from_secs(75);

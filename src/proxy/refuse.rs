@@ -1,8 +1,9 @@
 //! What the client gets in place of a response, before or after an upstream was tried.
 
+use super::body_limit;
 use super::exchange::Exchange;
 use super::head::Head;
-use crate::deny::{Denial, Reason, Refusal, Shape};
+use crate::deny::{Denial, Fault, Reason, Refusal, Shape};
 use http::header;
 use pingora_error::{Error, ErrorSource, ErrorType};
 
@@ -52,6 +53,7 @@ pub fn reason(error: &Error, exchange: &Exchange) -> Option<Reason> {
             ErrorSource::Downstream,
             ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed,
         ) => return None,
+        (_, etype) if *etype == body_limit::TOO_LARGE => Reason::BodyTooLarge,
         (ErrorSource::Downstream, _) => Reason::BadRequest,
         (
             _,
@@ -62,7 +64,7 @@ pub fn reason(error: &Error, exchange: &Exchange) -> Option<Reason> {
         ) => Reason::UpstreamTimeout,
         _ => Reason::UpstreamUnavailable,
     };
-    if reason != Reason::BadRequest {
+    if reason.fault() == Fault::Upstream {
         tell(error, exchange);
     }
     Some(reason)

@@ -1,11 +1,13 @@
 //! Serves a client's connection, and picks the way that each of its requests takes.
 
-use super::client::Client;
+use super::client::{Client, NoRequest};
 use super::connection::Connection;
 use super::connectors::Connectors;
 use super::fast_path::{FastPath, Plain};
 use super::general::General;
 use super::request_framing::Section;
+use super::unread;
+use crate::deny::Reason;
 use crate::runtime::Process;
 use async_trait::async_trait;
 use pingora_core::apps::ServerApp;
@@ -15,9 +17,6 @@ use pingora_core::server::configuration::ServerConf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// A header section of which more was read is left to pingora, which refuses it.
-const LONGEST: usize = 1024 * 1024;
 
 /// The application behind every listener with `serves: proxy`.
 pub struct Serve {
@@ -49,8 +48,18 @@ impl Serve {
         let _open = Open::new(&self.process);
         let mut watch = shutdown.clone();
         let mut stopping = pin!(watch.wait_for(|stop| *stop));
-        let mut client = Client::new(stream);
-        while !client.is_quiet() || client.wait(shutdown, stopping.as_mut()).await {
+        let Some(mut client) = Client::new(stream) else { return };
+        loop {
+            match client.next_request(shutdown, stopping.as_mut()).await {
+                Ok(()) => {}
+                Err(NoRequest::Ended) => return,
+                Err(NoRequest::TooSlow) => {
+                    return unread::refuse(client, Reason::RequestTimeout, &self.process).await;
+                }
+                Err(NoRequest::TooLarge) => {
+                    return unread::refuse(client, Reason::HeaderTooLarge, &self.process).await;
+                }
+            }
             match self.request(client, shutdown).await {
                 Some(next) => client = next,
                 None => return,
@@ -58,22 +67,15 @@ impl Serve {
         }
     }
 
-    /// Serves one request, whichever way it goes. `None` when the connection has ended.
+    /// Serves one request, of which the header section was read. `None` when the connection has ended.
     async fn request(&self, mut client: Client, shutdown: &ShutdownWatch) -> Option<Client> {
         let fast = self.process.runtime.load().settings.fast_path;
-        loop {
-            if fast && let Some(plain) = Plain::take(&mut client.read) {
-                let connection = self.fast_path.request(&plain, &mut client, shutdown).await;
-                return (connection == Connection::Kept).then_some(client);
-            }
-            let section = Section::read(&client.read);
-            if !matches!(section, Section::Partial) || client.read.len() >= LONGEST {
-                return self.general.request(client, section, shutdown).await;
-            }
-            if !client.read_on().await {
-                return None;
-            }
+        if fast && let Some(plain) = Plain::take(&mut client.read) {
+            let connection = self.fast_path.request(&plain, &mut client, shutdown).await;
+            return (connection == Connection::Kept).then_some(client);
         }
+        let section = Section::read(&client.read);
+        self.general.request(client, section, shutdown).await
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Metrics {
     pub(crate) upstream_requests: IntCounterVec,
     pub(crate) upstream_up: IntGaugeVec,
     pub(crate) upstream_healthy: IntGaugeVec,
+    pub(crate) connections: IntGaugeVec,
+    pub(crate) connections_accepted: IntCounterVec,
     pub(crate) config_reloads: IntCounterVec,
     pub(crate) config_last_reload_success: IntGauge,
     pub(crate) config_last_reload_timestamp: Gauge,
@@ -135,6 +137,16 @@ impl Metrics {
                 "upstream_healthy",
                 "1: requests go to the server, 0: others are preferred.",
                 &["upstream", "server"],
+            )?,
+            connections: table.gauges(
+                "connections",
+                "Connections of clients that are open.",
+                &["listener"],
+            )?,
+            connections_accepted: table.counters(
+                "connections_total",
+                "Connections of clients that were accepted.",
+                &["listener"],
             )?,
             config_reloads: table.counters(
                 "config_reloads_total",

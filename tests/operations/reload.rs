@@ -245,11 +245,11 @@ fn upstreams_are_reloaded() {
 
 /// What needs a restart is said so, and does no harm.
 #[test]
-fn a_change_of_listeners_says_that_it_needs_a_restart() {
+fn a_change_of_the_admin_address_says_that_it_needs_a_restart() {
     let setup = Setup::start(OPEN);
     let other = free_port();
     setup.gateway.rewrite_config(
-        &setup.fill_in(&format!("listeners: [{{ address: \"127.0.0.1:{other}\" }}]\n{OPEN}")),
+        &setup.fill_in(&format!("admin: {{ address: \"127.0.0.1:{other}\" }}\n{OPEN}")),
     );
     setup.gateway.sighup();
     wait_until("the log says so", || setup.gateway.stderr().to_lowercase().contains("restart"));

@@ -28,6 +28,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     /// The program sees a hosts file of its own.
     own_hosts: bool,
+    open_files: Option<u32>,
 }
 
 impl Builder {
@@ -38,12 +39,19 @@ impl Builder {
             directory: tempfile::tempdir().expect("a temporary folder"),
             environment: Vec::new(),
             own_hosts: false,
+            open_files: None,
         }
     }
 
     /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Builder {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it with this hard limit of open files.
+    pub fn open_files(mut self, limit: u32) -> Builder {
+        self.open_files = Some(limit);
         self
     }
 
@@ -73,6 +81,9 @@ impl Builder {
             false => program(),
             true => with_hosts(&self.directory.path().join("hosts")),
         };
+        if let Some(limit) = self.open_files {
+            command = limited(command, limit);
+        }
         command.args(["run", "-c"]).arg(&file);
         command.envs(self.environment.iter().map(|(name, value)| (name, self.filled_in(value))));
         let yaml = self.whole(yaml);
@@ -452,6 +463,20 @@ impl<'a> Sample<'a> {
 }
 
 /// The program without what the tests' own environment could tell it.
+/// The same program behind a shell that lowers the limit of open files.
+fn limited(program: Command, open_files: u32) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("ulimit -n {open_files}; exec \"$0\" \"$@\""));
+    command.arg(program.get_program());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
 fn program() -> Command {
     let mut command = Command::new(PROGRAM);
     for name in

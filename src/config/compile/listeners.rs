@@ -4,44 +4,81 @@ use super::Context;
 use super::files::Given;
 use super::url::unix_path;
 use crate::config::path::KeyPath;
-use crate::config::settings::{AdminSettings, Listen};
+use crate::config::raw;
+use crate::config::settings::AdminSettings;
+use crate::listen::{Limits, Listen, ListenerSettings};
 use std::net::SocketAddr;
 
-pub fn listeners(cx: Context) -> Vec<Listen> {
+pub fn listeners(cx: Context) -> Vec<ListenerSettings> {
     let section = KeyPath::root().key("listeners");
-    let mut known: Vec<Listen> = Vec::new();
+    let mut known: Vec<ListenerSettings> = Vec::new();
     for (i, listener) in cx.raw.listeners.iter().enumerate() {
-        let path = section.item(i).key("address");
-        if cx.report.is_broken(&path) {
-            continue;
-        }
-        let listen = match unix_path(&listener.address) {
-            Some(Ok(socket)) => Listen::Unix(socket.into()),
-            Some(Err(message)) => {
-                cx.report.error(&path, message);
-                continue;
-            }
-            None => match listener.address.parse() {
-                Ok(address) => Listen::Tcp(address),
-                Err(_) => {
-                    cx.report.error(
-                        &path,
-                        not_an_address(cx, &path, &listener.address, ", or `unix:/path`"),
-                    );
-                    continue;
-                }
-            },
-        };
-        if known.iter().any(|other| collide(other, &listen)) {
+        let section = section.item(i);
+        let limits = limits(cx, &section.key("limits"), &listener.limits);
+        let path = section.key("address");
+        let Some(address) = address(cx, &path, &listener.address) else { continue };
+        if known.iter().any(|other| collide(&other.address, &address)) {
             cx.report
                 .error(&path, "another listener has this address already; remove one of the two");
         }
-        known.push(listen);
+        known.push(ListenerSettings { address, limits });
     }
     known
 }
 
-pub fn admin(cx: Context, listeners: &[Listen]) -> Option<AdminSettings> {
+/// `None`: wrong, and reported.
+fn address(cx: Context, path: &KeyPath, text: &str) -> Option<Listen> {
+    if cx.report.is_broken(path) {
+        return None;
+    }
+    match unix_path(text) {
+        Some(Ok(socket)) => Some(Listen::Unix(socket.into())),
+        Some(Err(message)) => {
+            cx.report.error(path, message);
+            None
+        }
+        None => match text.parse() {
+            Ok(address) => Some(Listen::Tcp(address)),
+            Err(_) => {
+                cx.report.error(path, not_an_address(cx, path, text, ", or `unix:/path`"));
+                None
+            }
+        },
+    }
+}
+
+/// A header section shorter than this has no room for a token.
+const SMALLEST_HEADER: usize = 512;
+
+/// pingora reads no longer ones.
+const LARGEST_HEADER: usize = 1023 << 10;
+
+fn limits(cx: Context, section: &KeyPath, limits: &raw::ListenerLimits) -> Limits {
+    for (key, period) in [
+        ("header_timeout", limits.header_timeout),
+        ("idle_timeout", limits.idle_timeout),
+        ("write_timeout", limits.write_timeout),
+    ] {
+        cx.positive(&section.key(key), period);
+    }
+    if !(SMALLEST_HEADER..=LARGEST_HEADER).contains(&limits.header_size.0) {
+        cx.report.error(
+            &section.key("header_size"),
+            format!("must be from {SMALLEST_HEADER}B to {}KiB", LARGEST_HEADER >> 10),
+        );
+    }
+    Limits {
+        header_timeout: limits.header_timeout.0,
+        idle_timeout: limits.idle_timeout.0,
+        write_timeout: limits.write_timeout.0,
+        header_size: limits.header_size.0,
+        headers: limits.headers.into(),
+        body_size: Some(limits.body_size.0 as u64).filter(|&bytes| bytes > 0),
+        connections: Some(limits.connections as usize).filter(|&most| most > 0),
+    }
+}
+
+pub fn admin(cx: Context, listeners: &[ListenerSettings]) -> Option<AdminSettings> {
     let section = KeyPath::root().key("admin");
     let (path, text) = (section.key("address"), &*cx.raw.admin.address);
     let token =
@@ -57,7 +94,7 @@ pub fn admin(cx: Context, listeners: &[Listen]) -> Option<AdminSettings> {
         },
     };
     if let Some(address) = address {
-        if listeners.iter().any(|listener| collide(listener, &Listen::Tcp(address))) {
+        if listeners.iter().any(|other| collide(&other.address, &Listen::Tcp(address))) {
             cx.report.error(&path, "a listener has this address already; give the admin endpoints an address of their own");
         }
         if !address.ip().to_canonical().is_loopback() && matches!(token, Given::Missing) {

@@ -1,7 +1,7 @@
 //! `listeners` and `admin`.
 
-use super::SecretText;
 use super::upstream::Protocol;
+use super::{Period, SecretText, Size, SizeLimit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +17,18 @@ pub struct Listener {
     /// TLS to clients. Not supported in this version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenerTls>,
+    /// How much of the gateway one client may take.
+    pub limits: ListenerLimits,
 }
 
 impl Default for Listener {
     fn default() -> Self {
-        Self { address: "0.0.0.0:8080".into(), protocols: vec![Protocol::H1], tls: None }
+        Self {
+            address: "0.0.0.0:8080".into(),
+            protocols: vec![Protocol::H1],
+            tls: None,
+            limits: ListenerLimits::default(),
+        }
     }
 }
 
@@ -47,6 +54,44 @@ pub enum ClientCertificates {
     None,
     Optional,
     Required,
+}
+
+/// `listeners[].limits`.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenerLimits {
+    /// For a whole header section, counted from its first byte; then 408.
+    pub header_timeout: Period,
+    /// Between two requests.
+    pub idle_timeout: Period,
+    /// A client that takes nothing for so long is disconnected.
+    pub write_timeout: Period,
+    /// A whole header section; more is 431.
+    pub header_size: Size,
+    /// Header lines; more is 431.
+    #[schemars(range(min = 1, max = 256))]
+    pub headers: u16,
+    /// Bytes of a request's body; more is 413. 0: no limit.
+    pub body_size: SizeLimit,
+    /// Connections at once; more wait to be accepted. 0: as many as the limit of open files leaves
+    /// room for, with a reserve for upstreams and the admin listener.
+    #[schemars(range(min = 0, max = 10_000_000))]
+    pub connections: u32,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        let limits = crate::listen::Limits::default();
+        Self {
+            header_timeout: Period(limits.header_timeout),
+            idle_timeout: Period(limits.idle_timeout),
+            write_timeout: Period(limits.write_timeout),
+            header_size: Size(limits.header_size),
+            headers: u16::try_from(limits.headers).unwrap_or(u16::MAX),
+            body_size: SizeLimit(0),
+            connections: 0,
+        }
+    }
 }
 
 /// `admin`.

@@ -24,12 +24,14 @@ pub use events::Events;
 pub use identity::Identity;
 pub(in crate::config) use kinds::for_each_kind;
 pub use kinds::*;
-pub use listener::{Admin, Listener};
+pub use listener::{Admin, Listener, ListenerLimits};
 pub use log::{Access, Format, Level, Log};
 pub use route::{
     Auth, Defaults, Demands, Destination, EncodedSlashes, Limits, Preflight, Route, StepUp,
 };
-pub use scalar::{Allowed, Detail, OneOrMany, Period, Scalar, SecretText, Size, Threads};
+pub use scalar::{
+    Allowed, Detail, OneOrMany, Period, Scalar, SecretText, Size, SizeLimit, Threads,
+};
 pub use server::{Server, ServerCommon};
 pub use token::Token;
 pub use upstream::{HealthCheck, Protocol, Upstream, UpstreamServer, UpstreamTls};

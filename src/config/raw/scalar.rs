@@ -104,6 +104,47 @@ impl JsonSchema for Size {
     }
 }
 
+/// A number of bytes that 0 takes the limit off: `0`, or a size.
+#[derive(Clone, Copy, Default)]
+pub struct SizeLimit(pub usize);
+
+impl<'de> Deserialize<'de> for SizeLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(text) => Size::parse(&text)
+                .map(|size| Self(size.0))
+                .ok_or_else(|| D::Error::custom("not a size")),
+            value if value == 0 => Ok(Self(0)),
+            _ => Err(D::Error::custom("not a size")),
+        }
+    }
+}
+
+impl Serialize for SizeLimit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            0 => serializer.serialize_u64(0),
+            bytes => Size(bytes).serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for SizeLimit {
+    fn schema_name() -> Cow<'static, str> {
+        "SizeLimit".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "integer"],
+            "pattern": "^[0-9]{1,7}(B|KiB|MiB)$",
+            "minimum": 0,
+            "maximum": 0,
+            "title": "a size such as `512B`, `64KiB` or `1MiB`, or `0` for no limit",
+        })
+    }
+}
+
 /// A text that is never shown; empty: not set.
 #[derive(Clone)]
 pub struct SecretText(pub Secret);

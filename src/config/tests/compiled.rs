@@ -1,9 +1,10 @@
 //! What whole files become.
 
 use super::{EXAMPLE, WHOLE, client_auth, read, told};
-use crate::config::{Listen, Settings};
+use crate::config::Settings;
 use crate::extract::Place;
 use crate::introspect::ClientAuth;
+use crate::listen::{Limits, Listen, ListenerSettings};
 use crate::policy::AuthMode;
 use crate::telemetry::{AccessLog, LogFormat};
 use crate::upstream::{Balance, Endpoint};
@@ -18,7 +19,11 @@ fn settings(text: &str) -> Settings {
 fn the_smallest_file_gets_all_defaults() {
     let settings = settings(WHOLE);
     assert!(settings.threads >= 1);
-    assert_eq!(settings.listeners, [Listen::Tcp(([0, 0, 0, 0], 8080).into())]);
+    let listener = ListenerSettings {
+        address: Listen::Tcp(([0, 0, 0, 0], 8080).into()),
+        limits: Limits::default(),
+    };
+    assert_eq!(settings.listeners, [listener]);
     assert_eq!(settings.admin.address, Some(([127, 0, 0, 1], 9901).into()));
     assert_eq!(
         (settings.realm.as_str(), settings.shutdown_timeout),

@@ -33,7 +33,7 @@ impl PlainExchange<'_> {
     /// Asks the gate, and carries its decision out.
     pub async fn carry_out(mut self, connectors: &Connectors) -> Connection {
         let host = validate::check(self.plain.head(), Vec::new);
-        let peer = self.client.peer;
+        let peer = self.client.arrival.peer;
         match judge::judge(self.plain.head(), peer, host, None, &mut self.exchange).await {
             Ok(()) => self.forward(connectors).await,
             Err(denial) => self.refuse(&denial).await,

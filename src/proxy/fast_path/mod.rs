@@ -15,6 +15,7 @@ mod rewound;
 mod upstream;
 
 pub use plain::Plain;
+pub use response::refusal;
 
 use crate::proxy::client::Client;
 use crate::proxy::connection::Connection;

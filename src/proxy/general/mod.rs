@@ -7,7 +7,6 @@ mod phases;
 mod request;
 mod respond;
 
-use crate::proxy::IDLE;
 use crate::proxy::client::Client;
 use crate::proxy::connection::Connection;
 use crate::proxy::connectors::Connectors;
@@ -22,6 +21,10 @@ use pingora_core::server::ShutdownWatch;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::{HttpProxy, http_proxy};
 use std::sync::Arc;
+
+/// Seconds, by which pingora keeps a connection. It waits for none: the client's header section is
+/// read before, under the listener's limits.
+const KEPT: u64 = 1;
 
 /// pingora's proxy with our phases.
 pub struct General {
@@ -41,7 +44,7 @@ impl General {
         section: Section,
         shutdown: &ShutdownWatch,
     ) -> Option<Client> {
-        let Client { stream, read, peer, deadline } = client;
+        let Client { stream, read, arrival, deadline } = client;
         let connection = if *shutdown.borrow() { Connection::Ended } else { Connection::Kept };
         let request = match section {
             Section::Whole { length, body } => {
@@ -50,10 +53,10 @@ impl General {
             Section::Partial | Section::Unclear => OneRequest::endless(read, stream),
         };
         let mut session = ServerSession::new_http1(Box::new(request));
-        session.set_keepalive(Some(IDLE.as_secs()));
+        session.set_keepalive(Some(KEPT));
         let (stream, _) = self.proxy.process_new_http(session, shutdown).await?.consume();
         let (stream, read) = OneRequest::unwrap(stream)?;
-        Some(Client { stream, read, peer, deadline })
+        Some(Client { stream, read, arrival, deadline })
     }
 
     /// Serves an HTTP/2 connection to its end.

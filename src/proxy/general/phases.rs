@@ -3,13 +3,16 @@
 use super::form::Form;
 use super::lease::Lease;
 use super::one_request::OneRequest;
-use super::{request, respond};
+use super::{KEPT, request, respond};
+use crate::listen::Arrival;
+use crate::proxy::body_limit::{self, BodyLimit};
 use crate::proxy::connection::Connection;
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
+use crate::proxy::head::Head;
 use crate::proxy::hop_by_hop::unasked_switch;
 use crate::proxy::upstream_response::{has_no_body, keep_private, tidy};
-use crate::proxy::{IDLE, attempt, judge, report, validate};
+use crate::proxy::{attempt, judge, report, validate};
 use crate::runtime::Process;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,7 +21,7 @@ use pingora_core::Result;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_error::Error;
+use pingora_error::{Error, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use std::os::unix::io::RawFd;
@@ -68,13 +71,21 @@ impl ProxyHttp for Phases {
         let exchange = &mut general.exchange;
         if session.get_keepalive().is_some() {
             let kept = OneRequest::connection(session) == Connection::Kept;
-            session.set_keepalive(kept.then_some(IDLE.as_secs()));
+            session.set_keepalive(kept.then_some(KEPT));
         }
-        let peer = session
-            .client_addr()
-            .and_then(|address| address.as_inet())
-            .map(std::net::SocketAddr::ip);
-        let mut host = validate::check(session.req_header().into(), || raw_headers(session));
+        // every session comes from a listener's connection; another one is not served
+        let Some(arrival) = session.digest().and_then(Arrival::of).cloned() else {
+            return Err(Error::explain(ErrorType::InternalError, "not a listener's connection"));
+        };
+        let limits = &arrival.listener.limits;
+        if session.is_http2() {
+            // a stream waits for the client's window; other connections have this limit below
+            session.set_write_timeout(Some(limits.write_timeout));
+        }
+        exchange.body = BodyLimit::new(limits);
+        let head = Head::from(session.req_header());
+        let mut host = validate::check(head, || raw_headers(session))
+            .and_then(|host| body_limit::check(head, limits).map(|()| host));
         if host.is_ok() {
             match Form::read(session, &exchange.runtime.gate.token).await {
                 Ok(form) => general.form = form,
@@ -82,6 +93,7 @@ impl ProxyHttp for Phases {
             }
         }
         let form = general.form.searched();
+        let peer = arrival.peer;
         match judge::judge(session.req_header().into(), peer, host, form, exchange).await {
             Ok(()) => {
                 request::settle_upgrade(session);
@@ -167,6 +179,7 @@ impl ProxyHttp for Phases {
         _: bool,
         general: &mut Box<GeneralExchange>,
     ) -> Result<()> {
+        general.exchange.body.count(body.as_ref().map_or(0, Bytes::len))?;
         general.form.pass(body);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Refusals, written by pingora's session.
 
 use crate::deny::{Denial, Reason};
+use crate::proxy::client::{LINGER, LINGERED};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::head::Head;
 use crate::proxy::refuse::{Prepared, prepare, reason};
@@ -9,11 +10,6 @@ use pingora_core::Result;
 use pingora_error::{Error, ErrorType};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use std::time::Duration;
-
-/// What is taken in at most before a connection is closed, in bytes and in time.
-const LINGERED: usize = 1024 * 1024;
-const LINGER: Duration = Duration::from_secs(2);
 
 pub async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: &Denial) -> Result<()> {
     end_when_stopping(session);

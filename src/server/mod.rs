@@ -1,12 +1,15 @@
 //! The pingora server: listeners, services, shutdown.
 
+mod listeners;
+
 use crate::admin::Admin;
-use crate::config::{Listen, Settings};
+use crate::listen::raise_limit;
 use crate::proxy::Serve;
 use crate::reload::Reload;
 use crate::runtime::Process;
 use crate::upstream::{Upstream, keep_checking, keep_resolving, keep_sweeping};
 use async_trait::async_trait;
+use listeners::Listeners;
 use pingora_core::apps::http_app::HttpServer;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server, ShutdownWatch};
@@ -14,7 +17,6 @@ use pingora_core::services::background::{BackgroundService, background_service};
 use pingora_core::services::listening::Service;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -40,7 +42,8 @@ pub fn run(
 ) -> Result<(), StartError> {
     let settings = process.runtime.load().settings.clone();
     try_trust_roots()?;
-    try_listeners(&settings)?;
+    raise_limit();
+    try_admin(settings.admin.address)?;
 
     let seconds = settings.shutdown_timeout.as_secs() + 1;
     let conf = ServerConf {
@@ -54,14 +57,9 @@ pub fn run(
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
 
-    let mut proxy =
-        Service::new("proxy".to_owned(), Serve::new(process.clone(), &server.configuration));
-    for listener in &settings.listeners {
-        match listener {
-            Listen::Tcp(address) => proxy.add_tcp(&address.to_string()),
-            Listen::Unix(path) => proxy.add_uds(&path.to_string_lossy(), None),
-        }
-    }
+    let app = Serve::new(process.clone(), &server.configuration);
+    let mut proxy = background_service("proxy", Listeners::bind(process.clone(), app)?);
+    proxy.threads = Some(settings.threads);
     server.add_service(proxy);
     if let Some(address) = settings.admin.address {
         let mut admin =
@@ -76,7 +74,6 @@ pub fn run(
     server.add_services(more);
     server.add_service(background_service("names", Names(process.clone())));
     server.add_service(background_service("shared cache", Fleet(process.clone())));
-    server.add_service(background_service("readiness", Readiness(process.clone())));
     server.add_service(background_service("drain", Drain(process)));
     server.run(RunArgs::default());
     Ok(())
@@ -94,40 +91,11 @@ pub fn try_trust_roots() -> Result<(), StartError> {
 }
 
 /// Finds out before anything starts, and in words, what would fail inside the server.
-fn try_listeners(settings: &Settings) -> Result<(), StartError> {
-    let tcp = settings.listeners.iter().filter_map(|listener| match listener {
-        Listen::Tcp(address) => Some(*address),
-        Listen::Unix(_) => None,
-    });
-    for address in tcp.chain(settings.admin.address) {
-        TcpListener::bind(address)
-            .map_err(|source| StartError::Listen { address: address.to_string(), source })?;
-    }
-    for listener in &settings.listeners {
-        if let Listen::Unix(path) = listener {
-            try_unix(path).map_err(|source| StartError::Listen {
-                address: format!("unix:{}", path.display()),
-                source,
-            })?;
-        }
-    }
-    Ok(())
-}
-
-/// A socket file that nobody listens on any more is left over from an earlier run and removed.
-fn try_unix(path: &Path) -> io::Result<()> {
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(io::ErrorKind::AddrInUse.into());
-    }
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
-            Err(io::ErrorKind::AlreadyExists.into())
-        }
-        Ok(_) => std::fs::remove_file(path),
-        Err(_) => {
-            std::os::unix::net::UnixListener::bind(path).and_then(|_| std::fs::remove_file(path))
-        }
-    }
+fn try_admin(address: Option<SocketAddr>) -> Result<(), StartError> {
+    let Some(address) = address else { return Ok(()) };
+    TcpListener::bind(address)
+        .map(drop)
+        .map_err(|source| StartError::Listen { address: address.to_string(), source })
 }
 
 /// Keeps the names of upstreams resolved, their idle connections few, their health known.
@@ -172,41 +140,6 @@ impl BackgroundService for Fleet {
                 },
             }
         }
-    }
-}
-
-/// Says ready when every listener takes connections, and not ready once a stop has begun.
-struct Readiness(Arc<Process>);
-
-#[async_trait]
-impl BackgroundService for Readiness {
-    async fn start(&self, mut shutdown: ShutdownWatch) {
-        let settings = self.0.runtime.load().settings.clone();
-        for listener in &settings.listeners {
-            while !is_open(listener).await {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        }
-        self.0.ready.store(true, Ordering::SeqCst);
-        tracing::info!(listeners = ?settings.listeners, admin = ?settings.admin.address, version = env!("CARGO_PKG_VERSION"), "ready");
-        let _ = shutdown.changed().await;
-        self.0.ready.store(false, Ordering::SeqCst);
-    }
-}
-
-async fn is_open(listener: &Listen) -> bool {
-    match listener {
-        Listen::Tcp(address) => {
-            let mut address = *address;
-            if address.ip().is_unspecified() {
-                let loopback = if address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
-                address.set_ip(
-                    loopback.parse().map_or(address.ip(), |loopback: SocketAddr| loopback.ip()),
-                );
-            }
-            tokio::net::TcpStream::connect(address).await.is_ok()
-        }
-        Listen::Unix(path) => tokio::net::UnixStream::connect(path).await.is_ok(),
     }
 }
 

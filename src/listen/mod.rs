@@ -1,0 +1,32 @@
+//! How connections of clients come in: the sockets, the limits, and what is known of a connection.
+//!
+//! pingora's own listeners bind once and for good and accept without a limit. The gateway accepts
+//! connections itself, and hands each one to the application as a pingora stream:
+//!
+//! | | |
+//! |---|---|
+//! | `settings` | one listener's settings |
+//! | `socket` | an address becomes a listening socket |
+//! | `descriptors` | how many connections the open-files limit leaves room for |
+//! | `quota` | how many connections there may be at once |
+//! | `accept` | the accept loop |
+//! | `socket_stream` | the bytes of a connection, with a time limit for writes |
+//! | `connection` | a connection as pingora sees it |
+//! | `arrival` | what the gate may know of the connection |
+
+mod accept;
+mod arrival;
+mod connection;
+mod descriptors;
+mod quota;
+mod settings;
+mod socket;
+mod socket_stream;
+
+pub use accept::{Acceptor, accept};
+pub use arrival::{Arrival, Listener};
+pub use connection::Connection;
+pub use descriptors::{Capacity, raise_limit};
+pub use quota::Quota;
+pub use settings::{Limits, Listen, ListenerSettings};
+pub use socket::{Socket, open};

@@ -1,0 +1,63 @@
+//! One listener's settings.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListenerSettings {
+    pub address: Listen,
+    pub limits: Limits,
+}
+
+/// Where a listener accepts connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Listen {
+    Tcp(SocketAddr),
+    /// An absolute path.
+    Unix(PathBuf),
+}
+
+/// As it is written in `listeners[].address`; also the `listener` label of metrics.
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// `listeners[].limits`: how much of the gateway one client may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For a whole header section, counted from its first byte.
+    pub header_timeout: Duration,
+    /// Between two requests.
+    pub idle_timeout: Duration,
+    /// A client that takes nothing for so long is disconnected.
+    pub write_timeout: Duration,
+    /// Bytes of a header section.
+    pub header_size: usize,
+    /// Lines of a header section, the request line aside.
+    pub headers: usize,
+    /// Bytes of a request's body.
+    pub body_size: Option<u64>,
+    /// Connections at once. `None`: as many as there are descriptors for.
+    pub connections: Option<usize>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(60),
+            header_size: 64 * 1024,
+            headers: 100,
+            body_size: None,
+            connections: None,
+        }
+    }
+}

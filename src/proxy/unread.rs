@@ -1,0 +1,61 @@
+//! Refuses a request of which the header section did not come in whole.
+
+use super::client::Client;
+use super::connection::Connection;
+use super::exchange::Exchange;
+use super::fast_path::refusal;
+use super::head::Head;
+use super::judge::introduce;
+use super::refuse::{Prepared, prepare};
+use super::report;
+use crate::deny::{Denial, Reason};
+use crate::runtime::Process;
+use http::{HeaderMap, Method, Version};
+use std::sync::Arc;
+
+/// Says why, reports it, and ends the connection. Of the request only the method is believed,
+/// where its line came in whole.
+pub async fn refuse(mut client: Client, reason: Reason, process: &Arc<Process>) {
+    let mut exchange = Exchange::begin(process);
+    let (method, headers) = (method(&client.read), HeaderMap::new());
+    let version = Version::HTTP_11;
+    let head = Head { method: &method, target: b"", authority: None, version, headers: &headers };
+    let _ = introduce(&head, client.arrival.peer, &mut exchange);
+    let Prepared { refusal: prepared, .. } = prepare(head, &Denial::because(reason), &mut exchange);
+    let sent = client.write(&refusal(&prepared, Connection::Ended)).await;
+    report::report(&method, sent.is_ok().then_some(prepared.status), &exchange);
+    drop(exchange); // the request is over: a stop does not wait for what the client still sends
+    if sent.is_ok() {
+        client.end().await;
+    }
+}
+
+/// `-` where it is not known.
+fn method(read: &[u8]) -> Method {
+    let mut request = httparse::Request::new(&mut []);
+    // it fails for want of header lines, with the request line read
+    let _ = request.parse(read);
+    request
+        .path
+        .and(request.method)
+        .and_then(|method| Method::from_bytes(method.as_bytes()).ok())
+        .or_else(|| Method::from_bytes(b"-").ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_method_is_that_of_a_request_line_that_came_in_whole() {
+        for (read, expected) in [
+            ("POST / HTTP/1.1\r\nHost: a", "POST"),
+            ("HEAD /a?b HTTP/1.1\r\nHost: a\r\n", "HEAD"),
+            ("DELETE", "-"),
+            ("", "-"),
+        ] {
+            assert_eq!(method(read.as_bytes()).as_str(), expected, "{read:?}");
+        }
+    }
+}
