@@ -11,10 +11,11 @@ use futures::FutureExt;
 use http::{HeaderMap, Method};
 use introgate::parts::read_answer;
 use introgate::parts::{AccessToken, DigestKey, Facts};
-use introgate::parts::{AuthMode, Policy, PolicySettings, ServerDemands};
+use introgate::parts::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
 use introgate::parts::{Forwarded, RequestView};
 use introgate::parts::{Identity, IdentitySettings};
 use introgate::parts::{PathPattern, Reach, RouteTable};
+use std::sync::Arc;
 use support::{ANSWER, TOKEN, gate, headers, view};
 
 #[global_allocator]
@@ -96,4 +97,23 @@ fn check_of_a_cached_token(bencher: Bencher) {
     let forwarded = Forwarded::default();
     let view: RequestView<'_> = view(&headers, &forwarded);
     bencher.bench_local(|| gate.check(black_box(&view)).now_or_never().unwrap().outcome.is_ok());
+}
+
+/// A condition over claims and the request: what a route with `require` pays for each request.
+#[divan::bench(args = [
+    "request.method == 'GET'",
+    "'read' in scopes",
+    "claims.client_id == 'l238j323ds-23ij4' && !has(claims.act)",
+])]
+fn require(bencher: Bencher, source: &str) {
+    let Ok(Facts::Active(facts)) = read_answer(ANSWER) else { return };
+    let condition = Condition::compile(source, None).unwrap();
+    let demands =
+        PolicySettings { require: Some(Arc::new(condition)), ..PolicySettings::default() };
+    let policy = Policy::new(AuthMode::Required, demands);
+    let now = introgate::clock::Clock::system().now();
+    let (headers, forwarded) = (headers(), Forwarded::default());
+    let request = view(&headers, &forwarded);
+    let server = ServerDemands::default();
+    bencher.bench_local(|| policy.evaluate(black_box(&facts), &request, &server, now));
 }

@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::route::{HostPattern, Reach, RouteTable};
 use crate::runtime::{AuthorizationServer, Parts, Runtime};
 use crate::security_events::Events;
-use crate::telemetry::{Metrics, RouteMetrics};
+use crate::telemetry::{Metrics, Occasionally, RouteMetrics};
 use crate::token::DigestKey;
 use crate::upstream::{Destination, Upstream, UpstreamSettings};
 use std::collections::HashMap;
@@ -231,6 +231,7 @@ impl Parts {
             servers: Servers::new(asked.collect::<Result<_, AssembleError>>()?),
             limits: limits.clone(),
             preflight_pass: demanded.preflight_pass,
+            log: Occasionally::default(),
             leads_to: Destination {
                 upstream: upstreams
                     .get(&destination.upstream)

@@ -102,9 +102,9 @@ pub mod parts {
     pub use crate::introspect::{
         BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
     };
-    pub use crate::policy::{AuthMode, Policy, PolicySettings, ServerDemands};
+    pub use crate::policy::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
     pub use crate::request::{Forwarded, RequestView};
     pub use crate::route::{PathPattern, Reach, RouteTable};
-    pub use crate::telemetry::Metrics;
+    pub use crate::telemetry::{Metrics, Occasionally};
     pub use crate::token::{AccessToken, DigestKey, Facts};
 }

@@ -25,6 +25,7 @@ mod kinds;
 mod main_job;
 mod operations;
 mod policy;
+mod policy_pages;
 mod readme;
 mod refusals;
 mod regression;

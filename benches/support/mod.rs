@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, header};
 use introgate::parts::Challenge;
 use introgate::parts::Clock;
-use introgate::parts::Metrics;
 use introgate::parts::{AuthMode, Policy, PolicySettings, ServerDemands};
 use introgate::parts::{
     BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
@@ -13,6 +12,7 @@ use introgate::parts::{CacheSettings, Cached, Source, Store};
 use introgate::parts::{DigestKey, Facts};
 use introgate::parts::{Forwarded, RequestView};
 use introgate::parts::{Gate, LimitSettings, Route, RouteServer, Servers};
+use introgate::parts::{Metrics, Occasionally};
 use introgate::parts::{PathPattern, Reach, RouteTable};
 use introgate::parts::{Place, TokenSettings};
 use std::sync::Arc;
@@ -73,6 +73,7 @@ pub fn gate() -> Gate<()> {
         limits: LimitSettings::default(),
         preflight_pass: false,
         challenge: Challenge::new("introgate", ["read"]),
+        log: Occasionally::default(),
         leads_to: (),
     };
     let gate = Gate {

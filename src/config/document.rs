@@ -111,6 +111,18 @@ impl Document {
         self.find(path).map_or_else(|| self.key_at(path), |found| found.node.at)
     }
 
+    /// The position of a character of the text that is written at `path`. `text`: that text
+    /// without quotes, indentation and the like; `offset`: characters from its start.
+    pub fn character_at(&self, path: &KeyPath, text: &str, offset: usize) -> Position {
+        let Some(Found { node, .. }) = self.find(path) else { return self.value_at(path) };
+        let (from, to) = node.source;
+        let source = self.text.chars().skip(from).take(to.saturating_sub(from));
+        match place_in_source(text, offset, source) {
+            Some(place) => self.position(from + place),
+            None => node.at,
+        }
+    }
+
     /// Where the character stands that begins the `nth` reference to the environment of a text,
     /// where `references` gives the places of references in a text.
     pub fn reference_at(
@@ -123,12 +135,12 @@ impl Document {
         let (from, to) = node.source;
         let source: String = self.text.chars().skip(from).take(to.saturating_sub(from)).collect();
         let Some(&offset) = references(&source).get(nth) else { return node.at };
-        let before: String = self
-            .text
-            .chars()
-            .take(from)
-            .chain(source.get(..offset).unwrap_or_default().chars())
-            .collect();
+        self.position(from + source.get(..offset).unwrap_or_default().chars().count())
+    }
+
+    /// `offset`: characters from the start of the file.
+    fn position(&self, offset: usize) -> Position {
+        let before: String = self.text.chars().take(offset).collect();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Position {
             line: before.matches('\n').count() + 1,
@@ -153,4 +165,17 @@ impl Document {
         }
         Some(found)
     }
+}
+
+/// The place of the character of `text` at `offset` in the text's source, which may have quotes,
+/// escapes and indentation besides.
+fn place_in_source(text: &str, offset: usize, source: impl Iterator<Item = char>) -> Option<usize> {
+    let mut source = source.enumerate();
+    let mut place = None;
+    for wanted in text.chars().take(offset + 1) {
+        // a line break may be a space of the text
+        let is_it = |c: char| c == wanted || c.is_whitespace() && wanted.is_whitespace();
+        place = Some(source.by_ref().find(|(_, c)| is_it(*c))?.0);
+    }
+    place
 }

@@ -36,6 +36,18 @@ impl<'d> Report<'d> {
         self.add(Severity::Error, self.document.key_at(path), path, message.into());
     }
 
+    /// A mistake inside of a text, `offset` characters after its start.
+    pub fn error_within(
+        &self,
+        path: &KeyPath,
+        text: &str,
+        offset: usize,
+        message: impl Into<String>,
+    ) {
+        let at = self.document.character_at(path, text, offset);
+        self.add(Severity::Error, at, path, message.into());
+    }
+
     pub fn warning_at_key(&self, path: &KeyPath, message: impl Into<String>) {
         self.add(Severity::Warning, self.document.key_at(path), path, message.into());
     }

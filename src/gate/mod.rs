@@ -15,7 +15,7 @@ use crate::extract::{self, TokenSettings};
 use crate::policy::{Permit, Policy};
 use crate::request::RequestView;
 use crate::route::RouteTable;
-use crate::telemetry::Cache;
+use crate::telemetry::{Cache, Occasionally};
 use crate::token::{AccessToken, TokenDigest};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub struct Route<R> {
     pub preflight_pass: bool,
     /// The prepared challenge of refusals.
     pub challenge: Challenge,
+    /// For causes of refusals, which happen often.
+    pub log: Occasionally,
     /// Where a permitted request goes.
     pub leads_to: R,
 }

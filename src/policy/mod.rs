@@ -9,6 +9,7 @@ mod check;
 mod claims;
 mod implications;
 mod issuer;
+mod require;
 mod scopes;
 mod settings;
 mod step_up;
@@ -20,6 +21,7 @@ mod value;
 pub use check::Compared;
 pub use check::{Case, Check};
 pub use implications::{Circle, Implications};
+pub use require::Condition;
 pub use settings::{AuthMode, ClaimDemand, PolicySettings, ServerDemands};
 
 use crate::clock::Now;
@@ -29,7 +31,7 @@ use crate::token::ActiveFacts;
 
 /// All checks, in the order of the contract (§3): the first demand that is not met names the
 /// refusal.
-const CHECKS: [&dyn Check; 9] = [
+const CHECKS: [&dyn Check; 10] = [
     &validity::Validity,
     &token_type::TokenType,
     &issuer::Issuer,
@@ -38,6 +40,7 @@ const CHECKS: [&dyn Check; 9] = [
     &scopes::Scopes,
     &claims::Claims,
     &authorization_details::AuthorizationDetails,
+    &require::Require,
     &step_up::StepUp,
 ];
 

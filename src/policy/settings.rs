@@ -1,6 +1,6 @@
 //! The demands of a route, and of an authorization server, as the configuration describes them.
 
-use super::Implications;
+use super::{Condition, Implications};
 use crate::deny::LoginDemand;
 use crate::token::ClaimPath;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub struct PolicySettings {
     pub claims: Vec<ClaimDemand>,
     /// Each with a member `type`; for each the token must have an object that contains it.
     pub authorization_details: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// Must be true for the token and its request.
+    pub require: Option<Arc<Condition>>,
     /// `step_up`.
     pub login: LoginDemand,
     /// `enforce: false`: requests that would be refused are forwarded all the same.

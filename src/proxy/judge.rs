@@ -57,6 +57,9 @@ pub async fn judge(
     let decision = exchange.runtime.gate.check(&view).await;
     exchange.route = decision.route;
     exchange.trail = decision.trail;
+    if let Some(denial) = decision.outcome.as_ref().err().or(exchange.trail.unenforced.as_ref()) {
+        log_cause(denial, exchange);
+    }
     let mut permit = decision.outcome?;
     if permit.admission() == Admission::Identified {
         exchange.private = private;
@@ -101,6 +104,22 @@ pub fn introduce(
 fn written_host(head: &Head<'_>) -> String {
     let line = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     line.or(head.target_authority()).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Logs why a request was refused, where its reason does not say it.
+fn log_cause(denial: &Denial, exchange: &Exchange) {
+    let (Some(cause), Some(route)) = (&denial.cause, &exchange.route) else { return };
+    let reason = denial.reason.as_str();
+    if let Some(skipped) = route.log.now(reason, exchange.now().mono) {
+        tracing::warn!(
+            route = &*route.name,
+            reason,
+            cause = &**cause,
+            request_id = exchange.request_id(),
+            not_logged_since = skipped.count(),
+            "a request was refused since a check could not be carried out"
+        );
+    }
 }
 
 /// The facts that were judged, and the headers that they make.

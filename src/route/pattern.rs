@@ -184,6 +184,53 @@ impl PathPattern {
         self.shape().contains(';')
     }
 
+    /// Whether it has `{name}`.
+    pub fn has_parameter(&self, name: &str) -> bool {
+        self.parameter_names().any(|own| own == name)
+    }
+
+    /// The segments of a path that its parameters match, by name; `None` where it does not match.
+    /// `path` is in the form that [`comparable`](super::comparable) makes.
+    pub fn parameters<'s, 'p>(&'s self, path: &'p str) -> Option<Vec<(&'s str, &'p str)>> {
+        let (segments, whole) = match &self.form {
+            PathForm::Exact(exact) => return (exact == path).then(Vec::new),
+            PathForm::Parameters(segments) => (segments, true),
+            PathForm::Prefix(segments) => (segments, false),
+        };
+        let (mut given, mut names) = (path.split('/').skip(1), self.parameter_names());
+        let mut parameters = Vec::new();
+        for segment in segments {
+            let given = given.next()?;
+            match segment {
+                Segment::Literal(text) if text == given => {}
+                Segment::Literal(_) => return None,
+                Segment::Parameter if given.is_empty() => return None,
+                Segment::Parameter => parameters.push((names.next()?, given)),
+            }
+        }
+        (!whole || given.next().is_none()).then_some(parameters)
+    }
+
+    /// In their order in the path.
+    fn parameter_names(&self) -> impl Iterator<Item = &str> {
+        let segments = self.written.split('/');
+        segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    }
+
+    /// Sorts the patterns of one route: of those that match a path, the first one is the one that
+    /// the route table prefers.
+    pub fn specificity(&self) -> impl Ord + use<> {
+        let (kind, segments) = match &self.form {
+            PathForm::Exact(_) => (0, &[][..]),
+            PathForm::Parameters(segments) => (1, &segments[..]),
+            PathForm::Prefix(segments) => (2, &segments[..]),
+        };
+        // a literal comes before a parameter, and a longer prefix before its own beginning
+        let is_parameter = |segment: &Segment| u8::from(segment.literal().is_none());
+        let order: Vec<u8> = segments.iter().map(is_parameter).chain([u8::MAX]).collect();
+        (kind, order)
+    }
+
     /// The same for all patterns that match the same paths: parameters have lost their names.
     pub(super) fn shape(&self) -> String {
         match &self.form {
@@ -221,6 +268,36 @@ fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_are_found_by_name() {
+        let of = |pattern: &str, path: &str| {
+            let pattern = PathPattern::parse(pattern).ok()?;
+            let found = pattern.parameters(path)?;
+            Some(found.iter().map(|(name, text)| format!("{name}={text}")).collect::<Vec<_>>())
+        };
+        let found = |texts: &[&str]| Some(texts.iter().map(|&text| text.to_owned()).collect());
+        assert_eq!(of("/t/{tenant}/*", "/t/acme/a/b"), found(&["tenant=acme"]));
+        assert_eq!(of("/t/{tenant}/*", "/t/acme"), found(&["tenant=acme"]));
+        assert_eq!(of("/t/{tenant}/*", "/t/"), None);
+        assert_eq!(of("/{a}/x/{b}", "/1/x/2"), found(&["a=1", "b=2"]));
+        assert_eq!(of("/{a}/x/{b}", "/1/y/2"), None);
+        assert_eq!(of("/{a}/x/{b}", "/1/x/2/3"), None);
+        assert_eq!(of("/plain", "/plain"), found(&[]));
+        assert_eq!(of("/*", "/anything"), found(&[]));
+    }
+
+    #[test]
+    fn the_most_specific_pattern_comes_first() {
+        let mut patterns: Vec<PathPattern> =
+            ["/*", "/a/*", "/{x}/b/*", "/{x}/{y}", "/a/{y}", "/a/b/*", "/a/b"]
+                .iter()
+                .flat_map(|pattern| PathPattern::parse(pattern))
+                .collect();
+        patterns.sort_by_key(PathPattern::specificity);
+        let written: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        assert_eq!(written, ["/a/b", "/a/{y}", "/{x}/{y}", "/a/b/*", "/a/*", "/{x}/b/*", "/*"]);
+    }
 
     #[test]
     fn patterns_are_read_and_shown_as_written() {

@@ -22,7 +22,6 @@ fn what_is_not_supported_is_refused_by_name() {
         ),
         (top("identity: { assertion: { private_key: /x.pem, audience: x } }"), "assertion"),
         (top("dpop: { nonce: true }"), "dpop"),
-        (route("require: \"claims.x == 1\""), "require"),
         (route("rate_limit: { per: client_id, requests: 100, window: 1s }"), "rate_limit"),
         (route("binding: { dpop: required }"), "binding"),
         (route("binding: { mtls: required }"), "binding"),

@@ -2,11 +2,13 @@
 
 use super::Context;
 use super::claims::claims;
+use super::require::require;
 use crate::config::path::KeyPath;
 use crate::config::raw::{Auth, Demands, Detail, Preflight, StepUp};
 use crate::deny::LoginDemand;
 use crate::gate::DemandSettings;
 use crate::policy::{AuthMode, PolicySettings};
+use crate::route::PathPattern;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +41,13 @@ impl Origin<'_> {
 }
 
 /// The authorization servers are left out: see [`authorization_servers`].
-pub fn demands(cx: Context, raw: &Demands, origin: Origin) -> DemandSettings {
+/// `paths`: those of the route; `None` where there is no route, or where they are in error.
+pub fn demands(
+    cx: Context,
+    raw: &Demands,
+    origin: Origin,
+    paths: Option<&[PathPattern]>,
+) -> DemandSettings {
     let auth = match raw.auth.unwrap_or(Auth::Required) {
         Auth::Required => AuthMode::Required,
         Auth::Optional => AuthMode::Optional,
@@ -59,6 +67,7 @@ pub fn demands(cx: Context, raw: &Demands, origin: Origin) -> DemandSettings {
             &origin.of(cx, "authorization_details"),
             raw.authorization_details.as_deref(),
         ),
+        require: require(cx, &origin.of(cx, "require"), raw.require.as_deref(), paths),
         login: login(cx, &origin.of(cx, "step_up"), raw.step_up.as_ref()),
         shadow: raw.enforce == Some(false),
         allow_unbound_use: raw.binding.as_ref().is_some_and(|binding| binding.allow_unbound_use),
@@ -93,7 +102,15 @@ pub fn demands(cx: Context, raw: &Demands, origin: Origin) -> DemandSettings {
 /// Demands beside `auth: none` would look as if they were made.
 fn ignored(cx: Context, origin: Origin) {
     let auth_is_own = origin.is_own(cx, "auth");
-    for key in ["scopes", "scopes_any", "audience", "claims", "authorization_details", "step_up"] {
+    for key in [
+        "scopes",
+        "scopes_any",
+        "audience",
+        "claims",
+        "authorization_details",
+        "require",
+        "step_up",
+    ] {
         let own = origin.is_own(cx, key);
         let path = origin.of(cx, key);
         // a route may set what is inherited aside as a whole by `auth: none`

@@ -20,6 +20,7 @@ mod proxies;
 mod reach;
 mod redis;
 mod redis_url;
+mod require;
 mod routes;
 mod server;
 mod ties;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub fn routes(cx: Context) -> (Option<Vec<RouteSettings>>, Vec<UpstreamSettings>) {
     let (section, defaults) = (KeyPath::root().key("routes"), KeyPath::root().key("defaults"));
     let origin = Origin { section: &defaults, inherited: None };
-    demands(cx, &cx.raw.defaults.demands, origin);
+    demands(cx, &cx.raw.defaults.demands, origin, None);
     limits(cx, &cx.raw.defaults.limits, origin);
     let reaches: Vec<Option<Reach>> =
         cx.raw.routes.iter().enumerate().map(|(i, raw)| reach(cx, &section.item(i), raw)).collect();
@@ -48,7 +48,7 @@ fn route(
     let paths = reach.as_ref().map_or(&[][..], |reach| &reach.paths);
     let destination = destination(cx, origin.section, &raw.destination, paths, by_url);
     let merged = raw.demands.clone().over(&cx.raw.defaults.demands);
-    let demands = demands(cx, &merged, origin);
+    let demands = demands(cx, &merged, origin, reach.as_ref().map(|_| paths));
     let servers = match demands.auth {
         AuthMode::None => Some(Vec::new()),
         AuthMode::Required | AuthMode::Optional => authorization_servers(cx, &merged, origin),

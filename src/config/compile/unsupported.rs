@@ -119,7 +119,6 @@ fn entries() -> Vec<Entry> {
         add(
             section,
             &[
-                ("require", empty()),
                 ("binding.dpop", but(json!(["off"]))),
                 ("binding.mtls", but(json!(["off"]))),
                 ("rate_limit", Except::Nothing),

@@ -137,7 +137,7 @@ pub struct Demands {
     /// Objects as in RFC 9396: for each, one of the token's `authorization_details` of that `type`
     /// contains all its members.
     pub authorization_details: Vec<Detail>,
-    /// A condition in CEL. Not supported in this version.
+    /// A condition in CEL over `claims`, `scopes`, `request` and `now`; only `true` passes.
     pub require: String,
     /// Sender-constrained tokens.
     pub binding: Binding,

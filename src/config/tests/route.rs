@@ -294,3 +294,49 @@ fn rewrites() {
         expected
     );
 }
+
+/// A mistake has the line and the column that an editor shows, however the text is written.
+#[test]
+fn mistakes_of_conditions() {
+    let unknown = |place: &str, key: &str| {
+        format!(
+            "{place}: error: {key}: there is no variable `claim`; known here: claims, scopes, request, now; write a text in quotes"
+        )
+    };
+    for (written, place) in [
+        ("    require: claim.a == 1\n", "7:14"),
+        ("    require: '  claim.a == 1'\n", "7:17"),
+        ("    require: \"'x' == claim.a\"\n", "7:22"),
+        ("    require: \"\\\"x\\\" == claim.a\"\n", "7:24"),
+        ("    require: '''x'' == claim.a'\n", "7:24"),
+        ("    require: |\n      claims.a == 1 &&\n      claim.b == 2\n", "9:7"),
+        (
+            "    require: >-\n      claims.a == 1 &&\n        claims.c == 2 || claim.b == 2\n",
+            "9:26",
+        ),
+    ] {
+        assert_eq!(with(written), [unknown(place, "routes[0].require")], "{written}");
+    }
+    let inherited = with("defaults: {require: claim.a == 1}\n");
+    assert_eq!(inherited, [unknown("7:21", "defaults.require")]);
+}
+
+#[test]
+fn conditions_of_routes() {
+    let expected: &[&str] = &[
+        "7:28: error: routes[0].require: the route's path `/*` has no parameter `{tenant}`",
+        "8:52: error: routes[1].require: is a string, and a condition must be a bool",
+        "9:48: error: routes[2].require: would be ignored, since `auth` is `none` here; remove it, or write another `auth`",
+        "10:50: error: routes[3].require: is no CEL: mismatched input '<EOF>'",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20   require: request.params.tenant == claims.tenant\n\
+         \x20 - {path: /b, upstream: http://a, require: request.path}\n\
+         \x20 - {path: /c, upstream: http://a, auth: none, require: 'true'}\n\
+         \x20 - {path: /d, upstream: http://a, require: '1 == '}\n"
+        ),
+        expected
+    );
+}

@@ -32,20 +32,17 @@ fn at_the_top() {
 fn of_routes() {
     let expected: &[&str] = &[
         "7:34: error: routes[0].authorization_server[1]: there is no authorization server `other`; known here: `main`",
-        "8:5: error: routes[0].require: is not supported in this version; remove it",
-        "9:21: error: routes[0].binding.dpop: `if_bound` is not supported in this version; write `off`, or remove the key",
-        "9:37: error: routes[0].binding.mtls: `required` is not supported in this version; write `off`, or remove the key",
-        "10:5: error: routes[0].rate_limit: is not supported in this version; remove it",
-        "11:12: error: defaults.require: is not supported in this version; remove it",
+        "8:21: error: routes[0].binding.dpop: `if_bound` is not supported in this version; write `off`, or remove the key",
+        "8:37: error: routes[0].binding.mtls: `required` is not supported in this version; write `off`, or remove the key",
+        "9:5: error: routes[0].rate_limit: is not supported in this version; remove it",
     ];
     assert_eq!(
         with(
             "\
          \x20   authorization_server: [main, other]\n\
-         \x20   require: 'true'\n\
          \x20   binding: {dpop: if_bound, mtls: required}\n\
          \x20   rate_limit: {per: sub, requests: 1, window: 1s}\n\
-         defaults: {require: 'false'}\n"
+"
         ),
         expected
     );
