@@ -5,6 +5,7 @@
 #   make interop      also Keycloak and Ory Hydra; prints the table of results; takes minutes
 #   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back
 #   make fuzz-wire    mutated requests and responses on both ways, compared; SECONDS=60 and SEED may be set
+#   make idle         bytes of memory for each of 10,000 idle connections
 #   make lint         formatting, clippy, licences
 #   make build        target/release/introgate
 #   make bench        load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
@@ -49,6 +50,9 @@ chaos: setup setup-test
 # the same test runs for 20 seconds in `make test`
 fuzz-wire: setup
 	FUZZ_SECONDS=$(or $(SECONDS),60) $(if $(SEED),FUZZ_SEED=$(SEED)) $(CARGO) test --locked --test tests -- both_ways::fuzz --nocapture
+
+idle: setup
+	ulimit -n $$(ulimit -Hn) && IDLE_CONNECTIONS=10000 $(CARGO) test --locked --test tests -- operations::idle --nocapture
 
 lint: setup
 	$(CARGO) fmt --check

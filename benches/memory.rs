@@ -47,11 +47,11 @@ fn main() {
         };
         let now = clock.now();
         let life = Lifetime::of_active(now, facts.expires_at, &settings, 0.0);
-        let entry = Arc::new(Entry::new(*facts, server.clone(), life));
+        let entry = Arc::new(Entry::new(*facts, server.clone(), life, store.purges()));
         // as a hit does
         let rendered = entry.headers(&identity).expect("headers");
         assert_eq!(identity.headers(&rendered, &entry.facts).count(), 10);
-        store.keep_active(key.digest(&format!("token{n}")), entry, now, store.purges());
+        store.keep_active(key.digest(&format!("token{n}")), entry, now);
     }
     let (held, _) = store.held();
     let each = (resident() - before) as f64 / held as f64;

@@ -1,5 +1,5 @@
 //! The chunked transfer coding (RFC 9112 §7.1), read to the letter: another reader cannot see other
-//! chunks in the same bytes.
+//! chunks in the same bytes. Old servers pad the sizes of their chunks; that is read in responses.
 
 /// Bytes of a chunk's extensions at most. They mean nothing to the gateway and are not passed on.
 const EXTENSIONS: usize = 1024;
@@ -13,6 +13,8 @@ pub struct Chunks {
     state: State,
     /// Bytes of the part that is being read, where its length is limited.
     length: usize,
+    /// White space behind a size is no error.
+    lenient: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,9 @@ enum State {
     /// Hexadecimal digits, and their value so far.
     Size {
         digits: u8,
+        value: u64,
+    },
+    Padding {
         value: u64,
     },
     Extensions {
@@ -58,6 +63,11 @@ pub struct Taken {
 pub struct NotChunks;
 
 impl Chunks {
+    /// For the body of a response.
+    pub fn lenient() -> Self {
+        Self { lenient: true, ..Self::default() }
+    }
+
     /// Takes framing up to the next data, and the data that is there. Takes everything, unless the
     /// data of one chunk or the body ends before.
     pub fn take(&mut self, bytes: &[u8]) -> Result<Taken, NotChunks> {
@@ -97,6 +107,17 @@ impl Chunks {
                 State::Extensions { value }
             }
             (State::Size { digits: 1.., value }, b'\r') => State::SizeEnd { value },
+            (State::Size { digits: 1.., value } | State::Padding { value }, b' ' | b'\t')
+                if self.lenient =>
+            {
+                self.lengthen(EXTENSIONS)?;
+                State::Padding { value }
+            }
+            (State::Padding { value }, b';') => {
+                self.length = 0;
+                State::Extensions { value }
+            }
+            (State::Padding { value }, b'\r') => State::SizeEnd { value },
             (State::Extensions { value }, b'\r') => State::SizeEnd { value },
             (State::Extensions { value }, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.lengthen(EXTENSIONS)?;
@@ -108,7 +129,10 @@ impl Chunks {
             }
             (State::SizeEnd { value }, b'\n') => State::Data { left: value },
             (State::DataEnd, b'\r') => State::DataEndLf,
-            (State::DataEndLf, b'\n') => State::default(),
+            (State::DataEndLf, b'\n') => {
+                self.length = 0;
+                State::default()
+            }
             (State::TrailerStart, b'\r') => State::EndLf,
             (State::TrailerStart | State::Trailer, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.lengthen(TRAILERS)?;
@@ -192,6 +216,14 @@ mod tests {
         assert_eq!(read(long.as_bytes(), 99), Err(NotChunks));
         let long = format!("0\r\n{}", "a: b\r\n".repeat(TRAILERS));
         assert_eq!(read(long.as_bytes(), 99), Err(NotChunks));
+    }
+
+    #[test]
+    fn a_server_may_pad_its_sizes() {
+        let mut chunks = Chunks::lenient();
+        assert_eq!(chunks.take(b"3  \t\r\nabc"), Ok(Taken { framing: 6, data: 3 }));
+        assert_eq!(chunks.take(b"\r\n0 ;x\r\n\r\n"), Ok(Taken { framing: 10, data: 0 }));
+        assert!(chunks.is_done());
     }
 
     proptest! {

@@ -8,8 +8,9 @@ use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use pingora_error::{Error, ErrorType};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -89,6 +90,8 @@ impl Client {
     /// Waits for the first bytes of a request. False when none come: the client is gone or was idle
     /// for too long. When the process stops there is a last call.
     async fn wait(&mut self, shutdown: &ShutdownWatch, stopping: Pin<&mut impl Future>) -> bool {
+        // what an earlier wait needed is not kept
+        self.read = BytesMut::new();
         let Self { stream, read, arrival, deadline } = self;
         let coming = async {
             if *shutdown.borrow() {
@@ -109,15 +112,17 @@ impl Client {
         }
     }
 
-    /// Never comes to an end while the client is there. What it sends meanwhile is kept.
-    pub async fn gone(stream: &mut Stream, read: &mut BytesMut) {
-        if read.is_empty() {
-            read.reserve(READ);
-            if !matches!(stream.read_buf(read).await, Ok(1..)) {
-                return;
-            }
+    /// Ready when the client is gone. What it sends meanwhile is kept.
+    pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.read.is_empty() {
+            return Poll::Pending;
         }
-        std::future::pending().await
+        self.read.reserve(READ);
+        let reading = pin!(self.stream.read_buf(&mut self.read));
+        match reading.poll(context) {
+            Poll::Pending | Poll::Ready(Ok(1..)) => Poll::Pending,
+            Poll::Ready(_) => Poll::Ready(()),
+        }
     }
 
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -125,11 +130,11 @@ impl Client {
         self.stream.flush().await
     }
 
-    /// Says that nothing more will come. Where the client has sent more than was used, it gets the
-    /// time to read the response.
-    pub async fn end(&mut self) {
+    /// Says that nothing more will come. Where the client has sent more than was used, or is about
+    /// to, it gets the time to read the response.
+    pub async fn end(&mut self, expects_more: bool) {
         self.stream.as_mut().shutdown().await;
-        if self.is_quiet() {
+        if self.is_quiet() && !expects_more {
             return;
         }
         let Self { stream, read, deadline, .. } = self;
@@ -137,6 +142,7 @@ impl Client {
         let reading = async {
             while left > 0 {
                 read.clear();
+                read.reserve(READ);
                 match stream.read_buf(read).await {
                     Ok(some @ 1..) => left = left.saturating_sub(some),
                     _ => break,

@@ -1,5 +1,6 @@
 //! The end of a response head that the gateway writes itself: `Date` and `Connection`.
 
+use bytes::BytesMut;
 use pingora_core::protocols::http::date::get_cached_date;
 
 /// Whether the client's connection can take another request.
@@ -11,7 +12,7 @@ pub enum Connection {
 
 impl Connection {
     /// Ends a head: the time, and what becomes of the client's connection.
-    pub fn end_head(self, to: &mut Vec<u8>) {
+    pub fn end_head(self, to: &mut BytesMut) {
         to.extend_from_slice(b"Date: ");
         to.extend_from_slice(get_cached_date().as_bytes());
         to.extend_from_slice(match self {

@@ -60,8 +60,13 @@ pub struct UpstreamTrail {
 
 impl Exchange {
     pub fn begin(process: &Arc<Process>) -> Self {
+        Self::under(process, process.runtime.load_full())
+    }
+
+    /// Under a configuration that was in force just now.
+    pub fn under(process: &Arc<Process>, runtime: Arc<Runtime>) -> Self {
         Self {
-            runtime: process.runtime.load_full(),
+            runtime,
             began: process.parts.clock.now(),
             request_id: HeaderValue::from_static(""),
             trace: TraceContext::default(),

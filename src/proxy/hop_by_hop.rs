@@ -51,6 +51,12 @@ impl Field {
     }
 }
 
+/// The value of `Content-Length` (RFC 9110 §8.6): digits and nothing else.
+pub fn number(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits.then(|| std::str::from_utf8(value).ok()?.parse().ok())?
+}
+
 /// Removes from a response what is about the upstream's connection: what its `Connection` names,
 /// and what is so without being named. `Connection` itself, `Date`, the framing of the body and,
 /// in a 101, `Upgrade` are left: the way that the response takes sets them.

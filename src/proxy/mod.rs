@@ -4,7 +4,7 @@
 //! | | |
 //! |---|---|
 //! | [`serve`](Serve) | the application behind the listeners: it picks the way |
-//! | `fast_path` | plain requests over HTTP/1.1, without the parts of pingora that they do not need |
+//! | `fast_path` | plain requests over HTTP/1.1, with bodies or without, and without the parts of pingora that they do not need |
 //! | `general` | every kind of request, by pingora's proxy; its phases delegate to the files here |
 //! | `client`, `connection`, `deadline` | the client's connection, whether it is kept, and time limits on it |
 //! | `body_limit` | bodies of requests that are too large |

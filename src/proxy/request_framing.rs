@@ -1,7 +1,7 @@
 //! Where a request ends in the bytes of its connection (RFC 9112 §6).
 
 use super::chunks::{Chunks, NotChunks};
-use super::hop_by_hop::Field;
+use super::hop_by_hop::{Field, number};
 use super::upgrade;
 use httparse::Status;
 
@@ -50,14 +50,8 @@ fn body(request: &httparse::Request<'_, '_>) -> Option<Body> {
     let (mut length, mut chunked) = (None, false);
     for line in request.headers.iter() {
         match Field::of(line.name) {
-            Field::ContentLength => {
-                let number = std::str::from_utf8(line.value).ok()?;
-                let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-                let number = digits.then(|| number.parse::<u64>().ok()).flatten()?;
-                if length.replace(number).is_some() {
-                    return None;
-                }
-            }
+            Field::ContentLength if length.is_some() => return None,
+            Field::ContentLength => length = Some(number(line.value)?),
             Field::TransferEncoding if line.value.eq_ignore_ascii_case(b"chunked") && !chunked => {
                 chunked = true;
             }

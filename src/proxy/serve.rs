@@ -69,13 +69,20 @@ impl Serve {
 
     /// Serves one request, of which the header section was read. `None` when the connection has ended.
     async fn request(&self, mut client: Client, shutdown: &ShutdownWatch) -> Option<Client> {
-        let fast = self.process.runtime.load().settings.fast_path;
-        if fast && let Some(plain) = Plain::take(&mut client.read) {
-            let connection = self.fast_path.request(&plain, &mut client, shutdown).await;
+        let runtime = self.process.runtime.load_full();
+        // a body that may hold the token is read before the decision, which pingora does
+        let in_form =
+            |plain: &Plain| runtime.gate.token.searches_form(&plain.method, &plain.headers);
+        if runtime.settings.fast_path
+            && let Some(plain) = Plain::take_unless(&mut client.read, in_form)
+        {
+            // in a box, as everything that is not waiting: connections wait most of the time
+            let request = self.fast_path.request(&plain, &mut client, runtime, shutdown);
+            let connection = Box::pin(request).await;
             return (connection == Connection::Kept).then_some(client);
         }
         let section = Section::read(&client.read);
-        self.general.request(client, section, shutdown).await
+        Box::pin(self.general.request(client, section, shutdown)).await
     }
 }
 
@@ -112,7 +119,7 @@ impl ServerApp for Serve {
     ) -> Option<Stream> {
         match protocol(&stream) {
             Protocol::Http1 => self.http1(stream, shutdown).await,
-            Protocol::Http2 => self.general.http2(stream, shutdown).await,
+            Protocol::Http2 => Box::pin(self.general.http2(stream, shutdown)).await,
         }
         None
     }

@@ -26,7 +26,7 @@ pub async fn refuse(mut client: Client, reason: Reason, process: &Arc<Process>) 
     report::report(&method, sent.is_ok().then_some(prepared.status), &exchange);
     drop(exchange); // the request is over: a stop does not wait for what the client still sends
     if sent.is_ok() {
-        client.end().await;
+        client.end(false).await;
     }
 }
 

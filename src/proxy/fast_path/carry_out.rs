@@ -1,21 +1,21 @@
 //! One plain request and its response.
 
 use super::plain::Plain;
-use super::response;
+use super::response::{self, Body};
 use super::upstream::UpstreamExchange;
 use crate::deny::Denial;
-use crate::proxy::client::{Client, gone};
+use crate::proxy::body_limit::{self, BodyLimit};
+use crate::proxy::client::{Client, LINGER};
 use crate::proxy::connection::Connection;
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::refuse::{Prepared, prepare, reason};
 use crate::proxy::{judge, report, validate};
-use http::StatusCode;
+use bytes::{Buf, BytesMut};
+use http::{StatusCode, header};
 use pingora_core::Result;
 use pingora_core::server::ShutdownWatch;
-
-/// Bytes of a long body that are read at once.
-const PIECE: usize = 64 * 1024;
+use tokio::io::AsyncReadExt;
 
 /// The exchange of a client with an upstream, about one plain request.
 pub struct PlainExchange<'c> {
@@ -27,26 +27,38 @@ pub struct PlainExchange<'c> {
     pub connection: Connection,
     /// Of the response that was sent, or has begun.
     pub status: Option<StatusCode>,
+    /// Of the response that is being written.
+    pub coming: Option<StatusCode>,
+    /// The client may still send parts of its body, which are of no use any more.
+    pub unread: bool,
 }
 
 impl PlainExchange<'_> {
     /// Asks the gate, and carries its decision out.
     pub async fn carry_out(mut self, connectors: &Connectors) -> Connection {
-        let host = validate::check(self.plain.head(), Vec::new);
+        let (head, limits) = (self.plain.head(), &self.client.arrival.listener.limits);
+        self.exchange.body = BodyLimit::new(limits);
+        let host = validate::check(head, Vec::new)
+            .and_then(|host| body_limit::check(head, limits).map(|()| host));
         let peer = self.client.arrival.peer;
         match judge::judge(self.plain.head(), peer, host, None, &mut self.exchange).await {
             Ok(()) => self.forward(connectors).await,
-            Err(denial) => self.refuse(&denial).await,
+            Err(denial) => {
+                self.refuse(&denial).await;
+                self.skip_body().await;
+            }
         }
         report::report(&self.plain.method, self.status, &self.exchange);
         if self.connection == Connection::Ended {
-            self.client.end().await;
+            self.client.end(self.unread).await;
         }
         self.connection
     }
 
     async fn forward(&mut self, connectors: &Connectors) {
         let Err(error) = self.respond(connectors).await else { return };
+        // of a body that broke off, more may come
+        self.unread |= !self.plain.body().is_done();
         match reason(&error, &self.exchange) {
             Some(reason) if self.status.is_none() => self.refuse(&Denial::because(reason)).await,
             reason => {
@@ -59,11 +71,15 @@ impl PlainExchange<'_> {
     /// Asks the upstream and passes its response on.
     async fn respond(&mut self, connectors: &Connectors) -> Result<()> {
         let mut upstream = self.ask(connectors).await?;
-        let mut to = Vec::with_capacity(upstream.read.len() + response::ADDED);
+        let mut to = BytesMut::with_capacity(upstream.read.len() + response::ADDED);
         let response = loop {
             let private = self.exchange.private;
             match response::read(&upstream.read, &self.plain.method, private, &mut to) {
                 response::Read::Whole(response) => break response,
+                response::Read::Interim(length) => {
+                    upstream.write(self.client, &to).await?;
+                    upstream.read.advance(length);
+                }
                 response::Read::Partly if upstream.read.len() < response::LONGEST => {
                     upstream.read_on(self.client).await?
                 }
@@ -71,29 +87,50 @@ impl PlainExchange<'_> {
             }
         };
         self.exchange.upstream_answered(response.status);
-        self.settle_connection().end_head(&mut to);
-
-        let (body, mut over) =
-            parted(upstream.read.get(response.head..).unwrap_or_default(), response.body);
-        to.extend_from_slice(body);
-        self.client.write(&to).await.map_err(gone)?;
-        self.status = Some(response.status);
-
-        let mut left = response.body - body.len();
-        while left > 0 {
-            upstream.read.clear();
-            upstream.read.reserve(left.min(PIECE));
-            upstream.read_on(self.client).await?;
-            let (body, more) = parted(&upstream.read, left);
-            self.client.write(body).await.map_err(gone)?;
-            left -= body.len();
-            over = more;
+        self.coming = Some(response.status);
+        // RFC 9112 §9.3: who answers before the whole request is there closes behind the answer
+        if !upstream.upload.is_sent() {
+            self.connection = Connection::Ended;
         }
+        self.settle_connection().end_head(&mut to);
+        upstream.read.advance(response.head);
+        let alone = match response.body {
+            Body::Length(length) => self.pass_length(&mut upstream, to, length).await?,
+            Body::Chunked => self.pass_chunks(&mut upstream, to).await?,
+            Body::Rest => self.pass_rest(&mut upstream, to).await.map(|()| false)?,
+        };
+        self.unread = !upstream.finish_upload(self.client).await;
         // data that was not asked for would be taken for the next response
-        if response.kept && !over {
+        if response.kept && alone && !self.unread {
             upstream.keep();
         }
         Ok(())
+    }
+
+    /// Takes a small body in over which the request was refused, so that the next request can be
+    /// read; a large one ends the connection.
+    async fn skip_body(&mut self) {
+        let (mut body, kept) = (self.plain.body(), self.connection == Connection::Kept);
+        let Client { stream, read, deadline, .. } = &mut *self.client;
+        let skipping = async {
+            while let Ok(taken) = body.take(read) {
+                read.advance(taken);
+                if body.is_done() {
+                    return true;
+                }
+                if !kept || !matches!(stream.read_buf(read).await, Ok(1..)) {
+                    break;
+                }
+            }
+            false
+        };
+        // the time counts for all of it: a slow body holds nothing up
+        if deadline.within(LINGER, skipping).await == Some(true) {
+            return;
+        }
+        self.connection = Connection::Ended;
+        // who waits for leave to send a body sends none now
+        self.unread = !self.plain.headers.contains_key(header::EXPECT);
     }
 
     /// The last response of a process that stops says `Connection: close`.
@@ -119,9 +156,4 @@ impl PlainExchange<'_> {
             Err(_) => self.connection = Connection::Ended,
         }
     }
-}
-
-/// What of `bytes` belongs to a body of which `left` is missing, and whether there is more.
-fn parted(bytes: &[u8], left: usize) -> (&[u8], bool) {
-    bytes.split_at_checked(left).map_or((bytes, false), |(body, more)| (body, !more.is_empty()))
 }

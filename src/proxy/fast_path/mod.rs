@@ -1,9 +1,10 @@
-//! The way for the plain case: a `GET` or `HEAD` over HTTP/1.1 that has no body and asks nothing of
-//! the connection. Most requests are plain, and need little of what a proxy can do.
+//! The way for the plain case: a request over HTTP/1.1 that asks nothing of the connection, with or
+//! without a body. Most requests are plain, and need little of what a proxy can do.
 //!
 //! A request that is not plain is left untouched for the general way. A response of an upstream
 //! that is not plain is read by pingora's own reader.
 
+mod body;
 mod carry_out;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -12,6 +13,7 @@ mod relay;
 mod request;
 mod response;
 mod rewound;
+mod upload;
 mod upstream;
 
 pub use plain::Plain;
@@ -21,7 +23,7 @@ use crate::proxy::client::Client;
 use crate::proxy::connection::Connection;
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
-use crate::runtime::Process;
+use crate::runtime::{Process, Runtime};
 use carry_out::PlainExchange;
 use pingora_core::server::ShutdownWatch;
 use std::sync::Arc;
@@ -42,12 +44,14 @@ impl FastPath {
         &self,
         plain: &Plain,
         client: &mut Client,
+        runtime: Arc<Runtime>,
         shutdown: &ShutdownWatch,
     ) -> Connection {
         let connection = if plain.closes { Connection::Ended } else { Connection::Kept };
-        let exchange = Exchange::begin(&self.process);
+        let exchange = Exchange::under(&self.process, runtime);
+        let (status, coming, unread) = Default::default();
         let exchange =
-            PlainExchange { plain, client, exchange, shutdown, connection, status: None };
+            PlainExchange { plain, client, exchange, shutdown, connection, status, coming, unread };
         exchange.carry_out(&self.connectors).await
     }
 }

@@ -1,7 +1,9 @@
 //! Recognising a plain request. Whatever is not certain is not plain.
 
+use crate::proxy::chunks::Chunks;
 use crate::proxy::head::Head;
-use crate::proxy::hop_by_hop::Field;
+use crate::proxy::hop_by_hop::{Field, number};
+use crate::proxy::request_framing::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use httparse::Status;
@@ -10,22 +12,31 @@ use std::mem::MaybeUninit;
 /// Header lines of a plain request at most.
 const LINES: usize = 64;
 
-/// A `GET` or `HEAD` over HTTP/1.1 in origin-form, with one sound `Host`, without a body and
-/// without anything that is meant for one hop, but for whether the connection is kept.
+/// A request over HTTP/1.1 in origin-form, with one sound `Host`, a body that has a length or is
+/// chunked, or none, and without anything that is meant for one hop, but for whether the connection
+/// is kept.
 pub struct Plain {
     pub method: Method,
     target: Bytes,
     pub headers: HeaderMap,
+    framing: Framing,
     /// The client wants no other response on this connection.
     pub closes: bool,
 }
 
+/// How the end of the body is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    Length(u64),
+    Chunked,
+}
+
 impl Plain {
     /// Takes a whole header section from what was `read`. `None`, and nothing is taken, where there
-    /// is none yet or where it is not plain.
-    pub fn take(read: &mut BytesMut) -> Option<Self> {
+    /// is none yet, where it is not plain, or where the request is `special` in another way.
+    pub fn take_unless(read: &mut BytesMut, special: impl FnOnce(&Self) -> bool) -> Option<Self> {
         let bytes = std::mem::take(read).freeze();
-        match Self::parse(&bytes) {
+        match Self::parse(&bytes).filter(|(plain, _)| !special(plain)) {
             Some((plain, length)) => {
                 read.extend_from_slice(bytes.get(length..).unwrap_or_default());
                 Some(plain)
@@ -52,12 +63,17 @@ impl Plain {
         let method = match request.method? {
             "GET" => Method::GET,
             "HEAD" => Method::HEAD,
+            "POST" => Method::POST,
+            "PUT" => Method::PUT,
+            "PATCH" => Method::PATCH,
+            "DELETE" => Method::DELETE,
+            "OPTIONS" => Method::OPTIONS,
             _ => return None,
         };
         let target = request.path.filter(|target| is_plain_target(target.as_bytes()))?;
 
         let mut headers = HeaderMap::with_capacity(request.headers.len());
-        let mut connection = None;
+        let (mut connection, mut framing, mut expects) = (None, None, false);
         for line in request.headers {
             match treatment(line.name, line.value) {
                 Treatment::Passes => {}
@@ -65,7 +81,9 @@ impl Plain {
                 Treatment::Connection { closes } if connection.replace(closes).is_none() => {
                     continue;
                 }
-                Treatment::Connection { .. } | Treatment::NotPlain => return None,
+                Treatment::Framing(this) if framing.is_none() => framing = Some(this),
+                Treatment::Expect if !expects => expects = true,
+                _ => return None,
             }
             let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
             let value = HeaderValue::from_maybe_shared(bytes.slice_ref(line.value)).ok()?;
@@ -75,7 +93,17 @@ impl Plain {
         let host = hosts.next().filter(|host| is_plain_host(host.as_bytes()))?;
         (!host.is_empty() && hosts.next().is_none()).then_some(())?;
         let closes = connection.unwrap_or(false);
-        Some((Self { method, target: bytes.slice_ref(target.as_bytes()), headers, closes }, length))
+        let framing = framing.unwrap_or(Framing::Length(0));
+        let target = bytes.slice_ref(target.as_bytes());
+        Some((Self { method, target, headers, framing, closes }, length))
+    }
+
+    /// The body, of which nothing was read yet.
+    pub fn body(&self) -> Body {
+        match self.framing {
+            Framing::Length(length) => Body::Length(length),
+            Framing::Chunked => Body::Chunked(Chunks::default()),
+        }
     }
 
     pub fn head(&self) -> Head<'_> {
@@ -96,6 +124,9 @@ enum Treatment {
     Connection {
         closes: bool,
     },
+    Framing(Framing),
+    /// `Expect: 100-continue`: the upstream answers it.
+    Expect,
     NotPlain,
 }
 
@@ -108,6 +139,12 @@ fn treatment(name: &str, value: &[u8]) -> Treatment {
         Field::Connection if value.eq_ignore_ascii_case(b"keep-alive") => {
             Treatment::Connection { closes: false }
         }
+        Field::ContentLength => number(value)
+            .map_or(Treatment::NotPlain, |length| Treatment::Framing(Framing::Length(length))),
+        Field::TransferEncoding if value.eq_ignore_ascii_case(b"chunked") => {
+            Treatment::Framing(Framing::Chunked)
+        }
+        Field::Expect if value.eq_ignore_ascii_case(b"100-continue") => Treatment::Expect,
         _ => Treatment::NotPlain,
     }
 }
@@ -130,7 +167,7 @@ mod tests {
 
     fn taken(text: &str) -> Option<Plain> {
         let mut read = BytesMut::from(text);
-        let plain = Plain::take(&mut read);
+        let plain = Plain::take_unless(&mut read, |_| false);
         let left = if plain.is_some() {
             &text[text.find("\r\n\r\n").map_or(0, |end| end + 4)..]
         } else {
@@ -155,9 +192,23 @@ mod tests {
     }
 
     #[test]
+    fn a_body_has_a_length_or_is_chunked() {
+        for (lines, framing) in [
+            ("", Framing::Length(0)),
+            ("Content-Length: 12\r\nExpect: 100-Continue\r\n", Framing::Length(12)),
+            ("Transfer-Encoding: Chunked\r\n", Framing::Chunked),
+        ] {
+            let plain = taken(&format!("POST / HTTP/1.1\r\nHost: a\r\n{lines}\r\nbody"));
+            assert_eq!(plain.map(|plain| plain.framing), Some(framing), "{lines}");
+        }
+    }
+
+    #[test]
     fn what_is_not_plain_is_left_as_it_was() {
         for start in [
-            "POST /",
+            "CONNECT /",
+            "TRACE /",
+            "PROPFIND /",
             "get /",
             "OPTIONS *",
             "GET http://a.test/",
@@ -171,9 +222,18 @@ mod tests {
             assert!(taken(&format!("{start} HTTP/1.1\r\nHost: a\r\n\r\n")).is_none(), "{start}");
         }
         for line in [
-            "Content-Length: 0",
-            "Transfer-Encoding: chunked",
-            "Expect: 100-continue",
+            "Content-Length: +1",
+            "Content-Length: ",
+            "Content-Length: 1, 1",
+            "Content-Length: 1\r\nContent-Length: 1",
+            "Content-Length: 99999999999999999999",
+            "Transfer-Encoding: gzip",
+            "Transfer-Encoding: gzip, chunked",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: chunked\r\nContent-Length: 1",
+            "Content-Length: 1\r\nTransfer-Encoding: chunked",
+            "Expect: something",
+            "Expect: 100-continue\r\nExpect: 100-continue",
             "Upgrade: h2c",
             "Connection: upgrade",
             "Connection: close, x",
@@ -222,7 +282,9 @@ mod tests {
             text in "(GET|HEAD|POST) /[a-z?%#é]{0,5} HTTP/1.[01](\r\n|\n)(Host: a(\r\n|\n))?([A-Za-z -]{0,9}[: ]{0,2}[ -~]{0,9}(\r\n|\n|\r)){0,4}(\r\n|\n)?[ -~]{0,9}"
         ) {
             if let Some(plain) = taken(&text) {
-                prop_assert!(plain.headers.get_all("host").iter().count() == 1 && !plain.headers.contains_key("content-length"));
+                prop_assert!(plain.headers.get_all("host").iter().count() == 1);
+                let framed = ["content-length", "transfer-encoding"].map(|name| plain.headers.get_all(name).iter().count());
+                prop_assert!(framed[0] + framed[1] <= 1);
             }
         }
     }

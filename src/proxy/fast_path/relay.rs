@@ -4,32 +4,40 @@
 use super::carry_out::PlainExchange;
 use super::response;
 use super::rewound::Rewound;
+use super::upload::{LAST_CHUNK, chunk};
 use super::upstream::UpstreamExchange;
-use crate::proxy::client::{Client, gone};
+use crate::proxy::client::gone;
 use crate::proxy::connection::Connection;
 use crate::proxy::hop_by_hop::unasked_switch;
 use crate::proxy::upstream_response::{keep_private, tidy};
+use bytes::BytesMut;
 use http::{HeaderName, Method, StatusCode, header};
 use pingora_core::Result;
 use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::v1::client::HttpSession;
 use pingora_error::Error;
 use pingora_http::ResponseHeader;
-use std::io::{ErrorKind, Write};
+use std::future::poll_fn;
+use std::io::ErrorKind;
 
 impl PlainExchange<'_> {
     /// Passes a response on, of which something may have been read already.
-    pub async fn relay(&mut self, upstream: UpstreamExchange) -> Result<()> {
+    pub async fn relay(&mut self, mut upstream: UpstreamExchange) -> Result<()> {
+        // pingora's reader needs the connection for itself
+        let sent = upstream.finish_upload(self.client).await;
+        if !sent {
+            self.unread = true;
+            self.connection = Connection::Ended;
+        }
         let (rewound, way) = upstream.rewind();
         let mut session = HttpSession::new(rewound);
         session.read_timeout = Some(way.read_timeout());
         let (mut body, mut reusable) = (Body::None, false);
         loop {
-            let Client { stream, read, .. } = &mut *self.client;
             let task = tokio::select! {
                 biased;
                 task = session.read_response_task() => task.map_err(Error::into_up)?,
-                () = Client::gone(stream, read) => {
+                () = poll_fn(|context| self.client.poll_gone(context)) => {
                     return Err(gone(ErrorKind::ConnectionAborted.into()));
                 }
             };
@@ -69,7 +77,7 @@ impl PlainExchange<'_> {
             }
         }
         session.respect_keepalive();
-        if !reusable {
+        if !reusable || !sent {
             session.shutdown().await;
             return Ok(());
         }
@@ -103,37 +111,35 @@ impl Body {
         Ok(Self::Chunked)
     }
 
-    /// A piece of the body as it is sent (RFC 9112 §7.1).
-    fn piece(self, bytes: &[u8], end: bool) -> Vec<u8> {
-        let Self::Chunked = self else { return bytes.to_vec() };
-        let mut to = Vec::with_capacity(bytes.len() + 24);
+    /// A piece of the body as it is sent.
+    fn piece(self, bytes: &[u8], end: bool) -> BytesMut {
+        let Self::Chunked = self else { return BytesMut::from(bytes) };
+        let mut to = BytesMut::new();
         if !bytes.is_empty() {
-            let _ = write!(to, "{:x}\r\n", bytes.len()); // writing to memory does not fail
-            to.extend_from_slice(bytes);
-            to.extend_from_slice(b"\r\n");
+            chunk(&mut to, bytes);
         }
         if end {
-            to.extend_from_slice(b"0\r\n\r\n");
+            to.extend_from_slice(LAST_CHUNK);
         }
         to
     }
 }
 
 /// 1xx: passed on as it is (RFC 9110 §15.2).
-fn interim(head: &ResponseHeader) -> Vec<u8> {
+fn interim(head: &ResponseHeader) -> BytesMut {
     let mut to = written(head);
     to.extend_from_slice(b"\r\n");
     to
 }
 
-fn final_head(head: &ResponseHeader, connection: Connection) -> Vec<u8> {
+fn final_head(head: &ResponseHeader, connection: Connection) -> BytesMut {
     let mut to = written(head);
     connection.end_head(&mut to);
     to
 }
 
-fn written(head: &ResponseHeader) -> Vec<u8> {
-    let mut to = Vec::with_capacity(1024);
+fn written(head: &ResponseHeader) -> BytesMut {
+    let mut to = BytesMut::with_capacity(1024);
     response::start(&mut to, head.status, head.get_reason_phrase().unwrap_or_default());
     head.header_to_h1_wire(&mut to);
     to

@@ -3,8 +3,9 @@
 use crate::deny::Refusal;
 use crate::proxy::cache_control;
 use crate::proxy::connection::Connection;
-use crate::proxy::hop_by_hop::Field;
+use crate::proxy::hop_by_hop::{Field, number};
 use crate::proxy::upstream_response::has_no_body;
+use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode};
 use httparse::Status;
 use std::io::Write;
@@ -19,19 +20,30 @@ pub const LONGEST: usize = 16 * 1024;
 /// Room for what is written besides what was read.
 pub const ADDED: usize = 128;
 
-/// A plain response: a final one over HTTP/1.1 whose body, if it has one, has a length.
+/// A plain response: a final one over HTTP/1.1 whose framing every reader sees in the same way.
 pub struct Response {
     pub status: StatusCode,
     /// Bytes of the head.
     pub head: usize,
-    /// Bytes of the body.
-    pub body: usize,
+    pub body: Body,
     /// The upstream takes further requests on this connection.
     pub kept: bool,
 }
 
+/// How the end of the body is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// There, also where the response has no body.
+    Length(usize),
+    Chunked,
+    /// With the connection.
+    Rest,
+}
+
 pub enum Read {
     Whole(Response),
+    /// A head of so many bytes; a final one follows (RFC 9110 §15.2).
+    Interim(usize),
     /// Some of the head is missing.
     Partly,
     /// It is not plain, or not even a response.
@@ -41,7 +53,7 @@ pub enum Read {
 /// Reads a head, and writes it for the client, [`Connection::end_head`] aside, in place of what is in
 /// `to`. Of the header section everything is passed on but what is meant for one hop. A response
 /// that is `private` is kept out of shared caches.
-pub fn read(bytes: &[u8], method: &Method, private: bool, to: &mut Vec<u8>) -> Read {
+pub fn read(bytes: &[u8], method: &Method, private: bool, to: &mut BytesMut) -> Read {
     let mut lines = [const { MaybeUninit::uninit() }; LINES];
     let mut response = httparse::Response::new(&mut []);
     let head = match httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -54,6 +66,7 @@ pub fn read(bytes: &[u8], method: &Method, private: bool, to: &mut Vec<u8>) -> R
         Err(_) => return Read::Odd,
     };
     match written(&response, method, private, to) {
+        Some(Written { status, .. }) if status.is_informational() => Read::Interim(head),
         Some(Written { status, body, kept }) => Read::Whole(Response { status, head, body, kept }),
         None => Read::Odd,
     }
@@ -61,7 +74,7 @@ pub fn read(bytes: &[u8], method: &Method, private: bool, to: &mut Vec<u8>) -> R
 
 struct Written {
     status: StatusCode,
-    body: usize,
+    body: Body,
     kept: bool,
 }
 
@@ -69,13 +82,16 @@ fn written(
     response: &httparse::Response<'_, '_>,
     method: &Method,
     private: bool,
-    to: &mut Vec<u8>,
+    to: &mut BytesMut,
 ) -> Option<Written> {
     let status = response
         .code
         .and_then(|code| StatusCode::from_u16(code).ok())
-        .filter(|status| !status.is_informational())?;
-    let has_body = !has_no_body(status, method);
+        .filter(|status| *status != StatusCode::SWITCHING_PROTOCOLS)?;
+    let interim = status.is_informational();
+    let has_body = !interim && !has_no_body(status, method);
+    // RFC 9110 §8.6, RFC 9112 §6.1
+    let unframed = interim || status == StatusCode::NO_CONTENT;
     if response.version != Some(1) {
         return None;
     }
@@ -97,25 +113,21 @@ fn written(
                 // it names other headers
                 _ => return None,
             },
-            // of the body that a response to GET would have
-            Field::TransferEncoding
-                if *method == Method::HEAD
-                    && status != StatusCode::NO_CONTENT
-                    && line.value.eq_ignore_ascii_case(b"chunked")
-                    && !chunked =>
-            {
-                (chunked, kept) = (true, false);
+            Field::TransferEncoding => {
+                if chunked || !line.value.eq_ignore_ascii_case(b"chunked") {
+                    return None;
+                }
+                chunked = true;
+                if unframed {
+                    continue;
+                }
             }
-            Field::TransferEncoding => return None,
             Field::ContentLength => {
-                let announced = number(line.value)?;
+                let announced = usize::try_from(number(line.value)?).ok()?;
                 if length.replace(announced).is_some() {
                     return None;
                 }
-                // a body that must not come may come all the same
-                kept &= has_body || announced == 0;
-                // RFC 9110 §8.6
-                if status == StatusCode::NO_CONTENT {
+                if unframed {
                     continue;
                 }
             }
@@ -125,24 +137,35 @@ fn written(
     if chunked && length.is_some() {
         return None;
     }
+    if interim {
+        to.extend_from_slice(b"\r\n");
+        return Some(Written { status, body: Body::Length(0), kept });
+    }
     if private {
         let lines = response.headers.iter().filter(|line| is_private_line(line.name));
         let value = cache_control::private(lines.map(|line| line.value));
         self::line(to, b"Cache-Control", &value);
     }
-    let body = if has_body { length? } else { 0 };
+    let body = match length {
+        // a body that must not come may come all the same
+        _ if !has_body => {
+            kept &= !chunked && length.unwrap_or(0) == 0;
+            Body::Length(0)
+        }
+        Some(length) => Body::Length(length),
+        None if chunked => Body::Chunked,
+        None => {
+            kept = false;
+            self::line(to, b"Transfer-Encoding", b"chunked");
+            Body::Rest
+        }
+    };
     Some(Written { status, body, kept })
 }
 
-/// RFC 9110 §8.6: digits and nothing else.
-fn number(value: &[u8]) -> Option<usize> {
-    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    digits.then(|| std::str::from_utf8(value).ok()?.parse().ok())?
-}
-
 /// The whole of a refusal.
-pub fn refusal(refusal: &Refusal, connection: Connection) -> Vec<u8> {
-    let mut to = Vec::with_capacity(1024);
+pub fn refusal(refusal: &Refusal, connection: Connection) -> BytesMut {
+    let mut to = BytesMut::with_capacity(1024);
     start(&mut to, refusal.status, refusal.status.canonical_reason().unwrap_or_default());
     for (name, value) in &refusal.headers {
         line(&mut to, name.as_bytes(), value.as_bytes());
@@ -157,15 +180,15 @@ pub fn refusal(refusal: &Refusal, connection: Connection) -> Vec<u8> {
     to
 }
 
-pub fn start(to: &mut Vec<u8>, status: StatusCode, reason: &str) {
+pub fn start(to: &mut BytesMut, status: StatusCode, reason: &str) {
     to.extend_from_slice(b"HTTP/1.1 ");
     to.extend_from_slice(status.as_str().as_bytes());
-    to.push(b' ');
+    to.put_u8(b' ');
     to.extend_from_slice(reason.as_bytes());
     to.extend_from_slice(b"\r\n");
 }
 
-fn line(to: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+fn line(to: &mut BytesMut, name: &[u8], value: &[u8]) {
     to.extend_from_slice(name);
     to.extend_from_slice(b": ");
     to.extend_from_slice(value);
@@ -179,8 +202,8 @@ mod tests {
 
     /// What is written for the client, the length of the body and whether the connection is kept;
     /// or what it is instead.
-    fn passed_on(method: Method, text: &str) -> Result<(String, usize, bool), &'static str> {
-        let mut to = b"left over".to_vec();
+    fn passed_on(method: Method, text: &str) -> Result<(String, Body, bool), &'static str> {
+        let mut to = BytesMut::from("left over");
         match read(text.as_bytes(), &method, false, &mut to) {
             Read::Whole(response) => {
                 // an empty line; LF alone ends a line too (RFC 9112 §2.2)
@@ -188,6 +211,7 @@ mod tests {
                 assert!(head.ends_with("\n\r\n") || head.ends_with("\n\n"));
                 Ok((String::from_utf8_lossy(&to).into_owned(), response.body, response.kept))
             }
+            Read::Interim(_) => Err("interim"),
             Read::Partly => Err("partly"),
             Read::Odd => Err("odd"),
         }
@@ -198,7 +222,7 @@ mod tests {
         let text = "HTTP/1.1 200 All Right\r\nX-a: 1\r\nDate: then\r\nconnection: Keep-Alive\r\nKeep-Alive: timeout=5\r\nUpgrade: h2c\r\n\
             Proxy-Connection: close\r\nx-A:  2 \r\ncontent-length: 3\r\n\r\nabc";
         let expected = "HTTP/1.1 200 All Right\r\nX-a: 1\r\nx-A: 2\r\ncontent-length: 3\r\n";
-        assert_eq!(passed_on(Method::GET, text), Ok((expected.to_owned(), 3, true)));
+        assert_eq!(passed_on(Method::GET, text), Ok((expected.to_owned(), Body::Length(3), true)));
     }
 
     #[test]
@@ -209,7 +233,7 @@ mod tests {
         };
         assert_eq!(
             of(Method::GET, "200 OK\r\nContent-Length: 10\r\nConnection: close"),
-            Ok((10, false))
+            Ok((Body::Length(10), false))
         );
         // a connection on which a body may come that must not come is not kept
         for (method, text, kept) in [
@@ -223,26 +247,41 @@ mod tests {
             (Method::GET, "304 Not Modified", true),
             (Method::GET, "304 Not Modified\r\nContent-Length: 10", false),
         ] {
-            assert_eq!(of(method, text), Ok((0, kept)), "{text}");
+            assert_eq!(of(method, text), Ok((Body::Length(0), kept)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_body_without_a_length_is_chunked_for_the_client() {
+        let of = |lines: &str| passed_on(Method::GET, &format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n".to_owned();
+        assert_eq!(of("Transfer-Encoding: chunked\r\n"), Ok((head.clone(), Body::Chunked, true)));
+        assert_eq!(of(""), Ok((head, Body::Rest, false)));
+        assert_eq!(passed_on(Method::GET, "HTTP/1.1 100 Continue\r\n\r\n"), Err("interim"));
+        let no_content = "HTTP/1.1 204 No Content\r\n".to_owned();
+        assert_eq!(
+            passed_on(Method::GET, "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            Ok((no_content, Body::Length(0), false))
+        );
     }
 
     #[test]
     fn what_is_odd_is_not_guessed_at() {
         for text in [
-            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 204 No Content\r\nTransfer-Encoding: identity\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: x\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-Folded: a\r\n b\r\n\r\n",
             "HTTP/1.1 200 OK\r\nX : 1\r\nContent-Length: 1\r\n\r\n",
             "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n",
-            "HTTP/1.1 100 Continue\r\n\r\n",
             "HTTP/1.1 101 Switching Protocols\r\n\r\n",
             "SSH-2.0-x\r\n\r\n",
         ] {

@@ -3,10 +3,11 @@
 use super::plain::Plain;
 use super::request;
 use super::rewound::Rewound;
+use super::upload::Upload;
 use crate::proxy::attempt::{
     Attempt, budget, connected, connection_failed, next_attempt, no_address,
 };
-use crate::proxy::client::{Client, gone};
+use crate::proxy::client::{Client, LINGER, gone};
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::upstream::{Aim, Upstream};
@@ -14,10 +15,16 @@ use bytes::BytesMut;
 use pingora_core::Result;
 use pingora_core::protocols::Stream;
 use pingora_error::{Error, ErrorSource, ErrorType};
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// How long a client may pause within a body.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// What is read at once of a response at first.
 const READ: usize = 8192;
@@ -27,6 +34,8 @@ pub struct UpstreamExchange {
     pub connection: Stream,
     /// Of the response.
     pub read: BytesMut,
+    /// Of the request's body.
+    pub upload: Upload,
     way: Way,
 }
 
@@ -47,8 +56,8 @@ async fn connect(
 
 impl UpstreamExchange {
     /// Sends the request to the upstream and waits for the first bytes of its response. The server
-    /// may have closed a kept connection at the same moment: then nothing is lost, and the request,
-    /// which changes nothing, goes out again over a new one (RFC 9110 §9.2.2).
+    /// may have closed a kept connection at the same moment: then nothing is lost, and a request that
+    /// may be repeated goes out again over a new one (RFC 9110 §9.2.2).
     pub async fn ask(
         connectors: &Connectors,
         plain: &Plain,
@@ -57,6 +66,9 @@ impl UpstreamExchange {
     ) -> Result<Self> {
         let route = exchange.route.as_ref().ok_or_else(no_address)?;
         let upstream = route.leads_to.upstream.clone();
+        let mut upload = Upload::new(plain.body(), std::mem::take(&mut exchange.body));
+        let first = upload.first(&mut client.read)?;
+        let repeatable = plain.method.is_idempotent() && upload.is_sent();
         let mut attempt = next_attempt(exchange).await?;
         let mut kept = upstream.idle(attempt.aim);
         loop {
@@ -82,12 +94,16 @@ impl UpstreamExchange {
             let mut asked = Self {
                 connection,
                 read: BytesMut::with_capacity(READ),
+                upload,
                 way: Way { upstream: upstream.clone(), aim: attempt.aim },
             };
-            match asked.first(&request::bytes(plain, exchange), attempt.budget, client).await {
+            let mut request = request::bytes(plain, exchange);
+            request.extend_from_slice(&first);
+            match asked.first(&request, attempt.budget, client).await {
                 Ok(()) => return Ok(asked),
-                Err(error) if reused && is_broken(&error) => {
-                    attempt.budget = budget(exchange, exchange.now())?
+                Err(error) if reused && repeatable && is_broken(&error) => {
+                    attempt.budget = budget(exchange, exchange.now())?;
+                    upload = asked.upload;
                 }
                 Err(error) => return Err(error),
             }
@@ -97,16 +113,22 @@ impl UpstreamExchange {
     /// Sends the request and waits for some of the response, `budget` at most.
     async fn first(&mut self, request: &[u8], budget: Duration, client: &mut Client) -> Result<()> {
         let settings = &self.way.upstream.settings;
+        let limit = settings.read_timeout.min(budget);
         let sending = async {
             self.connection.write_all(request).await?;
             self.connection.flush().await
         };
         match client.deadline.within(settings.write_timeout, sending).await {
             None => return Err(failed(ErrorType::WriteTimedout)),
-            Some(Err(error)) => return Err(broken(ErrorType::WriteError, error)),
+            Some(Err(error)) => {
+                // the server may have answered before it closed
+                self.upload.abandon();
+                let answer = self.read_within(limit, client).await;
+                return answer.map_err(|_| broken(ErrorType::WriteError, error));
+            }
             Some(Ok(())) => {}
         }
-        self.read_within(settings.read_timeout.min(budget), client).await
+        self.read_within(limit, client).await
     }
 
     /// More of the response, as long as the client is there.
@@ -115,22 +137,112 @@ impl UpstreamExchange {
     }
 
     async fn read_within(&mut self, limit: Duration, client: &mut Client) -> Result<()> {
-        self.read.reserve(1);
-        let Client { stream, read, deadline, .. } = client;
-        let coming = async {
-            tokio::select! {
-                biased;
-                read = self.connection.read_buf(&mut self.read) => Ok(read),
-                () = Client::gone(stream, read) => Err(gone(io::ErrorKind::ConnectionAborted.into())),
-            }
-        };
-        match deadline.within(limit, coming).await {
-            None => Err(failed(ErrorType::ReadTimedout)),
-            Some(Err(gone)) => Err(gone),
-            Some(Ok(Ok(0))) => Err(failed(ErrorType::ConnectionClosed)),
-            Some(Ok(Ok(_))) => Ok(()),
-            Some(Ok(Err(error))) => Err(broken(ErrorType::ReadError, error)),
+        if self.read_some(limit, client).await? {
+            Ok(())
+        } else {
+            Err(failed(ErrorType::ConnectionClosed))
         }
+    }
+
+    /// More of a response that ends with its connection; false at its end.
+    pub async fn read_or_end(&mut self, client: &mut Client) -> Result<bool> {
+        self.read_some(self.way.read_timeout(), client).await
+    }
+
+    /// Reads on, and sends the request's body meanwhile. The time counts from the last time that
+    /// something of the body moved. False at the end of the connection.
+    async fn read_some(&mut self, limit: Duration, client: &mut Client) -> Result<bool> {
+        self.read.reserve(1);
+        loop {
+            let waits_for_client = self.upload.waits_for_client();
+            let limit = if waits_for_client { PAUSE } else { limit };
+            // moved out, so that the clock and the rest of the client can be used at once
+            let mut deadline = std::mem::take(&mut client.deadline);
+            let event = deadline.within(limit, poll_fn(|context| self.poll(context, client))).await;
+            client.deadline = deadline;
+            match event {
+                Some(Event::Read(Ok(some))) => return Ok(some > 0),
+                Some(Event::Read(Err(error))) => return Err(broken(ErrorType::ReadError, error)),
+                Some(Event::Moved) => {}
+                Some(Event::Failed(error)) => return Err(error),
+                None if waits_for_client => {
+                    return Err(failed(ErrorType::ReadTimedout).into_down());
+                }
+                None => return Err(failed(ErrorType::ReadTimedout)),
+            }
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, client: &mut Client) -> Poll<Event> {
+        let reading = pin!(self.connection.read_buf(&mut self.read));
+        if let Poll::Ready(read) = reading.poll(context) {
+            return Poll::Ready(Event::Read(read));
+        }
+        if !self.upload.is_over() {
+            match self.poll_upload(context, client) {
+                Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
+                Poll::Pending if !self.upload.has_moved() => return Poll::Pending,
+                Poll::Ready(Ok(())) | Poll::Pending => return Poll::Ready(Event::Moved),
+            }
+        }
+        client
+            .poll_gone(context)
+            .map(|()| Event::Failed(gone(io::ErrorKind::ConnectionAborted.into())))
+    }
+
+    fn poll_upload(&mut self, context: &mut Context<'_>, client: &mut Client) -> Poll<Result<()>> {
+        let Client { stream, read, .. } = client;
+        self.upload.poll(context, stream, read, &mut self.connection)
+    }
+
+    /// Writes to the client, and sends the request's body meanwhile: a client that reads nothing
+    /// before it has sent everything would wait for ever.
+    pub async fn write(&mut self, client: &mut Client, bytes: &[u8]) -> Result<()> {
+        self.write_parts(client, &mut [IoSlice::new(bytes)]).await
+    }
+
+    /// The same for several pieces.
+    pub async fn write_parts(
+        &mut self,
+        client: &mut Client,
+        mut parts: &mut [IoSlice<'_>],
+    ) -> Result<()> {
+        IoSlice::advance_slices(&mut parts, 0);
+        poll_fn(|context| {
+            while !parts.is_empty() {
+                match Pin::new(&mut client.stream).poll_write_vectored(context, parts) {
+                    Poll::Ready(Ok(some @ 1..)) => IoSlice::advance_slices(&mut parts, some),
+                    Poll::Ready(Ok(0)) => {
+                        return Poll::Ready(Err(gone(io::ErrorKind::WriteZero.into())));
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(gone(error))),
+                    Poll::Pending if self.upload.is_over() => return Poll::Pending,
+                    Poll::Pending => {
+                        return match self.poll_upload(context, client) {
+                            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+                        };
+                    }
+                }
+            }
+            Pin::new(&mut client.stream).poll_flush(context).map_err(gone)
+        })
+        .await
+    }
+
+    /// Sends the rest of the request's body behind an early answer, for a moment. Gives whether
+    /// everything was sent.
+    pub async fn finish_upload(&mut self, client: &mut Client) -> bool {
+        if !self.upload.is_over() {
+            let mut deadline = std::mem::take(&mut client.deadline);
+            let sending = poll_fn(|context| self.poll_upload(context, client));
+            let sent = deadline.within(LINGER, sending).await;
+            client.deadline = deadline;
+            if !matches!(sent, Some(Ok(()))) {
+                self.upload.abandon();
+            }
+        }
+        self.upload.is_sent()
     }
 
     /// The response is over, and the connection can take another request.
@@ -142,6 +254,14 @@ impl UpstreamExchange {
     pub fn rewind(self) -> (Stream, Way) {
         (Box::new(Rewound::new(self.read, self.connection)), self.way)
     }
+}
+
+/// What happened while the response was awaited.
+enum Event {
+    Read(io::Result<usize>),
+    /// Something of the request's body was read or sent.
+    Moved,
+    Failed(Box<Error>),
 }
 
 impl Way {

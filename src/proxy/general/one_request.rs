@@ -36,6 +36,8 @@ enum End {
     Behind { section: usize, body: Body },
     /// With the connection.
     Never,
+    /// The body is not chunked, though it says so.
+    Malformed,
 }
 
 impl OneRequest {
@@ -74,7 +76,11 @@ impl OneRequest {
 
     /// How much of `some` bytes of what was read is the request's.
     fn count(&mut self, some: usize) -> usize {
-        let End::Behind { section, body } = &mut self.end else { return some };
+        let (section, body) = match &mut self.end {
+            End::Behind { section, body } => (section, body),
+            End::Never => return some,
+            End::Malformed => return 0,
+        };
         if *section > 0 {
             let some = some.min(*section);
             *section -= some;
@@ -82,10 +88,9 @@ impl OneRequest {
         }
         match body.take(&self.read[..some]) {
             Ok(taken) => taken,
-            // pingora finds the same, and refuses it; there is no next request
             Err(NotChunks) => {
-                self.end = End::Never;
-                some
+                self.end = End::Malformed;
+                0
             }
         }
     }
@@ -114,11 +119,17 @@ impl AsyncRead for OneRequest {
             let gone = self.read.is_empty() && !ready!(self.poll_more(context))?;
             return if gone { Poll::Ready(Ok(())) } else { Poll::Pending };
         }
-        if self.read.is_empty() && !ready!(self.poll_more(context))? {
+        let malformed = matches!(self.end, End::Malformed);
+        if !malformed && self.read.is_empty() && !ready!(self.poll_more(context))? {
             return Poll::Ready(Ok(()));
         }
         let some = self.read.len().min(to.remaining());
         let some = self.count(some);
+        if let End::Malformed = self.end {
+            // pingora reads chunks less strictly; this it refuses, wherever it is
+            to.put_slice(&[0; 64][..to.remaining().min(64)]);
+            return Poll::Ready(Ok(()));
+        }
         to.put_slice(&self.read[..some]);
         self.read.advance(some);
         Poll::Ready(Ok(()))
