@@ -6,6 +6,7 @@
 //! no connection itself: behind a whole exchange the connection goes back to the pool, unless
 //! something forbids it.
 
+use super::strict::Strict;
 use crate::proxy::connectors::Connectors;
 use crate::upstream::{Aim, Upstream};
 use async_trait::async_trait;
@@ -39,6 +40,8 @@ struct Terms {
     answered: AtomicBool,
     /// The response was read to its end.
     over: AtomicBool,
+    /// The response's chunks are none.
+    malformed: AtomicBool,
     /// The connection must not be used again.
     spoiled: AtomicBool,
 }
@@ -51,8 +54,18 @@ impl Lease {
         aim: Aim,
         peer: HttpPeer,
     ) -> Self {
-        let (reused, answered, over, spoiled) = Default::default();
-        Self(Arc::new(Terms { connectors, upstream, aim, peer, reused, answered, over, spoiled }))
+        let (reused, answered, over, malformed, spoiled) = Default::default();
+        Self(Arc::new(Terms {
+            connectors,
+            upstream,
+            aim,
+            peer,
+            reused,
+            answered,
+            over,
+            malformed,
+            spoiled,
+        }))
     }
 
     pub fn is_reused(&self) -> bool {
@@ -67,6 +80,11 @@ impl Lease {
     /// The response has been read to its end.
     pub fn end(&self) {
         self.0.over.store(true, Ordering::Release);
+    }
+
+    /// The response is broken, although pingora takes it for whole.
+    pub fn is_malformed(&self) -> bool {
+        self.0.malformed.load(Ordering::Acquire)
     }
 
     /// The connection is closed behind the exchange, whatever pingora makes of it.
@@ -92,7 +110,12 @@ impl L4Connect for Lease {
             }
             None => terms.connectors.connect(&terms.peer).await?,
         };
-        let leased = Leased { connection: Some(connection), lease: self.clone(), released: false };
+        let leased = Leased {
+            connection: Some(connection),
+            lease: self.clone(),
+            strict: Strict::default(),
+            released: false,
+        };
         Ok(VirtualSocketStream::new(Box::new(leased)).into())
     }
 }
@@ -103,6 +126,7 @@ struct Leased {
     /// Always there, until it is dropped.
     connection: Option<Stream>,
     lease: Lease,
+    strict: Strict,
     /// pingora would keep it.
     released: bool,
 }
@@ -129,6 +153,9 @@ impl AsyncRead for Leased {
         let read = self.connection()?.poll_read(context, to);
         if to.filled().len() > before {
             self.lease.0.answered.store(true, Ordering::Release);
+            if !self.strict.read(&to.filled()[before..]) {
+                self.lease.0.malformed.store(true, Ordering::Release);
+            }
         }
         read
     }

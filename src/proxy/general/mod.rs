@@ -6,6 +6,7 @@ mod one_request;
 mod phases;
 mod request;
 mod respond;
+mod strict;
 
 use crate::proxy::client::Client;
 use crate::proxy::connection::Connection;

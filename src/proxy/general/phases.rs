@@ -219,6 +219,10 @@ impl ProxyHttp for Phases {
         end: bool,
         general: &mut Box<GeneralExchange>,
     ) -> Result<Option<Duration>> {
+        if general.lease.as_ref().is_some_and(Lease::is_malformed) {
+            let broken = Error::explain(ErrorType::ReadError, "the body is not chunked");
+            return Err(broken.into_up());
+        }
         if end {
             general.end();
         }
