@@ -50,6 +50,7 @@
 //! | [`gate`] | the whole product on one screen |
 //! | [`config`] | `gateway.yaml`: read, check, compile |
 //! | [`runtime`] | the process, and the immutable snapshot that one configuration became |
+//! | [`explain`] | what would happen to a request, and why |
 //! | [`assemble`] | configuration → runtime: the only place that picks implementations |
 //! | [`proxy`] | carries out what the gate decides, on one of two ways |
 //! | [`admin`] | health, metrics, status, purge |
@@ -66,6 +67,7 @@ mod clock;
 mod config;
 mod deny;
 mod doctor;
+mod explain;
 mod extract;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

@@ -13,6 +13,7 @@ mod cli;
 mod client_auth;
 mod conformance;
 mod edge;
+mod explain;
 mod fleet;
 mod forwarding;
 mod guard;

@@ -2,6 +2,7 @@
 //! and on loopback unless configured otherwise.
 
 mod body;
+mod explain;
 mod page;
 mod purge;
 mod security_events;
@@ -37,6 +38,10 @@ impl ServeHttp for Admin {
                 purge::purge(&self.process, session).await
             }
             "/api/cache/purge" => not_allowed("POST"),
+            "/api/explain" if request.method == Method::POST => {
+                explain::explain(&self.process, session).await
+            }
+            "/api/explain" => not_allowed("POST"),
             "/api/events" => security_events::events(&self.process, session).await,
             "/" | "/livez" | "/readyz" | "/metrics" | "/api/status" | "/api/config" if !get => {
                 not_allowed("GET, HEAD")

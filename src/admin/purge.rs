@@ -32,31 +32,45 @@ pub async fn purge(process: &Process, session: &mut ServerSession) -> Response<V
             }
             super::json(StatusCode::OK, &answer)
         }
-        Err(Refused(status, detail)) => {
-            let mut refusal = problem(status, detail);
-            if status == StatusCode::UNAUTHORIZED {
-                refusal.headers_mut().insert(
-                    header::WWW_AUTHENTICATE,
-                    HeaderValue::from_static("Bearer realm=\"introgate admin\""),
-                );
-            }
-            refusal
-        }
+        Err(refused) => refused.response(),
     }
 }
 
-struct Refused(StatusCode, &'static str);
+/// A call that is not carried out, and why.
+pub(super) struct Refused(pub StatusCode, pub &'static str);
 
-async fn asked(process: &Process, session: &mut ServerSession) -> Result<Purge, Refused> {
+impl Refused {
+    pub(super) fn response(self) -> Response<Vec<u8>> {
+        let Self(status, detail) = self;
+        let mut refusal = problem(status, detail);
+        if status == StatusCode::UNAUTHORIZED {
+            refusal.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"introgate admin\""),
+            );
+        }
+        refusal
+    }
+}
+
+/// The body of a call by one who may change something.
+pub(super) async fn body_of_trusted(
+    process: &Process,
+    session: &mut ServerSession,
+) -> Result<Vec<u8>, Refused> {
     may_change(process, session)?;
-    let body = body::read(session).await.map_err(|unread| {
+    body::read(session).await.map_err(|unread| {
         let status = if unread == Unread::TooLarge {
             StatusCode::PAYLOAD_TOO_LARGE
         } else {
             StatusCode::BAD_REQUEST
         };
         Refused(status, unread.why())
-    })?;
+    })
+}
+
+async fn asked(process: &Process, session: &mut ServerSession) -> Result<Purge, Refused> {
+    let body = body_of_trusted(process, session).await?;
     selector(process, &body).map_err(|detail| Refused(StatusCode::BAD_REQUEST, detail))
 }
 

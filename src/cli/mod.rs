@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod doctor;
+mod explain;
 mod purge;
 mod run;
 mod schema;
@@ -33,6 +34,8 @@ enum Command {
     /// Reach every authorization server, Redis and every upstream once, credentials included, and
     /// say what is right and what is wrong
     Doctor(doctor::Doctor),
+    /// Say what would happen to a request, and why
+    Explain(explain::Explain),
     /// Run a complete setup on loopback: authorization server, upstream, gateway; prints curl lines
     /// to try
     Demo,
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Run(file) => run::run(&file.path()),
         Command::Check(file) => check::check(&file.path()),
         Command::Doctor(arguments) => doctor::doctor(arguments),
+        Command::Explain(arguments) => explain::explain_request(arguments),
         Command::Demo => demo::demo(),
         Command::Schema => schema::schema(),
         Command::Purge(arguments) => purge::purge(arguments),

@@ -1,9 +1,11 @@
 //! The whole product on one screen: may this request pass?
 
+mod explain;
 mod preflight;
 mod servers;
 mod settings;
 
+pub use explain::Explained;
 pub use servers::{RouteServer, Servers};
 pub use settings::{DemandSettings, LimitSettings, RouteSettings};
 

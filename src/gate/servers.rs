@@ -32,6 +32,11 @@ impl Servers {
         self.0.is_empty()
     }
 
+    /// The one that says most about its tokens.
+    pub fn first(&self) -> Option<&RouteServer> {
+        self.0.first()
+    }
+
     /// The server that this token is meant for: of those that would take it the one that says most
     /// about its tokens. No other one ever sees it.
     pub fn meant_for(&self, token: AccessToken<'_>) -> Option<&RouteServer> {

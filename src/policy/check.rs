@@ -34,6 +34,15 @@ pub struct Case<'c> {
     pub now: Now,
 }
 
+/// The result of one check, for people.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    pub check: &'static str,
+    /// `None` where nothing is demanded.
+    pub compared: Option<Compared>,
+    pub outcome: Result<(), Denial>,
+}
+
 /// The two sides of a check.
 #[allow(dead_code)] // for `introgate explain`
 #[derive(Clone, Debug, PartialEq, Eq)]

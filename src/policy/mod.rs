@@ -19,7 +19,7 @@ mod value;
 
 #[allow(unused_imports)] // of parts that are not built yet
 pub use check::Compared;
-pub use check::{Case, Check};
+pub use check::{Case, Check, Finding};
 pub use implications::{Circle, Implications};
 pub use require::Condition;
 pub use settings::{AuthMode, ClaimDemand, PolicySettings, ServerDemands};
@@ -122,6 +122,23 @@ impl Policy {
             check.check(&case)?;
         }
         Ok(Permit(Admission::Identified))
+    }
+
+    /// The result of every check, in their order.
+    pub fn findings(
+        &self,
+        facts: &ActiveFacts,
+        request: &RequestView<'_>,
+        server: &ServerDemands,
+        now: Now,
+    ) -> Vec<Finding> {
+        let case = Case { facts, request, demands: &self.demands, server, now };
+        let finding = |check: &&dyn Check| Finding {
+            check: check.name(),
+            compared: check.compared(&case),
+            outcome: check.check(&case),
+        };
+        CHECKS.iter().map(finding).collect()
     }
 
     /// The scopes that a client should ask for to get in.

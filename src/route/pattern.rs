@@ -82,6 +82,19 @@ impl HostPattern {
     }
 }
 
+impl HostPattern {
+    /// `name` is that of a [`Host`](super::Host).
+    pub fn takes(&self, name: &str) -> bool {
+        match self {
+            Self::Exact(own) => own == name,
+            Self::Below(own) => {
+                let below = name.strip_suffix(own.as_str());
+                below.is_some_and(|below| below.len() > 1 && below.ends_with('.'))
+            }
+        }
+    }
+}
+
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

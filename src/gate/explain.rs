@@ -1,0 +1,154 @@
+//! The gate's decision about one request, step by step, for people.
+
+use super::preflight::Chosen;
+use super::{Gate, Route, RouteServer};
+use crate::cache::{Found, Known};
+use crate::clock::Now;
+use crate::deny::{Denial, Reason};
+use crate::extract;
+use crate::policy::{Finding, Permit};
+use crate::request::RequestView;
+use crate::token::{AccessToken, ActiveFacts, Facts};
+use std::sync::Arc;
+
+/// A decision, and everything that led to it.
+pub struct Explained<R> {
+    pub route: Option<Arc<Route<R>>>,
+    /// The server that was asked, or whose answer was assumed.
+    pub server: Option<Arc<str>>,
+    /// The token in one word: where no checks follow, this says why.
+    pub token: &'static str,
+    /// All checks, also those behind the first one that failed.
+    pub findings: Vec<Finding>,
+    /// The headers that the identity makes are left to the caller.
+    pub outcome: Result<Permit, Denial>,
+    /// The denial that shadow mode does not enforce.
+    pub unenforced: Option<Denial>,
+}
+
+impl<R> Gate<R> {
+    /// Decides as [`Gate::check`] does. `assumed`: an answer in place of an introspection; a request
+    /// without a token is then taken for one with a token of the first server. `seen` is called
+    /// with the facts of an active token.
+    pub async fn explain(
+        &self,
+        request: &RequestView<'_>,
+        assumed: Option<Facts>,
+        now: Now,
+        seen: &mut (dyn FnMut(&ActiveFacts, &str) + Send),
+    ) -> Explained<R> {
+        let mut explained = Explained {
+            route: None,
+            server: None,
+            token: "not looked at",
+            findings: Vec::new(),
+            outcome: Err(Denial::because(Reason::NoRoute)),
+            unenforced: None,
+        };
+        let Chosen { route, preflight } = match self.route(request) {
+            Ok(Some(chosen)) => chosen,
+            Ok(None) => return explained,
+            Err(why) => {
+                explained.outcome = Err(Denial::with_detail(Reason::BadRequest, why.sentence()));
+                return explained;
+            }
+        };
+        explained.outcome = match route.policy.unchecked(preflight) {
+            Some(permit) => Ok(permit),
+            None => self.steps(&route, request, assumed, now, seen, &mut explained).await,
+        };
+        if let Err(denial) = &explained.outcome
+            && let Some(permit) = route.policy.unenforced(denial)
+        {
+            explained.unenforced = Some(denial.clone());
+            explained.outcome = Ok(permit);
+        }
+        explained.route = Some(route);
+        explained
+    }
+
+    async fn steps(
+        &self,
+        route: &Route<R>,
+        request: &RequestView<'_>,
+        assumed: Option<Facts>,
+        now: Now,
+        seen: &mut (dyn FnMut(&ActiveFacts, &str) + Send),
+        explained: &mut Explained<R>,
+    ) -> Result<Permit, Denial> {
+        let found = extract::token(request, &self.token).map_err(Denial::because)?;
+        let token = match &found {
+            None if assumed.is_none() => {
+                explained.token = "none";
+                return route.policy.anonymous();
+            }
+            None => None,
+            Some(text) => {
+                explained.token = "malformed";
+                let token = AccessToken::parse(text.as_bytes(), self.token.max_length);
+                Some(token.map_err(|_| Denial::because(Reason::MalformedToken))?)
+            }
+        };
+        explained.token = "meant for none of the route's authorization servers";
+        let server = match token {
+            Some(token) => route.servers.meant_for(token),
+            None => route.servers.first(),
+        };
+        let server = server.ok_or(Denial::because(Reason::Inactive))?;
+        explained.server = Some(server.cached.name().clone());
+        match assumed {
+            Some(Facts::Active(facts)) => {
+                judge(route, request, server, &facts, now, seen, explained)
+            }
+            Some(Facts::Inactive) => inactive(&mut explained.token),
+            Some(Facts::Refused(refused)) => refuse(&mut explained.token, refused.into()),
+            None => {
+                let Some(token) = token else { return route.policy.anonymous() };
+                explained.token = "not judged: the authorization server gave no answer";
+                let Found { outcome, at, .. } = self.ask(server, token, route, request).await;
+                match outcome? {
+                    Known::Inactive => inactive(&mut explained.token),
+                    Known::Refused(refused) => refuse(&mut explained.token, refused.into()),
+                    Known::Active(entry) => {
+                        judge(route, request, server, &entry.facts, at, seen, explained)
+                    }
+                }
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        server: &RouteServer,
+        token: AccessToken<'_>,
+        route: &Route<R>,
+        request: &RequestView<'_>,
+    ) -> Found {
+        server.cached.find(token, request.forwarded, route.limits.max_age).await
+    }
+}
+
+fn judge<R>(
+    route: &Route<R>,
+    request: &RequestView<'_>,
+    server: &RouteServer,
+    facts: &ActiveFacts,
+    at: Now,
+    seen: &mut (dyn FnMut(&ActiveFacts, &str) + Send),
+    explained: &mut Explained<R>,
+) -> Result<Permit, Denial> {
+    explained.token = "active";
+    seen(facts, server.cached.name());
+    explained.findings = route.policy.findings(facts, request, &server.demands, at);
+    route.policy.evaluate(facts, request, &server.demands, at)
+}
+
+fn inactive(token: &mut &'static str) -> Result<Permit, Denial> {
+    *token = "inactive";
+    Err(Denial::because(Reason::Inactive))
+}
+
+fn refuse(token: &mut &'static str, reason: Reason) -> Result<Permit, Denial> {
+    *token = "refused without asking";
+    Err(Denial::because(reason))
+}
