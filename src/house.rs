@@ -1,4 +1,5 @@
-//! Holds the map of modules in `lib.rs` against the imports.
+//! Holds the code to what its documentation says about it: the map of modules in `lib.rs`, the
+//! recipes in CONTRIBUTING.md, and plain English in messages.
 
 use std::collections::HashMap;
 use std::fs;
@@ -46,4 +47,83 @@ fn a_module_imports_only_from_those_above_it() {
         }
     }
     assert_eq!(order.len() + 1, modules.len(), "{order:?}");
+}
+
+/// The files of a recipe in CONTRIBUTING.md, with a name for `NAME`.
+fn recipe(title: &str, name: &str) -> Vec<String> {
+    let contributing = include_str!("../CONTRIBUTING.md");
+    let (_, recipe) = contributing
+        .split_once(&format!("### To add {title}\n"))
+        .unwrap_or_else(|| panic!("no recipe for {title}"));
+    let steps = recipe.lines().take_while(|line| !line.starts_with('#'));
+    let steps = steps.filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+    let file = |step: &str| step.split('`').nth(1).map(|file| file.replace("NAME", name));
+    let mut files: Vec<String> = steps.filter_map(file).collect();
+    files.sort();
+    files
+}
+
+/// The files whose code has one of these words.
+fn files_with(words: &[&str]) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut waiting = vec![root.join("src")];
+    let mut found = Vec::new();
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            waiting.extend(entries.map(|entry| entry.path()));
+        } else if !path.to_string_lossy().contains("tests") && !path.ends_with("house.rs") {
+            let text = text(&path);
+            let mut all = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+            if all.any(|word| words.contains(&word)) {
+                let file = path.strip_prefix(root).unwrap_or(&path);
+                found.push(file.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_recipes_name_the_files_that_a_change_touches() {
+    let kind = recipe("a kind of authorization server", "amazon");
+    assert_eq!(kind, files_with(&["amazon", "Amazon", "AmazonSettings"]));
+    let check = recipe("a policy check", "authorization_details");
+    assert_eq!(check, files_with(&["authorization_details"]));
+    let reason = recipe("a reason", "");
+    assert_eq!(reason, files_with(&["invalid_jwt"]));
+    let architecture = include_str!("../docs/architecture.md");
+    for title in [
+        "a kind of authorization server",
+        "a policy check",
+        "a reason",
+        "a route key",
+        "a listener option",
+    ] {
+        let files = recipe(title, "amazon");
+        let row = architecture.lines().find(|line| line.starts_with(&format!("| {title} |")));
+        let now = row.and_then(|row| row.trim_end_matches(" |").rsplit(' ').next());
+        assert_eq!(now, Some(&*files.len().to_string()), "{title}");
+        for file in recipe(title, if title == "a policy check" { "scopes" } else { "amazon" }) {
+            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(&file).is_file(), "{title}: {file}");
+        }
+    }
+}
+
+/// Messages for users name their subject (CONTRIBUTING.md).
+#[test]
+fn messages_are_plain() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let own = text(&source.join("house.rs"));
+    let text = text(&source).replace(&own, "");
+    for line in text.lines() {
+        let literals = line.split('"').skip(1).step_by(2);
+        for word in
+            literals.flat_map(|literal| literal.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        {
+            let avoided = ["stands", "whoever", "Whoever", "nobody"].contains(&word);
+            assert!(!avoided, "{line}");
+        }
+    }
 }

@@ -50,10 +50,9 @@ fn run(
     let token = token
         .as_ref()
         .map(|token| AccessToken::parse(token.expose().as_bytes(), settings.token.max_length));
-    let token = token
-        .transpose()
-        .ok()
-        .context("what --token names is not an access token, or is longer than token.max_length")?;
+    let token = token.transpose().ok().context(
+        "the value of --token is not an access token, or is longer than token.max_length",
+    )?;
     // connections to upstreams would end the program without them
     try_trust_roots()?;
     let parts = Parts::new(settings)?;

@@ -87,7 +87,7 @@ fn ask(admin: &AdminSettings, body: &Value) -> anyhow::Result<String> {
     let address = reachable(
         admin
             .address
-            .ok_or_else(|| anyhow::anyhow!("admin.address is off, so there is nobody to ask"))?,
+            .ok_or_else(|| anyhow::anyhow!("admin.address is off, so no gateway can be asked"))?,
     );
     let url = format!("http://{address}/api/cache/purge");
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {

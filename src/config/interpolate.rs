@@ -105,7 +105,7 @@ fn resolve(
     let valid = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && !name.starts_with(|c: char| c.is_ascii_digit());
     if name.is_empty() || !valid {
-        return Err("what stands in `${…}` is not the name of an environment variable; write `${NAME}` or `${NAME:-default}`, \
+        return Err("the text in `${…}` is not the name of an environment variable; write `${NAME}` or `${NAME:-default}`, \
                     or `$${` for the two characters themselves"
             .into());
     }

@@ -209,7 +209,7 @@ impl Builder<'_> {
             if let Some(first) = first {
                 let path = self.path();
                 let message = format!(
-                    "this key stands already in line {}; remove one of the two",
+                    "duplicate key; first defined on line {}; remove one of the two",
                     first.line
                 );
                 self.repeated.push(Fault { at, path, message });

@@ -132,7 +132,7 @@ fn convert(values: &mut Value, interpolated: &Interpolated, checker: &Checker) {
 
 fn unknown(key: &str, known: &[String]) -> String {
     if key == "<<" {
-        return "merge keys are not read here; write the keys out, or use `defaults` for what routes share".into();
+        return "merge keys are not supported; write the keys out, or use `defaults` for keys that routes share".into();
     }
     format!("unknown key `{}`{}", Key(key), hint(key, known.iter().map(String::as_str)))
 }

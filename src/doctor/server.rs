@@ -49,7 +49,7 @@ async fn examine_origin(
         Ok(reached) => {
             report.good(format_args!("{origin}: reached in {:?}", rounded(started.elapsed())));
             match reached.ahead {
-                None => report.note("clock: the server does not say what time it has"),
+                None => report.note("clock: the server does not send its time"),
                 Some(-2..=2) => report.good("clock: the server's and ours agree"),
                 Some(ahead) => {
                     let (by, which) =
@@ -72,7 +72,7 @@ async fn examine_answers(server: &ServerSettings, parts: &Parts, report: &mut Re
     let profile = server.profile();
     match ask(server, parts, made_up::token(server)).await {
         Ok(Facts::Inactive) if profile.credentials == Credentials::Missing => report.note(
-            "credentials: none are configured, and it answers all the same: whoever reaches it can try tokens out (RFC 7662 §2.1 wants a client_auth)",
+            "credentials: none are configured, and the server answers anyway: anyone who reaches it can test tokens (RFC 7662 §2.1 wants a client_auth)",
         ),
         Ok(Facts::Inactive) if profile.credentials == Credentials::NotNeeded => {
             report.good("it answers; a made-up token is inactive");

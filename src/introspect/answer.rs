@@ -31,10 +31,10 @@ pub enum BadAnswer {
     #[error("the answer is not JSON without duplicate members")]
     NotJson,
     /// A pointer or path of `answer` finds nothing.
-    #[error("there is nothing where `answer.{0}` points")]
+    #[error("`answer.{0}` points at nothing")]
     NothingAt(&'static str),
     /// `active` points at something that is neither true nor false.
-    #[error("what `answer.{0}` points at is neither true nor false")]
+    #[error("the value at `answer.{0}` is neither true nor false")]
     NotATruth(&'static str),
     /// Not XML, or with a document type.
     #[error("the answer is not XML in UTF-8 without document type")]

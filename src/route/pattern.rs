@@ -50,7 +50,7 @@ pub enum PatternError {
     NotAbsolute(String),
     #[error("`{0}` can never match, since requests are matched in normal form: {1}")]
     NotNormal(String, String),
-    #[error("`*` stands only at the end, as `/*`, in `{0}`")]
+    #[error("`*` is allowed only at the end, as `/*`, in `{0}`")]
     Star(String),
     #[error("`{0}` has a parameter that is not a whole segment such as `{{id}}`")]
     Parameter(String),

@@ -76,7 +76,7 @@ fn logout(claims: &Members, speaker: &Speaker<'_>) -> Result<PurgeSelector, Refu
     };
     match named {
         PurgeSelector { subject: None, session: None, .. } => {
-            Err(Refusal::invalid("it names nobody: it has neither `sub` nor `sid`"))
+            Err(Refusal::invalid("it names no subject: it has neither `sub` nor `sid`"))
         }
         named => Ok(named),
     }

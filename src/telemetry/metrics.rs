@@ -63,7 +63,7 @@ impl Metrics {
             )?,
             decisions: table.counters(
                 "decisions_total",
-                "What the gate decided, and why not.",
+                "Decisions of the gate, with the reason of denials.",
                 &["route", "decision", "reason"],
             )?,
             introspections: table.counters(

@@ -75,7 +75,7 @@ impl<'de> Visitor<'de> for Reader {
         let mut members = Map::new();
         while let Some((name, Unambiguous(value))) = map.next_entry::<String, _>()? {
             if members.insert(name, value).is_some() {
-                return Err(Error::custom("a member stands twice"));
+                return Err(Error::custom("a member is a duplicate"));
             }
         }
         Ok(Value::Object(members))

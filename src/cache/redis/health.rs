@@ -166,13 +166,13 @@ impl RedisError {
                 _ => error.to_string(),
             },
             Self::Forged(what) => format!(
-                "{what} was not made with cache.redis.key, or not for this place; who else writes there?"
+                "{what} was not made with cache.redis.key, or not for this name; check who else writes to this Redis"
             ),
             Self::Clock => {
                 "an answer comes from the future; do all gateways have the right time?".into()
             }
             Self::Full => "more answers than Redis takes; some were not written".into(),
-            Self::Garbled(what) => format!("{what} is not what Redis answers"),
+            Self::Garbled(what) => format!("{what} is not a response of Redis"),
         }
     }
 }

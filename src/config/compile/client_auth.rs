@@ -149,7 +149,7 @@ fn foreign_members(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) {
             let set = if cx.report.has(&path.key("method")) { "" } else { ", the default" };
             let method = raw.method.word();
             let message = format!(
-                "belongs to {words}, and the method is `{method}`{set}; write exactly one method and what it needs"
+                "belongs to {words}, and the method is `{method}`{set}; write exactly one method and its keys"
             );
             cx.report.error_at_key(&path.key(key), message);
         }

@@ -138,7 +138,7 @@ fn scopes(cx: Context, section: &KeyPath, scopes: Option<&[String]>) -> Vec<Stri
         if let Some(flaw) = scope_flaw(scope) {
             cx.report.error(&path, flaw);
         } else if scopes[..i].contains(scope) {
-            cx.report.warning(&path, "stands twice; remove one of the two");
+            cx.report.warning(&path, "is a duplicate; remove one of the two");
         }
     }
     scopes.to_vec()
@@ -207,7 +207,7 @@ fn audience(cx: Context, section: &KeyPath, audience: Option<&[String]>) -> Vec<
         } else if text.trim() != text || text.chars().any(char::is_control) {
             cx.report.error(&path, "has white space around it or control characters and can never match; write it as it is in `aud`");
         } else if audience[..i].contains(text) {
-            cx.report.warning(&path, "stands twice; remove one of the two");
+            cx.report.warning(&path, "is a duplicate; remove one of the two");
         }
     }
     audience.to_vec()
@@ -250,7 +250,7 @@ pub fn authorization_servers(cx: Context, raw: &Demands, origin: Origin) -> Opti
             cx.unknown_name(&path, "authorization server", name, &known, "");
             fine = false;
         } else if names.iter().any(|other| **other == **name) {
-            cx.report.error(&path, "stands twice; remove one of the two");
+            cx.report.error(&path, "is a duplicate; remove one of the two");
             fine = false;
         } else if let Some(undecided) = names.iter().find(|other| same_tokens(cx, other, name)) {
             cx.report.error(&path, undecided_between(cx, undecided, name));

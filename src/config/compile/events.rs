@@ -44,10 +44,7 @@ pub fn events(
         (None, None) => common.issuer.clone().filter(|issuer| !issuer.is_empty()),
     };
     if issuer.is_none() {
-        cx.needed(
-            &issuer_at,
-            "write what `iss` of events is, to the letter, or the server's own `issuer`",
-        );
+        cx.needed(&issuer_at, "write the exact `iss` of events, or the server's own `issuer`");
     }
     let written = KeyKeys {
         issuer: issuer.as_deref(),

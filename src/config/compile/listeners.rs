@@ -98,7 +98,7 @@ pub fn admin(cx: Context, listeners: &[ListenerSettings]) -> Option<AdminSetting
             cx.report.error(&path, "a listener has this address already; give the admin endpoints an address of their own");
         }
         if !address.ip().to_canonical().is_loopback() && matches!(token, Given::Missing) {
-            let message = "is not on loopback and there is no `token`: whoever reaches it can read the status, and nobody can purge the \
+            let message = "is not on loopback and there is no `token`: anyone who reaches it can read the status, and it is impossible to purge the \
                            cache; write a token, or 127.0.0.1";
             cx.report.warning(&path, message);
         }

@@ -115,7 +115,7 @@ fn realm(cx: Context, path: &KeyPath) -> Option<String> {
     if realm.is_empty()
         || !realm.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'"' && b != b'\\')
     {
-        cx.report.error(path, "must be printable ASCII without quotes and backslashes, and not empty: it stands in quotes in a header");
+        cx.report.error(path, "must be printable ASCII without quotes and backslashes, and not empty: it is quoted in a header");
         return None;
     }
     Some(realm.clone())

@@ -23,7 +23,7 @@ pub fn trusted_proxies(cx: Context) -> Vec<IpNet> {
             cx.report.warning(
                 &path,
                 format!(
-                    "stands for the whole network; write `{}` if that is meant",
+                    "covers the whole network; write `{}` if that is intended",
                     network.trunc()
                 ),
             );

@@ -99,7 +99,7 @@ fn methods(cx: Context, section: &KeyPath, written: &[String]) -> Option<Vec<Met
                 );
             }
             Ok(method) if methods.contains(&method) => {
-                cx.report.error(&path, "stands twice; remove one of the two")
+                cx.report.error(&path, "is a duplicate; remove one of the two")
             }
             Ok(method) => methods.push(method),
             Err(_) => {

@@ -106,7 +106,7 @@ fn login(
         return None;
     }
     if !redis.username.is_empty() && url.username.is_some() {
-        cx.report.error(&section.key("username"), "stands in `url` as well; keep one of the two");
+        cx.report.error(&section.key("username"), "is set in `url` as well; keep one of the two");
         return None;
     }
     let username = Some(redis.username.clone())

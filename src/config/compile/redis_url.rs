@@ -49,9 +49,7 @@ impl RedisUrl {
         let (rest, query) =
             rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
         if query.is_some() {
-            return Err(
-                "must have no parameters (`?…`); what can be set has keys of its own".into()
-            );
+            return Err("must have no parameters (`?…`); use the keys of `cache.redis`".into());
         }
         if master.is_some() && scheme != Scheme::Sentinel {
             return Err(

@@ -75,7 +75,7 @@ fn names(cx: Context, section: &KeyPath, reaches: &[Option<Reach>]) -> Vec<Arc<s
         {
             cx.report.error(
                 &path,
-                "must be 1 to 100 characters of printable ASCII: it stands in metrics and logs",
+                "must be 1 to 100 characters of printable ASCII: it is used in metrics and logs",
             );
         } else if let Some(first) = written.get(name.as_str()) {
             let (shown, line) = (cx.report.shown(&path, name), cx.report.line(first));

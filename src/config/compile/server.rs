@@ -137,14 +137,14 @@ fn issuer(cx: Context, server: &KeyPath, raw: &ServerCommon) -> Option<String> {
         if raw.require_issuer && !cx.report.is_broken(&path) {
             cx.report.error(
                 &server.key("require_issuer"),
-                "needs `issuer`: write what `iss` must be, or remove this key",
+                "needs `issuer`: write the required value of `iss`, or remove this key",
             );
         }
         return None;
     };
     let url = issuer.contains("://").then(|| Url::parse(issuer));
     let wrong = if issuer.is_empty() {
-        Some("is empty; write what `iss` must be, or remove the key")
+        Some("is empty; write the required value of `iss`, or remove the key")
     } else if issuer.chars().any(|c| c.is_whitespace() || c.is_control()) {
         Some("must have no white space: no `iss` would ever match")
     } else if issuer.contains(['?', '#']) {

@@ -15,7 +15,7 @@ pub fn token(cx: Context) -> Option<TokenSettings> {
         let path = section.item(i);
         match place(text) {
             Ok(place) if from.contains(&place) => {
-                cx.report.error(&path, "stands twice; remove one of the two")
+                cx.report.error(&path, "is a duplicate; remove one of the two")
             }
             Ok(Place::Header(name)) if is_identity(cx, &name) => {
                 let message = "has the prefix of identity headers, which are removed from every request before; choose another name";

@@ -239,7 +239,7 @@ fn servers(cx: Context, section: &KeyPath, raw: &[UpstreamServer]) -> Option<Vec
         }
         let Some(at) = cx.endpoint(&path, server.url()) else { continue };
         if servers.iter().any(|other| other.at == at) {
-            cx.report.error(&path, "stands twice; keep one of the two and give it a `weight`");
+            cx.report.error(&path, "is a duplicate; keep one of the two and give it a `weight`");
         }
         servers.push(ServerAddress { at, weight: server.weight(), label: server.url().into() });
     }

@@ -121,7 +121,7 @@ fn parse(text: &str, example: &str) -> Result<Url, String> {
         return Err("must have no user name and password; for an authorization server they belong into `client_auth`".into());
     }
     if url.fragment().is_some() {
-        return Err("must have no fragment; remove `#` and what follows".into());
+        return Err("must have no fragment; remove `#` and everything after it".into());
     }
     Ok(url)
 }

@@ -26,7 +26,7 @@ pub struct Cache {
     /// How long past its ttl, never past `exp`, an active answer may serve while the server is
     /// down.
     pub stale_if_error: Period,
-    /// Against guessing of tokens. Off unless written.
+    /// Against guessing of tokens. Off unless present.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,
     /// A second level that gateways share, in Redis or Valkey.
@@ -93,7 +93,7 @@ pub struct Redis {
     /// File with the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_file: Option<String>,
-    /// What all names in Redis begin with.
+    /// The prefix of all names in Redis.
     pub prefix: String,
     /// How long one look at Redis may take before it is bypassed.
     pub timeout: Period,

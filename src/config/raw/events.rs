@@ -10,10 +10,10 @@ use std::time::Duration;
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["audience"]))]
 pub struct Events {
-    /// What this gateway is called in `aud` of events: one of these must be there.
+    /// The names of this gateway in `aud` of events: one of these is required.
     #[schemars(length(min = 1))]
     pub audience: Vec<String>,
-    /// What `iss` of events must be; the server's `issuer` unless written.
+    /// The required `iss` of events; default: the server's `issuer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// Where the keys are by which events are signed; those of a `jwt` server's tokens, or found by
@@ -23,7 +23,7 @@ pub struct Events {
     /// Files with public keys or certificates (PEM) or a JWK set, in place of published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
-    /// Allowed signature algorithms; RS256, ES256 and EdDSA unless written.
+    /// Allowed signature algorithms; default: RS256, ES256 and EdDSA.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<String>>,
     /// How long ago an event may have been issued when it comes.

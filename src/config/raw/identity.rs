@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
-    /// What the names of identity headers begin with; ends in `-`. Headers of such names that a
+    /// The prefix of identity headers; ends in `-`. Headers of such names that a
     /// client sends are removed.
     pub prefix: String,
     /// Members of the answer to forward besides the registered ones; dotted paths reach inside

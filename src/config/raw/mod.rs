@@ -42,8 +42,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The configuration of introgate: a gateway that lets a request through only while the
-/// authorization server confirms its token. In any text, `${NAME}` and `${NAME:-default}` are taken
-/// from the environment and `$${` stands for `${`.
+/// authorization server confirms its token. In any text, `${NAME}` and `${NAME:-default}` are replaced
+/// from the environment, and `$${` is a literal `${`.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["authorization_servers", "routes"]))]
@@ -62,7 +62,7 @@ pub struct Gateway {
     /// Where the gateway listens.
     #[schemars(length(min = 1))]
     pub listeners: Vec<Listener>,
-    /// What clients call when TLS ends elsewhere, such as `https://api.example.com`. Not supported
+    /// The URL that clients use when TLS ends elsewhere, such as `https://api.example.com`. Not supported
     /// in this version.
     pub public_url: String,
     /// Networks (CIDR) or addresses of proxies whose `X-Forwarded-*` and `Forwarded` are believed;
@@ -70,7 +70,7 @@ pub struct Gateway {
     pub trusted_proxies: Vec<String>,
     /// Health, metrics, status and cache purge, on a listener of their own.
     pub admin: Admin,
-    /// Who says what a token is worth, by a name of your choice.
+    /// The authorization servers, each under a name of your choice.
     #[schemars(extend("minProperties" = 1))]
     pub authorization_servers: BTreeMap<String, Server>,
     /// How long answers are reused, and how many are kept.
@@ -88,12 +88,12 @@ pub struct Gateway {
     pub upstreams: BTreeMap<String, Upstream>,
     /// Keys of routes, from `auth` on, for all routes that do not write them themselves.
     pub defaults: Defaults,
-    /// Which requests go where, and what they need. Matched by specificity, never by order.
+    /// Which requests go where, and their demands. Matched by specificity, never by order.
     #[schemars(length(min = 1))]
     pub routes: Vec<Route>,
     /// How DPoP proofs are checked. Not supported in this version.
     pub dpop: Dpop,
-    /// What is logged, and how.
+    /// The logs: level, format and access log.
     pub log: Log,
 }
 

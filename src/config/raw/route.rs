@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 #[serde(default)]
 #[schemars(deny_unknown_fields, extend("required" = ["path", "upstream"]))]
 pub struct Route {
-    /// Its name in metrics and logs; unique. Derived from what it matches unless written.
+    /// Its name in metrics and logs; unique. Default: derived from its patterns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(flatten)]
@@ -37,7 +37,7 @@ pub struct Reach {
     /// path itself and all below it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<OneOrMany<String>>,
-    /// Any unless written.
+    /// Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub methods: Option<Vec<String>>,
@@ -119,7 +119,7 @@ pub struct PathRules {
 inherited! {
 /// Who may pass.
 pub struct Demands {
-    /// `required` unless written; `optional`: a request without a token is anonymous, a bad token
+    /// `required`, the default; `optional`: a request without a token is anonymous, a bad token
     /// is refused all the same; `none`: nothing is checked.
     pub auth: Auth,
     /// Which authorization server is asked; the only one unless written. Of a list of several, the
@@ -222,7 +222,7 @@ pub struct RateLimit {
     /// How many there may be.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub requests: u32,
-    /// In what time.
+    /// The time in which the requests count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Period>,
 }

@@ -49,8 +49,8 @@ pub struct ServerCommon {
     /// Scopes that include others, such as `{ admin: [read, write] }`: a token with `admin` meets a
     /// demand for `read`. The upstream still gets the scopes that the server stated.
     pub scope_implications: BTreeMap<String, Vec<String>>,
-    /// What it tells of its own accord, on the admin listener: security events and back-channel
-    /// logout end cached answers. Off unless written.
+    /// Notifications of the server, on the admin listener: security events and back-channel
+    /// logout end cached answers. Off unless present.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Events>,
 }
@@ -163,7 +163,7 @@ pub struct ServerTls {
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenSelector {
-    /// What its tokens begin with. Of several prefixes that fit, the longest decides.
+    /// The prefix of its tokens. Of several prefixes that fit, the longest decides.
     pub prefix: String,
     /// The `iss` of its JWTs, unverified: it only chooses among servers. Decides before any prefix.
     pub jwt_issuer: String,

@@ -30,7 +30,7 @@ pub struct Upstream {
     pub connect_timeout: Period,
     /// How long the upstream may be silent.
     pub read_timeout: Period,
-    /// How long it may not take what is sent.
+    /// How long a write to it may take.
     pub write_timeout: Period,
     /// How long an unused connection is kept.
     pub idle_timeout: Period,

@@ -29,8 +29,8 @@ fn unset_names() {
 fn broken_references() {
     let expected: &[&str] = &[
         "7:9: error: realm: `${` has no `}` behind it; close it, or write `$${` for the two characters themselves",
-        "8:20: error: trusted_proxies[0]: what stands in `${…}` is not the name of an environment variable; write `${NAME}` or `${NAME:-default}`, or `$${` for the two characters themselves",
-        "8:28: error: trusted_proxies[1]: what stands in `${…}` is not the name of an environment variable; write `${NAME}` or `${NAME:-default}`, or `$${` for the two characters themselves",
+        "8:20: error: trusted_proxies[0]: the text in `${…}` is not the name of an environment variable; write `${NAME}` or `${NAME:-default}`, or `$${` for the two characters themselves",
+        "8:28: error: trusted_proxies[1]: the text in `${…}` is not the name of an environment variable; write `${NAME}` or `${NAME:-default}`, or `$${` for the two characters themselves",
     ];
     assert_eq!(
         with(

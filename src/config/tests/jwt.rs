@@ -20,16 +20,15 @@ fn without_place(told: Vec<String>) -> Vec<String> {
 
 #[test]
 fn what_it_needs() {
-    let expected: &[&str] = &[
-        "error: authorization_servers.a.issuer: is missing; write what `iss` must be, to the letter",
-    ];
+    let expected: &[&str] =
+        &["error: authorization_servers.a.issuer: is missing; write the exact value of `iss`"];
     assert_eq!(with_jwt("audience: [x]"), expected);
     let expected: &[&str] = &[
-        "error: authorization_servers.a.audience: is missing; name what this service is called in `aud`, here or in every route (`/*` has no `audience`): else a token made for any other service would be good here",
+        "error: authorization_servers.a.audience: is missing; write the name of this service in `aud`, here or in every route (`/*` has no `audience`); otherwise tokens for any other service would be accepted",
     ];
     assert_eq!(with_jwt("issuer: https://a"), expected);
     let expected: &[&str] = &[
-        "error: authorization_servers.a.issuer: is plain http, and what is found there says whom to trust; write `jwks_uri` or `keys` as well",
+        "error: authorization_servers.a.issuer: is plain http, and its content decides whom to trust; write `jwks_uri` or `keys` as well",
     ];
     assert_eq!(with_jwt("issuer: http://a, audience: [x]"), expected);
 }
@@ -56,7 +55,7 @@ fn an_audience_of_every_route_will_do() {
 fn algorithms() {
     let expected: &[&str] = &[
         "error: authorization_servers.a.algorithms[0]: is no signature at all; anybody can make such tokens",
-        "error: authorization_servers.a.algorithms[1]: is a secret-key algorithm: whoever can check a token by it can make one; use public keys",
+        "error: authorization_servers.a.algorithms[1]: is a secret-key algorithm: everyone who can check a token with it can make one; use public keys",
         "error: authorization_servers.a.algorithms[2]: `rs256` is not an algorithm that is known here; these are: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA",
     ];
     assert_eq!(
@@ -83,7 +82,7 @@ fn keys() {
     ];
     assert_eq!(with_jwt("issuer: https://a, audience: [x], keys: [/nonexistent]"), expected);
     let expected: &[&str] = &[
-        "warning: authorization_servers.a.jwks_uri: is plain http: who can change what is read there can make tokens; use https",
+        "warning: authorization_servers.a.jwks_uri: is plain http: an attacker who changes the response can make tokens; use https",
     ];
     assert_eq!(with_jwt("issuer: https://a, audience: [x], jwks_uri: http://a/k"), expected);
 }
@@ -99,7 +98,7 @@ fn tenants() {
     ];
     assert_eq!(with_jwt("issuer: https://a, audience: [x], tenants: [t]"), expected);
     let expected: &[&str] = &[
-        "error: authorization_servers.a.tenants[0]: is not the id of a tenant, as it stands in `tid` and `iss`",
+        "error: authorization_servers.a.tenants[0]: is not the id of a tenant as in `tid` and `iss`",
     ];
     assert_eq!(
         with_jwt("issuer: 'https://a/{tenantid}', audience: [x], tenants: ['t/../u']"),

@@ -10,7 +10,7 @@ fn what_a_kind_needs() {
         "4:3: error: authorization_servers.c.client_id: is missing; write the client id of the app whose tokens are checked",
         "4:3: error: authorization_servers.c.client_secret: is missing; write the app's client secret, or name a file by `client_secret_file`",
         "5:3: error: authorization_servers.d.answer.active: is missing; write where the answer says that the token is good, such as `//v:Valid = 'true'`",
-        "5:3: error: authorization_servers.d.body: is missing; write what stands in the envelope's body, with `{token}` in the place of the token",
+        "5:3: error: authorization_servers.d.body: is missing; write the content of the envelope's body, with `{token}` in place of the token",
         "5:3: error: authorization_servers.d.endpoint: is missing; write the URL of the service",
         "6:3: error: authorization_servers.e.request: is missing; write how the server is asked, such as `request: { url: \"https://as.internal/check/{token}\" }`",
     ];
@@ -30,7 +30,7 @@ fn what_a_kind_needs() {
 #[test]
 fn keys_of_another_kind() {
     let expected: &[&str] = &[
-        "4:5: error: authorization_servers.main.audience: is about signed answers; write `response: jwt` as well, or remove it; what `aud` of tokens must be is written in routes",
+        "4:5: error: authorization_servers.main.audience: is about signed answers; write `response: jwt` as well, or remove it; the required `aud` of tokens is configured in routes",
         "5:5: error: authorization_servers.main.api: belongs to servers of type `github`, and the type is `rfc7662`, the default; remove it",
         "6:41: error: authorization_servers.second.client_auth: belongs to servers of type `rfc7662`, and the type is `google`; remove it",
         "6:70: error: authorization_servers.second.introspection_endpoint: belongs to servers of type `rfc7662`, and the type is `google`; remove it",
@@ -54,7 +54,7 @@ fn endpoints_and_credentials_that_cannot_be() {
         "2:35: error: authorization_servers.a.audience[1]: is empty or has white space, and is no client id",
         "2:53: error: authorization_servers.a.endpoint: has `access_token` in its query, which the gateway itself sends; remove it",
         "3:32: error: authorization_servers.b.client_id: has characters that no client id has",
-        "3:67: error: authorization_servers.b.endpoint: must have no query; remove `?` and what follows",
+        "3:67: error: authorization_servers.b.endpoint: must have no query; remove `?` and everything after it",
         "4:46: warning: authorization_servers.c.endpoint: is plain http: tokens and the gateway's own credentials cross the network unprotected; use https",
         "4:88: error: authorization_servers.c.tokens.prefix: has characters that no token has, and can never match",
         "4:107: error: authorization_servers.c.tokens.jwt_issuer: must have no white space: no `iss` would ever match",
@@ -74,7 +74,7 @@ fn endpoints_and_credentials_that_cannot_be() {
 fn several_on_one_route() {
     let expected: &[&str] = &[
         "6:60: error: routes[0].authorization_server[1]: nothing decides between `a` and `b`, since neither says by `tokens` which tokens are its own; write `tokens: { prefix: … }` or `tokens: { jwt_issuer: … }` of each",
-        "7:60: error: routes[1].authorization_server[1]: stands twice; remove one of the two",
+        "7:60: error: routes[1].authorization_server[1]: is a duplicate; remove one of the two",
         "7:63: error: routes[1].authorization_server[2]: there is no authorization server `d`; known here: `a`, `b`, `c`",
     ];
     let told = told(

@@ -47,7 +47,7 @@ fn which_authorization_server() {
 fn same_names() {
     let expected: &[&str] = &[
         "8:42: error: routes[1].name: the route in line 7 is named `a` already; give each a name of its own",
-        "9:42: error: routes[2].name: must be 1 to 100 characters of printable ASCII: it stands in metrics and logs",
+        "9:42: error: routes[2].name: must be 1 to 100 characters of printable ASCII: it is used in metrics and logs",
     ];
     assert_eq!(
         with(
@@ -83,7 +83,7 @@ fn patterns() {
     let expected: &[&str] = &[
         "7:13: error: routes[1].path[0]: `a` does not start with `/`",
         "7:16: error: routes[1].path[1]: `/a/../b` can never match, since requests are matched in normal form: write `/b`",
-        "7:25: error: routes[1].path[2]: `*` stands only at the end, as `/*`, in `/a*`",
+        "7:25: error: routes[1].path[2]: `*` is allowed only at the end, as `/*`, in `/a*`",
         "7:30: error: routes[1].path[3]: `/{a}/{a}` has two parameters named `a`",
         "7:42: error: routes[1].path[4]: `/a?b` can never match, since requests are matched in normal form: a path has no query",
         "8:23: error: routes[2].host[0]: `*` is not a host name; write `api.example.com` or `*.example.com`, without scheme, port or path",
@@ -91,7 +91,7 @@ fn patterns() {
         "8:35: error: routes[2].host[2]: `http://a` is not a host name; write `api.example.com` or `*.example.com`, without scheme, port or path",
         "8:76: error: routes[2].methods[0]: `get` is not `GET`, since case counts in methods; write `GET`",
         "8:81: error: routes[2].methods[1]: `G T` is not a method; write one such as `GET`",
-        "8:93: error: routes[2].methods[3]: stands twice; remove one of the two",
+        "8:93: error: routes[2].methods[3]: is a duplicate; remove one of the two",
         "9:12: error: routes[3].path: is an empty list; name at least one, or remove the key",
         "9:22: error: routes[3].host: is an empty list; name at least one, or remove the key",
         "9:35: error: routes[3].methods: is an empty list; name at least one, or remove the key",
@@ -142,12 +142,12 @@ fn scopes_and_audience() {
         "7:18: error: routes[0].scopes[1]: has white space, and no scope has; write each scope as an item of its own, as in `[read, write]`",
         "7:30: error: routes[0].scopes[2]: has characters that no scope has (RFC 6749 §3.3): visible ASCII other than `\"` and `\\`",
         "7:37: error: routes[0].scopes[3]: has characters that no scope has (RFC 6749 §3.3): visible ASCII other than `\"` and `\\`",
-        "7:43: warning: routes[0].scopes[5]: stands twice; remove one of the two",
+        "7:43: warning: routes[0].scopes[5]: is a duplicate; remove one of the two",
         "8:18: warning: routes[0].scopes_any[0]: is among `scopes` as well, so that `scopes_any` demands nothing more; remove one of the two",
         "9:16: error: routes[0].audience[0]: is blank and can never match; name an audience",
         "9:20: error: routes[0].audience[1]: has white space around it or control characters and can never match; write it as it is in `aud`",
         "9:26: error: routes[0].audience[2]: has white space around it or control characters and can never match; write it as it is in `aud`",
-        "9:36: warning: routes[0].audience[4]: stands twice; remove one of the two",
+        "9:36: warning: routes[0].audience[4]: is a duplicate; remove one of the two",
     ];
     assert_eq!(
         with(

@@ -20,7 +20,7 @@ fn no_endpoint() {
 #[test]
 fn discovery() {
     let expected: &[&str] = &[
-        "3:15: error: authorization_servers.b.issuer: is plain http, and what is found there says whom to trust; write `introspection_endpoint` as well",
+        "3:15: error: authorization_servers.b.issuer: is plain http, and its content decides whom to trust; write `introspection_endpoint` as well",
         "4:15: error: authorization_servers.c.issuer: is not an https URL, and so nothing can be found by it; write `introspection_endpoint` as well",
     ];
     assert_eq!(
@@ -46,8 +46,8 @@ fn endpoints() {
         "2:81: error: authorization_servers.a.introspection_endpoint[2]: must start with `http://` or `https://`; write a URL such as `https://as.example.com/introspect`",
         "2:97: error: authorization_servers.a.introspection_endpoint[3]: is not a URL: empty host; write one such as `https://as.example.com/introspect`",
         "2:109: error: authorization_servers.a.introspection_endpoint[4]: must have no user name and password; for an authorization server they belong into `client_auth`",
-        "2:126: error: authorization_servers.a.introspection_endpoint[5]: must have no fragment; remove `#` and what follows",
-        "2:141: error: authorization_servers.a.introspection_endpoint[6]: stands twice; remove one of the two",
+        "2:126: error: authorization_servers.a.introspection_endpoint[5]: must have no fragment; remove `#` and everything after it",
+        "2:141: error: authorization_servers.a.introspection_endpoint[6]: is a duplicate; remove one of the two",
         "2:167: error: authorization_servers.a.introspection_endpoint[7]: must have no white space; a URL has none",
         "2:182: error: authorization_servers.a.introspection_endpoint[8]: must start with `http://` or `https://`; write a URL such as `https://as.example.com/introspect`",
     ];
@@ -66,8 +66,8 @@ fn endpoints() {
 fn issuers() {
     let expected: &[&str] = &[
         "4:13: error: authorization_servers.main.issuer: must have no query and no fragment (RFC 8414 §2)",
-        "5:20: error: authorization_servers.second.issuer: is empty; write what `iss` must be, or remove the key",
-        "6:27: error: authorization_servers.third.require_issuer: needs `issuer`: write what `iss` must be, or remove this key",
+        "5:20: error: authorization_servers.second.issuer: is empty; write the required value of `iss`, or remove the key",
+        "6:27: error: authorization_servers.third.require_issuer: needs `issuer`: write the required value of `iss`, or remove this key",
         "7:20: error: authorization_servers.fourth.issuer: must have no white space: no `iss` would ever match",
         "9:5: error: routes[0].authorization_server: is missing; there are several, so name one: fourth, main, second, third",
     ];
@@ -110,9 +110,9 @@ fn a_token_that_cannot_be_sent() {
 #[test]
 fn members_of_other_methods() {
     let expected: &[&str] = &[
-        "7:7: error: authorization_servers.main.client_auth.client_id: belongs to `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt`, `tls_client_auth`, `self_signed_tls_client_auth` and `client_credentials`, and the method is `bearer`; write exactly one method and what it needs",
-        "8:7: error: authorization_servers.main.client_auth.client_secret: belongs to `client_secret_basic`, `client_secret_post`, `client_secret_jwt` and `client_credentials`, and the method is `bearer`; write exactly one method and what it needs",
-        "9:7: error: authorization_servers.main.client_auth.form_encode: belongs to `client_secret_basic` and `client_credentials`, and the method is `bearer`; write exactly one method and what it needs",
+        "7:7: error: authorization_servers.main.client_auth.client_id: belongs to `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt`, `tls_client_auth`, `self_signed_tls_client_auth` and `client_credentials`, and the method is `bearer`; write exactly one method and its keys",
+        "8:7: error: authorization_servers.main.client_auth.client_secret: belongs to `client_secret_basic`, `client_secret_post`, `client_secret_jwt` and `client_credentials`, and the method is `bearer`; write exactly one method and its keys",
+        "9:7: error: authorization_servers.main.client_auth.form_encode: belongs to `client_secret_basic` and `client_credentials`, and the method is `bearer`; write exactly one method and its keys",
     ];
     assert_eq!(
         with_server(
@@ -131,7 +131,7 @@ fn members_of_other_methods() {
 #[test]
 fn a_forgotten_method() {
     let expected: &[&str] = &[
-        "4:19: error: authorization_servers.main.client_auth.token: belongs to `bearer`, and the method is `none`, the default; write exactly one method and what it needs",
+        "4:19: error: authorization_servers.main.client_auth.token: belongs to `bearer`, and the method is `none`, the default; write exactly one method and its keys",
     ];
     assert_eq!(with_server("    client_auth: {token: x}\n"), expected);
 }
@@ -201,7 +201,7 @@ fn headers() {
         "4:15: error: authorization_servers.main.headers.authorization: is a matter of `client_auth`; remove it here",
         "4:33: error: authorization_servers.main.headers.Host: is set by the gateway itself; remove it",
         "4:42: error: authorization_servers.main.headers.Content-Type: is set by the gateway itself; remove it",
-        "4:67: error: authorization_servers.main.headers.x-a: stands twice, since case does not count in names of headers; remove one of the two",
+        "4:67: error: authorization_servers.main.headers.x-a: is a duplicate, since header names are case-insensitive; remove one of the two",
         "4:75: error: authorization_servers.main.headers.\"b d\": `\"b d\"` is not the name of a header",
         "4:90: error: authorization_servers.main.headers.X-B: cannot be a header's value: it must be visible ASCII and spaces",
         "4:98: error: authorization_servers.main.headers.Content-Length: is set by the gateway itself; remove it",
@@ -325,7 +325,7 @@ fn events_need_an_audience_an_issuer_and_keys() {
         (
             endpoint,
             "audience: [g]",
-            "error: authorization_servers.a.events.issuer: is missing; write what `iss` of events is",
+            "error: authorization_servers.a.events.issuer: is missing; write the exact `iss` of events",
         ),
         (
             endpoint,

@@ -79,9 +79,9 @@ fn not_a_mapping() {
 #[test]
 fn all_repeated_keys() {
     let expected: &[&str] = &[
-        "8:1: error: realm: this key stands already in line 7; remove one of the two",
-        "9:20: error: log.level: this key stands already in line 9; remove one of the two",
-        "9:33: error: log.level: this key stands already in line 9; remove one of the two",
+        "8:1: error: realm: duplicate key; first defined on line 7; remove one of the two",
+        "9:20: error: log.level: duplicate key; first defined on line 9; remove one of the two",
+        "9:33: error: log.level: duplicate key; first defined on line 9; remove one of the two",
     ];
     assert_eq!(
         with(
@@ -117,7 +117,7 @@ fn an_unknown_alias() {
 #[test]
 fn a_merge_key() {
     let expected: &[&str] = &[
-        "8:9: error: cache.<<: merge keys are not read here; write the keys out, or use `defaults` for what routes share",
+        "8:9: error: cache.<<: merge keys are not supported; write the keys out, or use `defaults` for keys that routes share",
     ];
     assert_eq!(
         with(

@@ -46,7 +46,7 @@ fn admin() {
 #[test]
 fn admin_for_everybody() {
     let expected: &[&str] = &[
-        "7:18: warning: admin.address: is not on loopback and there is no `token`: whoever reaches it can read the status, and nobody can purge the cache; write a token, or 127.0.0.1",
+        "7:18: warning: admin.address: is not on loopback and there is no `token`: anyone who reaches it can read the status, and it is impossible to purge the cache; write a token, or 127.0.0.1",
     ];
     assert_eq!(with("admin: {address: 0.0.0.0:9901}\n"), expected);
 }
@@ -70,7 +70,7 @@ fn a_secret_file_that_is_missing() {
 #[test]
 fn trusted_proxies() {
     let expected: &[&str] = &[
-        "7:31: warning: trusted_proxies[1]: stands for the whole network; write `10.0.0.0/8` if that is meant",
+        "7:31: warning: trusted_proxies[1]: covers the whole network; write `10.0.0.0/8` if that is intended",
         "7:54: warning: trusted_proxies[3]: trusts everybody: any client can then say that it is another one; name the proxies' own networks",
         "7:65: error: trusted_proxies[4]: `10.0.0.0/33` is not a network or address; write one such as `10.0.0.0/8` or `192.0.2.7`",
         "7:78: error: trusted_proxies[5]: `proxy` is not a network or address; write one such as `10.0.0.0/8` or `192.0.2.7`",
@@ -86,7 +86,7 @@ fn trusted_proxies() {
 #[test]
 fn realm() {
     let expected: &[&str] = &[
-        "7:8: error: realm: must be printable ASCII without quotes and backslashes, and not empty: it stands in quotes in a header",
+        "7:8: error: realm: must be printable ASCII without quotes and backslashes, and not empty: it is quoted in a header",
     ];
     assert_eq!(with("realm: say \"please\"\n"), expected);
 }
@@ -130,7 +130,7 @@ fn token_places() {
         "7:132: error: token.from[7]: `query:` wants the name of a parameter behind it",
         "7:142: error: token.from[8]: `cookie:` wants the name of a cookie behind it, as in `cookie:session`",
         "7:150: error: token.from[9]: expected `header`, `header:NAME`, `query`, `query:NAME`, `cookie:NAME` or `form`, found `body`",
-        "7:156: error: token.from[10]: stands twice; remove one of the two",
+        "7:156: error: token.from[10]: is a duplicate; remove one of the two",
     ];
     assert_eq!(
         with(

@@ -10,7 +10,7 @@ fn servers() {
         "9:41: error: upstreams.api.servers[2]: must have no user name and password; for an authorization server they belong into `client_auth`",
         "9:57: error: upstreams.api.servers[3]: must start with `http://` or `https://`; write a URL such as `http://127.0.0.1:9000` or `unix:/run/service.sock`",
         "9:63: error: upstreams.api.servers[4]: is not an absolute path; write one such as `unix:/run/introgate.sock`",
-        "9:83: error: upstreams.api.servers[6]: stands twice; keep one of the two and give it a `weight`",
+        "9:83: error: upstreams.api.servers[6]: is a duplicate; keep one of the two and give it a `weight`",
         "9:117: error: upstreams.api.servers[7].weight: must be at least 1, found `0`",
         "9:121: error: upstreams.api.servers[8].url: is missing; it must be written",
         "9:122: error: upstreams.api.servers[8].weigth: unknown key `weigth`; did you mean `weight`?",

@@ -29,11 +29,11 @@ impl Flaw {
     );
     /// Encryption says nothing about who made a token.
     pub const TWICE: Self = Self::invalid(
-        "what is in the encrypted token (JWE) is encrypted again; it must be a signed JWT",
+        "the content of the encrypted token (JWE) is encrypted again; it must be a signed JWT",
     );
     pub const SIGNATURE: Self = Self::invalid("the signature does not hold");
     /// Microsoft signs these over another header than the one that it sends.
     pub const GRAPH: Self = Self::invalid(
-        "a token for Microsoft Graph (its header has a `nonce`), which nobody but Graph can verify; the client must ask for a token for this API: `scope=api://…/.default` or a scope that this API exposes",
+        "a token for Microsoft Graph (its header has a `nonce`), which only Graph can verify; the client must ask for a token for this API: `scope=api://…/.default` or a scope that this API exposes",
     );
 }

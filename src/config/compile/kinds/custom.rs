@@ -113,7 +113,10 @@ fn headers(cx: Context, section: &KeyPath, request: &CustomRequest) -> Vec<(Head
         if is_of_the_connection(&name) || name == header::ACCEPT_ENCODING {
             cx.report.error_at_key(&path, "is set by the gateway itself; remove it");
         } else if headers.iter().any(|(other, _)| *other == name) {
-            cx.report.error_at_key(&path, "stands twice, since case does not count in names of headers; remove one of the two");
+            cx.report.error_at_key(
+                &path,
+                "is a duplicate, since header names are case-insensitive; remove one of the two",
+            );
         } else if HeaderValue::from_str(value.0.expose()).is_err() {
             cx.report
                 .error(&path, "cannot be a header's value: it must be visible ASCII and spaces");

@@ -77,7 +77,7 @@ fn endpoint(cx: Context, path: &KeyPath, written: &str) -> Option<Url> {
     }
     let url = cx.asked_url(path, written)?;
     if url.query().is_some() {
-        cx.report.error(path, "must have no query; remove `?` and what follows");
+        cx.report.error(path, "must have no query; remove `?` and everything after it");
     }
     Some(url)
 }

@@ -75,7 +75,7 @@ pub fn audiences(cx: Context, servers: &[ServerSettings], routes: &[RouteSetting
             let path =
                 KeyPath::root().key("authorization_servers").key(&server.name).key("audience");
             let why = format!(
-                "name what this service is called in `aud`, here or in every route (`{}` has no `audience`): else a token made for any other service would be good here",
+                "write the name of this service in `aud`, here or in every route (`{}` has no `audience`); otherwise tokens for any other service would be accepted",
                 route.name.chars().flat_map(char::escape_debug).collect::<String>()
             );
             cx.needed(&path, &why);
@@ -87,7 +87,7 @@ fn issuer(cx: Context, server: &KeyPath, common: &ServerCommon, raw: &raw::Jwt) 
     let (path, tenants_at) = (server.key("issuer"), server.key("tenants"));
     let Some(issuer) = common.issuer.as_ref().filter(|issuer| !issuer.is_empty()) else {
         if !cx.report.has(&path) {
-            cx.needed(&path, "write what `iss` must be, to the letter");
+            cx.needed(&path, "write the exact value of `iss`");
         }
         return None;
     };
@@ -118,10 +118,7 @@ fn issuer(cx: Context, server: &KeyPath, common: &ServerCommon, raw: &raw::Jwt) 
         if tenant.is_empty()
             || !tenant.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
         {
-            cx.report.error(
-                &tenants_at.item(i),
-                "is not the id of a tenant, as it stands in `tid` and `iss`",
-            );
+            cx.report.error(&tenants_at.item(i), "is not the id of a tenant as in `tid` and `iss`");
         }
     }
     Some(Issuer::OfTenants { template: issuer.clone(), tenants: tenants.to_vec() })
@@ -154,7 +151,7 @@ pub fn keys(cx: Context, section: &KeyPath, written: KeyKeys) -> Option<KeySourc
             if url.scheme() == "http" && !is_loopback(&url) {
                 cx.report.warning(
                     &at,
-                    "is plain http: who can change what is read there can make tokens; use https",
+                    "is plain http: an attacker who changes the response can make tokens; use https",
                 );
             }
             Some(KeySource::At(url))
@@ -223,7 +220,7 @@ impl Context<'_> {
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let wrong = match &url {
             Some(url) if is_safe(url) => return Some(url.clone()),
-            Some(_) => "is plain http, and what is found there says whom to trust",
+            Some(_) => "is plain http, and its content decides whom to trust",
             None => "is not an https URL, and so nothing can be found by it",
         };
         self.report.error(path, format!("{wrong}; write {instead} as well"));
@@ -247,7 +244,7 @@ pub fn algorithms(
         let path = section.item(i);
         match text.parse::<Algorithm>() {
             Ok(algorithm) if algorithm.family() == AlgorithmFamily::Hmac => {
-                cx.report.error(&path, "is a secret-key algorithm: whoever can check a token by it can make one; use public keys");
+                cx.report.error(&path, "is a secret-key algorithm: everyone who can check a token with it can make one; use public keys");
             }
             Ok(algorithm) => algorithms.push(algorithm),
             Err(_) if text.eq_ignore_ascii_case("none") => {

@@ -78,7 +78,7 @@ fn endpoints(
         let path = if written.is_list() { path.item(i) } else { path.clone() };
         let Some(url) = cx.asked_url(&path, text) else { continue };
         if endpoints.contains(&url) {
-            cx.report.error(&path, "stands twice; remove one of the two");
+            cx.report.error(&path, "is a duplicate; remove one of the two");
         }
         endpoints.push(url);
     }
@@ -124,7 +124,10 @@ fn headers(cx: Context, section: &KeyPath, raw: &raw::Rfc7662) -> Vec<(HeaderNam
         if let Some(why) = reserved(&name, raw.forward_host) {
             cx.report.error_at_key(&path, why);
         } else if headers.iter().any(|(other, _)| *other == name) {
-            cx.report.error_at_key(&path, "stands twice, since case does not count in names of headers; remove one of the two");
+            cx.report.error_at_key(
+                &path,
+                "is a duplicate, since header names are case-insensitive; remove one of the two",
+            );
         }
         match HeaderValue::from_str(value.0.expose()) {
             Ok(mut value) => {

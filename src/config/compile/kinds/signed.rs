@@ -25,7 +25,7 @@ pub fn signed(
         for key in FOR_SIGNED {
             let at = path.key(key);
             let hint = if key == "audience" {
-                "; what `aud` of tokens must be is written in routes"
+                "; the required `aud` of tokens is configured in routes"
             } else {
                 ""
             };
@@ -42,7 +42,7 @@ pub fn signed(
     }
     let issuer = common.issuer.as_deref().filter(|issuer| !issuer.is_empty());
     if issuer.is_none() && !cx.report.has(&path.key("issuer")) {
-        cx.needed(&path.key("issuer"), "write what `iss` of signed answers must be, to the letter");
+        cx.needed(&path.key("issuer"), "write the exact `iss` of signed answers");
     }
     let published =
         KeyKeys { issuer, jwks_uri: raw.jwks_uri.as_deref(), files: raw.keys.as_deref() };
@@ -73,7 +73,7 @@ fn audience(cx: Context, server: &KeyPath, raw: &raw::Rfc7662) -> Option<Vec<Str
         true => {
             let broken = cx.report.is_broken(&server.key("client_auth"));
             if !broken {
-                cx.needed(&path, "write what the server calls this gateway in `aud` of signed answers; `client_auth.client_id`, where there is one, is that unless written");
+                cx.needed(&path, "write the server's name for this gateway in `aud` of signed answers; the default is `client_auth.client_id`, if there is one");
             }
             None
         }

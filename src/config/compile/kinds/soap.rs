@@ -31,9 +31,9 @@ impl CompileKind for raw::Soap {
         let action = self.action.clone().unwrap_or_default();
         if !action.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'"' && b != b'\\') {
             cx.report.error(
-            &path.key("action"),
-            "must be visible ASCII without quotes and backslashes: it stands in quotes in a header",
-        );
+                &path.key("action"),
+                "must be visible ASCII without quotes and backslashes: it is quoted in a header",
+            );
         }
         let body = body(cx, &path.key("body"), self);
         let none = BTreeMap::new();
@@ -41,7 +41,7 @@ impl CompileKind for raw::Soap {
         for (prefix, _) in namespaces.iter().filter(|(_, namespace)| namespace.is_empty()) {
             cx.report.error(
                 &path.key("namespaces").key(prefix),
-                "is empty; write the namespace that the prefix stands for",
+                "is empty; write the namespace of the prefix",
             );
         }
         let section = path.key("answer");
@@ -88,14 +88,14 @@ fn body(cx: Context, path: &KeyPath, raw: &raw::Soap) -> Option<Template> {
     if text.is_empty() {
         cx.needed(
             path,
-            "write what stands in the envelope's body, with `{token}` in the place of the token",
+            "write the content of the envelope's body, with `{token}` in place of the token",
         );
         return None;
     }
     let (_, stand_in) = Template::stand_in(text);
     let body = Template::new(text);
     if !is_xml(&Template::new(&format!("<body>{text}</body>")), &stand_in) {
-        let message = "is not XML without declaration and DTD, or `{token}` stands elsewhere than in text or in the value of an attribute";
+        let message = "is not XML without declaration and DTD, or `{token}` is elsewhere than in text or in the value of an attribute";
         cx.report.error(path, message);
         return None;
     }

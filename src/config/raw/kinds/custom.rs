@@ -28,9 +28,9 @@ pub struct Custom {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["url"]))]
 pub struct CustomRequest {
-    /// `GET`, or `POST` where there is a body, unless written.
+    /// Default: `GET`, or `POST` if there is a body.
     pub method: String,
-    /// `{token}` may stand in its path and its query.
+    /// `{token}` may be in its path and its query.
     pub url: String,
     /// Request headers; `{token}` is replaced here too.
     pub headers: BTreeMap<String, SecretText>,

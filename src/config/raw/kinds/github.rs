@@ -17,10 +17,10 @@ pub struct Github {
     /// File with the app's client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_file: Option<String>,
-    /// The URL that is asked; the public one unless written.
+    /// The URL to call; default: the public one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// Which of its two interfaces is called; `current` unless written.
+    /// The interface to call; default: `current`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<GithubApi>,
 }

@@ -10,7 +10,7 @@ pub struct Google {
     /// The client ids whose tokens are accepted, at least one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
-    /// The URL that is asked; the public one unless written.
+    /// The URL to call; default: the public one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
 }

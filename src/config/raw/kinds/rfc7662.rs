@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Rfc7662 {
-    /// One URL, or a list tried in order when one fails; found by `issuer` unless written.
+    /// One URL, or a list tried in order when one fails; default: found by `issuer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint: Option<OneOrMany<String>>,
     /// How the gateway authenticates to it.
@@ -29,21 +29,21 @@ pub struct Rfc7662 {
     /// written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
-    /// With `response: jwt`: the URL of its public keys; found by `issuer` unless written.
+    /// With `response: jwt`: the URL of its public keys; default: found by `issuer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
     /// With `response: jwt`: files with public keys or certificates (PEM) or a JWK set, in place of
     /// published keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
-    /// With `response: jwt`: allowed signature algorithms; RS256, ES256 and EdDSA unless written.
+    /// With `response: jwt`: allowed signature algorithms; default: RS256, ES256 and EdDSA.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<String>>,
     /// With `response: jwt`: files with the gateway's private keys for encrypted answers (JWE): PEM,
     /// a JWK or a JWK set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decryption_keys: Option<Vec<String>>,
-    /// With `response: jwt`: how far clocks may differ; 10s unless written.
+    /// With `response: jwt`: how far clocks may differ; default: 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leeway: Option<Period>,
 }

@@ -15,7 +15,7 @@ pub struct Soap {
     /// `SOAPAction` (1.1), or the action parameter of the content type (1.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// `1.1` unless written.
+    /// Default: `1.1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<SoapVersion>,
     /// The content of the envelope's body; `{token}` is replaced, XML-escaped.
