@@ -68,7 +68,7 @@ impl UpstreamExchange {
         let upstream = route.leads_to.upstream.clone();
         let mut upload = Upload::new(plain.body(), std::mem::take(&mut exchange.body));
         let first = upload.first(&mut client.read)?;
-        let repeatable = plain.method.is_idempotent() && upload.is_sent();
+        let repeatable = plain.method.is_idempotent() && plain.body().is_done();
         let mut attempt = next_attempt(exchange).await?;
         let mut kept = upstream.idle(attempt.aim);
         loop {

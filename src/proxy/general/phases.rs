@@ -141,7 +141,7 @@ impl ProxyHttp for Phases {
     }
 
     /// A kept connection that the server has closed at the same moment costs a second attempt,
-    /// where the request changes nothing (RFC 9110 §9.2.2).
+    /// where the request changes nothing more (RFC 9110 §9.2.2) and has no body.
     fn error_while_proxy(
         &self,
         _: &HttpPeer,
@@ -151,7 +151,7 @@ impl ProxyHttp for Phases {
         _: bool,
     ) -> Box<Error> {
         let repeatable = session.req_header().method.is_idempotent()
-            && !session.as_ref().retry_buffer_truncated();
+            && session.downstream_session.is_body_empty();
         if repeatable {
             let lease = general.lease.as_ref();
             error.retry.decide_reuse(lease.is_some_and(Lease::may_have_been_closed));

@@ -47,10 +47,17 @@ impl View {
                 method = methods.next();
             }
             // an interim response may be dropped when the final one comes with it and is refused
-            if response.status.starts_with("502") {
+            if response.status.starts_with("502") || response.body == Body::Broken {
                 while responses.last().is_some_and(|last: &Response| last.status.starts_with('1')) {
                     responses.pop();
                 }
+            }
+            // whether a response breaks off before or behind its head is a matter of moments
+            let failed = response.body == Body::Broken || response.status.starts_with("502");
+            if failed {
+                let headers = Vec::new();
+                responses.push(Response { status: "failed".into(), headers, body: Body::Broken });
+                return View { responses, closed };
             }
             responses.push(response);
             rest = after;
