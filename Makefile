@@ -3,6 +3,7 @@
 #   make demo         a complete setup on loopback: authorization server, service, gateway
 #   make test         every test that this machine can run, with django-oauth-toolkit and oidc-provider
 #   make interop      also Keycloak and Ory Hydra; prints the table of results; takes minutes
+#   make beside       real nginx, Caddy and HAProxy that ask introgate, with the files of deploy/beside/
 #   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back
 #   make fuzz-wire    mutated requests and responses on both ways, compared; SECONDS=60 and SEED may be set
 #   make idle         bytes of memory for each of 10,000 idle connections
@@ -18,7 +19,7 @@
 CARGO ?= cargo
 INTEROP_TABLE = target/interop/table
 
-.PHONY: help demo test interop chaos lint build bench bench-quick micro fuzz schema setup setup-bench setup-test
+.PHONY: help demo test interop beside chaos lint build bench bench-quick micro fuzz schema setup setup-bench setup-test
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -42,6 +43,9 @@ interop: setup setup-test
 	@rm -rf $(INTEROP_TABLE)
 	INTEROP=required $(CARGO) test --locked --test tests interop:: -- --include-ignored --test-threads=1; status=$$?; \
 	grep -A1 '^| server | asked by' docs/interop.md; cat $(INTEROP_TABLE)/*; exit $$status
+
+beside: setup setup-test
+	INTEROP=required $(CARGO) test --locked --test tests -- beside::
 
 # CHAOS_SECONDS and CHAOS_SEED may be set
 chaos: setup setup-test
@@ -92,4 +96,4 @@ setup-bench:
 
 # The interop tests start authorization servers from PyPI and npm, the fleet tests a Redis.
 setup-test:
-	@RUNLEVEL=1 ./deploy/needs python3:python3 python3-venv:python3-venv node:nodejs npm:npm redis-server:redis-server redis-sentinel:redis-sentinel
+	@RUNLEVEL=1 ./deploy/needs python3:python3 python3-venv:python3-venv node:nodejs npm:npm redis-server:redis-server redis-sentinel:redis-sentinel nginx:nginx haproxy:haproxy caddy:caddy

@@ -52,6 +52,7 @@
 //! | [`runtime`] | the process, and the immutable snapshot that one configuration became |
 //! | [`explain`] | what would happen to a request, and why |
 //! | [`assemble`] | configuration → runtime: the only place that picks implementations |
+//! | [`decisions`] | the questions of other proxies: may this request pass? |
 //! | [`proxy`] | carries out what the gate decides, on one of two ways |
 //! | [`admin`] | health, metrics, status, purge |
 //! | [`reload`] | a changed configuration takes the old one's place |
@@ -65,6 +66,7 @@ mod cache;
 mod cli;
 mod clock;
 mod config;
+mod decisions;
 mod deny;
 mod doctor;
 mod explain;

@@ -1,6 +1,6 @@
 //! What is known of a client's connection, besides its bytes.
 
-use super::settings::Limits;
+use super::settings::{Limits, ListenerSettings, Serves};
 use crate::telemetry::Metrics;
 use pingora_core::protocols::Digest;
 use prometheus::{IntCounter, IntGauge};
@@ -12,18 +12,21 @@ use std::sync::Arc;
 pub struct Listener {
     /// Its address; the label of its metrics.
     pub name: Box<str>,
+    pub serves: Serves,
     pub limits: Limits,
     pub open: IntGauge,
     pub accepted: IntCounter,
 }
 
 impl Listener {
-    pub fn new(name: &str, limits: Limits, metrics: &Metrics) -> Self {
+    pub fn new(settings: &ListenerSettings, metrics: &Metrics) -> Self {
+        let name = settings.address.to_string();
         Self {
+            serves: settings.serves.clone(),
+            limits: settings.limits.clone(),
+            open: metrics.connections.with_label_values(&[&name]),
+            accepted: metrics.connections_accepted.with_label_values(&[&name]),
             name: name.into(),
-            limits,
-            open: metrics.connections.with_label_values(&[name]),
-            accepted: metrics.connections_accepted.with_label_values(&[name]),
         }
     }
 }

@@ -28,5 +28,5 @@ pub use arrival::{Arrival, Listener};
 pub use connection::Connection;
 pub use descriptors::{Capacity, raise_limit};
 pub use quota::Quota;
-pub use settings::{Limits, Listen, ListenerSettings};
+pub use settings::{Limits, Listen, ListenerSettings, Serves};
 pub use socket::{Socket, open};

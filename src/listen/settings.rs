@@ -8,7 +8,21 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListenerSettings {
     pub address: Listen,
+    pub serves: Serves,
     pub limits: Limits,
+}
+
+/// The work of a listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Serves {
+    /// It forwards requests.
+    #[default]
+    Proxy,
+    /// It answers other proxies that ask whether a request may pass.
+    ForwardAuth {
+        /// Taken off the path where the request itself is meant.
+        path_prefix: Option<String>,
+    },
 }
 
 /// Where a listener accepts connections.

@@ -23,6 +23,8 @@ pub struct Exchange {
     pub began: Now,
     pub request_id: HeaderValue,
     pub trace: TraceContext,
+    /// Another proxy asks about the request; its account of the request is believed.
+    pub on_behalf: bool,
     pub trusted_peer: bool,
     pub forwarded: Forwarded,
     /// The name that routes are matched by; empty where the client named none.
@@ -70,6 +72,7 @@ impl Exchange {
             began: process.parts.clock.now(),
             request_id: HeaderValue::from_static(""),
             trace: TraceContext::default(),
+            on_behalf: false,
             trusted_peer: false,
             forwarded: Forwarded::default(),
             host: String::new(),

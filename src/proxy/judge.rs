@@ -11,7 +11,9 @@ use crate::policy::Admission;
 use crate::request::RequestView;
 use crate::route::{Host, normalise};
 use http::header;
-use std::net::IpAddr;
+use ipnet::IpNet;
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Decides, and keeps in `exchange` what the later phases need. `peer` is the other end of the
@@ -87,12 +89,16 @@ pub fn introduce(
     if !head.headers.contains_key(header::HOST) {
         exchange.authority = head.target_authority().map(str::to_owned);
     }
-    let Origin { trusted_peer, forwarded, doubt } = Origin::of(
-        peer,
-        head.headers,
-        exchange.authority.as_deref(),
-        &exchange.runtime.trusted_proxies,
-    );
+    let mut trusted = Cow::Borrowed(exchange.runtime.trusted_proxies.as_slice());
+    if exchange.on_behalf {
+        // proxies on this machine may ask without being configured
+        trusted
+            .to_mut()
+            .extend([IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()].map(IpNet::from));
+    }
+    let Origin { trusted_peer, forwarded, doubt } =
+        Origin::of(peer, head.headers, exchange.authority.as_deref(), &trusted);
+    drop(trusted);
     exchange.request_id = request_id(head.headers);
     exchange.trace = TraceContext::of(head.headers);
     exchange.trusted_peer = trusted_peer;

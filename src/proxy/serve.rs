@@ -8,6 +8,7 @@ use super::general::General;
 use super::request_framing::Section;
 use super::unread;
 use crate::deny::Reason;
+use crate::listen::Serves;
 use crate::runtime::Process;
 use async_trait::async_trait;
 use pingora_core::apps::ServerApp;
@@ -74,6 +75,7 @@ impl Serve {
         let in_form =
             |plain: &Plain| runtime.gate.token.searches_form(&plain.method, &plain.headers);
         if runtime.settings.fast_path
+            && client.arrival.listener.serves == Serves::Proxy
             && let Some(plain) = Plain::take_unless(&mut client.read, in_form)
         {
             // in a box, as everything that is not waiting: connections wait most of the time

@@ -53,7 +53,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
             bound.push(Bound { socket: bind(&settings.address)?, settings: settings.clone() });
         }
         let Capacity(capacity) = Capacity::of_process();
-        for ListenerSettings { address, limits } in &settings.listeners {
+        for ListenerSettings { address, limits, .. } in &settings.listeners {
             if let Some(wanted) = limits.connections.filter(|&wanted| wanted > capacity) {
                 tracing::warn!(
                     listener = %address,
@@ -70,7 +70,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
 
     fn accept(&self, Bound { settings, socket }: Bound, shutdown: &ShutdownWatch) -> Open {
         let name = settings.address.to_string();
-        let listener = Listener::new(&name, settings.limits.clone(), &self.process.parts.metrics);
+        let listener = Listener::new(&settings, &self.process.parts.metrics);
         let listener = Arc::new(ArcSwap::from_pointee(listener));
         let quota = Arc::new(Quota::new(most(&settings)));
         let (close, closing) = watch::channel(*shutdown.borrow());
@@ -133,7 +133,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
     fn change(&self, open: &mut Open, settings: &ListenerSettings) {
         let name = settings.address.to_string();
         let metrics = &self.process.parts.metrics;
-        open.listener.store(Arc::new(Listener::new(&name, settings.limits.clone(), metrics)));
+        open.listener.store(Arc::new(Listener::new(settings, metrics)));
         open.quota.set(most(settings));
         open.settings = settings.clone();
         tracing::info!(listener = name, "changed");

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct UpstreamSettings {
     /// The configured name, or the URL.
     pub name: Arc<str>,
-    /// At least one.
+    /// At least one, but for routes that forward nothing.
     pub servers: Vec<ServerAddress>,
     pub balance: Balance,
     pub protocol: Protocol,

@@ -66,3 +66,8 @@ fn the_image_is_built_with_what_the_program_embeds() {
         read("deploy/Dockerfile").lines().any(|line| line == format!("COPY {embedded} deploy/"))
     );
 }
+
+#[test]
+fn the_configuration_beside_other_proxies() {
+    accepted(&read("deploy/beside/gateway.yaml"), &[], &[("INTROSPECTION_TOKEN", "t")]);
+}

@@ -131,7 +131,9 @@ impl Script {
                 state.behaviour.clone()
             };
             if let Some(protocol) = request.header("upgrade") {
-                upgrade(protocol, &mut reader, &mut writer);
+                let accept = (request.header("sec-websocket-key") == Some(SAMPLE_KEY))
+                    .then_some(SAMPLE_ACCEPT);
+                upgrade(protocol, accept, &mut reader, &mut writer);
                 return;
             }
             if !self.act(&behaviour, &request, &mut writer, running) {
@@ -199,9 +201,15 @@ impl Script {
     }
 }
 
-fn upgrade(protocol: &str, reader: &mut impl Read, writer: &mut TcpStream) {
+/// The key of RFC 6455 §1.3 and its answer, which proxies compare.
+const SAMPLE_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const SAMPLE_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+fn upgrade(protocol: &str, accept: Option<&str>, reader: &mut impl Read, writer: &mut TcpStream) {
+    let accept = accept.map(|accept| format!("Sec-WebSocket-Accept: {accept}\r\n"));
+    let accept = accept.unwrap_or_default();
     let head = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n{accept}\r\n"
     );
     // pingora 0.9.1 ends the connection when the 101 is there before it has sent the end of the
     // request on, which takes microseconds; a service on the same machine can be that fast

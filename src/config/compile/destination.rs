@@ -1,10 +1,10 @@
 //! `upstream`, `rewrite` and `timeout` of a route.
 
 use super::Context;
-use super::upstreams::by_url;
+use super::upstreams::{by_url, nowhere};
 use super::url::is_url;
 use crate::config::path::KeyPath;
-use crate::config::raw;
+use crate::config::raw::{self, Serves};
 use crate::route::{PathPattern, comparable};
 use crate::upstream::{DestinationSettings, UpstreamSettings};
 use std::collections::BTreeMap;
@@ -42,7 +42,15 @@ fn upstream(
     raw: &raw::Destination,
     by_url_: &mut BTreeMap<String, UpstreamSettings>,
 ) -> Option<Arc<str>> {
-    let text = raw.upstream.as_deref()?;
+    let Some(text) = raw.upstream.as_deref() else {
+        if cx.raw.listeners.iter().any(|listener| listener.serves == Serves::Proxy) {
+            cx.report.error_at_key(path, "is missing; it must be written");
+            return None;
+        }
+        // nothing is forwarded: an upstream without servers stands in, which reaches none
+        by_url_.insert(String::new(), nowhere());
+        return Some("".into());
+    };
     if is_url(text) {
         let upstream = by_url(cx, path, text)?;
         by_url_.insert(text.to_owned(), upstream);

@@ -6,7 +6,8 @@ use super::url::unix_path;
 use crate::config::path::KeyPath;
 use crate::config::raw;
 use crate::config::settings::AdminSettings;
-use crate::listen::{Limits, Listen, ListenerSettings};
+use crate::listen::{Limits, Listen, ListenerSettings, Serves};
+use crate::route::PathPattern;
 use std::net::SocketAddr;
 
 pub fn listeners(cx: Context) -> Vec<ListenerSettings> {
@@ -21,9 +22,32 @@ pub fn listeners(cx: Context) -> Vec<ListenerSettings> {
             cx.report
                 .error(&path, "another listener has this address already; remove one of the two");
         }
-        known.push(ListenerSettings { address, limits });
+        let serves = serves(cx, &section, listener);
+        known.push(ListenerSettings { address, serves, limits });
     }
     known
+}
+
+fn serves(cx: Context, section: &KeyPath, listener: &raw::Listener) -> Serves {
+    let (path, prefix) = (section.key("path_prefix"), listener.path_prefix.as_deref());
+    match (listener.serves, prefix) {
+        (raw::Serves::Proxy, None) => Serves::Proxy,
+        (raw::Serves::Proxy, Some(_)) => {
+            cx.report.error_at_key(&path, "belongs to `serves: forward_auth`; remove it");
+            Serves::Proxy
+        }
+        (raw::Serves::ForwardAuth, None) => Serves::ForwardAuth { path_prefix: None },
+        (raw::Serves::ForwardAuth, Some(prefix)) => {
+            let is_path = PathPattern::parse(prefix).is_ok_and(|path| path.is_exact());
+            if !is_path || prefix.ends_with('/') {
+                cx.report.error(
+                    &path,
+                    "must be a plain path without a final slash; write one such as `/check`",
+                );
+            }
+            Serves::ForwardAuth { path_prefix: Some(prefix.to_owned()) }
+        }
+    }
 }
 
 /// `None`: wrong, and reported.

@@ -27,11 +27,16 @@ pub fn upstreams(cx: Context) -> Option<Vec<UpstreamSettings>> {
 
 /// The upstream that a route means by a URL.
 pub fn by_url(cx: Context, path: &KeyPath, url: &str) -> Option<UpstreamSettings> {
-    let raw = Upstream::default();
     let server = ServerAddress { at: cx.endpoint(path, url)?, weight: 1, label: url.into() };
-    Some(UpstreamSettings {
-        name: url.into(),
-        servers: vec![server],
+    Some(UpstreamSettings { name: url.into(), servers: vec![server], ..nowhere() })
+}
+
+/// An upstream without name and servers: a request for it is 502.
+pub fn nowhere() -> UpstreamSettings {
+    let raw = Upstream::default();
+    UpstreamSettings {
+        name: "".into(),
+        servers: Vec::new(),
         balance: Balance::RoundRobin,
         protocol: Protocol::H1,
         tls: TlsSettings::default(),
@@ -42,7 +47,7 @@ pub fn by_url(cx: Context, path: &KeyPath, url: &str) -> Option<UpstreamSettings
         idle_timeout: raw.idle_timeout.0,
         retries: raw.retries,
         preserve_host: raw.preserve_host,
-    })
+    }
 }
 
 fn upstream(cx: Context, path: &KeyPath, name: &str, raw: &Upstream) -> Option<UpstreamSettings> {

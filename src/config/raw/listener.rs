@@ -11,6 +11,13 @@ use serde::{Deserialize, Serialize};
 pub struct Listener {
     /// Address and port, or `unix:/path`.
     pub address: String,
+    /// `proxy` forwards requests; `forward_auth` answers other proxies that ask whether a request
+    /// may pass (nginx `auth_request`, Traefik, Caddy, HAProxy).
+    pub serves: Serves,
+    /// For `forward_auth`: taken off the path where a proxy does not describe the request in
+    /// question and the request itself is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_prefix: Option<String>,
     /// `h1`, `h2` (over TLS, by ALPN), `h2c` (plaintext). This version supports `h1`.
     #[schemars(length(min = 1))]
     pub protocols: Vec<Protocol>,
@@ -25,11 +32,22 @@ impl Default for Listener {
     fn default() -> Self {
         Self {
             address: "0.0.0.0:8080".into(),
+            serves: Serves::Proxy,
+            path_prefix: None,
             protocols: vec![Protocol::H1],
             tls: None,
             limits: ListenerLimits::default(),
         }
     }
+}
+
+/// `listeners[].serves`.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Serves {
+    #[default]
+    Proxy,
+    ForwardAuth,
 }
 
 /// `listeners[].tls`.

@@ -24,7 +24,7 @@ pub use events::Events;
 pub use identity::Identity;
 pub(in crate::config) use kinds::for_each_kind;
 pub use kinds::*;
-pub use listener::{Admin, Listener, ListenerLimits};
+pub use listener::{Admin, Listener, ListenerLimits, Serves};
 pub use log::{Access, Format, Level, Log};
 pub use route::{
     Auth, Defaults, Demands, Destination, EncodedSlashes, Limits, Preflight, Route, StepUp,

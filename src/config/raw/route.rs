@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// One of `routes`.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
-#[schemars(deny_unknown_fields, extend("required" = ["path", "upstream"]))]
+#[schemars(deny_unknown_fields, extend("required" = ["path"]))]
 pub struct Route {
     /// Its name in metrics and logs; unique. Default: derived from its patterns.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ pub struct Reach {
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Destination {
-    /// The name of an upstream, or a URL.
+    /// The name of an upstream, or a URL. May be left out where no listener serves `proxy`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
     /// How the path is changed for the upstream.

@@ -4,7 +4,7 @@ use super::{EXAMPLE, WHOLE, client_auth, read, told};
 use crate::config::Settings;
 use crate::extract::Place;
 use crate::introspect::ClientAuth;
-use crate::listen::{Limits, Listen, ListenerSettings};
+use crate::listen::{Limits, Listen, ListenerSettings, Serves};
 use crate::policy::AuthMode;
 use crate::telemetry::{AccessLog, LogFormat};
 use crate::upstream::{Balance, Endpoint};
@@ -20,6 +20,7 @@ fn the_smallest_file_gets_all_defaults() {
     let settings = settings(WHOLE);
     assert!(settings.threads >= 1);
     let listener = ListenerSettings {
+        serves: Serves::Proxy,
         address: Listen::Tcp(([0, 0, 0, 0], 8080).into()),
         limits: Limits::default(),
     };

@@ -1,6 +1,7 @@
 //! The way for every kind of request: pingora's proxy. Its phases delegate, and decide nothing.
 
 mod form;
+mod forward_auth;
 mod lease;
 mod one_request;
 mod phases;

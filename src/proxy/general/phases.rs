@@ -3,8 +3,8 @@
 use super::form::Form;
 use super::lease::Lease;
 use super::one_request::OneRequest;
-use super::{KEPT, request, respond};
-use crate::listen::Arrival;
+use super::{KEPT, forward_auth, request, respond};
+use crate::listen::{Arrival, Serves};
 use crate::proxy::body_limit::{self, BodyLimit};
 use crate::proxy::connection::Connection;
 use crate::proxy::connectors::Connectors;
@@ -16,7 +16,7 @@ use crate::proxy::{attempt, judge, report, validate};
 use crate::runtime::Process;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use pingora_core::Result;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
@@ -45,6 +45,8 @@ pub struct GeneralExchange {
     /// The upstream's connection of the last attempt.
     lease: Option<Lease>,
     form: Form,
+    /// The method of the request that another proxy asked about.
+    asked: Option<Method>,
 }
 
 #[async_trait]
@@ -57,6 +59,7 @@ impl ProxyHttp for Phases {
             exchange: Exchange::begin(&self.process),
             lease: None,
             form: Form::default(),
+            asked: None,
         })
     }
 
@@ -83,6 +86,10 @@ impl ProxyHttp for Phases {
             session.set_write_timeout(Some(limits.write_timeout));
         }
         exchange.body = BodyLimit::new(limits);
+        if arrival.listener.serves != Serves::Proxy {
+            general.asked = forward_auth::answer(session, exchange, &arrival).await?;
+            return Ok(true);
+        }
         let head = Head::from(session.req_header());
         let mut host = validate::check(head, || raw_headers(session))
             .and_then(|host| body_limit::check(head, limits).map(|()| host));
@@ -257,7 +264,7 @@ impl ProxyHttp for Phases {
         general: &mut Box<GeneralExchange>,
     ) {
         report::report(
-            &session.req_header().method,
+            general.asked.as_ref().unwrap_or(&session.req_header().method),
             session.response_written().map(|response| response.status),
             &general.exchange,
         );

@@ -15,8 +15,13 @@ pub async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: &Den
     end_when_stopping(session);
     let head = Head::from(session.req_header());
     let expects_continue = head.headers.contains_key(header::EXPECT);
-    let Prepared { refusal, close } = prepare(head, denial, exchange);
+    let prepared = prepare(head, denial, exchange);
+    send(session, prepared, expects_continue).await
+}
 
+/// Writes a refusal. A client that `expects_continue` sends no body behind it.
+pub async fn send(session: &mut Session, prepared: Prepared, expects_continue: bool) -> Result<()> {
+    let Prepared { refusal, close } = prepared;
     let mut response = ResponseHeader::build(refusal.status, Some(refusal.headers.len() + 2))?;
     for (name, value) in refusal.headers {
         response.append_header(name, value)?;

@@ -1,0 +1,210 @@
+//! Real proxies with the configurations of `deploy/beside/`: the same situations for each.
+
+use crate::support::{
+    AuthorizationServer, Builder, Connection, Gateway, Response, Upstream, free_port, wait_until,
+};
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A proxy in front of a service, with introgate beside it.
+struct Beside {
+    server: AuthorizationServer,
+    service: Upstream,
+    gateway: Option<Gateway>,
+    proxy: Child,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.proxy.kill();
+        let _ = self.proxy.wait();
+    }
+}
+
+fn deployed(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/beside");
+    fs::read_to_string(folder.join(name)).expect("a configuration")
+}
+
+impl Beside {
+    /// `None`, with a loud line, where the proxy is not installed.
+    fn start(program: &str, files: &[&str], command: impl Fn(&Path) -> Command) -> Option<Beside> {
+        let found = Command::new("sh")
+            .args(["-c", &format!("PATH=$PATH:/usr/sbin command -v {program}")])
+            .stdout(Stdio::null())
+            .status();
+        if !found.is_ok_and(|status| status.success()) {
+            assert!(std::env::var("INTEROP").is_err(), "{program} is not installed");
+            eprintln!("!!! SKIPPED: {program} is not installed");
+            return None;
+        }
+        let (server, service) = (AuthorizationServer::start(), Upstream::start());
+        for (token, scope) in [("reader", "read"), ("writer", "read write")] {
+            let answer =
+                json!({ "active": true, "sub": "alice", "client_id": "app", "scope": scope });
+            server.answer(token, answer);
+        }
+        let gateway = deployed("gateway.yaml")
+            .replace("127.0.0.1:8080", "127.0.0.1:@PORT@")
+            .replace("http://127.0.0.1:8000/o/introspect/", &server.url());
+        let gateway = Builder::new().env("INTROSPECTION_TOKEN", "t").start(&gateway);
+        let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
+        for file in files {
+            let text = deployed(file)
+                .replace("127.0.0.1:8080", &format!("127.0.0.1:{}", gateway.port()))
+                .replace("127.0.0.1:9000", &format!("127.0.0.1:{}", service.port()))
+                .replace("localhost:8081", &format!("localhost:{port}"))
+                .replace("127.0.0.1:8081", &format!("127.0.0.1:{port}"))
+                .replace("\nhttp {", &nginx_folders(folder.path()));
+            fs::write(folder.path().join(file), text).expect("write a configuration");
+        }
+        let mut command = command(folder.path());
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{path}:/usr/sbin")).current_dir(folder.path());
+        command.env("HOME", folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        let proxy = command.spawn().expect("start the proxy");
+        let beside =
+            Beside { server, service, gateway: Some(gateway), proxy, port, _folder: folder };
+        wait_until(program, || Connection::try_open(beside.port).is_ok());
+        Some(beside)
+    }
+
+    fn request(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
+        let host = [("Host", "localhost")];
+        let mut connection = Connection::open(self.port);
+        let headers = [&host[..], headers].concat();
+        connection.request(method, target, &headers, b"").expect("an answer of the proxy")
+    }
+}
+
+/// nginx writes below its own folder, which only root may.
+fn nginx_folders(folder: &Path) -> String {
+    let mut text = "\nhttp {\n  access_log off;\n".to_owned();
+    for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+        text.push_str(&format!("  {kind}_temp_path {}/{kind};\n", folder.display()));
+    }
+    text
+}
+
+/// The situations that every proxy must be right in. A proxy that only knows 401 and 403 may answer
+/// without a body, and still with the status.
+fn is_guarded(mut beside: Beside) {
+    let bearer = |token: &str| format!("Bearer {token}");
+    let (reader, writer) = (bearer("reader"), bearer("writer"));
+    let forged = [
+        ("X-Introspected-Sub", "admin"),
+        ("x-introspected-username", "root"),
+        ("X_Introspected_Scope", "admin"),
+    ];
+
+    let allowed = [&[("Authorization", reader.as_str())], &forged[..]].concat();
+    let response = beside.request("GET", "/items?a=b", &allowed);
+    assert_eq!(response.status, 200, "{}", response.text());
+    let seen = beside.service.last();
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/items?a=b"));
+    assert_eq!(seen.headers_all("x-introspected-sub"), ["alice"]);
+    assert_eq!(seen.header("x-introspected-scope"), Some("read"));
+    assert_eq!(seen.header("x-introspected-username").unwrap_or_default(), "");
+    assert_eq!(seen.header("x_introspected_scope"), None);
+    assert_eq!(seen.header("authorization"), None, "the service does not get the token");
+
+    let response = beside.request("GET", "/public/a", &forged);
+    assert_eq!(response.status, 200);
+    assert!(beside.service.last().header("x-introspected-sub").is_none_or(str::is_empty));
+
+    let before = beside.service.count();
+    let response = beside.request("GET", "/items", &[]);
+    let challenge = response.header("www-authenticate").unwrap_or_default().to_owned();
+    assert_eq!(
+        (response.status, challenge.starts_with("Bearer realm=")),
+        (401, true),
+        "{challenge}"
+    );
+    let response = beside.request("GET", "/items", &[("Authorization", "Bearer unknown")]);
+    let challenge = response.header("www-authenticate").unwrap_or_default().to_owned();
+    assert_eq!((response.status, challenge.contains("invalid_token")), (401, true), "{challenge}");
+    let response = beside.request("DELETE", "/items", &[("Authorization", &reader)]);
+    let challenge = response.header("www-authenticate").unwrap_or_default().to_owned();
+    assert_eq!(
+        (response.status, challenge.contains("insufficient_scope")),
+        (403, true),
+        "{challenge}"
+    );
+    // the method and the path in question decide, whatever the client says of them
+    let described = [
+        ("Authorization", reader.as_str()),
+        ("X-Forwarded-Method", "GET"),
+        ("X-Original-Method", "GET"),
+        ("X-Forwarded-Uri", "/public/a"),
+        ("X-Original-URI", "/public/a"),
+        ("X-Original-URL", "http://localhost/public/a"),
+    ];
+    let status = beside.request("DELETE", "/items", &described).status;
+    assert!([400, 403].contains(&status), "{status}");
+    assert_eq!(beside.service.count(), before, "a refused request does not reach the service");
+
+    assert_eq!(beside.request("DELETE", "/items", &[("Authorization", &writer)]).status, 200);
+
+    let upgrade = [
+        ("Authorization", reader.as_str()),
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Version", "13"),
+    ];
+    assert_eq!(beside.request("GET", "/items", &upgrade).status, 101);
+    assert_eq!(beside.request("GET", "/items", &upgrade[1..]).status, 401);
+
+    beside.server.stop();
+    let before = beside.service.count();
+    let response = beside.request("GET", "/items", &[("Authorization", "Bearer new")]);
+    assert_eq!((response.status, response.header("retry-after").is_some()), (503, true));
+    beside.gateway = None;
+    let status = beside.request("GET", "/items", &[("Authorization", &reader)]).status;
+    assert!([502, 503].contains(&status), "{status}");
+    assert_eq!(beside.service.count(), before, "without the gateway nothing passes");
+}
+
+#[test]
+fn nginx_auth_request() {
+    let beside = Beside::start("nginx", &["nginx.conf"], |folder| {
+        let mut command = Command::new("nginx");
+        let at = folder.display();
+        let globals = format!("daemon off; pid {at}/nginx.pid; error_log {at}/error.log;");
+        command.arg("-c").arg(folder.join("nginx.conf")).args(["-e", "error.log", "-g", &globals]);
+        command.arg("-p").arg(folder);
+        command
+    });
+    if let Some(beside) = beside {
+        is_guarded(beside);
+    }
+}
+
+#[test]
+fn caddy_forward_auth() {
+    let beside = Beside::start("caddy", &["Caddyfile"], |_| {
+        let mut command = Command::new("caddy");
+        command.args(["run", "--config", "Caddyfile", "--adapter", "caddyfile"]);
+        command
+    });
+    if let Some(beside) = beside {
+        is_guarded(beside);
+    }
+}
+
+#[test]
+fn haproxy_with_lua() {
+    let beside = Beside::start("haproxy", &["haproxy.cfg", "introgate.lua"], |_| {
+        let mut command = Command::new("haproxy");
+        command.args(["-f", "haproxy.cfg", "-db"]);
+        command
+    });
+    if let Some(beside) = beside {
+        is_guarded(beside);
+    }
+}
