@@ -94,6 +94,7 @@ setup:
 setup-bench:
 	@RUNLEVEL=1 ./deploy/needs wrk:wrk nginx:nginx dpkg:libnginx-mod-http-js apache2:apache2 dpkg:libapache2-mod-oauth2 python3:python3
 
-# The interop tests start authorization servers from PyPI and npm, the fleet tests a Redis.
+# The interop tests start authorization servers from PyPI and npm, the fleet tests a Redis,
+# the proxy test a tinyproxy.
 setup-test:
-	@RUNLEVEL=1 ./deploy/needs python3:python3 python3-venv:python3-venv node:nodejs npm:npm redis-server:redis-server redis-sentinel:redis-sentinel nginx:nginx haproxy:haproxy caddy:caddy
+	@RUNLEVEL=1 ./deploy/needs python3:python3 python3-venv:python3-venv node:nodejs npm:npm redis-server:redis-server redis-sentinel:redis-sentinel nginx:nginx haproxy:haproxy caddy:caddy tinyproxy:tinyproxy-bin

@@ -22,6 +22,8 @@ pub fn is_secret(path: &KeyPath) -> bool {
             "token_type_hint" | "token_endpoint" | "tokens" => false,
             // templates of requests, where credentials stand among the rest
             "headers" | "parameters" | "body" => true,
+            // URLs with user and password
+            "proxy" => true,
             // Redis's may hold a password
             "url" => in_cache,
             key => ["token", "secret", "key", "password"].iter().any(|word| key.contains(word)),

@@ -97,8 +97,17 @@ fn advice_about_certificate(alert: AlertDescription) -> &'static str {
     }
 }
 
-/// What to do about a server whose certificate is not accepted.
+/// What to do about a connection that cannot be made.
 fn advice(error: &Error) -> &'static str {
+    let text = explained(error);
+    if text.contains("proxy authorization required")
+        || text.contains("407") && text.contains("tunnel")
+    {
+        return "; check user and password of `proxy`";
+    }
+    if text.contains("tunnel error") {
+        return "; the proxy makes no connection to the server: check `proxy`, and that it may be used for this host and port";
+    }
     match tls_error(error) {
         Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
             "; name the authority that issued the server's certificate in `tls.ca`"

@@ -177,7 +177,7 @@ impl<I: Introspector> Introspector for Guarded<I> {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::introspect::{BreakerSettings, GoogleSettings, TokenSelector};
+    use crate::introspect::{BreakerSettings, GoogleSettings, ProxySettings, TokenSelector};
     use crate::secret::Secret;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -215,6 +215,7 @@ mod tests {
             extra_roots: None,
             events: None,
             server_name: None,
+            proxy: ProxySettings::default(),
         };
         let clock = ManualClock::at(1_000_000);
         let scripted = Scripted(Mutex::new(script), AtomicU64::new(0));

@@ -156,16 +156,16 @@ impl Clients {
                 .user_agent(concat!("introgate/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
-                .no_proxy()
                 .connect_timeout(settings.connect_timeout)
                 .tcp_nodelay(true);
+            builder = settings.proxy.apply(builder)?;
             if let Some((_, pem)) = &settings.extra_roots {
                 builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
             }
             if let Some(certificate) = settings.profile().certificate {
                 builder = builder.identity(reqwest::Identity::from_pem(certificate.pem())?);
             }
-            if settings.is_plain() {
+            if settings.is_plain() && !settings.proxy.may_use_tls() {
                 // nothing is verified, so that no trust roots need to be installed
                 builder = builder.tls_certs_only([]);
             }
@@ -229,8 +229,9 @@ impl ServerSettings {
         let roots = self.extra_roots.as_ref().map(|(_, pem)| blake3::hash(pem));
         let certificate = self.profile().certificate.map(super::ClientCertificate::digest);
         format!(
-            "{connect_timeout:?} {limit} {roots:?} {server_name:?} {certificate:?} {}",
-            self.is_plain()
+            "{connect_timeout:?} {limit} {roots:?} {server_name:?} {certificate:?} {} {}",
+            self.is_plain(),
+            self.proxy.digest()
         )
     }
 }

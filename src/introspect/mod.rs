@@ -19,6 +19,7 @@ pub mod jwt;
 mod kind;
 mod kinds;
 mod placed;
+mod proxy;
 mod reach;
 mod retry;
 mod selector;
@@ -32,7 +33,7 @@ mod xpath;
 pub use answer::{BadAnswer, read_answer};
 pub use breaker::{Breaker, CircuitState};
 pub use client_auth::{
-    Assertion, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
+    Assertion, AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
 };
 pub use discovery::metadata;
 pub use documents::Documents;
@@ -42,6 +43,7 @@ pub use guarded::Guarded;
 pub use kind::{BuildParts, Call, Credentials, Profile, ServerKind, Verification};
 pub use kinds::*;
 pub use placed::{Place, Template};
+pub use proxy::ProxySettings;
 pub use reach::reach;
 pub use selector::TokenSelector;
 pub use settings::{BreakerSettings, EventSettings, Fingerprint, ServerSettings};

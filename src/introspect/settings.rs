@@ -1,7 +1,7 @@
 //! What the configuration says about one authorization server.
 
 use super::jwt::KeySource;
-use super::{Call, Profile, ServerKind, TokenSelector};
+use super::{Call, Profile, ProxySettings, ServerKind, TokenSelector};
 use crate::policy::{Implications, ServerDemands};
 use jsonwebtoken::Algorithm;
 use std::path::PathBuf;
@@ -32,7 +32,10 @@ pub struct ServerSettings {
     pub extra_roots: Option<(PathBuf, Vec<u8>)>,
     /// The name that is asked for and verified in TLS, in place of the URL's host.
     pub server_name: Option<String>,
+    /// Which scopes a granted scope includes.
     pub implications: Arc<Implications>,
+    /// The proxy through which it is called.
+    pub proxy: ProxySettings,
     /// Whose events about its tokens are believed; `None`: nobody's.
     pub events: Option<EventSettings>,
 }

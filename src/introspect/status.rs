@@ -19,6 +19,10 @@ pub fn failure(answer: &Answer, credentials: &str) -> Failure {
                 shown_code(&answer.body)
             ),
         ),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => Failure::new(
+            FailureKind::Unavailable,
+            "status 407: the proxy on the way does not let the gateway through; check user and password of `proxy`",
+        ),
         StatusCode::TOO_MANY_REQUESTS => throttled(status, retry_after(answer)),
         status if status.is_redirection() => bad(redirected(status, &answer.headers)),
         status if status.is_server_error() => {

@@ -4,6 +4,7 @@
 mod assertions;
 mod certificates;
 mod own_token;
+mod platform_assertion;
 mod server_name;
 
 use crate::support::{AuthorizationServer, Builder, Setup, one_route};

@@ -8,6 +8,7 @@ mod http;
 mod redis;
 mod server;
 mod setup;
+mod tinyproxy;
 mod tls;
 mod upstream;
 
@@ -19,6 +20,7 @@ pub use http::{
 pub use redis::{REDIS_KEY, Redis};
 pub use server::Server;
 pub use setup::{Setup, active, known_tokens, one_route};
+pub use tinyproxy::Tinyproxy;
 pub use tls::{Authority, Hello, Identity, Tls};
 pub use upstream::{Upstream, UpstreamBehaviour};
 

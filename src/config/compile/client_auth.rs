@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::config::path::KeyPath;
 use crate::config::raw::{self, Method, ServerCommon, listed};
 use crate::introspect::{
-    Assertion, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
+    Assertion, AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
 };
 use crate::secret::Secret;
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
@@ -14,13 +14,14 @@ use std::sync::Arc;
 use url::Url;
 
 /// What each method has. A secret's key stands for its `…_file` too.
-const METHODS: [(Method, &[&str]); 9] = [
+const METHODS: [(Method, &[&str]); 10] = [
     (Method::None, &[]),
     (Method::Bearer, &["token"]),
     (Method::ClientSecretBasic, &["client_id", "client_secret", "form_encode"]),
     (Method::ClientSecretPost, &["client_id", "client_secret"]),
     (Method::ClientSecretJwt, &["client_id", "client_secret", "algorithm", "audience"]),
     (Method::PrivateKeyJwt, &["client_id", "private_key", "key_id", "algorithm", "audience"]),
+    (Method::ClientAssertion, &["client_id", "assertion_file"]),
     (Method::TlsClientAuth, &["client_id", "certificate", "private_key"]),
     (Method::SelfSignedTlsClientAuth, &["client_id", "certificate", "private_key"]),
     (
@@ -68,6 +69,7 @@ pub fn client_auth(
         }
         Method::ClientSecretJwt => {
             let (client_id, secret) = pair(cx, path, raw, secret)?;
+            check_audience(cx, path, common, raw);
             let algorithm = of_secret(cx, path, raw, &secret)?;
             Some(ClientAuth::Assertion(Arc::new(Assertion::by_secret(
                 client_id,
@@ -79,6 +81,7 @@ pub fn client_auth(
         Method::PrivateKeyJwt => {
             let (client_id, key) = (client_id(cx, path, raw), signing_key(cx, path, raw));
             let (client_id, key) = (client_id?, key?);
+            check_audience(cx, path, common, raw);
             let algorithm = of_key(cx, path, raw, &key)?;
             let key_id =
                 Some(raw.key_id.clone()).filter(|id| !id.is_empty()).or_else(|| key.kid.clone());
@@ -89,6 +92,11 @@ pub fn client_auth(
                 key_id,
                 audience(common, raw),
             ))))
+        }
+        Method::ClientAssertion => {
+            let file = assertion_file(cx, path, raw)?;
+            let client_id = Some(raw.client_id.clone()).filter(|id| !id.is_empty());
+            Some(ClientAuth::PlatformAssertion { client_id, file: Arc::new(file) })
         }
         Method::TlsClientAuth | Method::SelfSignedTlsClientAuth => {
             let (client_id, certificate) = (client_id(cx, path, raw), certificate(cx, path, raw));
@@ -130,6 +138,7 @@ fn foreign_members(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) {
         ("form_encode", "form_encode", !raw.form_encode),
         ("token_endpoint", "token_endpoint", set(&raw.token_endpoint)),
         ("scope", "scope", set(&raw.scope)),
+        ("assertion_file", "assertion_file", set(&raw.assertion_file)),
         ("private_key", "private_key", set(&raw.private_key)),
         ("certificate", "certificate", set(&raw.certificate)),
         ("key_id", "key_id", set(&raw.key_id)),
@@ -195,6 +204,33 @@ fn basic(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, secret: &Secret) {
     if !raw.form_encode && (odd(&raw.client_id) || odd(secret.expose())) {
         cx.report
             .error(&path.key("form_encode"), "must be `true`: id or secret has control characters");
+    }
+}
+
+/// An assertion whose end is over is no error: the platform may write the next one before the first
+/// call.
+fn assertion_file(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<AssertionFile> {
+    let name = written(cx, path, raw, "assertion_file", &raw.assertion_file)?;
+    let at = path.key("assertion_file");
+    let (place, content, shared) = cx.look_at(&at, &name)?;
+    let file = AssertionFile::new(&place, &content)
+        .map_err(|wrong| cx.report.error(&at, wrong.to_string()))
+        .ok()?;
+    if shared {
+        cx.report.warning(&at, "may be read by every user of this machine, and whoever reads it can act as the gateway; let only the gateway's user read it");
+    }
+    if file.ends() <= Clock::system().now().unix_seconds() {
+        cx.report.warning(&at, "has an assertion that has expired, which is not sent; does the platform still renew it?");
+    }
+    Some(file)
+}
+
+/// Warns where `aud` of assertions would be the endpoint: by rfc7523bis it is the issuer alone, so
+/// that no server can use an assertion at another one.
+fn check_audience(cx: Context, path: &KeyPath, common: &ServerCommon, raw: &raw::ClientAuth) {
+    if audience(common, raw).is_none() {
+        let message = "is missing, and the server has no `issuer`: `aud` of assertions is the called endpoint then, which servers that follow rfc7523bis refuse; write the server's `issuer`, or this key";
+        cx.report.warning_at_key(&path.key("audience"), message);
     }
 }
 

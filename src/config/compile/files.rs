@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -119,6 +120,26 @@ impl Context<'_> {
     pub fn content(self, path: &KeyPath, name: &str) -> Option<Zeroizing<Vec<u8>>> {
         match self.files.read(name) {
             Ok((_, content)) => Some(content),
+            Err(message) => {
+                self.report.error(path, message);
+                None
+            }
+        }
+    }
+
+    /// The place and content of a file that is read again while it is used, so that a change of it
+    /// asks for no reload; and whether every user of the machine may read it.
+    pub fn look_at(
+        self,
+        path: &KeyPath,
+        name: &str,
+    ) -> Option<(PathBuf, Zeroizing<Vec<u8>>, bool)> {
+        let apart = Files { folder: self.files.folder.clone(), read: RefCell::default() };
+        match apart.read(name) {
+            Ok((place, content)) => {
+                let mode = std::fs::metadata(&place).map_or(0, |file| file.permissions().mode());
+                Some((place, content, mode & 0o004 != 0))
+            }
             Err(message) => {
                 self.report.error(path, message);
                 None

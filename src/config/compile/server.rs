@@ -1,14 +1,15 @@
 //! `authorization_servers`.
 
-use super::Context;
 use super::cache::count;
 use super::events;
+use super::files::Given;
 use super::implications::scope_implications;
 use super::kinds;
+use super::{Context, Reported};
 use crate::config::path::KeyPath;
 use crate::config::raw::{Server, ServerCommon};
 use crate::introspect::jwt::Issuer;
-use crate::introspect::{BreakerSettings, ServerSettings, TokenSelector};
+use crate::introspect::{BreakerSettings, ProxySettings, ServerSettings, TokenSelector};
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -59,6 +60,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, written: &Server) -> Option<S
     let server_name = server_name(cx, &path.key("tls").key("server_name"), &raw.tls.server_name);
     let implications =
         scope_implications(cx, &path.key("scope_implications"), &raw.scope_implications);
+    let proxy = proxy(cx, path, raw);
     let kind = kind?;
     let named_issuer = issuer.clone();
     let profile = kind.profile(named_issuer.as_deref());
@@ -94,6 +96,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, written: &Server) -> Option<S
         implications: implications?,
         events,
         server_name,
+        proxy: proxy.ok()?,
     };
     if settings.server_name.is_some() && settings.is_plain() {
         cx.report.warning(
@@ -102,6 +105,54 @@ fn server(cx: Context, path: &KeyPath, name: &str, written: &Server) -> Option<S
         );
     }
     Some(settings)
+}
+
+/// The URL is shown in no message: it may hold a password.
+fn proxy(cx: Context, server: &KeyPath, raw: &ServerCommon) -> Result<ProxySettings, Reported> {
+    let url = match cx.secret(server, "proxy", &raw.proxy, raw.proxy_file.as_deref()) {
+        Given::Missing => return Ok(ProxySettings::None),
+        Given::Broken => return Err(Reported),
+        Given::Secret(url) => url,
+    };
+    let key = if raw.proxy.0.expose().is_empty() { "proxy_file" } else { "proxy" };
+    let at = server.key(key);
+    let wrong = if url.expose() == "environment" { None } else { not_a_proxy(url.expose()) };
+    if let Some(wrong) = wrong {
+        cx.report.error(&at, wrong);
+        return Err(Reported);
+    }
+    if !raw.tls.server_name.is_empty() {
+        let message = "cannot be used together with `tls.server_name`: the proxy would be asked for a connection to that name; remove one of the two";
+        cx.report.error_at_key(&at, message);
+        return Err(Reported);
+    }
+    Ok(match url.expose() {
+        "environment" => ProxySettings::Environment,
+        _ => ProxySettings::Through(url),
+    })
+}
+
+/// Why a text is not the URL of a proxy.
+fn not_a_proxy(text: &str) -> Option<&'static str> {
+    let Ok(url) = Url::parse(text) else {
+        return Some(
+            "is not a URL; write one such as `http://proxy.internal:3128`, or `environment`",
+        );
+    };
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Some(
+            "must start with `http://` or `https://`: other kinds of proxies are not supported",
+        );
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Some(
+            "must have no path, query and fragment; write only scheme, user and password, host and port",
+        );
+    }
+    if url.password().is_some() && url.username().is_empty() {
+        return Some("has a password and no user name; write both");
+    }
+    None
 }
 
 fn server_name(cx: Context, path: &KeyPath, written: &str) -> Option<String> {

@@ -20,6 +20,9 @@ pub struct ClientAuth {
     pub token_endpoint: String,
     /// For `client_credentials`: the scope to ask for.
     pub scope: String,
+    /// For `client_assertion`: file with a JWT that the platform keeps fresh, such as a projected
+    /// Kubernetes service account token or a SPIFFE JWT-SVID. It is read again while it is used.
+    pub assertion_file: String,
     /// The gateway's client id.
     pub client_id: String,
     /// Its secret.
@@ -55,6 +58,7 @@ impl Default for ClientAuth {
             token_file: None,
             token_endpoint: String::new(),
             scope: String::new(),
+            assertion_file: String::new(),
             client_id: String::new(),
             client_secret: SecretText::default(),
             client_secret_file: None,
@@ -77,6 +81,7 @@ pub enum Method {
     ClientSecretPost,
     ClientSecretJwt,
     PrivateKeyJwt,
+    ClientAssertion,
     TlsClientAuth,
     SelfSignedTlsClientAuth,
     ClientCredentials,
@@ -92,6 +97,7 @@ impl Method {
             Self::ClientSecretPost => "client_secret_post",
             Self::ClientSecretJwt => "client_secret_jwt",
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::ClientAssertion => "client_assertion",
             Self::TlsClientAuth => "tls_client_auth",
             Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
             Self::ClientCredentials => "client_credentials",

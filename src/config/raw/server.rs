@@ -1,7 +1,7 @@
 //! `authorization_servers`: the keys that every kind has, and those of the kind that `type` names.
 
 use super::kinds::Kind;
-use super::{Events, Period, Size};
+use super::{Events, Period, SecretText, Size};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -43,6 +43,12 @@ pub struct ServerCommon {
     pub circuit_breaker: Breaker,
     /// How the server is verified. Nothing turns verification off.
     pub tls: ServerTls,
+    /// The HTTP proxy through which it is called, such as `http://proxy.internal:3128`, perhaps with
+    /// user and password; `environment`: as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
+    pub proxy: SecretText,
+    /// File with the proxy's URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_file: Option<String>,
     /// Which tokens it is asked about; a token that is meant for no server of its route is shown to
     /// none.
     pub tokens: TokenSelector,
@@ -67,6 +73,8 @@ impl Default for ServerCommon {
             retries: 1,
             circuit_breaker: Breaker::default(),
             tls: ServerTls::default(),
+            proxy: SecretText::default(),
+            proxy_file: None,
             tokens: TokenSelector::default(),
             scope_implications: BTreeMap::new(),
             events: None,

@@ -2,8 +2,11 @@
 
 use super::{WHOLE, env, problems, with_server};
 use crate::config::load;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// What is told about the server's keys, without the path of `client_auth`; `files` are beside the
@@ -20,6 +23,8 @@ fn told(files: &[(&str, &str)], keys: &str) -> Vec<String> {
     assert_eq!(loaded.settings.is_some(), loaded.errors() == 0, "{:?}", loaded.problems);
     let lines = problems(&loaded)
         .into_iter()
+        // `an_assertion_needs_the_issuer_for_its_audience` tests this one
+        .filter(|problem| !problem.message.contains("servers that follow rfc7523bis refuse"))
         .map(|problem| problem.display(Path::new("")).to_string()[1..].to_owned());
     lines.map(|line| line.replace("authorization_servers.main.client_auth.", "")).collect()
 }
@@ -327,6 +332,95 @@ fn server_names() {
     ] {
         let told = with_server(&format!("    tls: {{server_name: '{name}'}}\n"));
         assert_eq!(told.is_empty(), fine, "{name}: {told:?}");
+    }
+}
+
+/// draft-ietf-oauth-rfc7523bis: `aud` of an assertion is the issuer alone.
+#[test]
+fn an_assertion_needs_the_issuer_for_its_audience() {
+    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let _ = fs::write(folder.path().join("key"), pair().serialize_pem());
+    let secret = "0123456789abcdef0123456789abcdef";
+    let by_key = "method: private_key_jwt, client_id: a, private_key: key".to_owned();
+    let by_secret = format!("method: client_secret_jwt, client_id: a, client_secret: {secret}");
+    let basic = "method: client_secret_basic, client_id: a, client_secret: b".to_owned();
+    for (keys, more, warned) in [
+        (&by_key, "", true),
+        (&by_secret, "", true),
+        (&format!("{by_key}, audience: https://as"), "", false),
+        (&by_key, "    issuer: https://as\n", false),
+        (&by_secret, "    issuer: https://as\n", false),
+        (&basic, "", false),
+    ] {
+        let file = folder.path().join("gateway.yaml");
+        let text =
+            WHOLE.replace("routes:\n", &format!("    client_auth: {{{keys}}}\n{more}routes:\n"));
+        let _ = fs::write(&file, text);
+        let loaded = load(&file, &env);
+        assert_eq!(loaded.errors(), 0, "{:?}", loaded.problems);
+        let told = problems(&loaded);
+        let found: Vec<_> = told.iter().map(|problem| (&*problem.path, problem.line)).collect();
+        let expected = [("authorization_servers.main.client_auth.audience", 4)];
+        assert_eq!(found, if warned { &expected[..] } else { &[] }, "{keys} {more}");
+    }
+}
+
+#[test]
+fn files_of_the_platform() {
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let jwt = |claims: &str| format!("{}.{}.{}", part("{}"), part(claims), part("signature"));
+    let (good, past) = (jwt(r#"{"exp":4102444800}"#), jwt(r#"{"exp":1}"#));
+    let expected_shared = "assertion_file: may be read by every user of this machine";
+    for (content, mode, keys, expected) in [
+        (&*good, 0o600, "assertion_file: f", &[][..]),
+        (&good, 0o600, "assertion_file: f, client_id: a", &[]),
+        (&good, 0o644, "assertion_file: f", &[expected_shared]),
+        (&past, 0o600, "assertion_file: f", &["assertion_file: has an assertion that has expired"]),
+        ("", 0o600, "assertion_file: f", &["assertion_file: the file is empty"]),
+        (&good[..20], 0o600, "assertion_file: f", &["assertion_file: the file has no signed JWT"]),
+        (
+            &jwt("{}"),
+            0o600,
+            "assertion_file: f",
+            &["assertion_file: the JWT in the file has no `exp`"],
+        ),
+        (&good, 0o600, "assertion_file: g", &["assertion_file: there is no such file"]),
+        (
+            &good,
+            0o600,
+            "client_id: a",
+            &["assertion_file: is missing; `client_assertion` needs it"],
+        ),
+        (
+            &good,
+            0o600,
+            "assertion_file: f, audience: x",
+            &["audience: belongs to `client_secret_jwt` and `private_key_jwt`"],
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let file = folder.path().join("f");
+        let _ = fs::write(&file, content);
+        let _ = fs::set_permissions(&file, fs::Permissions::from_mode(mode));
+        let text = WHOLE.replace(
+            "routes:\n",
+            &format!("    client_auth: {{method: client_assertion, {keys}}}\nroutes:\n"),
+        );
+        let yaml = folder.path().join("gateway.yaml");
+        let _ = fs::write(&yaml, text);
+        let loaded = load(&yaml, &env);
+        let told = problems(&loaded);
+        let told: Vec<_> = told
+            .iter()
+            .map(|problem| format!("{}: {}", problem.path, problem.message))
+            .map(|line| line.replace("authorization_servers.main.client_auth.", ""))
+            .collect();
+        assert_eq!(told.len(), expected.len(), "{keys} {mode:o}: {told:?}");
+        assert!(
+            told.iter().zip(expected).all(|(told, expected)| told.starts_with(expected)),
+            "{told:?}"
+        );
+        assert!(!loaded.files.contains(&file), "a change of it asks for no reload");
     }
 }
 

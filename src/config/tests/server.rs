@@ -110,7 +110,7 @@ fn a_token_that_cannot_be_sent() {
 #[test]
 fn members_of_other_methods() {
     let expected: &[&str] = &[
-        "7:7: error: authorization_servers.main.client_auth.client_id: belongs to `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt`, `tls_client_auth`, `self_signed_tls_client_auth` and `client_credentials`, and the method is `bearer`; write exactly one method and its keys",
+        "7:7: error: authorization_servers.main.client_auth.client_id: belongs to `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt`, `client_assertion`, `tls_client_auth`, `self_signed_tls_client_auth` and `client_credentials`, and the method is `bearer`; write exactly one method and its keys",
         "8:7: error: authorization_servers.main.client_auth.client_secret: belongs to `client_secret_basic`, `client_secret_post`, `client_secret_jwt` and `client_credentials`, and the method is `bearer`; write exactly one method and its keys",
         "9:7: error: authorization_servers.main.client_auth.form_encode: belongs to `client_secret_basic` and `client_credentials`, and the method is `bearer`; write exactly one method and its keys",
     ];
@@ -174,7 +174,7 @@ fn post_with_both_secrets() {
 #[test]
 fn an_unknown_method() {
     let expected: &[&str] = &[
-        "4:27: error: authorization_servers.main.client_auth.method: expected one of `none`, `bearer`, `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt`, `tls_client_auth`, `self_signed_tls_client_auth`, `client_credentials`, found `basic`",
+        "4:27: error: authorization_servers.main.client_auth.method: expected one of `none`, `bearer`, `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt`, `client_assertion`, `tls_client_auth`, `self_signed_tls_client_auth`, `client_credentials`, found `basic`",
     ];
     assert_eq!(with_server("    client_auth: {method: basic, client_id: a}\n"), expected);
 }
@@ -409,4 +409,41 @@ fn scope_implications() {
     assert_eq!(with_server("    scope_implications: {a: [b], b: [c], c: [d, b]}\n"), expected);
     let none: &[&str] = &[];
     assert_eq!(with_server("    scope_implications: {a: [b, c], b: [d], c: [d]}\n"), none);
+}
+
+#[test]
+fn proxies() {
+    for (keys, expected) in [
+        ("proxy: 'http://proxy.internal:3128'", None),
+        ("proxy: 'https://u:p%40@proxy.internal'", None),
+        ("proxy: 'http://[::1]:3128/'", None),
+        ("proxy: environment", None),
+        ("proxy: ''", None),
+        (
+            "proxy: proxy.internal",
+            Some("is not a URL; write one such as `http://proxy.internal:3128`"),
+        ),
+        ("proxy: 'socks5://proxy.internal:1080'", Some("must start with `http://` or `https://`")),
+        ("proxy: 'proxy.internal:3128'", Some("must start with `http://` or `https://`")),
+        ("proxy: 'http://proxy.internal/x'", Some("must have no path, query and fragment")),
+        ("proxy: 'http://proxy.internal?hunter2'", Some("must have no path, query and fragment")),
+        ("proxy: 'http://:hunter2@proxy.internal'", Some("has a password and no user name")),
+        (
+            "proxy: environment, tls: {server_name: a.b}",
+            Some("cannot be used together with `tls.server_name`"),
+        ),
+        ("proxy: environment, proxy_file: x", Some("`proxy` is written as well")),
+        ("proxy_file: no-such-file", Some("there is no such file")),
+    ] {
+        let text = format!(
+            "authorization_servers: {{a: {{introspection_endpoint: https://a/x, {keys}}}}}\nroutes: [{{path: /*, upstream: http://b, scopes: [x]}}]\n"
+        );
+        let told = told(&text);
+        assert_eq!(told.len(), usize::from(expected.is_some()), "{keys}: {told:?}");
+        assert!(
+            told.iter().all(|line| line.contains(expected.unwrap_or_default())),
+            "{keys}: {told:?}"
+        );
+        assert!(!told.concat().contains("hunter2"), "{told:?}");
+    }
 }

@@ -1,11 +1,13 @@
 //! How the gateway shows who it is: exactly one method on a call.
 
 mod assertion;
+mod assertion_file;
 mod certificate;
 mod own_token;
 mod signing_key;
 
 pub use assertion::{Assertion, TYPE as ASSERTION_TYPE};
+pub use assertion_file::AssertionFile;
 pub use certificate::{ClientCertificate, Part};
 pub use own_token::{OwnToken, Token};
 pub use signing_key::SigningKey;
@@ -38,6 +40,12 @@ pub enum ClientAuth {
     },
     /// `client_secret_jwt` and `private_key_jwt`: RFC 7523 §2.2, OpenID Connect Core §9.
     Assertion(Arc<Assertion>),
+    /// `client_assertion`: RFC 7523 §2.2, made and kept fresh by the platform.
+    PlatformAssertion {
+        /// Sent along where it is written; the assertion itself says who it is about.
+        client_id: Option<String>,
+        file: Arc<AssertionFile>,
+    },
     /// `tls_client_auth` and `self_signed_tls_client_auth`: RFC 8705 §2. How the certificate is
     /// verified is between the server and whoever registered it there.
     Tls {
@@ -87,6 +95,9 @@ impl ClientAuth {
             Self::Tls { client_id, .. } => vec![("client_id", client_id.as_str())],
             // RFC 7521 §4.2 allows it beside an assertion, and some servers insist on it
             Self::Assertion(assertion) => vec![("client_id", assertion.client_id())],
+            Self::PlatformAssertion { client_id, .. } => {
+                client_id.iter().map(|client_id| ("client_id", client_id.as_str())).collect()
+            }
             Self::None
             | Self::Bearer { .. }
             | Self::ClientSecretBasic { .. }
@@ -102,6 +113,7 @@ impl ClientAuth {
             Self::ClientSecretBasic { .. } => Some("client_secret_basic"),
             Self::ClientSecretPost { .. } => Some("client_secret_post"),
             Self::Assertion(assertion) => Some(assertion.method()),
+            Self::PlatformAssertion { .. } => Some("private_key_jwt"),
             Self::Tls { .. } => Some("tls_client_auth"),
         }
     }
@@ -118,6 +130,9 @@ impl ClientAuth {
                 "check client_auth: client_id and client_secret, and that this client may send them in the form"
             }
             Self::Assertion(assertion) => assertion.advice(),
+            Self::PlatformAssertion { .. } => {
+                "check client_auth: client_id, that the server trusts the issuer of assertion_file for this client and its `aud`, and both clocks"
+            }
             Self::Tls { .. } => {
                 "check client_auth: client_id and certificate; some servers want the issuing CA's certificate behind ours in the file"
             }
@@ -150,6 +165,11 @@ impl ClientAuth {
             Self::Assertion(assertion) => {
                 vec!["assertion", assertion.client_id(), assertion.key_digest()]
             }
+            Self::PlatformAssertion { client_id, file } => vec![
+                "platform assertion",
+                client_id.as_deref().unwrap_or_default(),
+                file.identity(),
+            ],
             Self::Tls { client_id, certificate } => vec!["tls", client_id, certificate.digest()],
             Self::ClientCredentials(own) => vec![
                 "client_credentials",

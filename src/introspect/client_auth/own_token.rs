@@ -329,7 +329,7 @@ fn lost() -> Failure {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::introspect::{BreakerSettings, GoogleSettings, TokenSelector};
+    use crate::introspect::{BreakerSettings, GoogleSettings, ProxySettings, TokenSelector};
     use crate::secret::Secret;
     use crate::telemetry::Metrics;
     use std::io::{Read, Write};
@@ -391,6 +391,7 @@ mod tests {
                 extra_roots: None,
                 events: None,
                 server_name: None,
+                proxy: ProxySettings::default(),
             };
             let manual = ManualClock::at(1_000_000);
             let clock = Clock::Manual(manual.clone());

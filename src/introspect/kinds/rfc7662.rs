@@ -11,6 +11,7 @@ use crate::introspect::{
     BadAnswer, BuildParts, Call, ClientAuth, Credentials, Documents, Failure, FailureKind,
     Fingerprint, Inquiry, Introspector, Profile, ServerKind, ServerSettings, Unusable, read_answer,
 };
+use crate::secret::Secret;
 use crate::token::Facts;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -214,12 +215,18 @@ impl Rfc7662 {
         own: Option<&Arc<Token>>,
     ) -> Result<Answer, Failure> {
         let forwarded = inquiry.forwarded.as_ref().filter(|_| self.settings.forward_host);
+        let platform = match &self.settings.client_auth {
+            ClientAuth::PlatformAssertion { file, .. } => {
+                Some(file.current(self.clock.now()).await?)
+            }
+            _ => None,
+        };
         let answer = self.client.try_send(|client| {
             let mut request = client
                 .post(endpoint.clone())
                 .headers(self.headers.clone())
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(self.form(endpoint, inquiry)?);
+                .body(self.form(endpoint, inquiry, platform.as_ref())?);
             if let Some(token) = own {
                 request = request.header(header::AUTHORIZATION, token.header.clone());
             }
@@ -240,7 +247,12 @@ impl Rfc7662 {
     }
 
     /// The token, encoded so that nothing in it can become a parameter.
-    fn form(&self, endpoint: &Url, inquiry: &Inquiry) -> Result<String, Failure> {
+    fn form(
+        &self,
+        endpoint: &Url,
+        inquiry: &Inquiry,
+        platform: Option<&Secret>,
+    ) -> Result<String, Failure> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("token", inquiry.token.expose());
         form.extend_pairs(
@@ -248,10 +260,15 @@ impl Rfc7662 {
         );
         form.extend_pairs(&self.settings.parameters);
         form.extend_pairs(self.settings.client_auth.parameters());
-        if let ClientAuth::Assertion(assertion) = &self.settings.client_auth {
-            let minted = assertion.mint(endpoint, self.clock.now().unix_seconds())?;
+        let minted = match &self.settings.client_auth {
+            ClientAuth::Assertion(assertion) => {
+                Some(assertion.mint(endpoint, self.clock.now().unix_seconds())?)
+            }
+            _ => None,
+        };
+        if let Some(assertion) = minted.as_ref().or(platform) {
             form.append_pair("client_assertion_type", ASSERTION_TYPE)
-                .append_pair("client_assertion", minted.expose());
+                .append_pair("client_assertion", assertion.expose());
         }
         Ok(form.finish())
     }

@@ -1,0 +1,45 @@
+//! The HTTP proxy through which an authorization server is called: CONNECT for https, absolute
+//! request targets for plain http (RFC 9110 §7.1, §9.3.6).
+
+use crate::secret::Secret;
+use reqwest::{ClientBuilder, Error, Proxy};
+
+/// `authorization_servers.NAME.proxy`.
+#[derive(Clone, Debug, Default)]
+pub enum ProxySettings {
+    #[default]
+    None,
+    /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say, in either case.
+    Environment,
+    /// An http or https URL, perhaps with user name and password.
+    Through(Secret),
+}
+
+impl ProxySettings {
+    /// The client's builder with this proxy. Without one, nothing in the environment counts.
+    pub fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, Error> {
+        match self {
+            Self::None => Ok(builder.no_proxy()),
+            Self::Environment => Ok(builder),
+            Self::Through(url) => Ok(builder.no_proxy().proxy(Proxy::all(url.expose())?)),
+        }
+    }
+
+    /// Whether the way to the proxy itself is encrypted, or may be.
+    pub fn may_use_tls(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Environment => true,
+            Self::Through(url) => url.expose().starts_with("https:"),
+        }
+    }
+
+    /// For keys of what was fetched; tells nothing of the secret.
+    pub fn digest(&self) -> String {
+        match self {
+            Self::None => "none".into(),
+            Self::Environment => "environment".into(),
+            Self::Through(url) => blake3::hash(url.expose().as_bytes()).to_string(),
+        }
+    }
+}
