@@ -347,3 +347,24 @@ fn the_worst_accepted_expression_ends() {
     assert_eq!(asked.outcome("claims.groups.all(g, g in claims.allowed)"), Ok(true));
     assert!(clock.now().since(began) < std::time::Duration::from_secs(5));
 }
+
+/// One of the ten conditions of `docs/policy.md`, whose outcome depends on the clock.
+#[test]
+fn working_hours() {
+    let source = "now.getDayOfWeek('Europe/Berlin') in [1, 2, 3, 4, 5] && now.getHours('Europe/Berlin') >= 8 && now.getHours('Europe/Berlin') < 18";
+    assert!(include_str!("../../../docs/policy.md").contains(source));
+    // minutes from 10:30 on a Wednesday in Berlin
+    for (minutes, open) in [
+        (0, true),
+        (-150, true),
+        (-151, false),
+        (449, true),
+        (450, false),
+        (3 * 1440, false),
+        (4 * 1440, false),
+        (5 * 1440, true),
+    ] {
+        let asked = Asked { now: WEDNESDAY + minutes * 60_000, ..Asked::default() };
+        assert_eq!(asked.outcome(source), Ok(open), "{minutes}");
+    }
+}
