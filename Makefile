@@ -7,19 +7,21 @@
 #   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back
 #   make fuzz-wire    mutated requests and responses on both ways, compared; SECONDS=60 and SEED may be set
 #   make idle         bytes of memory for each of 10,000 idle connections
-#   make lint         formatting, clippy, licences
+#   make lint         formatting, clippy, licences, alert rules
 #   make build        target/release/introgate
 #   make bench        load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
 #   make bench-quick  the same for a moment and on a debug build: fails on errors, not on figures
 #   make micro        micro-benchmarks without sockets, and bytes for each cached token
 #   make fuzz         a minute for each fuzz target (FUZZ_SECONDS); a moment of it is part of make test
 #   make schema       writes deploy/gateway.schema.json and docs/configuration.md
+#   make page         screenshots of the status page for docs/, taken with chromium
+#   make man          manual pages, in target/man
 #   make help         prints this list
 
 CARGO ?= cargo
 INTEROP_TABLE = target/interop/table
 
-.PHONY: help demo test interop beside chaos lint build bench bench-quick micro fuzz schema setup setup-bench setup-test
+.PHONY: help demo test interop beside chaos lint build bench bench-quick micro fuzz schema page man setup setup-bench setup-test
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -63,6 +65,16 @@ lint: setup
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
 	else echo '!!! SKIPPED: cargo deny (cargo install cargo-deny)'; fi
+	@if command -v promtool >/dev/null; then cd deploy/prometheus && promtool check rules alerts.yaml && promtool test rules alerts_test.yaml; \
+	else echo '!!! SKIPPED: promtool (apt-get install prometheus)'; fi
+
+page: setup
+	@RUNLEVEL=1 ./deploy/needs chromium:chromium curl:curl
+	$(CARGO) build --profile demo --locked
+	docs/page/screenshots.sh target/demo/introgate
+
+man:
+	$(CARGO) run --quiet --locked -- man --into target/man
 
 bench: setup setup-bench
 	benches/load/run.sh

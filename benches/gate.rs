@@ -10,12 +10,14 @@ use divan::{AllocProfiler, Bencher, black_box};
 use futures::FutureExt;
 use http::{HeaderMap, Method};
 use introgate::parts::read_answer;
+use introgate::parts::{AccessLine, Cache, Decisions, Timestamp};
 use introgate::parts::{AccessToken, DigestKey, Facts};
 use introgate::parts::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
 use introgate::parts::{Forwarded, RequestView};
 use introgate::parts::{Identity, IdentitySettings};
 use introgate::parts::{PathPattern, Reach, RouteTable};
 use std::sync::Arc;
+use std::time::Duration;
 use support::{ANSWER, TOKEN, gate, headers, view};
 
 #[global_allocator]
@@ -59,6 +61,43 @@ fn cache_hit(bencher: Bencher) {
         let token = AccessToken::parse(black_box(TOKEN).as_bytes(), 8192).unwrap();
         cached.find(token, &forwarded, None).now_or_never().unwrap()
     });
+}
+
+/// What every request pays for the list of the last decisions: no allocation once the slots are
+/// used.
+#[divan::bench(threads = [1, 2])]
+fn decision_kept(bencher: Bencher) {
+    let decisions = Decisions::default();
+    let path = "/items/17".to_owned();
+    let line = || AccessLine {
+        ts: Timestamp { unix_millis: 1_700_000_000_000 },
+        level: "info",
+        request_id: "0af7651916cd43dd8448eb211c80319c",
+        trace_id: "0af7651916cd43dd8448eb211c80319c",
+        client_ip: Some([192, 0, 2, 1].into()),
+        method: "GET",
+        host: "api.example.com",
+        path: &path,
+        route: Some("items"),
+        status: 200,
+        duration: Duration::from_micros(700),
+        upstream: Some("api"),
+        upstream_took: Some(Duration::from_micros(500)),
+        decision: "allow",
+        reason: None,
+        enforced: true,
+        sub: Some("alice"),
+        client_id: Some("app"),
+        act_sub: None,
+        server: Some("main"),
+        cache: Cache::Hit,
+        introspection: None,
+        token_fp: None,
+    };
+    for _ in 0..1000 {
+        decisions.push(&line());
+    }
+    bencher.bench(|| decisions.push(black_box(&line())));
 }
 
 #[divan::bench]

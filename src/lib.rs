@@ -55,6 +55,7 @@
 //! | [`decisions`] | the questions of other proxies: may this request pass? |
 //! | [`proxy`] | carries out what the gate decides, on one of two ways |
 //! | [`admin`] | health, metrics, status, purge |
+//! | [`systemd`] | notifications to the service manager |
 //! | [`reload`] | a changed configuration takes the old one's place |
 //! | [`doctor`] | reaches everything once and says what is wrong |
 //! | [`server`] | listeners, services, shutdown |
@@ -88,6 +89,7 @@ mod runtime;
 mod secret;
 mod security_events;
 mod server;
+mod systemd;
 mod telemetry;
 mod token;
 mod upstream;
@@ -109,6 +111,6 @@ pub mod parts {
     pub use crate::policy::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
     pub use crate::request::{Forwarded, RequestView};
     pub use crate::route::{PathPattern, Reach, RouteTable};
-    pub use crate::telemetry::{Metrics, Occasionally};
+    pub use crate::telemetry::{AccessLine, Cache, Decisions, Metrics, Occasionally, Timestamp};
     pub use crate::token::{AccessToken, DigestKey, Facts};
 }

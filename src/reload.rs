@@ -1,14 +1,16 @@
 //! A changed configuration takes the old one's place: watch, load, assemble, swap. On any error the
 //! old runtime stays. Caches survive.
 
-use crate::config::{self, Loaded, Settings};
-use crate::runtime::Process;
+use crate::config::{Loaded, Settings, Source};
+use crate::runtime::{LastReload, Process};
+use crate::systemd;
 use crate::telemetry::{Logging, Reloaded};
 use async_trait::async_trait;
 use pingora_core::server::ShutdownWatch;
 use pingora_core::services::background::BackgroundService;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,35 +18,70 @@ use tokio::signal::unix::{SignalKind, signal};
 pub struct Reload {
     pub process: Arc<Process>,
     pub logging: Logging,
-    pub file: PathBuf,
-    /// All files that were read for the configuration in force: itself, secrets, certificates.
-    pub read: Vec<PathBuf>,
+    pub source: Source,
+    /// Of the configuration in force.
+    pub watched: Watched,
+}
+
+/// The files of a configuration, and their content when it was loaded.
+#[derive(Clone)]
+pub struct Watched {
+    /// All that were read or should have been: the configuration itself, secrets, certificates.
+    files: Vec<PathBuf>,
+    content: blake3::Hash,
 }
 
 /// How often files are looked at. Looking at the content, rather than at events, also sees the
 /// swapped links of mounted secrets and network file systems.
 const PERIOD: Duration = Duration::from_millis(500);
 
+/// How often a file that changes while it is read is read again at once.
+const ATTEMPTS: usize = 5;
+
+/// Loads a configuration together with what has to be watched from then on. The content is noted
+/// here, and not when watching begins: a change in between would never be seen.
+pub fn load(source: &Source) -> (Loaded, Watched) {
+    let main: Vec<PathBuf> = source.file().map(PathBuf::from).into_iter().collect();
+    let mut attempt = 1;
+    loop {
+        let before = content(&main);
+        let loaded = source.load(&|name| std::env::var(name).ok());
+        let watched = Watched { content: content(&loaded.files), files: loaded.files.clone() };
+        if attempt >= ATTEMPTS || content(&main) == before {
+            return (loaded, watched);
+        }
+        attempt += 1;
+    }
+}
+
+impl Watched {
+    fn has_changed(&self) -> bool {
+        content(&self.files) != self.content
+    }
+}
+
 #[async_trait]
 impl BackgroundService for Reload {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        let mut read = self.read.clone();
-        let mut seen = fingerprint(&self.file, &read);
+        let mut watched = self.watched.clone();
         let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-            tracing::error!("SIGHUP cannot be listened to");
+            tracing::error!("SIGHUP cannot be handled, so nothing is reloaded");
             return;
         };
+        // without a handler the signal would end the process
+        self.process.watching.store(true, Ordering::SeqCst);
         loop {
             let asked = tokio::select! {
                 _ = shutdown.changed() => return,
                 _ = hangup.recv() => true,
                 () = tokio::time::sleep(PERIOD) => false,
             };
-            let now = fingerprint(&self.file, &read);
-            if asked || now != seen {
-                let files = self.reload();
-                read = if files.is_empty() { read } else { files };
-                seen = fingerprint(&self.file, &read);
+            if asked || watched.has_changed() {
+                let now = self.reload();
+                // nothing was found that could be watched
+                if !now.files.is_empty() {
+                    watched = now;
+                }
             }
         }
     }
@@ -52,29 +89,28 @@ impl BackgroundService for Reload {
 
 impl Reload {
     /// Gives the files to watch from now on.
-    fn reload(&self) -> Vec<PathBuf> {
+    fn reload(&self) -> Watched {
+        systemd::reloading();
         let parts = &self.process.parts;
-        let Loaded { settings, problems, files, redacted } =
-            config::load(&self.file, &|name| std::env::var(name).ok());
-        let told: Vec<String> =
-            problems.iter().map(|problem| problem.display(&self.file).to_string()).collect();
+        let (Loaded { settings, problems, redacted, .. }, watched) = load(&self.source);
+        let told: Vec<String> = problems.iter().map(|problem| self.source.show(problem)).collect();
         let outcome = match settings {
             None => Err(told),
             Some(settings) => {
                 parts.assemble(settings, &redacted).map_err(|error| vec![error.to_string()])
             }
         };
+        let at = parts.clock.now().unix_seconds();
+        let problems = outcome.as_ref().err().cloned().unwrap_or_default();
+        *self.process.last_reload.lock() = Some(LastReload { at, problems });
         let event = |outcome, shadow: &[&str]| {
-            Reloaded {
-                file: &self.file.display().to_string(),
-                outcome,
-                shadow,
-                at: parts.clock.now().unix_seconds(),
-            }
-            .emit(&parts.metrics)
+            Reloaded { file: &self.source.name(), outcome, shadow, at }.emit(&parts.metrics)
         };
         match outcome {
-            Err(problems) => event(Err(&problems), &[]),
+            Err(problems) => {
+                event(Err(&problems), &[]);
+                systemd::ready("the newest configuration has errors; the old one stays in force");
+            }
             Ok(runtime) => {
                 let needs_restart =
                     needs_restart(&self.process.runtime.load().settings, &runtime.settings);
@@ -85,9 +121,10 @@ impl Reload {
                 let runtime = Arc::new(runtime);
                 self.process.runtime.store(runtime.clone());
                 event(Ok(&needs_restart), &runtime.shadow_routes());
+                systemd::ready("the newest configuration is in force");
             }
         }
-        files
+        watched
     }
 }
 
@@ -105,9 +142,9 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
 }
 
 /// The content of all files; one that cannot be read counts as empty.
-fn fingerprint(file: &Path, read: &[PathBuf]) -> blake3::Hash {
+fn content(files: &[PathBuf]) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
-    for path in std::iter::once(file).chain(read.iter().map(PathBuf::as_path)) {
+    for path in files {
         let content = std::fs::read(path).unwrap_or_default();
         hasher.update(&(content.len() as u64).to_le_bytes());
         hasher.update(&content);

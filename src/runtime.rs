@@ -9,7 +9,9 @@ use crate::gate::Gate;
 use crate::identity::Identity;
 use crate::introspect::{Documents, Guarded, Introspector};
 use crate::security_events::{Events, Taken};
-use crate::telemetry::{AccessLogger, LogSettings, Metrics, Occasionally, RouteMetrics};
+use crate::telemetry::{
+    AccessLogger, Decisions, History, LogSettings, Metrics, Occasionally, RouteMetrics,
+};
 use crate::token::DigestKey;
 use crate::upstream::{Destination, Upstream};
 use arc_swap::ArcSwap;
@@ -23,12 +25,29 @@ pub struct Process {
     pub runtime: ArcSwap<Runtime>,
     pub parts: Parts,
     pub access_log: AccessLogger,
+    /// The last decisions.
+    pub decisions: Decisions,
+    /// The last hour.
+    pub history: Mutex<History>,
+    /// The outcome of the last reload; `None`: there was none since the start.
+    pub last_reload: Mutex<Option<LastReload>>,
     /// Requests in flight.
     pub in_flight: Arc<AtomicUsize>,
     /// Clients' HTTP/1 connections that are open.
     pub connections: Arc<AtomicUsize>,
     /// Configuration loaded, listeners open, not stopping.
     pub ready: AtomicBool,
+    /// A reload can be asked for, or the configuration cannot be reloaded.
+    pub watching: AtomicBool,
+}
+
+/// The outcome of a reload, for the status.
+#[derive(Clone, Debug)]
+pub struct LastReload {
+    /// Seconds since the Unix epoch.
+    pub at: i64,
+    /// Errors, because of which the old configuration stays in force; empty when there are none.
+    pub problems: Vec<String>,
 }
 
 /// The parts of a process that one runtime hands on to the next.
@@ -90,13 +109,18 @@ impl Runtime {
 
 impl Process {
     pub fn new(parts: Parts, runtime: Runtime) -> Self {
+        parts.metrics.config_in_force(runtime.loaded_at);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
             parts,
             access_log: AccessLogger::to_stdout(),
+            decisions: Decisions::default(),
+            history: Mutex::default(),
+            last_reload: Mutex::default(),
             in_flight: Arc::default(),
             connections: Arc::default(),
             ready: AtomicBool::new(false),
+            watching: AtomicBool::new(false),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `POST /api/explain`: what would happen to a request, and why.
 
-use super::problem;
 use super::purge::body_of_trusted;
+use super::respond::{json, problem};
 use crate::explain::{Question, explain as explained};
 use crate::runtime::Process;
 use http::{Response, StatusCode};
@@ -38,7 +38,7 @@ pub async fn explain(process: &Process, session: &mut ServerSession) -> Response
         Err(error) => return problem(StatusCode::BAD_REQUEST, &error),
     };
     match explained(&runtime, &question, process.parts.clock.now()).await {
-        Ok((explanation, _)) => super::json(StatusCode::OK, &explanation),
+        Ok((explanation, _)) => json(StatusCode::OK, &explanation),
         Err(error) => problem(StatusCode::BAD_REQUEST, &error),
     }
 }

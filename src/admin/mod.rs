@@ -2,38 +2,83 @@
 //! and on loopback unless configured otherwise.
 
 mod body;
+mod decisions;
 mod explain;
+mod host;
 mod page;
 mod purge;
+mod respond;
 mod security_events;
 mod status;
 
 use crate::runtime::Process;
 use async_trait::async_trait;
-use http::{HeaderValue, Method, Response, StatusCode, header};
-use pingora_core::apps::http_app::ServeHttp;
+use decisions::{Filter, Followers};
+use http::{Method, Response, StatusCode};
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
-use serde_json::{Value, json};
+use pingora_core::server::ShutdownWatch;
+use pingora_error::ErrorType;
+use pingora_http::RequestHeader;
+use respond::{json, not_allowed, not_found, problem, response, text};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+/// How long a connection may take to send a header section, the idle time before it included.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Paths that answer GET and HEAD alone.
+const READ_ONLY: [&str; 9] = [
+    "/",
+    "/page.css",
+    "/page.js",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/api/status",
+    "/api/config",
+    "/api/decisions",
+];
 
 pub struct Admin {
     process: Arc<Process>,
+    followers: Followers,
+}
+
+/// The answer to a request.
+enum Reply {
+    Whole(Response<Vec<u8>>),
+    /// Decisions as they happen, for as long as the turn is held.
+    Decisions(Filter, OwnedSemaphorePermit),
+}
+
+impl From<Response<Vec<u8>>> for Reply {
+    fn from(response: Response<Vec<u8>>) -> Self {
+        Self::Whole(response)
+    }
 }
 
 impl Admin {
     pub fn new(process: Arc<Process>) -> Self {
-        Self { process }
+        Self { process, followers: Followers::default() }
     }
-}
 
-#[async_trait]
-impl ServeHttp for Admin {
-    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+    async fn reply(&self, session: &mut ServerSession) -> Reply {
         let request = session.req_header();
         let path = request.uri.path().to_owned();
+        // probes and scrapers call by whatever name they like: these tell nothing to a browser
+        let open = matches!(path.as_str(), "/livez" | "/readyz" | "/metrics");
+        if !open && let Err(refusal) = host::check(request, &self.process) {
+            return refusal.into();
+        }
         let get = matches!(request.method, Method::GET | Method::HEAD);
-        match path.as_str() {
+        if path == "/api/decisions" && get {
+            return self.decisions(request).unwrap_or_else(Reply::Whole);
+        }
+        let response = match path.as_str() {
             "/api/cache/purge" if request.method == Method::POST => {
                 purge::purge(&self.process, session).await
             }
@@ -43,10 +88,13 @@ impl ServeHttp for Admin {
             }
             "/api/explain" => not_allowed("POST"),
             "/api/events" => security_events::events(&self.process, session).await,
-            "/" | "/livez" | "/readyz" | "/metrics" | "/api/status" | "/api/config" if !get => {
-                not_allowed("GET, HEAD")
-            }
-            "/" => response(StatusCode::OK, "text/html; charset=utf-8", page::PAGE.to_owned()),
+            path if READ_ONLY.contains(&path) && !get => not_allowed("GET, HEAD"),
+            "/" => match decisions::filter(request) {
+                Ok(filter) => page::page(&self.process, &filter),
+                Err(refusal) => refusal,
+            },
+            "/page.css" => page::style(),
+            "/page.js" => page::script(),
             "/livez" => text(StatusCode::OK, "alive\n"),
             "/readyz" if self.process.ready.load(Ordering::SeqCst) => {
                 text(StatusCode::OK, "ready\n")
@@ -65,42 +113,61 @@ impl ServeHttp for Admin {
                 StatusCode::OK,
                 &serde_json::from_str(&self.process.runtime.load().shown).unwrap_or_default(),
             ),
-            _ => problem(StatusCode::NOT_FOUND, "Nothing is served here."),
+            _ => not_found(),
+        };
+        response.into()
+    }
+
+    fn decisions(&self, request: &RequestHeader) -> Result<Reply, Response<Vec<u8>>> {
+        let filter = decisions::filter(request)?;
+        if decisions::wants_stream(request) && request.method == Method::GET {
+            return Ok(Reply::Decisions(filter, self.followers.join()?));
         }
+        Ok(decisions::list(&self.process, &filter).into())
     }
 }
 
-fn response(status: StatusCode, content_type: &'static str, body: String) -> Response<Vec<u8>> {
-    let length = body.len();
-    let mut response = Response::new(body.into_bytes());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    response
+/// pingora's own `HttpServer` logs a header section that it cannot read, credentials included. Here
+/// a malformed request is answered, and not quoted.
+#[async_trait]
+impl HttpServerApp for Admin {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        match timeout(HEADER_TIMEOUT, session.read_request()).await {
+            Ok(Ok(true)) => {}
+            // the client left, or sent nothing for too long
+            Ok(Ok(false)) | Err(_) => return None,
+            Ok(Err(error)) => {
+                if *error.etype() == ErrorType::InvalidHTTPHeader {
+                    refuse_malformed(session).await;
+                }
+                return None;
+            }
+        }
+        session.set_keepalive(if *shutdown.borrow() { None } else { Some(60) });
+        let sent = match self.reply(&mut session).await {
+            Reply::Whole(response) => respond::send(&mut session, response).await,
+            Reply::Decisions(filter, _turn) => {
+                decisions::follow(&self.process, &filter, &mut session, shutdown).await
+            }
+        };
+        // a client that is gone needs no further answer
+        sent.ok()?;
+        let settings = HttpPersistentSettings::for_session(&session);
+        let reusable = session.finish().await.ok()??;
+        Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
+    }
 }
 
-fn text(status: StatusCode, body: &str) -> Response<Vec<u8>> {
-    response(status, "text/plain; charset=utf-8", body.to_owned())
-}
-
-fn json(status: StatusCode, body: &Value) -> Response<Vec<u8>> {
-    response(status, "application/json", format!("{body:#}\n"))
-}
-
-fn problem(status: StatusCode, detail: &str) -> Response<Vec<u8>> {
-    let title = status.canonical_reason().unwrap_or_default();
-    let body =
-        json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
-    response(status, "application/problem+json", format!("{body}\n"))
-}
-
-fn not_allowed(allowed: &'static str) -> Response<Vec<u8>> {
-    let mut response =
-        problem(StatusCode::METHOD_NOT_ALLOWED, "This is served for another method.");
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
-    response
+async fn refuse_malformed(mut session: ServerSession) {
+    let peer = session.client_addr().map(ToString::to_string);
+    tracing::debug!(peer, "the admin listener refused a malformed request");
+    session.set_keepalive(None);
+    let refusal = problem(StatusCode::BAD_REQUEST, "The request is malformed.");
+    // a client that is gone by now needs no answer
+    let _ = respond::send(&mut session, refusal).await;
+    session.shutdown().await;
 }

@@ -1,7 +1,7 @@
 //! `POST /api/cache/purge`: forget what is known about some tokens.
 
 use super::body::{self, Unread};
-use super::problem;
+use super::respond::{json as respond_json, problem};
 use crate::cache::{Purge, PurgeSelector};
 use crate::runtime::Process;
 use crate::token::AccessToken;
@@ -30,7 +30,7 @@ pub async fn purge(process: &Process, session: &mut ServerSession) -> Response<V
             if let Some(told) = told {
                 answer["fleet_told"] = told.into();
             }
-            super::json(StatusCode::OK, &answer)
+            respond_json(StatusCode::OK, &answer)
         }
         Err(refused) => refused.response(),
     }
@@ -101,13 +101,23 @@ fn may_change(process: &Process, session: &ServerSession) -> Result<(), Refused>
             "From another machine this needs admin.token in the configuration.",
         ));
     }
-    if session.get_header(header::ORIGIN).is_some() {
+    if session.get_header(header::ORIGIN).is_some() && !is_own_page(session) {
         return Err(Refused(
             StatusCode::FORBIDDEN,
             "From a web page this needs admin.token in the configuration.",
         ));
     }
     Ok(())
+}
+
+/// Whether the request comes from a page of this listener. Its name was checked before, so no other
+/// site can have the same one.
+fn is_own_page(session: &ServerSession) -> bool {
+    let text = |name| session.get_header(name).and_then(|value| value.to_str().ok());
+    match (text(header::ORIGIN), text(header::HOST)) {
+        (Some(origin), Some(host)) => origin.strip_prefix("http://") == Some(host),
+        _ => false,
+    }
 }
 
 fn selector(process: &Process, body: &[u8]) -> Result<Purge, &'static str> {

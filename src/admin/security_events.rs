@@ -3,7 +3,7 @@
 //! `admin.token` is not asked for.
 
 use super::body::{self, Unread};
-use super::{not_allowed, problem, response, text};
+use super::respond::{not_allowed, not_found, response, text};
 use crate::cache::{Purge, PurgeSelector};
 use crate::runtime::Process;
 use crate::security_events::{Code, Delivery, Kind, Refusal};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub async fn events(process: &Process, session: &mut ServerSession) -> Response<Vec<u8>> {
     if process.runtime.load().events.is_off() {
-        return problem(StatusCode::NOT_FOUND, "Nothing is served here.");
+        return not_found();
     }
     if session.req_header().method != Method::POST {
         return not_allowed("POST");

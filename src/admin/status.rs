@@ -1,4 +1,4 @@
-//! What is going on, for people and for Prometheus.
+//! The state of the gateway, as JSON and for Prometheus.
 
 use crate::runtime::Process;
 use serde_json::{Value, json};
@@ -32,26 +32,33 @@ pub fn status(process: &Process) -> Value {
             let last_error = server
                 .guarded
                 .last_error()
-                .map(|error| json!({"reason": error.kind.reason().as_str(), "detail": &*error.detail, "at": error.at}));
-            json!({"name": &*server.name, "circuit": server.guarded.circuit().as_str(), "last_error": last_error})
+                .map(|error| json!({"reason": error.kind.reason().as_str(), "detail": &*error.detail, "at": error.at, "remedy": error.kind.remedy()}));
+            json!({"name": &*server.name, "circuit": server.guarded.circuit().as_str(), "in_flight": server.guarded.in_flight(), "last_error": last_error})
         })
         .collect();
+    let connections = process.parts.metrics.last_connections();
     let upstreams: Vec<Value> = runtime
-        .settings
         .upstreams
         .iter()
         .map(|upstream| {
-            let up = |server: &str| {
-                process.parts.metrics.upstream_up.with_label_values(&[&upstream.name, server]).get()
-                    == 1
-            };
+            let name = &*upstream.settings.name;
             let servers: Vec<Value> = upstream
-                .servers
+                .servers()
                 .iter()
-                .map(|server| json!({"url": &*server.label, "up": up(&server.label)}))
+                .map(|server| {
+                    let (label, healthy) = (&**server.label(), server.health.is_good(now.mono));
+                    let up = connections.get(&(name.to_owned(), label.to_owned()));
+                    json!({"url": label, "up": up, "healthy": healthy})
+                })
                 .collect();
-            json!({"name": &*upstream.name, "servers": servers})
+            json!({"name": name, "servers": servers})
         })
+        .collect();
+    let denials = process.parts.metrics.denials_in_shadow();
+    let shadow_routes: Vec<Value> = runtime
+        .shadow_routes()
+        .into_iter()
+        .map(|route| json!({"name": route, "denials": denials.get(route)}))
         .collect();
     let redis = runtime.shared.as_ref().map(|shared| {
         let last_error = shared.last_error().map(
@@ -59,6 +66,14 @@ pub fn status(process: &Process) -> Value {
         );
         json!({"state": if shared.is_up() { "up" } else { "bypassed" }, "last_error": last_error})
     });
+    let last_reload = process.last_reload.lock().clone().map(|reload| {
+        json!({
+            "at": reload.at,
+            "succeeded": reload.problems.is_empty(),
+            "problems": reload.problems,
+        })
+    });
+    let (hits, misses) = process.history.lock().cache_look_ups();
     let metrics = &process.parts.metrics;
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -70,13 +85,16 @@ pub fn status(process: &Process) -> Value {
         "cache": {
             "active": {"entries": active, "max_entries": runtime.settings.cache.max_entries},
             "inactive": {"entries": inactive, "max_entries": runtime.settings.cache.inactive_max_entries},
+            "last_hour": {"hits": hits, "misses": misses},
             "stale_served": metrics.stale_served_by_all() as u64,
         },
         "redis": redis,
         "upstreams": upstreams,
+        "shadow_routes": shadow_routes,
         "configuration": {
             "loaded_at": runtime.loaded_at,
             "last_reload_succeeded": metrics.config_last_reload_success.get() == 1,
+            "last_reload": last_reload,
         },
     })
 }

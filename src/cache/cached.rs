@@ -11,9 +11,8 @@ use crate::clock::{Clock, Mono, Now};
 use crate::deny::{Denial, Reason};
 use crate::introspect::{Failure, Inquiry, Introspector};
 use crate::request::Forwarded;
-use crate::telemetry::{Cache, Metrics};
+use crate::telemetry::{Cache, LazyCounter, Metrics};
 use crate::token::{AccessToken, DigestKey, Facts, Refused, TokenDigest};
-use prometheus::IntCounter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,12 +81,12 @@ pub struct Source {
 }
 
 struct Counters {
-    hit: IntCounter,
-    miss: IntCounter,
-    expired: IntCounter,
-    stale: IntCounter,
-    inactive_hit: IntCounter,
-    coalesced: IntCounter,
+    hit: LazyCounter,
+    miss: LazyCounter,
+    expired: LazyCounter,
+    stale: LazyCounter,
+    inactive_hit: LazyCounter,
+    coalesced: LazyCounter,
 }
 
 impl Cached {
@@ -99,14 +98,14 @@ impl Cached {
         clock: Clock,
         metrics: &Metrics,
     ) -> Self {
-        let requests = |cache, result| metrics.cache_requests.with_label_values(&[cache, result]);
+        let requests = |cache, result| LazyCounter::new(&metrics.cache_requests, &[cache, result]);
         let counters = Counters {
             hit: requests("active", "hit"),
             miss: requests("active", "miss"),
             expired: requests("active", "expired"),
             stale: requests("active", "stale"),
             inactive_hit: requests("inactive", "hit"),
-            coalesced: metrics.introspections_coalesced.with_label_values(&[&source.server]),
+            coalesced: LazyCounter::new(&metrics.introspections_coalesced, &[&source.server]),
         };
         Self { source, settings, store, shared: None, clock, counters }
     }

@@ -6,9 +6,8 @@ use super::guard::Guard;
 use super::purge_selector::{PurgeSelector, has_session};
 use super::{CacheSettings, Entry, Known};
 use crate::clock::{Mono, Now};
-use crate::telemetry::Metrics;
+use crate::telemetry::{LazyCounter, Metrics};
 use crate::token::{DigestHasher, Refused, TokenDigest};
-use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, UnitWeighter};
 use std::sync::Arc;
@@ -166,7 +165,10 @@ impl Store {
                 held
             }
         };
-        self.metrics.cache_evictions.with_label_values(&["active", "purge"]).inc_by(purged as u64);
+        if purged > 0 {
+            let evictions = &self.metrics.cache_evictions;
+            evictions.with_label_values(&["active", "purge"]).inc_by(purged as u64);
+        }
         purged
     }
 
@@ -186,7 +188,7 @@ impl Store {
 
 /// Counts what has to go for want of room.
 #[derive(Clone)]
-struct Counted(IntCounter);
+struct Counted(LazyCounter);
 
 impl<V> Lifecycle<TokenDigest, V> for Counted {
     type RequestState = ();
@@ -197,7 +199,7 @@ impl<V> Lifecycle<TokenDigest, V> for Counted {
 }
 
 fn bounded<V: Clone>(name: &str, capacity: usize, metrics: &Metrics) -> Bounded<V> {
-    let evictions = metrics.cache_evictions.with_label_values(&[name, "capacity"]);
+    let evictions = LazyCounter::new(&metrics.cache_evictions, &[name, "capacity"]);
     Cache::with(
         capacity,
         capacity as u64,

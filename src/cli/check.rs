@@ -1,23 +1,29 @@
-//! `introgate check`: tells every problem of a configuration file. Touches no network.
+//! `introgate check`: prints every problem of a configuration. Uses no network.
 
 use super::USAGE;
-use crate::config::{Loaded, load};
+use crate::config::{Loaded, Source};
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
-/// Prints the problems of the file and a line that counts them.
-pub fn check(path: &Path) -> ExitCode {
-    let loaded = load(path, &|name| std::env::var(name).ok());
-    // whoever closed our output knows enough
-    let _ = tell(path, &loaded, &mut io::stdout().lock());
+/// Prints the problems of the file and a line that counts them. Without a file, prints the one that
+/// flags and environment variables amount to; the problems go to standard error then.
+pub fn check(source: &Source) -> ExitCode {
+    let loaded = source.load(&|name| std::env::var(name).ok());
+    // when the output is closed, there is nothing left to report to
+    let _ = match source {
+        Source::File(_) => tell(source, &loaded, &mut io::stdout().lock()),
+        Source::Generated(generated) => io::stdout()
+            .lock()
+            .write_all(generated.text.as_bytes())
+            .and_then(|()| tell(source, &loaded, &mut io::stderr().lock())),
+    };
     if loaded.settings.is_some() { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
 }
 
 /// One line for each problem, then `gateway.yaml: 2 errors, 1 warning` or `gateway.yaml: ok`.
-pub fn tell(path: &Path, loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
+pub fn tell(source: &Source, loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
     for problem in &loaded.problems {
-        writeln!(out, "{}", problem.display(path))?;
+        writeln!(out, "{}", source.show(problem))?;
     }
     let count = |number: usize, what: &str| match number {
         0 => None,
@@ -30,18 +36,20 @@ pub fn tell(path: &Path, loaded: &Loaded, out: &mut dyn Write) -> io::Result<()>
             .flatten()
             .collect();
     let summary = if counts.is_empty() { "ok".to_owned() } else { counts.join(", ") };
-    writeln!(out, "{}: {summary}", path.display())
+    writeln!(out, "{}: {summary}", source.name())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::parse;
+    use crate::config::{load, parse};
+    use std::path::Path;
 
     fn told(text: &str) -> String {
         let path = Path::new("gateway.yaml");
         let mut out = Vec::new();
-        let _ = tell(path, &parse(text, path, &|_| None), &mut out);
+        let source = Source::File(path.to_owned());
+        let _ = tell(&source, &parse(text, path, &|_| None), &mut out);
         String::from_utf8(out).unwrap_or_default()
     }
 
@@ -64,7 +72,8 @@ mod tests {
     fn a_missing_file_is_told_without_a_place() {
         let path = Path::new("/nonexistent/gateway.yaml");
         let mut out = Vec::new();
-        let _ = tell(path, &load(path, &|_| None), &mut out);
+        let source = Source::File(path.to_owned());
+        let _ = tell(&source, &load(path, &|_| None), &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap_or_default(),
             "/nonexistent/gateway.yaml: error: there is no such file; name another one with `-c FILE`\n/nonexistent/gateway.yaml: 1 error\n"

@@ -1,8 +1,9 @@
 //! `introgate doctor`: reaches every authorization server and upstream once, and says what it
 //! found.
 
+use super::output::complain;
 use super::{File, USAGE, check, named_or_read};
-use crate::config::{Settings, load};
+use crate::config::{Settings, Source, load};
 use crate::doctor::{Report, examine};
 use crate::runtime::Parts;
 use crate::server::try_trust_roots;
@@ -27,14 +28,14 @@ pub fn doctor(arguments: Doctor) -> ExitCode {
     let path = arguments.file.path();
     let loaded = load(&path, &|name| std::env::var(name).ok());
     let mut out = io::stdout().lock();
-    // whoever closed our output knows enough
-    let _ = check::tell(&path, &loaded, &mut out);
+    // when the output is closed, there is nothing left to report to
+    let _ = check::tell(&Source::File(path), &loaded, &mut out);
     let Some(settings) = loaded.settings else { return ExitCode::from(USAGE) };
     match run(&settings, arguments.token, &mut Report::new(&mut out)) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("introgate: {error:#}");
+            complain(format_args!("introgate: {error:#}"));
             ExitCode::FAILURE
         }
     }

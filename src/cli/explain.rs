@@ -1,7 +1,8 @@
 //! `introgate explain`: what would happen to a request, and why.
 
+use super::output::complain;
 use super::{File, USAGE, check};
-use crate::config::{Settings, load};
+use crate::config::{Settings, Source, load};
 use crate::explain::{Question, explain};
 use crate::runtime::Parts;
 use anyhow::Context;
@@ -39,13 +40,13 @@ pub fn explain_request(arguments: Explain) -> ExitCode {
     let loaded = load(&path, &|name| std::env::var(name).ok());
     let Some(settings) = loaded.settings else {
         // when stderr is closed there is nothing to report
-        let _ = check::tell(&path, &loaded, &mut io::stderr().lock());
+        let _ = check::tell(&Source::File(path), &loaded, &mut io::stderr().lock());
         return ExitCode::from(USAGE);
     };
     let question = match question(&arguments) {
         Ok(question) => question,
         Err(error) => {
-            eprintln!("introgate: {error}");
+            complain(format_args!("introgate: {error}"));
             return ExitCode::from(USAGE);
         }
     };
@@ -60,7 +61,7 @@ pub fn explain_request(arguments: Explain) -> ExitCode {
             if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            eprintln!("introgate: {error:#}");
+            complain(format_args!("introgate: {error:#}"));
             ExitCode::from(USAGE)
         }
     }

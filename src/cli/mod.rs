@@ -4,10 +4,15 @@ mod check;
 mod demo;
 mod doctor;
 mod explain;
+mod init;
+mod man;
+mod output;
 mod purge;
 mod run;
 mod schema;
+mod source;
 
+use crate::config::Source;
 use crate::secret::Secret;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{self, Read};
@@ -28,9 +33,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the gateway
-    Run(File),
+    Run(source::Chosen),
     /// Read the configuration as `run` would and print every problem; touches no network
-    Check(File),
+    ///
+    /// Without a file, it prints the file that flags and environment variables amount to.
+    Check(source::Chosen),
     /// Reach every authorization server, Redis and every upstream once, credentials included, and
     /// say what is right and what is wrong
     Doctor(doctor::Doctor),
@@ -39,12 +46,16 @@ enum Command {
     /// Run a complete setup on loopback: authorization server, upstream, gateway; prints curl lines
     /// to try
     Demo,
+    /// Print a commented gateway.yaml to start from, made of the authorization server's metadata
+    Init(init::Init),
     /// Print the JSON Schema of gateway.yaml
     Schema,
     /// Ask a running gateway to forget tokens
     Purge(purge::Purge),
     /// Print shell completions
     Completions { shell: clap_complete::Shell },
+    /// Print the manual page, or write all of them into a folder
+    Man(man::Pages),
 }
 
 #[derive(clap::Args)]
@@ -73,6 +84,26 @@ fn locate(named: Option<PathBuf>) -> PathBuf {
     named.or_else(from_environment).unwrap_or_else(default)
 }
 
+/// The configuration that would be used, if it is there: the one that was named, or a file in one of
+/// the usual places.
+fn existing(file: File) -> Option<PathBuf> {
+    let named = file.config.is_some() || file.file.is_some();
+    let named = named || std::env::var_os("INTROGATE_CONFIG").is_some_and(|path| !path.is_empty());
+    let path = file.path();
+    if named || path.exists() { Some(path) } else { None }
+}
+
+/// Runs a command with its configuration; contradictory arguments are wrong usage.
+fn with_source(chosen: source::Chosen, command: impl FnOnce(Source) -> ExitCode) -> ExitCode {
+    match chosen.source(&|name| std::env::var(name).ok()) {
+        Ok(source) => command(source),
+        Err(message) => {
+            output::complain(format_args!("introgate: {message}"));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
 /// A token as it was named, or for `-` from standard input: one on the command line stays in the
 /// shell's history and in the list of processes.
 fn named_or_read(token: String) -> io::Result<Secret> {
@@ -98,21 +129,24 @@ pub fn main() -> ExitCode {
     // one TLS stack for all sides
     let _ = rustls::crypto::ring::default_provider().install_default();
     match arguments.command {
-        Command::Run(file) => run::run(&file.path()),
-        Command::Check(file) => check::check(&file.path()),
+        Command::Run(chosen) => with_source(chosen, run::run),
+        Command::Check(chosen) => with_source(chosen, |source| check::check(&source)),
+        Command::Init(arguments) => init::init(arguments),
+        Command::Man(pages) => man::man(pages, Arguments::command()),
         Command::Doctor(arguments) => doctor::doctor(arguments),
         Command::Explain(arguments) => explain::explain_request(arguments),
         Command::Demo => demo::demo(),
         Command::Schema => schema::schema(),
         Command::Purge(arguments) => purge::purge(arguments),
         Command::Completions { shell } => {
+            let mut completions = Vec::new();
             clap_complete::generate(
                 shell,
                 &mut Arguments::command(),
                 "introgate",
-                &mut std::io::stdout(),
+                &mut completions,
             );
-            ExitCode::SUCCESS
+            output::print(&completions)
         }
     }
 }

@@ -1,19 +1,26 @@
 //! `introgate purge`: asks a running gateway's admin listener to forget tokens.
 
+use super::output::{self, complain};
 use super::{USAGE, locate, named_or_read};
-use crate::config::{self, AdminSettings};
+use crate::config;
+use crate::secret::Secret;
 use clap::Args;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 #[derive(Args)]
 pub struct Purge {
-    /// The gateway's configuration: its `admin.address` and `admin.token` are used
+    /// The gateway's configuration, of which only the section `admin` is used: its environment
+    /// variables must be set, and those of the other sections need not be
     #[arg(short = 'c', long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The gateway's admin listener, in place of a configuration; the token is taken from
+    /// $INTROGATE_ADMIN_TOKEN or the file that $INTROGATE_ADMIN_TOKEN_FILE names
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "config")]
+    admin: Option<String>,
     #[command(flatten)]
     which: Which,
 }
@@ -43,30 +50,94 @@ struct Which {
     all: bool,
 }
 
+/// Where to ask, and with which token.
+struct Listener {
+    authority: String,
+    token: Option<Secret>,
+}
+
 pub fn purge(arguments: Purge) -> ExitCode {
-    let path = locate(arguments.config);
-    let loaded = config::load(&path, &|name| std::env::var(name).ok());
-    let Some(settings) = loaded.settings else {
-        eprintln!("introgate: {} cannot be used; see `introgate check`", path.display());
-        return ExitCode::from(USAGE);
+    let Purge { config, admin, which } = arguments;
+    let listener = match admin {
+        Some(authority) => from_environment(authority),
+        None => from_file(&locate(config)),
     };
-    let body = match arguments.which.body() {
+    let listener = match listener {
+        Ok(listener) => listener,
+        Err(exit) => return exit,
+    };
+    let body = match which.body() {
         Ok(body) => body,
         Err(error) => {
-            eprintln!("introgate: standard input cannot be read: {error}");
+            complain(format_args!("introgate: standard input cannot be read: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    match ask(&settings.admin, &body) {
-        Ok(answer) => {
-            println!("{answer}");
-            ExitCode::SUCCESS
-        }
+    match ask(&listener, &body) {
+        Ok(answer) => output::print(format!("{answer}\n").as_bytes()),
         Err(error) => {
-            eprintln!("introgate: {error}");
+            complain(format_args!("introgate: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The section `admin` of a configuration file.
+fn from_file(path: &Path) -> Result<Listener, ExitCode> {
+    let loaded = config::load(path, &|name| std::env::var(name).ok());
+    let Some(admin) = loaded.admin else {
+        for problem in loaded.problems.iter().filter(|problem| problem.concerns("admin")) {
+            complain(format_args!("{}", problem.display(path)));
+        }
+        complain(format_args!(
+            "introgate: the section `admin` of {} cannot be used; name the listener by --admin, or correct the file",
+            path.display()
+        ));
+        return Err(ExitCode::from(USAGE));
+    };
+    let Some(address) = admin.address else {
+        complain(format_args!(
+            "introgate: admin.address is `off` in {}, so this gateway has no listener to ask",
+            path.display()
+        ));
+        return Err(ExitCode::FAILURE);
+    };
+    Ok(Listener { authority: reachable(address).to_string(), token: admin.token })
+}
+
+/// The listener that the command line names.
+fn from_environment(authority: String) -> Result<Listener, ExitCode> {
+    let usage = |message: String| {
+        complain(format_args!("introgate: {message}"));
+        ExitCode::from(USAGE)
+    };
+    let valid = authority
+        .parse::<http::uri::Authority>()
+        .is_ok_and(|authority| authority.port_u16().is_some() && !authority.as_str().contains('@'));
+    if !valid {
+        return Err(usage("--admin is not HOST:PORT; write 127.0.0.1:9901, for example".into()));
+    }
+    let file = std::env::var("INTROGATE_ADMIN_TOKEN_FILE").ok().filter(|file| !file.is_empty());
+    let direct = std::env::var("INTROGATE_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
+    let token = match (direct, file) {
+        (Some(_), Some(_)) => {
+            return Err(usage(
+                "INTROGATE_ADMIN_TOKEN and INTROGATE_ADMIN_TOKEN_FILE are both set; unset one of them"
+                    .into(),
+            ));
+        }
+        (Some(token), None) => Some(Secret::new(token)),
+        (None, Some(file)) => match std::fs::read_to_string(&file) {
+            Ok(text) => Some(Secret::new(text.trim())),
+            Err(error) => {
+                return Err(usage(format!(
+                    "INTROGATE_ADMIN_TOKEN_FILE names {file}, which cannot be read: {error}"
+                )));
+            }
+        },
+        (None, None) => None,
+    };
+    Ok(Listener { authority, token })
 }
 
 impl Which {
@@ -82,14 +153,9 @@ impl Which {
     }
 }
 
-/// The admin listener's answer, or what went wrong.
-fn ask(admin: &AdminSettings, body: &Value) -> anyhow::Result<String> {
-    let address = reachable(
-        admin
-            .address
-            .ok_or_else(|| anyhow::anyhow!("admin.address is off, so no gateway can be asked"))?,
-    );
-    let url = format!("http://{address}/api/cache/purge");
+/// The admin listener's answer.
+fn ask(listener: &Listener, body: &Value) -> anyhow::Result<String> {
+    let url = format!("http://{}/api/cache/purge", listener.authority);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -98,7 +164,7 @@ fn ask(admin: &AdminSettings, body: &Value) -> anyhow::Result<String> {
             .build()?;
         let mut request =
             client.post(&url).header("content-type", "application/json").body(body.to_string());
-        if let Some(token) = &admin.token {
+        if let Some(token) = &listener.token {
             request = request.bearer_auth(token.expose());
         }
         let response = request

@@ -1,50 +1,50 @@
 //! `introgate run`.
 
 use super::USAGE;
+use super::output::complain;
 use crate::assemble::AssembleError;
-use crate::config::{self, Loaded, Settings};
-use crate::reload::Reload;
+use crate::config::{Loaded, Settings, Source};
+use crate::reload::{self, Reload, Watched};
 use crate::runtime::{Parts, Process};
 use crate::server;
 use crate::telemetry::{self, Reloaded};
 use crate::upstream::resolve_all;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub fn run(file: &Path) -> ExitCode {
-    let Loaded { settings, problems, files, redacted } = load(file);
+pub fn run(source: Source) -> ExitCode {
+    let (Loaded { settings, problems, redacted, .. }, watched) = load(&source);
     for problem in &problems {
-        eprintln!("{}", problem.display(file));
+        complain(format_args!("{}", source.show(problem)));
     }
     let Some(settings) = settings else {
-        eprintln!("introgate: {} cannot be used; nothing was started", file.display());
+        complain(format_args!("introgate: {} cannot be used; nothing was started", source.name()));
         return ExitCode::from(USAGE);
     };
     let logging = telemetry::start(&settings.log);
     let process = match process(settings, redacted) {
         Ok(process) => Arc::new(process),
         Err(error) => {
-            eprintln!("{}: error: {error}", file.display());
+            complain(format_args!("{}: error: {error}", source.name()));
             return ExitCode::from(USAGE);
         }
     };
     let parts = &process.parts;
     Reloaded {
-        file: &file.display().to_string(),
+        file: &source.name(),
         outcome: Ok(&[]),
         shadow: &process.runtime.load().shadow_routes(),
         at: parts.clock.now().unix_seconds(),
     }
     .emit(&parts.metrics);
-    let reload = Reload { process: process.clone(), logging, file: file.to_owned(), read: files };
+    let reload = Reload { process: process.clone(), logging, source, watched };
     finish(server::run(process, Some(reload), Vec::new()))
 }
 
 /// Loads in a thread of its own: the allocator gives back with it what loading leaves behind, which
 /// is more than what it is for. A thread that ends in a panic ends the program as well.
-fn load(file: &Path) -> Loaded {
-    let load = || config::load(file, &|name| std::env::var(name).ok());
+fn load(source: &Source) -> (Loaded, Watched) {
+    let load = || reload::load(source);
     std::thread::scope(|scope| {
         match std::thread::Builder::new().stack_size(MAIN_STACK).spawn_scoped(scope, load) {
             Ok(loading) => loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
@@ -71,7 +71,7 @@ pub fn finish(outcome: Result<(), server::StartError>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("introgate: {error}");
+            complain(format_args!("introgate: {error}"));
             ExitCode::FAILURE
         }
     }

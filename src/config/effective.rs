@@ -2,7 +2,7 @@
 
 use super::path::KeyPath;
 use super::raw::Gateway;
-use super::redact::{REDACTED, redact};
+use super::redact::{REDACTED, redact, redact_urls};
 use super::settings::Settings;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -11,6 +11,7 @@ use std::collections::HashSet;
 pub fn effective(raw: &Gateway, settings: &Settings, foreign: &HashSet<KeyPath>) -> Value {
     let mut values = serde_json::to_value(raw).unwrap_or_default();
     redact(&mut values, foreign);
+    redact_urls(&mut values);
     let defaults = values.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
     let Some(routes) = values.get_mut("routes").and_then(Value::as_array_mut) else {
         return values;

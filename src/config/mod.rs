@@ -16,6 +16,7 @@ mod redact;
 mod report;
 mod schema;
 mod settings;
+mod source;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -26,8 +27,10 @@ mod wording;
 pub use problem::{Problem, Severity};
 pub use schema::TEXT as SCHEMA;
 pub use settings::*;
+pub use source::{Generated, Source};
 
 use document::Document;
+use path::KeyPath;
 use report::{Report, sorted};
 use serde_json::Value;
 use std::fs::File;
@@ -43,6 +46,9 @@ const MAX_SIZE: u64 = 1 << 20;
 pub struct Loaded {
     /// `None` when there is at least one error.
     pub settings: Option<Settings>,
+    /// The section `admin` alone; `None` when there is an error in it. An error elsewhere does not
+    /// matter.
+    pub admin: Option<AdminSettings>,
     /// In the order of the file.
     pub problems: Vec<Problem>,
     /// All files that were read or should have been: the configuration itself first, when it is
@@ -77,30 +83,33 @@ pub fn parse(text: &str, file: &Path, env: &dyn Fn(&str) -> Option<String>) -> L
     let report = Report::new(&document, &interpolated.foreign, problems);
     validate::validate(&mut values, &interpolated, &report);
     compile::refuse_unsupported(&values, &report);
-    let (settings, redacted, files) = match serde_json::from_value::<raw::Gateway>(values) {
+    let (settings, admin, redacted, files) = match serde_json::from_value::<raw::Gateway>(values) {
         Ok(raw) => {
             let files = compile::Files::beside(file);
-            let settings = compile::compile(&raw, &report, &files).filter(|_| !report.has_errors());
+            let compile::Compiled { settings, admin } = compile::compile(&raw, &report, &files);
+            let settings = settings.filter(|_| !report.has_errors());
+            let admin = admin.filter(|_| !report.has_errors_in("admin"));
             let redacted = settings
                 .as_ref()
                 .map(|settings| effective::effective(&raw, settings, &interpolated.foreign));
-            (settings, redacted.unwrap_or_default(), files.into_read())
+            (settings, admin, redacted.unwrap_or_default(), files.into_read())
         }
         Err(_) => {
             report.error(
-                &path::KeyPath::root(),
+                &KeyPath::root(),
                 "this cannot be read although it fits the schema; please report this as a bug",
             );
-            (None, Value::Null, Vec::new())
+            (None, None, Value::Null, Vec::new())
         }
     };
-    Loaded { settings, problems: report.into_problems(), files, redacted }
+    Loaded { settings, admin, problems: report.into_problems(), files, redacted }
 }
 
 impl Loaded {
     fn failed(problems: Vec<Problem>) -> Self {
         Self {
             settings: None,
+            admin: None,
             problems: sorted(problems),
             files: Vec::new(),
             redacted: Value::Null,

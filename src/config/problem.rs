@@ -42,6 +42,13 @@ impl Problem {
         }
     }
 
+    /// Whether it is about this top-level section, or about the file as a whole.
+    pub fn concerns(&self, section: &str) -> bool {
+        let inside = self.path.strip_prefix(section);
+        self.path.is_empty()
+            || inside.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    }
+
     /// A problem of the file as such: it is missing, say. `line` 0: it has no place.
     pub(super) fn of_the_file(line: usize, message: impl Into<String>) -> Self {
         Self {

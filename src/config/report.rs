@@ -111,6 +111,12 @@ impl<'d> Report<'d> {
         self.problems.borrow().iter().any(|problem| problem.severity == Severity::Error)
     }
 
+    /// Whether there is an error in this top-level section.
+    pub fn has_errors_in(&self, section: &str) -> bool {
+        let is_error = |problem: &&Problem| problem.severity == Severity::Error;
+        self.problems.borrow().iter().filter(is_error).any(|problem| problem.concerns(section))
+    }
+
     /// All problems by their place, each once.
     pub fn into_problems(self) -> Vec<Problem> {
         sorted(self.problems.into_inner())

@@ -41,4 +41,6 @@ pub struct AdminSettings {
     /// `None`: off.
     pub address: Option<SocketAddr>,
     pub token: Option<Secret>,
+    /// Names by which it may be called, in lower case, without port and final dot.
+    pub hosts: Vec<String>,
 }

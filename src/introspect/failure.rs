@@ -68,6 +68,29 @@ impl Failure {
 }
 
 impl FailureKind {
+    /// The first thing for an operator to do.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Unavailable => {
+                "Check that the server runs and can be reached from here; `introgate doctor` tries it."
+            }
+            Self::Timeout => {
+                "The server is slow, or a firewall drops packets; `introgate doctor` measures it. The limit is `timeout`."
+            }
+            Self::Throttled => {
+                "The server limits calls: raise the limit for this gateway, or `cache.ttl`."
+            }
+            Self::BadResponse => {
+                "Check that the endpoint is the right one; `introgate doctor` shows its answer."
+            }
+            Self::RejectedUs => "Renew or correct `client_auth` of this server.",
+            Self::CircuitOpen => "Calls begin again by themselves; look at the errors before.",
+            Self::Overloaded => {
+                "More calls than `max_concurrent` wait: the server is slow, or the limit is too low."
+            }
+        }
+    }
+
     /// The reason of the refusal.
     pub fn reason(self) -> Reason {
         match self {

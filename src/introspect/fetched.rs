@@ -4,10 +4,9 @@
 use super::retry::retried;
 use super::{Failure, FailureKind};
 use crate::clock::{Clock, Mono};
-use crate::telemetry::{Metrics, Occasionally};
+use crate::telemetry::{LazyCounter, Metrics, Occasionally};
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use prometheus::IntCounter;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -61,15 +60,15 @@ struct Held<D> {
 }
 
 struct Counters {
-    hit: IntCounter,
-    miss: IntCounter,
-    expired: IntCounter,
-    error: IntCounter,
+    hit: LazyCounter,
+    miss: LazyCounter,
+    expired: LazyCounter,
+    error: LazyCounter,
 }
 
 impl<F: Fetch> Fetched<F> {
     pub fn new(source: F, settings: FetchSettings, clock: Clock, metrics: &Metrics) -> Arc<Self> {
-        let requests = |result| metrics.cache_requests.with_label_values(&[settings.what, result]);
+        let requests = |result| LazyCounter::new(&metrics.cache_requests, &[settings.what, result]);
         let counters = Counters {
             hit: requests("hit"),
             miss: requests("miss"),

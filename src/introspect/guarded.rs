@@ -61,6 +61,11 @@ impl<I: Introspector> Guarded<I> {
         self.breaker.state()
     }
 
+    /// Calls that wait for an answer or for their turn.
+    pub fn in_flight(&self) -> i64 {
+        self.metrics.in_flight.get()
+    }
+
     pub fn last_error(&self) -> Option<LastError> {
         self.last_error.lock().clone()
     }
@@ -155,7 +160,10 @@ impl<I: Introspector> Introspector for Guarded<I> {
         let outcome = self.in_turn(inquiry).await;
         self.metrics.in_flight.dec();
         let now = self.clock.now();
-        if let Err(failure) = &outcome {
+        // an open circuit is a consequence: the error that opened it stays the last one
+        if let Err(failure) = &outcome
+            && failure.kind != FailureKind::CircuitOpen
+        {
             *self.last_error.lock() = Some(LastError {
                 kind: failure.kind,
                 detail: failure.detail.clone(),

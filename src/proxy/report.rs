@@ -16,11 +16,10 @@ pub fn report(method: &Method, status: Option<StatusCode>, exchange: &Exchange) 
     let now = exchange.now();
     let status = status.map_or(CLIENT_LEFT, |status| status.as_u16());
     count(method, exchange, status, now.since(exchange.began));
+    let line = line(method, exchange, status, now);
+    exchange.process.decisions.push(&line);
     if exchange.process.access_log.wants(judgement(exchange).reason, &exchange.runtime.log) {
-        exchange
-            .process
-            .access_log
-            .write(&line(method, exchange, status, now), exchange.runtime.log.format);
+        exchange.process.access_log.write(&line, exchange.runtime.log.format);
     }
 }
 

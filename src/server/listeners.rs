@@ -6,6 +6,7 @@ use crate::listen::{
     Acceptor, Capacity, Listen, Listener, ListenerSettings, Quota, Socket, accept, open,
 };
 use crate::runtime::Process;
+use crate::systemd;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -146,11 +147,15 @@ impl<A: ServerApp + Send + Sync + 'static> BackgroundService for Listeners<A> {
         let bound = std::mem::take(&mut *self.bound.lock());
         let mut open: Vec<Open> =
             bound.into_iter().map(|bound| self.accept(bound, &shutdown)).collect();
+        while !self.process.watching.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         self.process.ready.store(true, Ordering::SeqCst);
         let settings = self.process.runtime.load().settings.clone();
         let addresses: Vec<String> =
             settings.listeners.iter().map(|listener| listener.address.to_string()).collect();
         tracing::info!(listeners = ?addresses, admin = ?settings.admin.address, version = env!("CARGO_PKG_VERSION"), "ready");
+        systemd::ready(&format!("{} listeners are open", addresses.len()));
 
         let mut failed = Vec::new();
         while tokio::time::timeout(PERIOD, shutdown.wait_for(|stop| *stop)).await.is_err() {

@@ -7,10 +7,11 @@ use crate::listen::raise_limit;
 use crate::proxy::Serve;
 use crate::reload::Reload;
 use crate::runtime::Process;
+use crate::systemd;
+use crate::telemetry::HISTORY_INTERVAL;
 use crate::upstream::{Upstream, keep_checking, keep_resolving, keep_sweeping};
 use async_trait::async_trait;
 use listeners::Listeners;
-use pingora_core::apps::http_app::HttpServer;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server, ShutdownWatch};
 use pingora_core::services::background::{BackgroundService, background_service};
@@ -62,18 +63,22 @@ pub fn run(
     proxy.threads = Some(settings.threads);
     server.add_service(proxy);
     if let Some(address) = settings.admin.address {
-        let mut admin =
-            Service::new("admin".to_owned(), HttpServer::new_app(Admin::new(process.clone())));
+        let mut admin = Service::new("admin".to_owned(), Admin::new(process.clone()));
         admin.threads = Some(1);
         admin.add_tcp(&address.to_string());
         server.add_service(admin);
     }
-    if let Some(reload) = reload {
-        server.add_service(background_service("reload", reload));
+    match reload {
+        Some(reload) => {
+            server.add_service(background_service("reload", reload));
+        }
+        None => process.watching.store(true, Ordering::SeqCst),
     }
     server.add_services(more);
     server.add_service(background_service("names", Names(process.clone())));
+    server.add_service(background_service("history", Recorder(process.clone())));
     server.add_service(background_service("shared cache", Fleet(process.clone())));
+    server.add_service(background_service("watchdog", Watchdog));
     server.add_service(background_service("drain", Drain(process)));
     server.run(RunArgs::default());
     Ok(())
@@ -110,6 +115,34 @@ impl BackgroundService for Names {
             () = keep_resolving(&upstreams) => {}
             () = keep_sweeping(&upstreams) => {}
             () = keep_checking(&upstreams, &self.0.parts.metrics) => {}
+        }
+    }
+}
+
+/// Tells the service manager that the process is alive.
+struct Watchdog;
+
+#[async_trait]
+impl BackgroundService for Watchdog {
+    async fn start(&self, shutdown: ShutdownWatch) {
+        systemd::keep_alive(shutdown).await;
+    }
+}
+
+/// Records what the metrics counted, for the status page.
+struct Recorder(Arc<Process>);
+
+#[async_trait]
+impl BackgroundService for Recorder {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        loop {
+            let parts = &self.0.parts;
+            let uptime = parts.clock.now().uptime().as_secs_f64();
+            self.0.history.lock().sample(&parts.metrics, uptime);
+            tokio::select! {
+                _ = shutdown.changed() => return,
+                () = tokio::time::sleep(HISTORY_INTERVAL) => {}
+            }
         }
     }
 }
@@ -153,6 +186,7 @@ impl BackgroundService for Drain {
             return;
         }
         let limit = self.0.runtime.load().settings.shutdown_timeout;
+        systemd::stopping("requests in flight may finish");
         tracing::info!(
             in_flight = self.0.in_flight.load(Ordering::SeqCst),
             ?limit,

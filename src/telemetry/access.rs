@@ -12,6 +12,7 @@ use std::time::Duration;
 
 /// One request, as it is logged. No query string, no token, no header.
 #[derive(Debug)]
+#[allow(missing_docs)] // each field is the member of its name in docs/operating.md
 pub struct AccessLine<'a> {
     pub ts: Timestamp,
     pub level: &'static str,
@@ -43,7 +44,9 @@ pub struct AccessLine<'a> {
 /// How the cache took part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cache {
+    /// An active answer was there.
     Hit,
+    /// The authorization server was asked.
     Miss,
     /// Past its ttl, served since the server failed.
     Stale,
@@ -57,7 +60,8 @@ pub enum Cache {
 }
 
 impl Cache {
-    fn as_str(self) -> &'static str {
+    /// The word in logs.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
             Self::Miss => "miss",
@@ -117,6 +121,12 @@ impl AccessLogger {
 impl AccessLine<'_> {
     fn written(&self, format: LogFormat) -> Vec<u8> {
         let mut line = Line::begin(format);
+        self.write(&mut line);
+        line.end()
+    }
+
+    /// All members.
+    pub(super) fn write(&self, line: &mut Line) {
         line.shown(name!("ts"), Some(self.ts));
         line.text(name!("level"), Some(self.level));
         line.text(name!("request_id"), Some(self.request_id));
@@ -145,6 +155,5 @@ impl AccessLine<'_> {
         line.text(name!("cache"), Some(self.cache.as_str()));
         line.millis(name!("introspection_ms"), self.introspection);
         line.shown(name!("token_fp"), self.token_fp);
-        line.end()
     }
 }

@@ -1,29 +1,35 @@
-//! Counters that a request finds without a lock and without spelling out their labels.
+//! Counters that a request finds without a lock and without spelling out their labels. There are
+//! no series, and next to no memory, before the first event.
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use prometheus::{IntCounter, IntCounterVec};
+use std::sync::Arc;
 
 /// One metric of one route or upstream: its counters by the labels that are left. Few are in use,
 /// whatever there could be, so they are looked through in order.
 pub struct Counters<K> {
     all: IntCounterVec,
-    used: ArcSwap<Vec<(K, IntCounter)>>,
+    used: ArcSwapOption<Vec<(K, IntCounter)>>,
 }
 
 impl<K: Copy + PartialEq> Counters<K> {
     pub fn of(all: &IntCounterVec) -> Self {
-        Self { all: all.clone(), used: ArcSwap::default() }
+        Self { all: all.clone(), used: ArcSwapOption::empty() }
     }
 
     /// Counts one. `labels` spells them out, the first time that `key` comes.
     pub fn count(&self, key: K, labels: impl FnOnce(&IntCounterVec) -> IntCounter) {
-        if let Some((_, counter)) = self.used.load().iter().find(|(used, _)| *used == key) {
+        let used = self.used.load();
+        let known = used.iter().flat_map(|used| used.iter()).find(|(used, _)| *used == key);
+        if let Some((_, counter)) = known {
             return counter.inc();
         }
         let counter = labels(&self.all);
         counter.inc();
-        self.used
-            .rcu(|used| used.iter().cloned().chain([(key, counter.clone())]).collect::<Vec<_>>());
+        self.used.rcu(|used| {
+            let known = used.iter().flat_map(|used| used.iter()).cloned();
+            Some(Arc::new(known.chain([(key, counter.clone())]).collect::<Vec<_>>()))
+        });
     }
 }
 

@@ -15,14 +15,12 @@ pub struct Reloaded<'a> {
 }
 
 impl Reloaded<'_> {
-    #[allow(clippy::cast_precision_loss)] // seconds since 1970 fit
     pub fn emit(self, metrics: &Metrics) {
         let result = if self.outcome.is_ok() { "success" } else { "failure" };
         metrics.config_reloads.with_label_values(&[result]).inc();
-        metrics.config_last_reload_success.set(self.outcome.is_ok().into());
         match self.outcome {
             Ok(needs_restart) => {
-                metrics.config_last_reload_timestamp.set(self.at as f64);
+                metrics.config_in_force(self.at);
                 tracing::info!(file = self.file, "configuration in force");
                 for route in self.shadow {
                     tracing::warn!(
@@ -39,6 +37,7 @@ impl Reloaded<'_> {
                 }
             }
             Err(problems) => {
+                metrics.config_last_reload_success.set(0);
                 for problem in problems {
                     tracing::error!(
                         file = self.file,

@@ -6,10 +6,13 @@ use prometheus::{
     Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
 
 /// The metrics of the process, each named after its member.
 pub struct Metrics {
     registry: Registry,
+    families: Vec<Family>,
     pub(crate) requests: IntCounterVec,
     pub(crate) request_duration: HistogramVec,
     pub(crate) decisions: IntCounterVec,
@@ -34,6 +37,14 @@ pub struct Metrics {
     pub(crate) config_last_reload_success: IntGauge,
     pub(crate) config_last_reload_timestamp: Gauge,
     pub(crate) log_lines_dropped: IntGauge,
+    build_info: IntGaugeVec,
+}
+
+/// All series of one name.
+struct Family {
+    name: String,
+    help: String,
+    kind: &'static str,
 }
 
 /// Upper bounds in seconds: a cached decision takes microseconds, an upstream up to a minute.
@@ -48,7 +59,7 @@ impl Metrics {
     /// Registers everything. An error means that two metrics have one name, which is a mistake in
     /// this file.
     pub fn new() -> prometheus::Result<Self> {
-        let table = Table(Registry::new());
+        let mut table = Table { registry: Registry::new(), families: Vec::new() };
         let metrics = Self {
             requests: table.counters(
                 "requests_total",
@@ -163,19 +174,62 @@ impl Metrics {
             )?,
             log_lines_dropped: table
                 .gauge("log_lines_dropped", "Log lines lost since their reader was too slow.")?,
-            registry: table.0,
+            build_info: table.gauges("build_info", "Always 1.", &["version"])?,
+            registry: table.registry,
+            families: table.families,
         };
-        let build = metrics.registry_gauges("build_info", "Always 1.", &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(metrics)
     }
 
-    /// Prometheus text format.
+    /// The newest configuration is in force; `at` is in seconds since the Unix epoch.
+    #[allow(clippy::cast_precision_loss)] // seconds since 1970 fit
+    pub fn config_in_force(&self, at: i64) {
+        self.config_last_reload_success.set(1);
+        self.config_last_reload_timestamp.set(at as f64);
+    }
+
+    /// Prometheus text format. A family without series has its description all the same, so that
+    /// its name is known before its first event.
     pub fn text(&self) -> String {
+        let gathered = self.registry.gather();
         let mut text = Vec::new();
         // writing to memory does not fail; an unencodable family would be left out
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        let _ = TextEncoder::new().encode(&gathered, &mut text);
+        for Family { name, help, kind } in &self.families {
+            if gathered.iter().all(|family| family.name() != name) {
+                let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+            }
+        }
         String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// `upstream_up` by upstream and server, as far as there were connections. Looking makes no
+    /// series, since a series of 0 would mean that a connection failed.
+    pub fn last_connections(&self) -> HashMap<(String, String), bool> {
+        let families = self.upstream_up.collect();
+        let series = families.iter().flat_map(|family| family.get_metric());
+        series
+            .map(|metric| {
+                let label = |name: &str| label_of(metric, name);
+                let up = metric.get_gauge().get_value() > 0.0;
+                ((label("upstream"), label("server")), up)
+            })
+            .collect()
+    }
+
+    /// `shadow_denials_total` by route and reason.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // counts
+    pub fn denials_in_shadow(&self) -> HashMap<String, BTreeMap<String, u64>> {
+        let mut routes: HashMap<String, BTreeMap<String, u64>> = HashMap::new();
+        for family in self.shadow_denials.collect() {
+            for metric in family.get_metric() {
+                let count = metric.get_counter().get_value() as u64;
+                let reasons = routes.entry(label_of(metric, "route")).or_default();
+                *reasons.entry(label_of(metric, "reason")).or_default() += count;
+            }
+        }
+        routes
     }
 
     /// `stale_served_total` of all routes together, for the status page.
@@ -187,60 +241,76 @@ impl Metrics {
             .map(|metric| metric.get_counter().get_value())
             .sum()
     }
-
-    fn registry_gauges(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> prometheus::Result<IntGaugeVec> {
-        Table(self.registry.clone()).gauges(name, help, labels)
-    }
 }
 
-struct Table(Registry);
+/// Empty where there is no such label.
+fn label_of(metric: &prometheus::proto::Metric, name: &str) -> String {
+    let label = metric.get_label().iter().find(|label| label.name() == name);
+    label.map(|label| label.value().to_owned()).unwrap_or_default()
+}
+
+struct Table {
+    registry: Registry,
+    families: Vec<Family>,
+}
 
 impl Table {
     fn counters(
-        &self,
+        &mut self,
         name: &str,
         help: &str,
         labels: &[&str],
     ) -> prometheus::Result<IntCounterVec> {
-        self.keep(IntCounterVec::new(options(name, help), labels)?)
+        self.keep(name, help, "counter", IntCounterVec::new(options(name, help), labels)?)
     }
 
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
-        self.keep(IntGaugeVec::new(options(name, help), labels)?)
+    fn gauges(
+        &mut self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntGaugeVec> {
+        self.keep(name, help, "gauge", IntGaugeVec::new(options(name, help), labels)?)
     }
 
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-        self.keep(IntGauge::with_opts(options(name, help))?)
+    fn gauge(&mut self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.keep(name, help, "gauge", IntGauge::with_opts(options(name, help))?)
     }
 
-    fn seconds(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
-        self.keep(Gauge::with_opts(options(name, help))?)
+    fn seconds(&mut self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.keep(name, help, "gauge", Gauge::with_opts(options(name, help))?)
     }
 
     fn histograms(
-        &self,
+        &mut self,
         name: &str,
         help: &str,
         labels: &[&str],
         buckets: &[f64],
     ) -> prometheus::Result<HistogramVec> {
         let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
-        self.keep(HistogramVec::new(options, labels)?)
+        self.keep(name, help, "histogram", HistogramVec::new(options, labels)?)
     }
 
-    fn keep<C: Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
-        self.0.register(Box::new(collector.clone()))?;
+    fn keep<C: Collector + Clone + 'static>(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: &'static str,
+        collector: C,
+    ) -> prometheus::Result<C> {
+        self.registry.register(Box::new(collector.clone()))?;
+        let name = format!("{NAMESPACE}_{name}");
+        self.families.push(Family { name, help: help.to_owned(), kind });
         Ok(collector)
     }
 }
 
+/// Before every metric's name.
+const NAMESPACE: &str = "introgate";
+
 fn options(name: &str, help: &str) -> Opts {
-    Opts::new(name, help).namespace("introgate")
+    Opts::new(name, help).namespace(NAMESPACE)
 }
 
 /// The method as a label: a client cannot make new ones.

@@ -3,7 +3,10 @@
 
 mod access;
 mod counters;
+mod decisions;
 mod events;
+mod history;
+mod lazy;
 mod line;
 mod logging;
 mod metrics;
@@ -14,7 +17,10 @@ mod server;
 mod settings;
 
 pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
+pub use decisions::{Decision, Decisions};
 pub use events::{CarriedOut, Received, Reloaded};
+pub use history::{History, INTERVAL as HISTORY_INTERVAL, Interval, KEPT as HISTORY_KEPT};
+pub use lazy::LazyCounter;
 pub use logging::{Logging, start};
 pub use metrics::{Metrics, method_label};
 pub use occasionally::Occasionally;

@@ -1,8 +1,8 @@
-//! What is counted of every request that took one route, or none.
+//! Counts of all requests of one route, or of those without a route.
 
-use super::Metrics;
 use super::counters::Counters;
-use prometheus::Histogram;
+use super::lazy::LazyHistogram;
+use super::{LazyCounter, Metrics};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ pub struct RouteMetrics {
     requests: Counters<(&'static str, u16)>,
     decisions: Counters<(&'static str, &'static str)>,
     answers: Counters<u16>,
-    duration: Histogram,
-    stale: Counters<()>,
+    duration: LazyHistogram,
+    stale: LazyCounter,
     shadow: Counters<&'static str>,
 }
 
@@ -26,8 +26,8 @@ impl RouteMetrics {
             requests: Counters::of(&metrics.requests),
             decisions: Counters::of(&metrics.decisions),
             answers: Counters::of(&metrics.upstream_requests),
-            duration: metrics.request_duration.with_label_values(&[route]),
-            stale: Counters::of(&metrics.stale_served),
+            duration: LazyHistogram::new(&metrics.request_duration, route),
+            stale: LazyCounter::new(&metrics.stale_served, &[route]),
             shadow: Counters::of(&metrics.shadow_denials),
             route: route.clone(),
             upstream: upstream.clone(),
@@ -44,7 +44,7 @@ impl RouteMetrics {
         self.requests.count((method, status), |all| {
             all.with_label_values(&[&*self.route, method, &status.to_string()])
         });
-        self.duration.observe(took.as_secs_f64());
+        self.duration.observe(took);
     }
 
     pub fn decided(&self, decision: &'static str, reason: &'static str) {
@@ -60,7 +60,7 @@ impl RouteMetrics {
 
     /// It was decided by an answer past its ttl.
     pub fn served_stale(&self) {
-        self.stale.count((), |all| all.with_label_values(&[&*self.route]));
+        self.stale.inc();
     }
 
     /// The route's upstream has answered.

@@ -1,27 +1,30 @@
-//! What is counted of every question to one authorization server.
+//! Counts of all introspections at one authorization server.
 
-use super::Metrics;
 use super::counters::Counters;
-use prometheus::{Histogram, IntCounter, IntGauge};
+use super::lazy::LazyHistogram;
+use super::{LazyCounter, Metrics};
+use prometheus::IntGauge;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// All of it is there from the start, at zero; results when they first come.
 pub struct ServerMetrics {
     server: Arc<str>,
     results: Counters<&'static str>,
-    duration: Histogram,
-    pub retries: IntCounter,
+    duration: LazyHistogram,
+    pub retries: LazyCounter,
     pub in_flight: IntGauge,
     pub circuit: IntGauge,
 }
 
 impl ServerMetrics {
     pub fn new(metrics: &Metrics, server: &Arc<str>) -> Self {
+        // IntrogateCredentialsRejected alerts on the first one, and the first increase of a series
+        // is only seen when it was there before
+        metrics.introspections.with_label_values(&[&**server, "rejected_us"]);
         Self {
             results: Counters::of(&metrics.introspections),
-            duration: metrics.introspection_duration.with_label_values(&[server]),
-            retries: metrics.introspection_retries.with_label_values(&[server]),
+            duration: LazyHistogram::new(&metrics.introspection_duration, server),
+            retries: LazyCounter::new(&metrics.introspection_retries, &[server]),
             in_flight: metrics.introspections_in_flight.with_label_values(&[server]),
             circuit: metrics.circuit_state.with_label_values(&[server]),
             server: server.clone(),
@@ -31,6 +34,6 @@ impl ServerMetrics {
     /// A question was answered, or was not.
     pub fn ended(&self, result: &'static str, took: Duration) {
         self.results.count(result, |all| all.with_label_values(&[&*self.server, result]));
-        self.duration.observe(took.as_secs_f64());
+        self.duration.observe(took);
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn the_demos_curl_lines_work() {
+    let _alone = super::DEMO.lock();
     let mut command = Command::new(env!("CARGO_BIN_EXE_introgate"));
     command.arg("demo").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut demo = Running(command.spawn().expect("start the demo"));
@@ -79,6 +80,7 @@ fn run(line: &str) -> Response {
     let url = url.unwrap_or_else(|| panic!("no URL in {line}"));
     let (authority, path) = url.split_once('/').unwrap_or((url, ""));
     let port = authority.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    headers.push(("Host", authority));
     headers.extend(basic.as_deref().map(|basic| ("Authorization", basic)));
     let mut connection = crate::support::Connection::open(port);
     connection

@@ -2,14 +2,22 @@
 //! demo.
 
 mod check;
+mod closed_output;
 mod demo;
 mod deploy;
 mod doctor;
+mod init;
 mod not_yet;
+mod purge;
 mod usage;
+mod without_file;
 
 use crate::support::run_cli_in;
 use std::fs;
+use std::sync::Mutex;
+
+/// Two demos that start at the same moment may pick the same ports.
+static DEMO: Mutex<()> = Mutex::new(());
 
 /// The smallest useful file of the README, on loopback.
 const SMALLEST: &str = r#"authorization_servers:

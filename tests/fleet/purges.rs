@@ -3,9 +3,7 @@
 
 use super::{Fleet, MS, cache, is_up, wait_for_answers};
 use crate::jwt::Signer;
-use crate::support::{
-    Behaviour, Connection, Redis, active, now, one_route, wait_until, wait_within,
-};
+use crate::support::{Behaviour, Redis, active, now, one_route, wait_until, wait_within};
 use serde_json::{Value, json};
 use std::thread::sleep;
 
@@ -71,7 +69,7 @@ fn an_event_reaches_every_gateway_and_what_is_in_redis() {
         "events": { "https://schemas.openid.net/secevent/caep/event-type/session-revoked": {} },
     });
     let event = signer.sign_with(json!({ "typ": "secevent+jwt" }), &event);
-    let mut connection = Connection::open(fleet.gateways[0].admin_port());
+    let mut connection = fleet.gateways[0].connect_admin();
     let headers = [("Content-Type", "application/secevent+jwt")];
     assert_eq!(
         connection

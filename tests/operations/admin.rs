@@ -118,9 +118,77 @@ fn the_admin_token_is_accepted() {
     let setup = Setup::start(&format!("{yaml}{}", one_route("")));
     setup.get("good");
     let body = json!({ "all": true }).to_string();
-    let mut connection = crate::support::Connection::open(setup.gateway.admin_port());
+    let mut connection = setup.gateway.connect_admin();
     let headers = [("Content-Type", "application/json"), ("Authorization", "Bearer admin-secret")];
     let response = connection.request("POST", "/api/cache/purge", &headers, body.as_bytes());
     assert_eq!(response.expect("an answer").json(), json!({ "purged": 1 }));
     assert_eq!(setup.gateway.metric("introgate_build_info"), 1.0, "reading needs none");
+}
+
+/// Contract §7: a page of another site cannot call the listener under that site's name (DNS
+/// rebinding, pitfall 94).
+#[test]
+fn the_admin_listener_answers_to_known_names_only() {
+    let setup = Setup::start(&format!(
+        "admin: {{ address: \"127.0.0.1:@ADMIN_PORT@\", hosts: [Gateway.Example.com] }}\n{}",
+        one_route("")
+    ));
+    let status = |method: &str, path: &str, host: &str| {
+        let mut connection = setup.gateway.connect_admin();
+        let headers = [("Host", host), ("Content-Type", "application/json")];
+        let answer = connection.request(method, path, &headers, b"");
+        answer.expect("an answer").status
+    };
+    let guarded = [
+        ("GET", "/", 200),
+        ("GET", "/api/status", 200),
+        ("GET", "/api/config", 200),
+        ("POST", "/api/cache/purge", 400),
+        ("POST", "/api/events", 404),
+        ("GET", "/nothing", 404),
+    ];
+    for (method, path, expected) in guarded {
+        for host in
+            ["127.0.0.1:9901", "[::1]", "localhost", "LOCALHOST:1", "gateway.example.com:80"]
+        {
+            assert_eq!(status(method, path, host), expected, "{method} {path} as {host}");
+        }
+        for host in
+            ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:9901", "example.com"]
+        {
+            assert_eq!(status(method, path, host), 421, "{method} {path} as {host}");
+        }
+    }
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(status("GET", path, "evil.example"), 200, "{path}");
+    }
+    let raw = |request: &str| {
+        let mut connection = setup.gateway.connect_admin();
+        connection.send(request.as_bytes()).expect("send");
+        connection.read_response("GET").expect("an answer").status
+    };
+    for (request, expected) in [
+        ("GET /api/status HTTP/1.1\r\n\r\n", 400),
+        ("GET /api/status HTTP/1.0\r\n\r\n", 421),
+        ("GET /api/status HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", 400),
+        ("GET http://evil.example/api/status HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        ("GET http://localhost/api/status HTTP/1.1\r\nHost: evil.example\r\n\r\n", 400),
+        ("GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+        ("GET http://localhost/api/status HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
+    ] {
+        assert_eq!(raw(request), expected, "{request}");
+    }
+}
+
+/// A reader of the status makes no series: a gauge of 0 would mean that a connection failed, and
+/// set off an alert.
+#[test]
+fn looking_at_the_status_changes_no_metric() {
+    let setup = Setup::route("");
+    let upstream = |status: &serde_json::Value| status["upstreams"][0]["servers"][0]["up"].clone();
+    assert_eq!(upstream(&setup.gateway.admin_get("/api/status").json()), json!(null));
+    assert!(!setup.gateway.metrics().contains("introgate_upstream_up{"));
+    setup.get("good");
+    assert_eq!(upstream(&setup.gateway.admin_get("/api/status").json()), json!(true));
+    assert_eq!(setup.gateway.metric("introgate_upstream_up"), 1.0);
 }

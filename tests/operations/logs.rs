@@ -1,6 +1,6 @@
 //! Contract §9: the access log, and what no log ever shows.
 
-use crate::support::{Behaviour, Builder, Setup, UpstreamBehaviour, one_route};
+use crate::support::{Behaviour, Builder, Connection, Setup, UpstreamBehaviour, one_route};
 use base64::prelude::*;
 use serde_json::{Value, json};
 
@@ -227,4 +227,88 @@ fn rejected_credentials_are_reported_once() {
     let stderr = setup.gateway.stderr();
     let count = stderr.lines().filter(loud).count();
     assert!((1..=3).contains(&count), "{count} loud lines: {stderr}");
+}
+
+/// Pitfall 94: what cannot be read is not quoted in the log by any library, on any listener, at any
+/// level.
+#[test]
+fn malformed_requests_are_not_logged() {
+    let setup = Setup::start(
+        "log: { level: trace }\nlisteners: [{ address: \"127.0.0.1:@PORT@\" }, { address: \"unix:@DIR@/gate.sock\" }]\n\
+         routes: [{ path: /*, upstream: \"@UPSTREAM@\" }]",
+    );
+    let many: String = (0..400).map(|n| format!("X-{n}: t0ken\r\n")).collect();
+    let long = "t0ken".repeat(300_000);
+    // each behind `GET /?access_token=t0ken HTTP/1.1`, unless it has its own request line
+    let requests = [
+        "Authorization: Bearer t0ken\r\nbroken line\r\n\r\n".to_owned(),
+        "Authorization: Bearer t0ken\r\nbad name: x\r\n\r\n".into(),
+        "Authorization: Bearer t0ken\r\n: x\r\n\r\n".into(),
+        "Authorization: Bearer t0ken\r\nX: \0\r\n\r\n".into(),
+        "Authorization: Bearer t0ken\r\n folded t0ken\r\n\r\n".into(),
+        "Content-Length: t0ken\r\n\r\n".into(),
+        "Content-Length: -5\r\nAuthorization: Bearer t0ken\r\n\r\n".into(),
+        "Content-Length: 5\r\nContent-Length: t0ken\r\n\r\nt0ken".into(),
+        "Transfer-Encoding: t0ken\r\n\r\n".into(),
+        "Transfer-Encoding: chunked\r\n\r\nt0ken\r\n".into(),
+        "Transfer-Encoding: chunked\r\n\r\n5;t0ken\r\nt0kent0ken\r\n".into(),
+        "Content-Length: 3\r\n\r\nt0ken t0ken t0ken\r\n\r\n".into(),
+        "Host: t0ken t0ken\r\n\r\n".into(),
+        "Upgrade: t0ken\r\nConnection: upgrade\r\n\r\nt0ken".into(),
+        format!("Authorization: Bearer t0ken\r\n{many}\r\n"),
+        format!("Authorization: Bearer {long}\r\n\r\n"),
+        "GET /t0ken HTTP/9.9\r\n\r\n".into(),
+        "GET /t0ken\r\n\r\n".into(),
+        "G\u{7f}T /t0ken HTTP/1.1\r\n\r\n".into(),
+        "GET /\u{e9}?t0ken HTTP/1.1\r\nHost: a\r\n\r\n".into(),
+        "GET http://t0ken:t0ken@/ HTTP/1.1\r\nHost: a\r\n\r\n".into(),
+        "CONNECT t0ken:443 HTTP/1.1\r\nHost: t0ken\r\n\r\n".into(),
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nt0ken".into(),
+        "\u{16}\u{3}\u{1} t0ken".into(),
+        "t0ken\r\n\r\n".into(),
+    ];
+    let socket = setup.gateway.directory().join("gate.sock");
+    for rest in &requests {
+        let request = if rest.contains("HTTP/") || !rest.contains(": ") && rest.contains("t0ken") {
+            rest.clone()
+        } else {
+            format!("GET /?access_token=t0ken HTTP/1.1\r\nHost: a\r\n{rest}")
+        };
+        for listener in ["tcp", "unix", "admin"] {
+            let mut connection = match listener {
+                "tcp" => setup.gateway.connect(),
+                "unix" => Connection::open_unix(&socket),
+                _ => setup.gateway.connect_admin(),
+            };
+            connection.patience(std::time::Duration::from_millis(100));
+            // the other side may well close before it has read everything
+            let _ = connection.send(request.as_bytes());
+            let _ = connection.read_to_end();
+        }
+    }
+    let mut admin = setup.gateway.connect_admin();
+    admin
+        .send(b"GET / HTTP/1.1\r\nAuthorization: Bearer t0ken\r\nbroken line\r\n\r\n")
+        .expect("send");
+    assert_eq!(admin.read_response("GET").expect("an answer").status, 400);
+    setup.upstream.behave(UpstreamBehaviour::Raw(b"HTTP/1.1 t0ken\r\nX t0ken\r\n\r\n".to_vec()));
+    assert_eq!(setup.get("good").status, 502);
+    setup.gateway.log_with("the admin listener refused a malformed request");
+    let everything = setup.gateway.stdout() + &setup.gateway.stderr();
+    if let Some(at) = everything.find("t0ken") {
+        let around = everything.get(at.saturating_sub(200)..(at + 100).min(everything.len()));
+        panic!("a token in a log: {around:?}");
+    }
+}
+
+/// A gateway whose log cannot be written any more serves all the same.
+#[test]
+fn a_reader_of_the_log_that_leaves_ends_nothing() {
+    let mut setup = Setup::build(Builder::new().without_reader(), &one_route(""));
+    for number in 0..20 {
+        setup.server.behave("broken", Behaviour::status(401));
+        assert_eq!(setup.get("broken").status, 503, "{number}");
+        assert_eq!(setup.get("good").status, 200, "{number}");
+    }
+    assert_eq!(setup.gateway.terminate().code(), Some(0));
 }

@@ -171,3 +171,42 @@ fn in_flight_goes_back_to_zero_when_the_client_leaves() {
     drop(connection);
     wait_until("the call has ended", || in_flight(0));
 }
+
+/// Thousands of routes make no megabytes of zeros: there is no series before its first event, but
+/// for states and for what an alert needs.
+#[test]
+fn there_are_no_series_before_the_first_event() {
+    let routes: String = (0..300)
+        .map(|n| format!("  - {{ name: route-{n}, path: /{n}/*, upstream: \"@UPSTREAM@\" }}\n"))
+        .collect();
+    let setup = Setup::start(&format!("routes:\n{routes}"));
+    let metrics = setup.gateway.metrics();
+    assert!(!metrics.contains("route-"), "{metrics}");
+    let series: Vec<&str> = metrics
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(['{', ' ']).next().unwrap_or_default())
+        .collect();
+    for name in &series {
+        let expected = [
+            "introgate_introspections_total",
+            "introgate_introspections_in_flight",
+            "introgate_circuit_state",
+            "introgate_cache_entries",
+            "introgate_config_reloads_total",
+            "introgate_config_last_reload_success",
+            "introgate_config_last_reload_timestamp_seconds",
+            "introgate_log_lines_dropped",
+            "introgate_build_info",
+        ];
+        assert!(expected.contains(name), "{name}");
+    }
+    assert!(metrics.contains("introspections_total{result=\"rejected_us\",server=\"main\"} 0"));
+    setup.gateway.get_with("/7/x", "good");
+    let routes = |metrics: &str| {
+        let lines = metrics.lines().filter(|line| line.contains("route-"));
+        lines.filter(|line| !line.contains("route=\"route-7\"")).count()
+    };
+    assert_eq!(setup.gateway.metric("introgate_requests_total{route=\"route-7\"}"), 1.0);
+    assert_eq!(routes(&setup.gateway.metrics()), 0);
+}

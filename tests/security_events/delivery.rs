@@ -1,14 +1,14 @@
 //! The endpoint itself (RFC 8935 §2).
 
 use super::{CONFIG, World};
-use crate::support::{Connection, Setup};
+use crate::support::Setup;
 use serde_json::json;
 
 #[test]
 fn it_is_not_there_unless_configured() {
     let setup = Setup::route("");
     for method in ["GET", "POST"] {
-        let mut connection = Connection::open(setup.gateway.admin_port());
+        let mut connection = setup.gateway.connect_admin();
         let response = connection.request(
             method,
             "/api/events",
@@ -43,7 +43,7 @@ fn methods_content_types_and_sizes() {
             "{content_type}"
         );
     }
-    let mut connection = Connection::open(world.setup.gateway.admin_port());
+    let mut connection = world.setup.gateway.connect_admin();
     assert_eq!(
         connection.request("POST", "/api/events", &[], event.as_bytes()).expect("an answer").status,
         415
@@ -63,7 +63,7 @@ fn the_admin_token_is_not_asked_for() {
     let world = World::with(&format!("{admin}{CONFIG}"));
     assert_eq!(world.push(&world.event(&world.session_revoked())).status, 202);
     assert_eq!(world.asked_again(), ["alice-1", "alice-2"]);
-    let mut connection = Connection::open(world.setup.gateway.admin_port());
+    let mut connection = world.setup.gateway.connect_admin();
     let event = world.event(&world.session_revoked());
     let response = connection.request(
         "POST",

@@ -2,7 +2,7 @@
 
 use super::{AUDIENCE, CAEP};
 use crate::jwt::Signer;
-use crate::support::{Behaviour, Connection, Response, Setup, active, now, one_route, wait_until};
+use crate::support::{Behaviour, Response, Setup, active, now, one_route, wait_until};
 use serde_json::{Value, json};
 
 fn start(keys: &str) -> Setup {
@@ -25,7 +25,7 @@ fn event(signer: &Signer, issuer: &str) -> String {
 }
 
 fn push(setup: &Setup, token: &str) -> Response {
-    let mut connection = Connection::open(setup.gateway.admin_port());
+    let mut connection = setup.gateway.connect_admin();
     let headers = [("Content-Type", "application/secevent+jwt")];
     connection.request("POST", "/api/events", &headers, token.as_bytes()).expect("an answer")
 }

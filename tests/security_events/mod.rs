@@ -8,7 +8,7 @@ mod logout;
 mod purges;
 
 use crate::jwt::Signer;
-use crate::support::{Builder, Connection, Response, Setup, active, now};
+use crate::support::{Builder, Response, Setup, active, now};
 use serde_json::{Value, json};
 
 const ISSUER: &str = "https://as.test";
@@ -120,7 +120,7 @@ impl World {
 
     #[track_caller]
     fn post(&self, content_type: &str, body: &[u8]) -> Response {
-        let mut connection = Connection::open(self.setup.gateway.admin_port());
+        let mut connection = self.setup.gateway.connect_admin();
         connection
             .request("POST", "/api/events", &[("Content-Type", content_type)], body)
             .expect("an answer")

@@ -260,7 +260,8 @@ fn purging_by_session() {
 #[test]
 fn through_a_route_of_the_gateway() {
     let route = "  - { path: /api/events, methods: [POST], auth: none, upstream: \"http://127.0.0.1:@ADMIN_PORT@\" }\n";
-    let world = World::with(&format!("{CONFIG}{route}"));
+    let admin = "admin: { address: \"127.0.0.1:@ADMIN_PORT@\", hosts: [gateway.test] }\n";
+    let world = World::with(&format!("{admin}{CONFIG}{route}"));
     let mut connection = Connection::open(world.setup.gateway.port());
     let event = world.event(&world.session_revoked());
     let headers = [("Content-Type", "application/secevent+jwt"), ("Accept", "application/json")];

@@ -29,6 +29,7 @@ pub struct Builder {
     /// The program sees a hosts file of its own.
     own_hosts: bool,
     open_files: Option<u32>,
+    reader: bool,
 }
 
 impl Builder {
@@ -40,7 +41,14 @@ impl Builder {
             environment: Vec::new(),
             own_hosts: false,
             open_files: None,
+            reader: true,
         }
+    }
+
+    /// The program's standard output and standard error are pipes that nothing reads any more.
+    pub fn without_reader(mut self) -> Builder {
+        self.reader = false;
+        self
     }
 
     /// Sets an environment variable.
@@ -89,11 +97,13 @@ impl Builder {
         let yaml = self.whole(yaml);
         fs::write(&file, &yaml).expect("write the configuration");
 
-        let pipe = Stdio::piped;
-        let child = command.stdin(Stdio::null()).stdout(pipe()).stderr(pipe()).spawn();
-        let mut child = child.expect("start the program");
-        let out = collect(child.stdout.take().expect("stdout"));
-        let err = collect(child.stderr.take().expect("stderr"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if !self.reader {
+            command.stdout(closed_pipe()).stderr(closed_pipe());
+        }
+        let mut child = command.spawn().expect("start the program");
+        let out = child.stdout.take().map(collect).unwrap_or_default();
+        let err = child.stderr.take().map(collect).unwrap_or_default();
         let admin = !yaml.contains("address: off") && !yaml.contains("address: \"off\"");
         let mut gateway = Gateway { child, start: self, file, out, err };
         gateway.wait_until_ready(admin);
@@ -197,6 +207,12 @@ impl Gateway {
         Connection::open(self.port())
     }
 
+    /// A connection to the admin listener, which knows no names but `localhost`.
+    #[track_caller]
+    pub fn connect_admin(&self) -> Connection {
+        Connection::open(self.admin_port()).host("localhost")
+    }
+
     #[track_caller]
     pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
         self.request("GET", path, headers, b"")
@@ -248,8 +264,7 @@ impl Gateway {
             [] => &[],
             _ => &[("Content-Type", "application/json")],
         };
-        let answer = Connection::try_open(self.start.admin_port)
-            .and_then(|mut connection| connection.request(method, path, headers, body));
+        let answer = self.connect_admin().request(method, path, headers, body);
         answer.unwrap_or_else(|error| panic!("{method} {path} (admin): {error}\n{}", self.output()))
     }
 
@@ -421,6 +436,13 @@ impl Drop for Gateway {
             eprintln!("{}", self.output());
         }
     }
+}
+
+/// A pipe whose other end is closed: every write to it fails.
+pub fn closed_pipe() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
 }
 
 /// Reads a pipe to its end in the background.

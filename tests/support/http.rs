@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How long any single wait of the tests may take before it counts as a failure.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// By which name the tests call the gateway.
+const HOST: &str = "gateway.test";
+
 pub type Headers = Vec<(String, String)>;
 
 /// A request as a server received it.
@@ -127,6 +130,8 @@ impl Stream for UnixStream {
 /// One client connection, kept alive between requests. Reads fail after [`PATIENCE`].
 pub struct Connection {
     stream: BufReader<Box<dyn Stream>>,
+    /// `Host` of requests that do not bring their own.
+    host: &'static str,
 }
 
 impl Connection {
@@ -149,7 +154,13 @@ impl Connection {
 
     fn new(stream: Box<dyn Stream>) -> io::Result<Connection> {
         stream.patience(PATIENCE)?;
-        Ok(Connection { stream: BufReader::new(stream) })
+        Ok(Connection { stream: BufReader::new(stream), host: HOST })
+    }
+
+    /// From now on requests without a `Host` of their own get this one.
+    pub fn host(mut self, host: &'static str) -> Connection {
+        self.host = host;
+        self
     }
 
     /// From now on reads and writes fail after this long.
@@ -169,7 +180,10 @@ impl Connection {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<Response> {
-        self.send(&request_bytes(method, target, headers, body))?;
+        let host = [("Host", self.host)];
+        let given = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let headers = if given { headers.to_vec() } else { [&host, headers].concat() };
+        self.send(&request_bytes(method, target, &headers, body))?;
         self.read_response(method)
     }
 
@@ -220,7 +234,7 @@ pub fn request_bytes(method: &str, target: &str, headers: &[(&str, &str)], body:
     let given = |name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
     let mut bytes = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
     if !given("host") {
-        bytes.extend_from_slice(b"Host: gateway.test\r\n");
+        bytes.extend_from_slice(format!("Host: {HOST}\r\n").as_bytes());
     }
     for (name, value) in headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());

@@ -13,7 +13,7 @@ mod tls;
 mod upstream;
 
 pub use authorization_server::{AuthorizationServer, Behaviour};
-pub use gateway::{Builder, Gateway, run_cli, run_cli_in};
+pub use gateway::{Builder, Gateway, closed_pipe, run_cli, run_cli_in};
 pub use http::{
     Connection, PATIENCE, Request, Response, percent_decode, read_request, request_bytes,
 };

@@ -1,17 +1,16 @@
 //! Whether Redis is of use: counted, told once a minute, shown on the status page.
 
 use crate::clock::{Clock, micros};
-use crate::telemetry::{Metrics, Occasionally};
+use crate::telemetry::{LazyCounter, Metrics, Occasionally};
 use parking_lot::Mutex;
-use prometheus::IntCounter;
 use redis::{ErrorKind, ServerErrorKind};
 use std::time::Duration;
 
 pub struct Health {
-    pub hit: IntCounter,
-    pub miss: IntCounter,
-    pub expired: IntCounter,
-    error: IntCounter,
+    pub hit: LazyCounter,
+    pub miss: LazyCounter,
+    pub expired: LazyCounter,
+    error: LazyCounter,
     log: Occasionally,
     last: Mutex<Option<LastRedisError>>,
     clock: Clock,
@@ -45,7 +44,7 @@ pub enum RedisError {
 
 impl Health {
     pub fn new(metrics: &Metrics, clock: Clock) -> Self {
-        let requests = |result| metrics.cache_requests.with_label_values(&["redis", result]);
+        let requests = |result| LazyCounter::new(&metrics.cache_requests, &["redis", result]);
         Self {
             hit: requests("hit"),
             miss: requests("miss"),

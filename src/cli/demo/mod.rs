@@ -3,6 +3,7 @@
 mod authorization_server;
 mod echo;
 
+use super::output::complain;
 use super::{USAGE, run};
 use crate::config::{self, Loaded};
 use crate::runtime::Process;
@@ -16,6 +17,7 @@ use pingora_core::server::ShutdownWatch;
 use pingora_core::services::ServiceWithDependents;
 use pingora_core::services::background::{BackgroundService, background_service};
 use pingora_core::services::listening::Service;
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,7 +32,7 @@ const CONFIGURATION: &str = include_str!("gateway.yaml");
 
 pub fn demo() -> ExitCode {
     let Some([gateway, admin, authorization_server, upstream]) = ports() else {
-        eprintln!("introgate: no free ports on 127.0.0.1");
+        complain(format_args!("introgate: no free ports on 127.0.0.1"));
         return ExitCode::FAILURE;
     };
     let port = |name: &str| match name {
@@ -44,7 +46,7 @@ pub fn demo() -> ExitCode {
         config::parse(CONFIGURATION, Path::new("demo.yaml"), &port);
     let Some(settings) = settings else {
         for problem in problems {
-            eprintln!("{}", problem.display(Path::new("demo.yaml")));
+            complain(format_args!("{}", problem.display(Path::new("demo.yaml"))));
         }
         return ExitCode::from(USAGE);
     };
@@ -52,7 +54,7 @@ pub fn demo() -> ExitCode {
     let process = match run::process(settings, redacted) {
         Ok(process) => Arc::new(process),
         Err(error) => {
-            eprintln!("introgate: {error}");
+            complain(format_args!("introgate: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -114,14 +116,19 @@ impl BackgroundService for Introduction {
                 sleep(Duration::from_millis(5)).await;
             }
         }
-        self.print();
+        if self.print().is_err() {
+            // the reader has left, and nothing was shown yet
+            std::process::exit(0);
+        }
     }
 }
 
 impl Introduction {
-    fn print(&self) {
+    fn print(&self) -> io::Result<()> {
         let Self { gateway, admin, authorization_server, .. } = self;
-        println!(
+        let mut out = io::stdout().lock();
+        writeln!(
+            out,
             "\
 The demo runs: a gateway, an authorization server and a service, all on this machine. Try in another
 terminal:
@@ -151,6 +158,7 @@ terminal:
 
 Ctrl-C ends the demo. The lines below are the access log.
 "
-        );
+        )?;
+        out.flush()
     }
 }

@@ -7,7 +7,7 @@ use crate::config::path::KeyPath;
 use crate::config::raw;
 use crate::config::settings::AdminSettings;
 use crate::listen::{Limits, Listen, ListenerSettings, Serves};
-use crate::route::PathPattern;
+use crate::route::{HostPattern, PathPattern};
 use std::net::SocketAddr;
 
 pub fn listeners(cx: Context) -> Vec<ListenerSettings> {
@@ -141,7 +141,29 @@ pub fn admin(cx: Context, listeners: &[ListenerSettings]) -> Option<AdminSetting
             Some(token)
         }
     };
-    Some(AdminSettings { address, token })
+    let hosts = hosts(cx, &section.key("hosts"));
+    Some(AdminSettings { address, token, hosts })
+}
+
+fn hosts(cx: Context, section: &KeyPath) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for (i, written) in cx.raw.admin.hosts.iter().enumerate() {
+        let path = section.item(i);
+        match HostPattern::parse(written) {
+            Ok(HostPattern::Exact(host)) => hosts.push(host),
+            Ok(HostPattern::Below(_)) => {
+                cx.report.error(&path, "must be one whole name; wildcards are not supported here");
+            }
+            Err(_) => cx.report.error(
+                &path,
+                format!(
+                    "{} is not a host name; write one such as `gateway.example.com`, without scheme, port and path",
+                    cx.report.shown(&path, written)
+                ),
+            ),
+        }
+    }
+    hosts
 }
 
 /// Whether the second could not be opened besides the first.

@@ -35,7 +35,7 @@ pub use unsupported::refuse_unsupported;
 use super::path::KeyPath;
 use super::raw::{Access, Format, Gateway, Level, Log, Period, Threads};
 use super::report::Report;
-use super::settings::Settings;
+use super::settings::{AdminSettings, Listen, Settings};
 use crate::telemetry::{AccessLog, LogFormat, LogSettings};
 use crate::upstream::{Protocol, UpstreamSettings};
 use std::time::Duration;
@@ -52,13 +52,23 @@ pub struct Context<'a> {
 #[derive(Debug)]
 pub struct Reported;
 
+pub struct Compiled {
+    pub settings: Option<Settings>,
+    pub admin: Option<AdminSettings>,
+}
+
 /// Complete only when nothing of it was in error; all problems are in `report`.
-pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Option<Settings> {
+pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Compiled {
     let cx = Context { report, files, raw };
-    let root = KeyPath::root();
-    let shutdown_timeout = cx.positive(&root.key("shutdown_timeout"), raw.shutdown_timeout);
     let listeners = listeners::listeners(cx);
     let admin = listeners::admin(cx, &listeners);
+    Compiled { admin: admin.clone(), settings: settings(cx, listeners, admin) }
+}
+
+fn settings(cx: Context, listeners: Vec<Listen>, admin: Option<AdminSettings>) -> Option<Settings> {
+    let Context { raw, .. } = cx;
+    let root = KeyPath::root();
+    let shutdown_timeout = cx.positive(&root.key("shutdown_timeout"), raw.shutdown_timeout);
     let trusted_proxies = proxies::trusted_proxies(cx);
     let realm = realm(cx, &root.key("realm"));
     let servers = server::servers(cx);

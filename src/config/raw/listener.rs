@@ -123,10 +123,19 @@ pub struct Admin {
     /// File with the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<String>,
+    /// Host names by which the listener may be called, without port, besides IP addresses and
+    /// `localhost`. A request with another `Host` gets 421, but for `/livez`, `/readyz` and
+    /// `/metrics`.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { address: "127.0.0.1:9901".into(), token: SecretText::default(), token_file: None }
+        Self {
+            address: "127.0.0.1:9901".into(),
+            token: SecretText::default(),
+            token_file: None,
+            hosts: Vec::new(),
+        }
     }
 }

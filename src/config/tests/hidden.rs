@@ -94,6 +94,27 @@ fn what_is_sent_to_a_server_is_not_shown() {
     assert!(!format!("{:?}", loaded.settings).contains(CANARY));
 }
 
+/// Contract §7: also in URLs.
+#[test]
+fn urls_are_shown_without_their_secrets() {
+    let loaded = read(
+        "\
+         authorization_servers:\n\
+         \x20 a: {introspection_endpoint: ['https://a/x?key=hunter2-from-outside', 'https://b/y']}\n\
+         \x20 b: {type: custom, request: {url: 'https://a/{token}?key=hunter2-from-outside&x={token}'}, answer: {active: /a}}\n\
+         \x20 c: {type: jwt, issuer: https://c, jwks_uri: 'https://c/keys?sig=hunter2-from-outside', audience: [x]}\n\
+         \x20 d: {type: soap, endpoint: 'https://b/?k=hunter2-from-outside', body: '<P>{token}</P>', answer: {active: //a}}\n\
+         routes: [{path: /*, upstream: http://u, authorization_server: a}]\n",
+    );
+    assert_eq!(loaded.errors(), 0, "{:?}", loaded.problems);
+    assert!(!loaded.redacted.to_string().contains(CANARY), "{}", loaded.redacted);
+    let endpoints = loaded.redacted.pointer("/authorization_servers/a/introspection_endpoint");
+    assert_eq!(
+        endpoints.cloned().unwrap_or_default(),
+        serde_json::json!(["https://a/x?key=[redacted]", "https://b/y"])
+    );
+}
+
 #[test]
 fn what_routes_match_may_come_from_outside() {
     let loaded = read(&format!(

@@ -1,0 +1,74 @@
+//! Counters and histograms that have no series before their first event: a configuration with
+//! thousands of routes would make megabytes of zeros.
+
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// A counter with all its labels.
+#[derive(Clone)]
+pub struct LazyCounter(Arc<Unmade>);
+
+struct Unmade {
+    all: IntCounterVec,
+    labels: Box<[Arc<str>]>,
+    made: OnceLock<IntCounter>,
+}
+
+impl LazyCounter {
+    pub fn new<L: AsRef<str>>(all: &IntCounterVec, labels: &[L]) -> Self {
+        let labels = labels.iter().map(|label| label.as_ref().into()).collect();
+        Self(Arc::new(Unmade { all: all.clone(), labels, made: OnceLock::new() }))
+    }
+
+    pub fn inc(&self) {
+        self.0.made.get_or_init(|| self.0.all.with_label_values(&self.0.labels)).inc();
+    }
+}
+
+/// A histogram of times with one label.
+pub struct LazyHistogram {
+    all: HistogramVec,
+    label: Arc<str>,
+    made: OnceLock<Histogram>,
+}
+
+impl LazyHistogram {
+    pub fn new(all: &HistogramVec, label: &Arc<str>) -> Self {
+        Self { all: all.clone(), label: label.clone(), made: OnceLock::new() }
+    }
+
+    pub fn observe(&self, took: Duration) {
+        self.made
+            .get_or_init(|| self.all.with_label_values(&[&*self.label]))
+            .observe(took.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus::core::Collector;
+    use prometheus::{HistogramOpts, Opts};
+
+    #[test]
+    fn there_is_no_series_before_the_first_event() {
+        let (Ok(counters), Ok(histograms)) = (
+            IntCounterVec::new(Opts::new("c", "c"), &["a", "b"]),
+            HistogramVec::new(HistogramOpts::new("h", "h"), &["a"]),
+        ) else {
+            return;
+        };
+        let series = |collected: Vec<prometheus::proto::MetricFamily>| -> usize {
+            collected.iter().map(|family| family.get_metric().len()).sum()
+        };
+        let counter = LazyCounter::new(&counters, &["x", "y"]);
+        let histogram = LazyHistogram::new(&histograms, &"x".into());
+        assert_eq!((series(counters.collect()), series(histograms.collect())), (0, 0));
+        counter.inc();
+        counter.clone().inc();
+        histogram.observe(Duration::from_millis(1));
+        assert_eq!((series(counters.collect()), series(histograms.collect())), (1, 1));
+        assert_eq!(counters.with_label_values(&["x", "y"]).get(), 2);
+    }
+}

@@ -1,0 +1,85 @@
+//! The status page: whole without JavaScript, and without a way in for what clients send.
+
+use crate::support::{Setup, one_route, wait_until};
+use serde_json::json;
+
+#[test]
+fn the_page_is_whole_without_a_script() {
+    let mut setup = Setup::start(
+        "routes: [{ name: items, path: /items/*, upstream: \"@UPSTREAM@\", scopes: [read] }]",
+    );
+    let headers = [("Authorization", "Bearer narrow"), ("X-Request-Id", "complaint-1")];
+    assert_eq!(setup.gateway.get("/items/1", &headers).status, 403);
+    setup.server.stop();
+    setup.gateway.get_with("/items/1", "new");
+    setup.reload("nonsense: 1");
+    let page = |query: &str| setup.gateway.admin_get(&format!("/{query}")).text();
+    wait_until("the decision is there", || page("").contains("complaint-1"));
+    for part in [
+        "insufficient_scope",
+        "as_unavailable",
+        "main",
+        "items",
+        "Last 5 minutes",
+        "<svg",
+        "nonsense: unknown key",
+        "<form",
+        "<noscript>",
+        "href=\"?request_id=complaint-1\"",
+    ] {
+        assert!(page("").contains(part), "{part} in {}", page(""));
+    }
+    let found = page("?request_id=complaint-1");
+    assert!(found.contains("The access token does not have the required scope."), "{found}");
+    assert!(page("?request_id=none").contains("have none with this request id"));
+    assert!(!page("?decision=allow").contains("complaint-1"));
+    assert_eq!(setup.gateway.admin_get("/?decision=maybe").status, 400);
+}
+
+/// A route in shadow mode, and what it would have refused.
+#[test]
+fn shadow_routes_are_shown() {
+    let setup = Setup::start(&one_route("scopes: [admin], enforce: false"));
+    assert_eq!(setup.get("good").status, 200);
+    wait_until("it is counted", || setup.gateway.metric("introgate_shadow_denials_total") == 1.0);
+    let shadow = setup.gateway.admin_get("/api/status").json()["shadow_routes"].clone();
+    assert_eq!(shadow, json!([{ "name": "all", "denials": { "insufficient_scope": 1 } }]));
+    let page = setup.gateway.admin_get("/").text();
+    assert!(page.contains("Shadow mode") && page.contains("<code>insufficient_scope</code> 1"));
+}
+
+/// Pitfall 94 and its kin: what a client sends is text, and nothing from elsewhere runs.
+#[test]
+fn what_clients_send_is_text() {
+    let setup = Setup::start(&one_route("auth: none"));
+    let headers = [("Host", "x"), ("X-Request-Id", "a-b")];
+    setup.gateway.get("/<script>alert(1)</script>\"'&", &headers);
+    setup.gateway.get("/%3Cscript%3Ealert(2)%3C/script%3E", &headers);
+    wait_until("they are there", || {
+        setup.gateway.admin_get("/").text().matches("a-b").count() >= 4
+    });
+    let page = setup.gateway.admin_get("/?route=%22%3E%3Cscript%3Ealert(3)%3C/script%3E");
+    let text = page.text();
+    assert_eq!(text.matches("<script").count(), 1, "its own alone: {text}");
+    assert!(text.contains("<script src=\"page.js\" defer></script>"));
+    let policy = page.header("content-security-policy").expect("a policy");
+    for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!text.contains("style=") && !text.contains("onclick"), "the policy forbids these");
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+}
+
+#[test]
+fn style_and_script_are_there() {
+    let setup = Setup::start(&one_route("auth: none"));
+    for (path, kind, part) in [
+        ("/page.css", "text/css", "prefers-color-scheme: dark"),
+        ("/page.js", "text/javascript", "EventSource"),
+    ] {
+        let answer = setup.gateway.admin_get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.header("content-type").is_some_and(|value| value.starts_with(kind)));
+        assert!(answer.text().contains(part), "{path}");
+    }
+}
