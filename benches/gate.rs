@@ -11,8 +11,9 @@ use futures::FutureExt;
 use http::{HeaderMap, Method};
 use introgate::parts::read_answer;
 use introgate::parts::{AccessLine, Cache, Decisions, Timestamp};
-use introgate::parts::{AccessToken, DigestKey, Facts};
+use introgate::parts::{AccessToken, Credential, DigestKey, Facts, Scheme};
 use introgate::parts::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
+use introgate::parts::{Dpop, DpopSettings};
 use introgate::parts::{Forwarded, RequestView};
 use introgate::parts::{Identity, IdentitySettings};
 use introgate::parts::{PathPattern, Reach, RouteTable};
@@ -104,12 +105,17 @@ fn decision_kept(bencher: Bencher) {
 fn policy(bencher: Bencher) {
     let Ok(Facts::Active(facts)) = read_answer(ANSWER) else { return };
     let demands = PolicySettings { scopes: vec!["read".into()], ..PolicySettings::default() };
-    let policy = Policy::new(AuthMode::Required, demands);
+    let dpop = Arc::new(Dpop::new(DpopSettings::default(), &DigestKey::random()));
+    let policy = Policy::new(AuthMode::Required, demands, dpop);
+    let Ok(token) = AccessToken::parse(TOKEN.as_bytes(), 8192) else { return };
+    let credential = Credential { token, scheme: Scheme::Bearer };
     let now = introgate::parts::Clock::system().now();
     let (headers, forwarded) = (headers(), Forwarded::default());
     let request = view(&headers, &forwarded);
     let server = ServerDemands::default();
-    bencher.bench_local(|| policy.evaluate(black_box(&facts), &request, &server, now));
+    bencher.bench_local(|| {
+        policy.evaluate(credential, black_box(&facts), &request, &server, now).is_ok()
+    });
 }
 
 #[divan::bench]
@@ -149,10 +155,15 @@ fn require(bencher: Bencher, source: &str) {
     let condition = Condition::compile(source, None).unwrap();
     let demands =
         PolicySettings { require: Some(Arc::new(condition)), ..PolicySettings::default() };
-    let policy = Policy::new(AuthMode::Required, demands);
-    let now = introgate::clock::Clock::system().now();
+    let dpop = Arc::new(Dpop::new(DpopSettings::default(), &DigestKey::random()));
+    let policy = Policy::new(AuthMode::Required, demands, dpop);
+    let Ok(token) = AccessToken::parse(TOKEN.as_bytes(), 8192) else { return };
+    let credential = Credential { token, scheme: Scheme::Bearer };
+    let now = introgate::parts::Clock::system().now();
     let (headers, forwarded) = (headers(), Forwarded::default());
     let request = view(&headers, &forwarded);
     let server = ServerDemands::default();
-    bencher.bench_local(|| policy.evaluate(black_box(&facts), &request, &server, now));
+    bencher.bench_local(|| {
+        policy.evaluate(credential, black_box(&facts), &request, &server, now).is_ok()
+    });
 }

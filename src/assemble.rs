@@ -3,8 +3,8 @@
 use crate::cache::{Cached, RedisSettings, Shared, Source, Store, ToldHosts};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::deny::Challenge;
-use crate::gate::{Gate, Route, RouteServer, RouteSettings, Servers};
+use crate::deny::{Challenge, DpopDemand};
+use crate::gate::{Gate, Proofs, Route, RouteServer, RouteSettings, Servers};
 use crate::identity::Identity;
 use crate::introspect::jwt::Then;
 use crate::introspect::{
@@ -12,6 +12,7 @@ use crate::introspect::{
 };
 use crate::listen::Listen;
 use crate::policy::Policy;
+use crate::proof::dpop::{Dpop, DpopSettings};
 use crate::route::{HostPattern, Reach, RouteTable};
 use crate::runtime::{AuthorizationServer, Parts, Runtime};
 use crate::security_events::Events;
@@ -41,7 +42,7 @@ impl Parts {
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
-        let (taken, event_log, shared, upstreams) = Default::default();
+        let (taken, event_log, seen_proofs, shared, upstreams) = Default::default();
         Ok(Self {
             clock,
             metrics,
@@ -49,6 +50,7 @@ impl Parts {
             documents,
             taken,
             event_log,
+            seen_proofs,
             shared,
             upstreams,
             digest_key: DigestKey::random(),
@@ -78,10 +80,11 @@ impl Parts {
             .iter()
             .map(|upstream| (upstream.name.clone(), self.upstream(upstream)))
             .collect();
+        let proofs = self.proofs(&settings.dpop, shared.as_ref());
         let routes = settings
             .routes
             .iter()
-            .map(|route| self.route(route, &settings, &servers, &upstreams))
+            .map(|route| self.route(route, &settings, &servers, &upstreams, &proofs.dpop))
             .collect::<Result<_, _>>()?;
         let reaches: Vec<Reach> = settings.routes.iter().map(|route| route.reach.clone()).collect();
         let table = RouteTable::build(&reaches).map_err(|ties| {
@@ -94,7 +97,7 @@ impl Parts {
             .collect();
         self.upstreams.lock().clone_from(&in_order);
         Ok(Runtime {
-            gate: Gate { table, routes, token: settings.token.clone() },
+            gate: Gate { table, routes, token: settings.token.clone(), proofs },
             identity: Identity::new(settings.identity.clone()),
             trusted_proxies: settings.trusted_proxies.clone(),
             log: settings.log.clone(),
@@ -119,6 +122,15 @@ impl Parts {
         let held = self.upstreams.lock();
         let same = held.iter().find(|upstream| upstream.settings == *settings);
         same.cloned().unwrap_or_else(|| Arc::new(Upstream::new(settings.clone())))
+    }
+
+    fn proofs(&self, settings: &DpopSettings, shared: Option<&Arc<Shared>>) -> Proofs {
+        let key = shared.map_or(&self.digest_key, |shared| shared.digest_key());
+        Proofs {
+            dpop: Arc::new(Dpop::new(settings.clone(), key)),
+            seen: self.seen_proofs.clone(),
+            shared: shared.cloned(),
+        }
     }
 
     /// The Redis with these settings: the one there is, or a new one.
@@ -203,6 +215,7 @@ impl Parts {
         settings: &Settings,
         servers: &HashMap<Arc<str>, Arc<AuthorizationServer>>,
         upstreams: &HashMap<Arc<str>, Arc<Upstream>>,
+        dpop: &Arc<Dpop>,
     ) -> Result<Arc<Route<Destination>>, AssembleError> {
         let missing = |what, name: &str| AssembleError::Missing {
             route: route.name.to_string(),
@@ -222,11 +235,16 @@ impl Parts {
                 demands: settings.demands(),
             })
         });
-        let policy = Policy::new(demanded.auth, demanded.policy.clone());
+        let policy = Policy::new(demanded.auth, demanded.policy.clone(), dpop.clone());
         Ok(Arc::new(Route {
             name: name.clone(),
             challenge: Challenge::new(&settings.realm, policy.wanted_scopes())
-                .with_login(&demanded.policy.login),
+                .with_login(&demanded.policy.login)
+                .with_dpop(DpopDemand {
+                    algorithms: dpop.algorithms().to_owned(),
+                    accepted: policy.takes_dpop(),
+                    required: policy.requires_dpop(),
+                }),
             policy,
             servers: Servers::new(asked.collect::<Result<_, AssembleError>>()?),
             limits: limits.clone(),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Now {
     /// Milliseconds since the Unix epoch.
     pub wall: i64,
+    /// Of the monotonic clock.
     pub mono: Mono,
 }
 

@@ -100,6 +100,7 @@ pub async fn explain(
         host: &question.host,
         path: target.comparable(),
         query: target.query,
+        public_url: runtime.settings.public_url.as_deref(),
         ..RequestView::bare(&question.headers, &forwarded)
     };
     let mut identity = Vec::new();

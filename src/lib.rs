@@ -39,6 +39,7 @@
 //! | [`deny`] | why a request is refused, and what the client is told |
 //! | [`route`] | host, path and method → route; the one normal form of a path |
 //! | [`extract`] | where a request carries its token |
+//! | [`proof`] | proof that a client holds the key that its token is bound to |
 //! | [`policy`] | what a route demands of the facts; the only maker of permits |
 //! | [`identity`] | identity headers: strip, then set |
 //! | [`telemetry`] | metrics, log, access log |
@@ -81,6 +82,7 @@ mod identity;
 mod introspect;
 mod listen;
 mod policy;
+mod proof;
 mod proxy;
 mod reload;
 mod request;
@@ -100,17 +102,20 @@ pub use cli::main;
 /// private, so that the compiler finds code that nothing uses.
 pub mod parts {
     pub use crate::cache::{CacheSettings, Cached, Entry, Lifetime, Source, Store};
-    pub use crate::clock::Clock;
+    pub use crate::clock::{Clock, Mono, Now};
     pub use crate::deny::{Challenge, Reason};
     pub use crate::extract::{Place, TokenSettings};
-    pub use crate::gate::{Gate, LimitSettings, Route, RouteServer, Servers};
+    pub use crate::gate::{Gate, LimitSettings, Proofs, Route, RouteServer, Servers};
     pub use crate::identity::{Identity, IdentitySettings};
     pub use crate::introspect::{
         BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
     };
     pub use crate::policy::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
+    pub use crate::proof::dpop::{
+        DPOP, Dpop, DpopSettings, Expected, Flaw, HttpUrl, Proof, thumbprint,
+    };
     pub use crate::request::{Forwarded, RequestView};
     pub use crate::route::{PathPattern, Reach, RouteTable};
     pub use crate::telemetry::{AccessLine, Cache, Decisions, Metrics, Occasionally, Timestamp};
-    pub use crate::token::{AccessToken, DigestKey, Facts};
+    pub use crate::token::{AccessToken, Credential, DigestKey, Facts, Scheme, Thumbprint};
 }

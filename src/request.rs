@@ -2,6 +2,7 @@
 
 pub mod names;
 
+use crate::token::Thumbprint;
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::net::IpAddr;
 
@@ -22,8 +23,12 @@ pub struct RequestView<'r> {
     pub form: Option<&'r [u8]>,
     /// The client's address, and the request's host and scheme as the client used them.
     pub forwarded: &'r Forwarded,
-    /// The client's certificate, DER, verified by the listener; `None` without TLS or without one.
-    pub certificate: Option<&'r [u8]>,
+    /// Whether the other end of the connection is one of `trusted_proxies`, whose headers are
+    /// believed.
+    pub trusted_peer: bool,
+    /// The thumbprint of the certificate of the connection's client, verified by the listener;
+    /// `None` without TLS or without one.
+    pub certificate: Option<Thumbprint>,
     /// `public_url`: scheme and host that clients call, where these are configured.
     pub public_url: Option<&'r str>,
 }
@@ -59,6 +64,7 @@ impl<'r> RequestView<'r> {
             headers,
             form: None,
             forwarded,
+            trusted_peer: false,
             certificate: None,
             public_url: None,
         }

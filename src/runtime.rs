@@ -8,6 +8,7 @@ use crate::deny::Challenge;
 use crate::gate::Gate;
 use crate::identity::Identity;
 use crate::introspect::{Documents, Guarded, Introspector};
+use crate::proof::dpop::Seen;
 use crate::security_events::{Events, Taken};
 use crate::telemetry::{
     AccessLogger, Decisions, History, LogSettings, Metrics, Occasionally, RouteMetrics,
@@ -60,6 +61,8 @@ pub struct Parts {
     /// Events that came, so that none counts twice; and refused ones, for the log.
     pub taken: Arc<Taken>,
     pub event_log: Arc<Occasionally>,
+    /// Proofs of possession that were used.
+    pub seen_proofs: Arc<Seen>,
     /// The Redis of the last runtime that had one.
     pub shared: Arc<Mutex<Option<Arc<Shared>>>>,
     /// Those of the last runtime: one whose settings are the same goes on as it is, with its

@@ -28,6 +28,7 @@ mod main_job;
 mod operations;
 mod policy;
 mod policy_pages;
+mod proof;
 mod readme;
 mod refusals;
 mod regression;

@@ -10,8 +10,9 @@ use introgate::parts::{
 };
 use introgate::parts::{CacheSettings, Cached, Source, Store};
 use introgate::parts::{DigestKey, Facts};
+use introgate::parts::{Dpop, DpopSettings};
 use introgate::parts::{Forwarded, RequestView};
-use introgate::parts::{Gate, LimitSettings, Route, RouteServer, Servers};
+use introgate::parts::{Gate, LimitSettings, Proofs, Route, RouteServer, Servers};
 use introgate::parts::{Metrics, Occasionally};
 use introgate::parts::{PathPattern, Reach, RouteTable};
 use introgate::parts::{Place, TokenSettings};
@@ -50,7 +51,7 @@ pub fn gate() -> Gate<()> {
     let source = Source {
         server: "main".into(),
         key: DigestKey::random(),
-        keyed_by_host: false,
+        told_hosts: None,
         introspector: Arc::new(AtOnce),
     };
     let clock = Clock::system();
@@ -62,9 +63,10 @@ pub fn gate() -> Gate<()> {
         methods: Vec::new(),
         keeps_encoded_slashes: false,
     };
+    let dpop = Arc::new(Dpop::new(DpopSettings::default(), &DigestKey::random()));
     let route = Route {
         name: "all".into(),
-        policy: Policy::new(AuthMode::Required, demands),
+        policy: Policy::new(AuthMode::Required, demands, dpop.clone()),
         servers: Servers::new(vec![RouteServer {
             cached,
             tokens: TokenSelector::default(),
@@ -80,6 +82,7 @@ pub fn gate() -> Gate<()> {
         table: RouteTable::build(&[reach]).expect("a table"),
         routes: vec![Arc::new(route)],
         token: TokenSettings { from: vec![Place::Authorization], max_length: 8192, forward: false },
+        proofs: Proofs { dpop, seen: Arc::default(), shared: None },
     };
     let (headers, forwarded) = (headers(), Forwarded::default());
     let runtime =

@@ -6,6 +6,7 @@ use crate::gate::RouteSettings;
 use crate::identity::IdentitySettings;
 use crate::introspect::ServerSettings;
 use crate::listen::ListenerSettings;
+use crate::proof::dpop::DpopSettings;
 use crate::secret::Secret;
 use crate::telemetry::LogSettings;
 use crate::upstream::UpstreamSettings;
@@ -25,6 +26,9 @@ pub struct Settings {
     pub admin: AdminSettings,
     pub trusted_proxies: Vec<IpNet>,
     pub realm: String,
+    /// Scheme and host that clients call, without a final slash.
+    pub public_url: Option<String>,
+    pub dpop: DpopSettings,
     pub servers: Vec<ServerSettings>,
     pub cache: CacheSettings,
     pub redis: Option<RedisSettings>,

@@ -9,6 +9,7 @@ mod hidden;
 mod jwt;
 mod kinds;
 mod lax;
+mod proof;
 mod reference;
 mod robust;
 mod route;

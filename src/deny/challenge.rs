@@ -1,6 +1,7 @@
-//! `WWW-Authenticate` (RFC 6750 §3, RFC 9470 §3, RFC 9110 §11.6.1).
+//! `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9110 §11.6.1).
 
-use super::{ChallengeKind, Reason};
+use super::{ChallengeKind, Denial, Reason};
+use crate::token::Scheme;
 use http::HeaderValue;
 use std::fmt::Write as _;
 
@@ -11,6 +12,18 @@ pub struct Challenge {
     /// The scopes that the route needs, separated by spaces; empty: none.
     scope: String,
     login: LoginDemand,
+    dpop: DpopDemand,
+}
+
+/// The proofs of possession that a route takes (RFC 9449 §7.1).
+#[derive(Clone, Debug, Default)]
+pub struct DpopDemand {
+    /// The algorithms that proofs may have, separated by spaces.
+    pub algorithms: String,
+    /// Whether proofs are of use on the route.
+    pub accepted: bool,
+    /// Whether no token passes without one.
+    pub required: bool,
 }
 
 /// The login that a route needs (RFC 9470 §3).
@@ -37,6 +50,7 @@ impl Challenge {
             realm: quotable(realm),
             scope: quotable(&scopes.join(" ")),
             login: LoginDemand::default(),
+            dpop: DpopDemand::default(),
         }
     }
 
@@ -45,16 +59,28 @@ impl Challenge {
         Self { login: login.clone(), ..self }
     }
 
+    /// With the proofs of possession that the route takes.
+    pub fn with_dpop(self, dpop: DpopDemand) -> Self {
+        Self { dpop, ..self }
+    }
+
     /// The header's value, where the reason wants one.
-    pub fn for_reason(&self, reason: Reason) -> Option<HeaderValue> {
-        let kind = reason.challenge();
+    pub fn for_denial(&self, denial: &Denial) -> Option<HeaderValue> {
+        let kind = denial.reason.challenge();
         if kind == ChallengeKind::None {
             return None;
         }
-        let mut value = Parameters::begin("Bearer", &self.realm);
-        if let Some(error) = reason.oauth_error() {
+        let scheme = self.scheme(denial);
+        let mut value = match scheme {
+            Scheme::Bearer => Parameters::begin("Bearer", &self.realm),
+            Scheme::Dpop => Parameters::begin("DPoP", &self.realm),
+        };
+        if let Some(error) = denial.oauth_error() {
             value.add("error", error);
-            value.add("error_description", reason.sentence());
+            value.add("error_description", denial.sentence());
+        }
+        if scheme == Scheme::Dpop {
+            value.add_unless_empty("algs", &self.dpop.algorithms);
         }
         match kind {
             ChallengeKind::Invitation | ChallengeKind::Scope => {
@@ -69,6 +95,19 @@ impl Challenge {
             ChallengeKind::None | ChallengeKind::Error | ChallengeKind::Realm => {}
         }
         HeaderValue::try_from(value.0).ok()
+    }
+
+    /// `DPoP` where the route demands it, where the client used it, or where the refusal is about
+    /// a proof.
+    fn scheme(&self, denial: &Denial) -> Scheme {
+        let about_a_proof = denial.reason == Reason::BindingDpop;
+        if self.dpop.required
+            || self.dpop.accepted && (about_a_proof || denial.scheme == Scheme::Dpop)
+        {
+            Scheme::Dpop
+        } else {
+            Scheme::Bearer
+        }
     }
 }
 
@@ -104,7 +143,8 @@ mod tests {
         let login =
             LoginDemand { acr_values: vec!["gold".into(), "silver".into()], max_age: Some(300) };
         let challenge = Challenge::new("introgate", ["read", "write"]).with_login(&login);
-        challenge.for_reason(reason).and_then(|value| value.to_str().map(str::to_owned).ok())
+        let value = challenge.for_denial(&Denial::because(reason))?;
+        value.to_str().map(str::to_owned).ok()
     }
 
     #[test]
@@ -155,11 +195,39 @@ mod tests {
     }
 
     #[test]
+    fn rfc9449_section_7_1() {
+        let challenge = |accepted, required| {
+            let dpop = DpopDemand { algorithms: "ES256 PS256".into(), accepted, required };
+            Challenge::new("introgate", ["read"]).with_dpop(dpop)
+        };
+        let value = |challenge: &Challenge, denial: &Denial| {
+            challenge.for_denial(denial).and_then(|value| value.to_str().map(str::to_owned).ok())
+        };
+        let missing = Denial::because(Reason::MissingToken);
+        let dpop = r#"DPoP realm="introgate", algs="ES256 PS256", scope="read""#;
+        assert_eq!(value(&challenge(true, true), &missing).as_deref(), Some(dpop));
+        let bearer = r#"Bearer realm="introgate", scope="read""#;
+        assert_eq!(value(&challenge(true, false), &missing).as_deref(), Some(bearer));
+
+        let proof = Denial::with_detail(Reason::BindingDpop, "No.").with_error("use_dpop_nonce");
+        let refused = r#"DPoP realm="introgate", error="use_dpop_nonce", error_description="No.", algs="ES256 PS256""#;
+        assert_eq!(value(&challenge(true, false), &proof).as_deref(), Some(refused));
+        let inactive = Denial { scheme: Scheme::Dpop, ..Denial::because(Reason::Inactive) };
+        for (challenge, scheme) in [
+            (challenge(true, true), "DPoP realm"),
+            (challenge(true, false), "DPoP realm"),
+            (challenge(false, false), "Bearer realm"),
+        ] {
+            assert!(value(&challenge, &inactive).is_some_and(|value| value.starts_with(scheme)));
+        }
+    }
+
+    #[test]
     fn nothing_ends_the_quoted_string() {
         let login = LoginDemand { acr_values: vec!["g\"o\\ld".into()], max_age: None };
         let challenge = Challenge::new("a\"b\\c\r\nd\u{e9}", ["x\"y"]).with_login(&login);
         let of = |reason| {
-            let value = challenge.for_reason(reason)?;
+            let value = challenge.for_denial(&Denial::because(reason))?;
             value.to_str().map(str::to_owned).ok()
         };
         assert_eq!(of(Reason::MissingToken).as_deref(), Some(r#"Bearer realm="abcd", scope="xy""#));

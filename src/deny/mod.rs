@@ -4,12 +4,13 @@ mod challenge;
 mod reason;
 mod refusal;
 
-pub use challenge::Challenge;
 #[allow(unused_imports)] // of parts that are not built yet
 pub use challenge::LoginDemand;
+pub use challenge::{Challenge, DpopDemand};
 pub use reason::{ChallengeKind, Fault, Reason};
 pub use refusal::{Refusal, Shape};
 
+use crate::token::Scheme;
 use std::time::Duration;
 
 /// A decision against a request.
@@ -23,15 +24,34 @@ pub struct Denial {
     /// For the log alone: the cause in words. It may name values of the configuration, never of a
     /// token.
     pub cause: Option<Box<str>>,
+    /// The OAuth error code in place of the reason's own one; from a fixed vocabulary.
+    pub error: Option<&'static str>,
+    /// The scheme by which the client presented its token, and by which it is challenged.
+    pub scheme: Scheme,
 }
 
 impl Denial {
     pub fn because(reason: Reason) -> Self {
-        Self { reason, detail: None, retry_after: None, cause: None }
+        let scheme = Scheme::Bearer;
+        Self { reason, detail: None, retry_after: None, cause: None, error: None, scheme }
     }
 
     pub fn with_detail(reason: Reason, detail: &'static str) -> Self {
         Self { detail: Some(detail), ..Self::because(reason) }
+    }
+
+    pub fn with_error(self, error: &'static str) -> Self {
+        Self { error: Some(error), ..self }
+    }
+
+    /// The OAuth error code, where there is one.
+    pub fn oauth_error(&self) -> Option<&'static str> {
+        self.error.or(self.reason.oauth_error())
+    }
+
+    /// The text for the client.
+    pub fn sentence(&self) -> &'static str {
+        self.detail.unwrap_or(self.reason.sentence())
     }
 
     pub fn caused_by(reason: Reason, cause: impl Into<Box<str>>) -> Self {

@@ -52,9 +52,9 @@ impl Denial {
             headers.extend(value.map(|value| (name, value)))
         };
         add("X-Request-Id", HeaderValue::try_from(request_id).ok());
-        add("WWW-Authenticate", challenge.for_reason(self.reason));
+        add("WWW-Authenticate", challenge.for_denial(self));
         add("Retry-After", self.retry_after_seconds().map(HeaderValue::from));
-        let sentence = self.detail.unwrap_or(self.reason.sentence());
+        let sentence = self.sentence();
 
         if shape == Shape::Grpc {
             add("Content-Type", Some(HeaderValue::from_static("application/grpc")));
@@ -73,7 +73,7 @@ impl Denial {
             "reason": self.reason.as_str(),
             "request_id": request_id,
         });
-        if let Some(error) = self.reason.oauth_error() {
+        if let Some(error) = self.oauth_error() {
             problem["error"] = error.into();
         }
         let body = Bytes::from(format!("{problem}\n"));

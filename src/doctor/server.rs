@@ -5,12 +5,14 @@ use super::token_kind::suspicion;
 use super::upstream::rounded;
 use super::{Report, made_up, metadata};
 use crate::introspect::{Credentials, Failure, FailureKind, Inquiry, ServerSettings, reach};
-use crate::policy::{AuthMode, Policy, PolicySettings};
+use crate::policy::{AuthMode, BindingMode, BindingSettings, Policy, PolicySettings};
+use crate::proof::dpop::{Dpop, DpopSettings};
 use crate::request::{Forwarded, RequestView};
 use crate::runtime::Parts;
 use crate::secret::Secret;
-use crate::token::{AccessToken, ActiveFacts, Facts};
+use crate::token::{AccessToken, ActiveFacts, Credential, Facts, Scheme};
 use http::HeaderMap;
+use std::sync::Arc;
 use std::time::Instant;
 use url::Url;
 
@@ -100,10 +102,17 @@ async fn examine_token(
                     "your token: this looks like a refresh or ID token ({why}); the server calls it active, and so a route keeps it out only by `scopes`, `audience` or `claims`"
                 ));
             }
-            let policy = Policy::new(AuthMode::Required, PolicySettings { allow_unbound_use: true, ..PolicySettings::default() });
+            // the token is not used here, so that nothing needs to prove its binding
+            let (dpop, mtls) = (BindingMode::Off, BindingMode::Off);
+            let binding = BindingSettings { dpop, mtls, allow_unbound_use: true };
+            let proofs = Arc::new(Dpop::new(DpopSettings::default(), &parts.digest_key));
+            let demanded = PolicySettings { binding, ..PolicySettings::default() };
+            let policy = Policy::new(AuthMode::Required, demanded, proofs);
             let (headers, forwarded) = (HeaderMap::new(), Forwarded::default());
             let request = RequestView::bare(&headers, &forwarded);
-            match policy.evaluate(&facts, &request, &server.demands(), parts.clock.now()) {
+            let credential = Credential { token, scheme: Scheme::Bearer };
+            let (demands, now) = (server.demands(), parts.clock.now());
+            match policy.evaluate(credential, &facts, &request, &demands, now) {
                 Ok(_) => report.good(format_args!("your token: active; {}", shown(&facts, parts))),
                 Err(denial) => {
                     let reason = denial.reason.as_str();

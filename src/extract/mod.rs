@@ -9,9 +9,16 @@ pub use settings::{Place, TokenSettings};
 
 use crate::deny::Reason;
 use crate::request::RequestView;
-use crate::token::{AccessToken, Malformed};
+use crate::token::{AccessToken, Malformed, Scheme};
 use http::header;
 use std::borrow::Cow;
+
+/// A token as the client presented it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presented<'r> {
+    pub token: Cow<'r, str>,
+    pub scheme: Scheme,
+}
 
 /// The one token of a request, `None` when there is none.
 ///
@@ -21,31 +28,34 @@ use std::borrow::Cow;
 pub fn token<'r>(
     request: &RequestView<'r>,
     settings: &TokenSettings,
-) -> Result<Option<Cow<'r, str>>, Reason> {
+) -> Result<Option<Presented<'r>>, Reason> {
     // read before hop-by-hop headers go; a client has no reason to have its credential dropped
     // midway
     if request.list(&header::CONNECTION).any(|name| name.eq_ignore_ascii_case(b"authorization")) {
         return Err(Reason::BadRequest);
     }
-    let mut found = None;
+    let mut found: Option<(Cow<'_, [u8]>, Scheme)> = None;
     for place in &settings.from {
+        let without_scheme = |bytes| (bytes, Scheme::Bearer);
         let here = match place {
             Place::Authorization => authorization(request)?,
-            Place::Header(name) => one(request
-                .headers
-                .get_all(name)
-                .iter()
-                .map(|value| Cow::Borrowed(value.as_bytes())))?,
-            Place::Query(name) => one(query(request, name))?,
-            Place::Cookie(name) => one(cookies(request, name))?,
-            Place::Form => one(request.form.into_iter().flat_map(form::tokens))?,
+            Place::Header(name) => {
+                let lines = request.headers.get_all(name).iter();
+                one(lines.map(|value| Cow::Borrowed(value.as_bytes())))?.map(without_scheme)
+            }
+            Place::Query(name) => one(query(request, name))?.map(without_scheme),
+            Place::Cookie(name) => one(cookies(request, name))?.map(without_scheme),
+            Place::Form => {
+                one(request.form.into_iter().flat_map(form::tokens))?.map(without_scheme)
+            }
         };
         if here.is_some() && found.is_some() {
             return Err(Reason::MultipleTokens);
         }
         found = found.or(here);
     }
-    found.map(|bytes| well_formed(bytes, settings.max_length)).transpose()
+    let Some((bytes, scheme)) = found else { return Ok(None) };
+    Ok(Some(Presented { token: well_formed(bytes, settings.max_length)?, scheme }))
 }
 
 impl TokenSettings {
@@ -61,29 +71,36 @@ impl TokenSettings {
     }
 }
 
-/// `Authorization: Bearer TOKEN`; the scheme without regard to case, at least one space behind it.
-/// Another scheme is no token of ours. A repeated header is refused, whatever it holds.
-fn authorization<'r>(request: &RequestView<'r>) -> Result<Option<Cow<'r, [u8]>>, Reason> {
-    let value = match one(request
-        .headers
-        .get_all(header::AUTHORIZATION)
-        .iter()
-        .map(|value| Cow::Borrowed(value.as_bytes())))?
-    {
+/// A token in `Authorization`, and its scheme.
+type Authorization<'r> = (Cow<'r, [u8]>, Scheme);
+
+/// `Authorization: Bearer TOKEN` or `DPoP TOKEN`; the scheme without regard to case, at least one
+/// space behind it. With another scheme it is no token of ours. A repeated header is refused,
+/// whatever it holds.
+fn authorization<'r>(request: &RequestView<'r>) -> Result<Option<Authorization<'r>>, Reason> {
+    let lines = request.headers.get_all(header::AUTHORIZATION).iter();
+    let value = match one(lines.map(|value| Cow::Borrowed(value.as_bytes())))? {
         Some(Cow::Borrowed(value)) => value,
         _ => return Ok(None),
     };
-    let Some((scheme, rest)) = value.split_at_checked(6) else { return Ok(None) };
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Ok(None);
+    for (name, scheme) in [(&b"bearer"[..], Scheme::Bearer), (&b"dpop"[..], Scheme::Dpop)] {
+        if let Some((start, rest)) = value.split_at_checked(name.len())
+            && start.eq_ignore_ascii_case(name)
+        {
+            return Ok(behind_scheme(rest)?.map(|token| (Cow::Borrowed(token), scheme)));
+        }
     }
+    Ok(None)
+}
+
+fn behind_scheme(rest: &[u8]) -> Result<Option<&[u8]>, Reason> {
     match rest.iter().position(|&byte| byte != b' ') {
         // `Bearer` and nothing behind it, or nothing but spaces
         None => Err(Reason::MalformedToken),
         // `Bearerx`, or another separator than a space
         Some(0) if rest[0].is_ascii_alphanumeric() => Ok(None),
         Some(0) => Err(Reason::MalformedToken),
-        Some(spaces) => Ok(Some(Cow::Borrowed(&rest[spaces..]))),
+        Some(spaces) => Ok(Some(&rest[spaces..])),
     }
 }
 
@@ -155,7 +172,7 @@ mod tests {
         let forwarded = Forwarded::default();
         let view = RequestView { query, ..RequestView::bare(&map, &forwarded) };
         token(&view, &TokenSettings { from: from.to_vec(), max_length: 100, forward: false })
-            .map(|token| token.map(Cow::into_owned))
+            .map(|found| found.map(|found| found.token.into_owned()))
     }
 
     #[test]
@@ -184,6 +201,18 @@ mod tests {
             assert_eq!(one(value), Err(Reason::MalformedToken), "{value:?}");
         }
         assert_eq!(one("Basic x, Bearer y"), Ok(None));
+        for (value, token) in [
+            ("DPoP t", Some("t")),
+            ("dpop t", Some("t")),
+            ("DPOP   t", Some("t")),
+            ("DPoPx t", None),
+            ("DPo", None),
+        ] {
+            assert_eq!(one(value), Ok(token.map(str::to_owned)), "{value:?}");
+        }
+        for value in ["DPoP", "DPoP ", "DPoP\tt", "DPoP t u", "DPoP=t"] {
+            assert_eq!(one(value), Err(Reason::MalformedToken), "{value:?}");
+        }
         assert_eq!(
             found(
                 &[Place::Authorization],

@@ -13,9 +13,10 @@ impl TokenSettings {
     pub fn removes(&self, name: &HeaderName, value: &HeaderValue) -> bool {
         self.from.iter().any(|place| match place {
             Place::Authorization => {
-                !self.forward
-                    && *name == header::AUTHORIZATION
-                    && SCHEMES.iter().any(|scheme| starts_with(value, scheme))
+                let carries = *name == DPOP
+                    || *name == header::AUTHORIZATION
+                        && SCHEMES.iter().any(|scheme| starts_with(value, scheme));
+                carries && !self.forward
             }
             Place::Header(carrier) if name == carrier => !self.forward,
             Place::Header(carrier) => names::are_one(name, carrier),
@@ -60,6 +61,9 @@ impl TokenSettings {
         without(line, b';', carries)
     }
 }
+
+/// A proof goes with its token (RFC 9449 §7.1).
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 const SCHEMES: [&[u8]; 2] = [b"bearer", b"dpop"];
 
@@ -140,6 +144,7 @@ mod tests {
             removes(header::AUTHORIZATION, "Bearer t")
                 && removes(header::AUTHORIZATION, "bEARER\tt")
                 && removes(header::AUTHORIZATION, "DPoP t")
+                && removes(DPOP, "proof")
         );
         assert!(
             !removes(header::AUTHORIZATION, "Basic dTpw") && !removes(header::COOKIE, "Bearer")

@@ -5,10 +5,10 @@ use super::{Gate, Route, RouteServer};
 use crate::cache::{Found, Known};
 use crate::clock::Now;
 use crate::deny::{Denial, Reason};
-use crate::extract;
+use crate::extract::{self, Presented};
 use crate::policy::{Finding, Permit};
 use crate::request::RequestView;
-use crate::token::{AccessToken, ActiveFacts, Facts};
+use crate::token::{AccessToken, ActiveFacts, Credential, Facts, Scheme};
 use std::sync::Arc;
 
 /// A decision, and everything that led to it.
@@ -83,9 +83,9 @@ impl<R> Gate<R> {
                 return route.policy.anonymous();
             }
             None => None,
-            Some(text) => {
+            Some(Presented { token, .. }) => {
                 explained.token = "malformed";
-                let token = AccessToken::parse(text.as_bytes(), self.token.max_length);
+                let token = AccessToken::parse(token.as_bytes(), self.token.max_length);
                 Some(token.map_err(|_| Denial::because(Reason::MalformedToken))?)
             }
         };
@@ -96,9 +96,14 @@ impl<R> Gate<R> {
         };
         let server = server.ok_or(Denial::because(Reason::Inactive))?;
         explained.server = Some(server.cached.name().clone());
+        // an answer without a token is one for a bearer token
+        let some_token = AccessToken::parse(b"assumed", usize::MAX)
+            .map_err(|_| Denial::because(Reason::MalformedToken))?;
+        let scheme = found.as_ref().map_or(Scheme::Bearer, |found| found.scheme);
+        let credential = Credential { token: token.unwrap_or(some_token), scheme };
         match assumed {
             Some(Facts::Active(facts)) => {
-                judge(route, request, server, &facts, now, seen, explained)
+                judge(route, request, credential, server, &facts, now, seen, explained)
             }
             Some(Facts::Inactive) => inactive(&mut explained.token),
             Some(Facts::Refused(refused)) => refuse(&mut explained.token, refused.into()),
@@ -110,7 +115,7 @@ impl<R> Gate<R> {
                     Known::Inactive => inactive(&mut explained.token),
                     Known::Refused(refused) => refuse(&mut explained.token, refused.into()),
                     Known::Active(entry) => {
-                        judge(route, request, server, &entry.facts, at, seen, explained)
+                        judge(route, request, credential, server, &entry.facts, at, seen, explained)
                     }
                 }
             }
@@ -128,9 +133,12 @@ impl<R> Gate<R> {
     }
 }
 
+/// A proof of possession is checked, and not noted as used.
+#[allow(clippy::too_many_arguments)] // each is something else
 fn judge<R>(
     route: &Route<R>,
     request: &RequestView<'_>,
+    credential: Credential<'_>,
     server: &RouteServer,
     facts: &ActiveFacts,
     at: Now,
@@ -139,8 +147,9 @@ fn judge<R>(
 ) -> Result<Permit, Denial> {
     explained.token = "active";
     seen(facts, server.cached.name());
-    explained.findings = route.policy.findings(facts, request, &server.demands, at);
-    route.policy.evaluate(facts, request, &server.demands, at)
+    explained.findings = route.policy.findings(credential, facts, request, &server.demands, at);
+    let passed = route.policy.evaluate(credential, facts, request, &server.demands, at)?;
+    passed.claimed(Ok(()))
 }
 
 fn inactive(token: &mut &'static str) -> Result<Permit, Denial> {

@@ -2,10 +2,12 @@
 
 mod explain;
 mod preflight;
+mod proofs;
 mod servers;
 mod settings;
 
 pub use explain::Explained;
+pub use proofs::Proofs;
 pub use servers::{RouteServer, Servers};
 pub use settings::{DemandSettings, LimitSettings, RouteSettings};
 
@@ -13,12 +15,13 @@ use preflight::Chosen;
 
 use crate::cache::{Entry, Found, Known};
 use crate::deny::{Challenge, Denial, Reason};
-use crate::extract::{self, TokenSettings};
+use crate::extract::{self, Presented, TokenSettings};
 use crate::policy::{Permit, Policy};
 use crate::request::RequestView;
 use crate::route::RouteTable;
 use crate::telemetry::{Cache, Occasionally};
-use crate::token::{AccessToken, TokenDigest};
+use crate::token::{AccessToken, Credential, Scheme, TokenDigest};
+use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +34,8 @@ pub struct Gate<R> {
     pub routes: Vec<Arc<Route<R>>>,
     /// Where requests carry their tokens.
     pub token: TokenSettings,
+    /// The proofs of possession that were used.
+    pub proofs: Proofs,
 }
 
 /// One of `routes`, ready to decide.
@@ -73,6 +78,8 @@ pub struct Trail {
     pub entry: Option<Arc<Entry>>,
     /// The denial that shadow mode does not enforce.
     pub unenforced: Option<Denial>,
+    /// `DPoP-Nonce` of the response, whatever it is (RFC 9449 §8.2).
+    pub nonce: Option<HeaderValue>,
 }
 
 impl<R> Gate<R> {
@@ -109,11 +116,27 @@ impl<R> Gate<R> {
         request: &RequestView<'_>,
         trail: &mut Trail,
     ) -> Result<Permit, Denial> {
-        let Some(token) = extract::token(request, &self.token).map_err(Denial::because)? else {
+        let Some(Presented { token, scheme }) =
+            extract::token(request, &self.token).map_err(Denial::because)?
+        else {
             return route.policy.anonymous();
         };
         let token = AccessToken::parse(token.as_bytes(), self.token.max_length)
             .map_err(|_| Denial::because(Reason::MalformedToken))?;
+        let credential = Credential { token, scheme };
+        let outcome = self.judge(route, request, credential, trail).await;
+        outcome.map_err(|denial| Denial { scheme, ..denial })
+    }
+
+    /// A request with a token.
+    async fn judge(
+        &self,
+        route: &Route<R>,
+        request: &RequestView<'_>,
+        credential: Credential<'_>,
+        trail: &mut Trail,
+    ) -> Result<Permit, Denial> {
+        let token = credential.token;
         if route.servers.is_empty() {
             return Err(Denial::because(Reason::AsUnavailable));
         }
@@ -130,12 +153,23 @@ impl<R> Gate<R> {
             waited,
             ..Trail::default()
         };
+        if credential.scheme == Scheme::Dpop && route.policy.takes_dpop() {
+            trail.nonce = self.proofs.nonce(at);
+        }
         match outcome? {
             Known::Inactive => Err(Denial::because(Reason::Inactive)),
             Known::Refused(refused) => Err(Denial::because(refused.into())),
             Known::Active(entry) => {
                 let entry = trail.entry.insert(entry);
-                route.policy.evaluate(&entry.facts, request, &server.demands, at)
+                let (facts, demands) = (&entry.facts, &server.demands);
+                let passed = route.policy.evaluate(credential, facts, request, demands, at)?;
+                let claim = match passed.to_claim() {
+                    None => Ok(()),
+                    Some(proof) => {
+                        self.proofs.claim(&proof, at, route.policy.requires_dpop()).await
+                    }
+                };
+                passed.claimed(claim)
             }
         }
     }

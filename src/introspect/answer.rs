@@ -86,7 +86,7 @@ pub(super) fn active_facts(members: &Map<String, Value>) -> Result<ActiveFacts, 
         issued_at: time(members, "iat")?,
         leeway: 0,
         refresh_token: is_refresh_token(members),
-        confirmation: confirmation(members.get("cnf")),
+        confirmation: Confirmation::read(members.get("cnf")),
     };
     Ok(ActiveFacts::new(members, &stated))
 }
@@ -169,15 +169,6 @@ fn is_refresh_token(members: &Map<String, Value>) -> bool {
             .is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
     };
     says("token_type", &["refresh_token"]) || says("token_use", &["refresh", "refresh_token"])
-}
-
-fn confirmation(cnf: Option<&Value>) -> Confirmation {
-    match cnf {
-        None | Some(Value::Null) => Confirmation::None,
-        Some(Value::Object(methods)) if methods.contains_key("jkt") => Confirmation::Dpop,
-        Some(Value::Object(methods)) if methods.contains_key("x5t#S256") => Confirmation::Mtls,
-        Some(_) => Confirmation::Other,
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
-//! `cnf` (RFC 7800): a bound token without its proof is worth as much to a thief as to its owner,
-//! so it is refused, unless the route says otherwise.
+//! `cnf` (RFC 7800): a bound token needs the proof of its binding in each request. Without it, a
+//! stolen token is worth as much as the real one.
 
 use super::check::{Case, Check, Compared};
+use super::settings::BindingMode;
 use crate::deny::{Denial, Reason};
-use crate::token::Confirmation;
+use crate::proof::dpop::{Expected, Flaw, HttpUrl, OnceOnly};
+use crate::proof::mtls;
+use crate::token::{Bound, Confirmation, Scheme, Thumbprint};
 
 pub struct Binding;
 
@@ -13,27 +16,111 @@ impl Check for Binding {
     }
 
     fn check(&self, case: &Case<'_>) -> Result<(), Denial> {
-        if case.demands.allow_unbound_use {
-            return Ok(());
-        }
-        match case.facts.confirmation {
-            Confirmation::None => Ok(()),
-            Confirmation::Mtls => Err(Denial::because(Reason::BindingMtls)),
-            Confirmation::Dpop | Confirmation::Other => Err(Denial::because(Reason::BindingDpop)),
-        }
+        let bound = match &case.facts.confirmation {
+            Confirmation::None => Bound::default(),
+            Confirmation::Bound(bound) => **bound,
+            Confirmation::Unknown if case.demands.binding.allow_unbound_use => return Ok(()),
+            Confirmation::Unknown => return Err(refused(UNKNOWN)),
+        };
+        // the cheaper one first
+        certificate(case, bound.certificate)?;
+        let once = dpop(case, bound.key)?;
+        case.to_claim.set(once);
+        Ok(())
     }
 
     fn compared(&self, case: &Case<'_>) -> Option<Compared> {
-        let found = match case.facts.confirmation {
-            Confirmation::None => "a token without binding",
-            Confirmation::Mtls => "a token bound to a client certificate",
-            Confirmation::Dpop => "a token bound to a DPoP key",
-            Confirmation::Other => "a token with an unknown binding",
+        let binding = &case.demands.binding;
+        let found = match &case.facts.confirmation {
+            Confirmation::None => "a token without binding".to_owned(),
+            Confirmation::Unknown => "a token with an unknown binding".to_owned(),
+            Confirmation::Bound(bound) => {
+                let kinds = [
+                    bound.key.map(|key| format!("the DPoP key {key}")),
+                    bound.certificate.map(|digest| format!("the client certificate {digest}")),
+                ];
+                let kinds: Vec<String> = kinds.into_iter().flatten().collect();
+                format!("a token bound to {}", kinds.join(" and to "))
+            }
         };
-        let demanded = match case.demands.allow_unbound_use {
-            true => "nothing (allow_unbound_use)",
-            false => "a token without binding",
-        };
+        let unbound = if binding.allow_unbound_use { ", allow_unbound_use" } else { "" };
+        let demanded = format!("dpop {}, mtls {}{unbound}", binding.dpop, binding.mtls);
         Some(Compared::new(demanded, found))
+    }
+}
+
+const UNKNOWN: &str = "The access token has a binding that cannot be checked.";
+const UNBOUND: &str = "The access token is not bound to a DPoP key.";
+const BEARER: &str = "An access token that is bound to a DPoP key needs the scheme DPoP.";
+const OTHER_KEY: &str = "The DPoP proof was made with another key than the access token is for.";
+const DPOP_OFF: &str = "An access token that is bound to a DPoP key is not accepted here.";
+
+/// `key`: the one that the token is bound to. Gives the proof that must be claimed.
+fn dpop(case: &Case<'_>, key: Option<Thumbprint>) -> Result<Option<OnceOnly>, Denial> {
+    let binding = &case.demands.binding;
+    let mode = binding.dpop;
+    let Some(key) = key else {
+        // RFC 9449 §7.1: the scheme says that the token is bound, and the server does not
+        let claims_to_be = case.credential.scheme == Scheme::Dpop;
+        return match mode {
+            BindingMode::Required => Err(refused(UNBOUND)),
+            BindingMode::Off | BindingMode::WhenBound if claims_to_be => Err(refused(UNBOUND)),
+            BindingMode::Off | BindingMode::WhenBound => Ok(None),
+        };
+    };
+    match (mode, case.credential.scheme) {
+        (BindingMode::Off, _) if binding.allow_unbound_use => return Ok(None),
+        (BindingMode::Off, _) => return Err(refused(DPOP_OFF)),
+        (BindingMode::WhenBound, Scheme::Bearer) if binding.allow_unbound_use => return Ok(None),
+        (_, Scheme::Bearer) => return Err(refused(BEARER)),
+        (_, Scheme::Dpop) => {}
+    }
+    let url = HttpUrl::of(case.request);
+    let expected = Expected {
+        method: case.request.method,
+        url: url.as_ref(),
+        token: case.credential.token,
+        now: case.now,
+    };
+    let proof = case.dpop.check(case.request.headers, &expected).map_err(bad_proof)?;
+    if proof.thumbprint != key {
+        return Err(refused(OTHER_KEY));
+    }
+    Ok(Some(proof.once))
+}
+
+/// The token may not be used like this (`invalid_token`).
+fn refused(detail: &'static str) -> Denial {
+    Denial::with_detail(Reason::BindingDpop, detail)
+}
+
+fn bad_proof(flaw: Flaw) -> Denial {
+    refused(flaw.sentence()).with_error(flaw.oauth_error())
+}
+
+const NOT_CERTIFIED: &str = "The access token is not bound to a client certificate.";
+const MTLS_OFF: &str =
+    "An access token that is bound to a client certificate is not accepted here.";
+const NO_CERTIFICATE: &str = "The request does not come with a client certificate.";
+const OTHER_CERTIFICATE: &str = "The access token is bound to another client certificate.";
+
+/// `bound`: the certificate that the token is bound to (RFC 8705 §3).
+fn certificate(case: &Case<'_>, bound: Option<Thumbprint>) -> Result<(), Denial> {
+    let (mode, unbound) = (case.demands.binding.mtls, case.demands.binding.allow_unbound_use);
+    let refused = |detail| Err(Denial::with_detail(Reason::BindingMtls, detail));
+    let Some(bound) = bound else {
+        return match mode {
+            BindingMode::Off | BindingMode::WhenBound => Ok(()),
+            BindingMode::Required => refused(NOT_CERTIFIED),
+        };
+    };
+    if mode == BindingMode::Off {
+        return if unbound { Ok(()) } else { refused(MTLS_OFF) };
+    }
+    match mtls::presented(case.request) {
+        Some(presented) if presented == bound => Ok(()),
+        Some(_) => refused(OTHER_CERTIFICATE),
+        None if unbound && mode == BindingMode::WhenBound => Ok(()),
+        None => refused(NO_CERTIFICATE),
     }
 }

@@ -3,8 +3,10 @@
 use super::{PolicySettings, ServerDemands};
 use crate::clock::Now;
 use crate::deny::Denial;
+use crate::proof::dpop::{Dpop, OnceOnly};
 use crate::request::RequestView;
-use crate::token::ActiveFacts;
+use crate::token::{ActiveFacts, Credential};
+use std::cell::Cell;
 
 /// A check is pure: it reads no clock and calls no server.
 #[allow(dead_code)] // for `introgate explain`
@@ -20,18 +22,24 @@ pub trait Check: Sync {
     fn compared(&self, case: &Case<'_>) -> Option<Compared>;
 }
 
-/// Everything that a check may look at.
+/// Everything that a check may look at, and the one thing that it may leave behind.
 #[derive(Clone, Copy)]
 pub struct Case<'c> {
     /// What the authorization server said.
     pub facts: &'c ActiveFacts,
     #[allow(dead_code)] // for checks that look at the request
     pub request: &'c RequestView<'c>,
+    /// The token of the request.
+    pub credential: Credential<'c>,
+    /// The rules for proofs of possession.
+    pub dpop: &'c Dpop,
     /// What the route demands.
     pub demands: &'c PolicySettings,
     /// What is demanded of each answer of this authorization server.
     pub server: &'c ServerDemands,
     pub now: Now,
+    /// The proof that must be claimed before the request may pass.
+    pub to_claim: &'c Cell<Option<OnceOnly>>,
 }
 
 /// The result of one check, for people.

@@ -22,12 +22,17 @@ pub use check::Compared;
 pub use check::{Case, Check, Finding};
 pub use implications::{Circle, Implications};
 pub use require::Condition;
-pub use settings::{AuthMode, ClaimDemand, PolicySettings, ServerDemands};
+pub use settings::{
+    AuthMode, BindingMode, BindingSettings, ClaimDemand, PolicySettings, ServerDemands,
+};
 
 use crate::clock::Now;
 use crate::deny::{Denial, Reason};
+use crate::proof::dpop::{Dpop, OnceOnly};
 use crate::request::RequestView;
-use crate::token::ActiveFacts;
+use crate::token::{ActiveFacts, Credential};
+use std::cell::Cell;
+use std::sync::Arc;
 
 /// All checks, in the order of the contract (§3): the first demand that is not met names the
 /// refusal.
@@ -47,6 +52,27 @@ const CHECKS: [&dyn Check; 10] = [
 /// The proof that a request may reach its upstream. Nothing outside this folder can make one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permit(Admission);
+
+/// The outcome for a request that meets every demand: a permit, once its proof of possession is
+/// found to be used for the first time.
+#[derive(Debug)]
+#[must_use]
+pub struct Passed {
+    permit: Permit,
+    to_claim: Option<OnceOnly>,
+}
+
+impl Passed {
+    /// The proof that must be claimed; `None` for a request without one.
+    pub fn to_claim(&self) -> Option<OnceOnly> {
+        self.to_claim
+    }
+
+    /// `claim`: the outcome of claiming the proof.
+    pub fn claimed(self, claim: Result<(), Denial>) -> Result<Permit, Denial> {
+        claim.map(|()| self.permit)
+    }
+}
 
 /// The identity with which the request goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,12 +97,23 @@ impl Permit {
 pub struct Policy {
     auth: AuthMode,
     demands: PolicySettings,
+    dpop: Arc<Dpop>,
 }
 
 impl Policy {
-    /// The policy of one route.
-    pub fn new(auth: AuthMode, demands: PolicySettings) -> Self {
-        Self { auth, demands }
+    /// `dpop`: the rules for proofs of possession, the same on all routes.
+    pub fn new(auth: AuthMode, demands: PolicySettings, dpop: Arc<Dpop>) -> Self {
+        Self { auth, demands, dpop }
+    }
+
+    /// Whether only tokens with a proof of possession pass (`binding: {dpop: required}`).
+    pub fn requires_dpop(&self) -> bool {
+        self.auth != AuthMode::None && self.demands.binding.dpop == BindingMode::Required
+    }
+
+    /// Whether a proof of possession is of use (`binding: {dpop: …}` is not `off`).
+    pub fn takes_dpop(&self) -> bool {
+        self.auth != AuthMode::None && self.demands.binding.dpop != BindingMode::Off
     }
 
     /// The permit of a request that needs no token: the route checks nothing, or the request is a
@@ -112,27 +149,31 @@ impl Policy {
     /// demanded of each answer of that server.
     pub fn evaluate(
         &self,
+        credential: Credential<'_>,
         facts: &ActiveFacts,
         request: &RequestView<'_>,
         server: &ServerDemands,
         now: Now,
-    ) -> Result<Permit, Denial> {
-        let case = Case { facts, request, demands: &self.demands, server, now };
+    ) -> Result<Passed, Denial> {
+        let (demands, dpop, to_claim) = (&self.demands, &*self.dpop, &Cell::new(None));
+        let case = Case { facts, request, credential, dpop, demands, server, now, to_claim };
         for check in CHECKS {
             check.check(&case)?;
         }
-        Ok(Permit(Admission::Identified))
+        Ok(Passed { permit: Permit(Admission::Identified), to_claim: to_claim.get() })
     }
 
     /// The result of every check, in their order.
     pub fn findings(
         &self,
+        credential: Credential<'_>,
         facts: &ActiveFacts,
         request: &RequestView<'_>,
         server: &ServerDemands,
         now: Now,
     ) -> Vec<Finding> {
-        let case = Case { facts, request, demands: &self.demands, server, now };
+        let (demands, dpop, to_claim) = (&self.demands, &*self.dpop, &Cell::new(None));
+        let case = Case { facts, request, credential, dpop, demands, server, now, to_claim };
         let finding = |check: &&dyn Check| Finding {
             check: check.name(),
             compared: check.compared(&case),
@@ -152,8 +193,9 @@ mod tests {
     use super::*;
     use crate::clock::Mono;
     use crate::introspect::read_answer;
+    use crate::proof::dpop::DpopSettings;
     use crate::request::Forwarded;
-    use crate::token::{ClaimPath, Facts};
+    use crate::token::{AccessToken, ClaimPath, DigestKey, Facts, Scheme};
     use http::HeaderMap;
     use serde_json::json;
 
@@ -172,14 +214,23 @@ mod tests {
             Ok(Facts::Active(facts)) => {
                 let (headers, forwarded) = (HeaderMap::new(), Forwarded::default());
                 let request = RequestView::bare(&headers, &forwarded);
-                policy.evaluate(&facts, &request, server, NOW).map_err(|denial| denial.reason)
+                let token = AccessToken::parse(b"t", 1).map_err(|_| Reason::MalformedToken)?;
+                let credential = Credential { token, scheme: Scheme::Bearer };
+                policy
+                    .evaluate(credential, &facts, &request, server, NOW)
+                    .and_then(|passed| passed.claimed(Ok(())))
+                    .map_err(|denial| denial.reason)
             }
             _ => Err(Reason::Inactive),
         }
     }
 
     fn policy(demands: PolicySettings) -> Policy {
-        Policy::new(AuthMode::Required, demands)
+        Policy::new(AuthMode::Required, demands, dpop())
+    }
+
+    fn dpop() -> Arc<Dpop> {
+        Arc::new(Dpop::new(DpopSettings::default(), &DigestKey::random()))
     }
 
     const PERMIT: Result<Permit, Reason> = Ok(Permit(Admission::Identified));
@@ -228,20 +279,21 @@ mod tests {
 
     #[test]
     fn bound_tokens_are_refused_unless_the_route_says_otherwise() {
+        const THUMBPRINT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+        let off = BindingMode::Off;
+        let allowed = BindingSettings { dpop: off, mtls: off, allow_unbound_use: true };
         for (cnf, reason) in [
-            (json!({"jkt": "x"}), Reason::BindingDpop),
-            (json!({"x5t#S256": "x"}), Reason::BindingMtls),
+            (json!({"jkt": THUMBPRINT}), Reason::BindingDpop),
+            (json!({"x5t#S256": THUMBPRINT}), Reason::BindingMtls),
             (json!({"new": 1}), Reason::BindingDpop),
+            (json!({"jkt": THUMBPRINT, "new": 1}), Reason::BindingDpop),
             (json!("odd"), Reason::BindingDpop),
         ] {
             let answer = json!({"active": true, "cnf": cnf});
             assert_eq!(outcome(&policy(PolicySettings::default()), answer.clone()), Err(reason));
             assert_eq!(
                 outcome(
-                    &policy(PolicySettings {
-                        allow_unbound_use: true,
-                        ..PolicySettings::default()
-                    }),
+                    &policy(PolicySettings { binding: allowed, ..PolicySettings::default() }),
                     answer
                 ),
                 PERMIT
@@ -252,7 +304,8 @@ mod tests {
     #[test]
     fn no_token_is_anonymous_only_where_it_is_optional() {
         let anonymous = |auth| {
-            Policy::new(auth, PolicySettings::default()).anonymous().map_err(|denial| denial.reason)
+            let policy = Policy::new(auth, PolicySettings::default(), dpop());
+            policy.anonymous().map_err(|denial| denial.reason)
         };
         assert_eq!(anonymous(AuthMode::Required), Err(Reason::MissingToken));
         assert_eq!(anonymous(AuthMode::Optional), Ok(Permit(Admission::Anonymous)));

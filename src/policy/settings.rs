@@ -3,6 +3,7 @@
 use super::{Condition, Implications};
 use crate::deny::LoginDemand;
 use crate::token::ClaimPath;
+use std::fmt;
 use std::sync::Arc;
 
 /// The demands of one route on the facts.
@@ -24,8 +25,41 @@ pub struct PolicySettings {
     pub login: LoginDemand,
     /// `enforce: false`: requests that would be refused are forwarded all the same.
     pub shadow: bool,
-    /// `binding: {allow_unbound_use: true}`: accept a bound token without its proof.
+    /// `binding`.
+    pub binding: BindingSettings,
+}
+
+/// `binding`: sender-constrained tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BindingSettings {
+    /// Tokens bound to a key (RFC 9449).
+    pub dpop: BindingMode,
+    /// Tokens bound to a client certificate (RFC 8705).
+    pub mtls: BindingMode,
+    /// A bound token passes without its proof, unless the binding is required.
     pub allow_unbound_use: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BindingMode {
+    /// The binding cannot be proved here: a token that has it is refused.
+    Off,
+    /// A token that has the binding needs its proof.
+    #[default]
+    WhenBound,
+    /// Only tokens that have the binding, with their proof.
+    Required,
+}
+
+/// As the configuration writes it.
+impl fmt::Display for BindingMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::WhenBound => "if_bound",
+            Self::Required => "required",
+        })
+    }
 }
 
 /// What one authorization server's answers must say, on every route that asks it.

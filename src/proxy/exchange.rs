@@ -12,7 +12,9 @@ use crate::request::Forwarded;
 use crate::runtime::{Process, Runtime};
 use crate::upstream::{Aim, Attempts, Destination, Server};
 use http::{HeaderValue, StatusCode};
+use pingora_core::Result;
 use pingora_error::ErrorType;
+use pingora_http::ResponseHeader;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -103,6 +105,14 @@ impl Exchange {
     pub fn upstream_answered(&mut self, status: StatusCode) {
         if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
             self.upstream.answered = Some((self.now(), status));
+        }
+    }
+
+    /// Sets the headers that the gateway adds to the upstream's response.
+    pub fn add_to_response(&self, response: &mut ResponseHeader) -> Result<()> {
+        match &self.trail.nonce {
+            Some(nonce) => response.insert_header("DPoP-Nonce", nonce.clone()),
+            None => Ok(()),
         }
     }
 

@@ -51,8 +51,9 @@ pub async fn judge(
         headers: head.headers,
         form,
         forwarded: &exchange.forwarded,
+        trusted_peer: exchange.trusted_peer,
         certificate: None,
-        public_url: None,
+        public_url: exchange.runtime.settings.public_url.as_deref(),
     };
     // RFC 6750 §2.3
     let private = exchange.runtime.gate.token.is_seen_by_caches(&view);

@@ -28,14 +28,10 @@ pub fn prepare(head: Head<'_>, denial: &Denial, exchange: &mut Exchange) -> Prep
         || !small_body(head);
     let challenge =
         exchange.route.as_ref().map_or(&exchange.runtime.challenge, |route| &route.challenge);
-    Prepared {
-        refusal: denial.respond(
-            challenge,
-            Shape::of(head.method, head.headers),
-            exchange.request_id(),
-        ),
-        close,
-    }
+    let mut refusal =
+        denial.respond(challenge, Shape::of(head.method, head.headers), exchange.request_id());
+    refusal.headers.extend(exchange.trail.nonce.clone().map(|nonce| ("DPoP-Nonce", nonce)));
+    Prepared { refusal, close }
 }
 
 fn small_body(head: Head<'_>) -> bool {

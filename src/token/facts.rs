@@ -1,7 +1,7 @@
 //! What an authorization server said about a token.
 
 use super::shared_text::Span;
-use super::{Claims, ScopeSet};
+use super::{Claims, Confirmation, ScopeSet};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -113,7 +113,7 @@ impl ActiveFacts {
             issued_at: stated.issued_at,
             leeway: stated.leeway,
             refresh_token: stated.refresh_token,
-            confirmation: stated.confirmation,
+            confirmation: stated.confirmation.clone(),
             claims,
         }
     }
@@ -132,7 +132,7 @@ impl ActiveFacts {
             issued_at: self.issued_at,
             leeway: self.leeway,
             refresh_token: self.refresh_token,
-            confirmation: self.confirmation,
+            confirmation: self.confirmation.clone(),
         }
     }
 
@@ -170,17 +170,4 @@ impl ActiveFacts {
     fn text(&self, span: Option<Span>) -> Option<&str> {
         span.map(|span| span.of(self.claims.shared()))
     }
-}
-
-/// What `cnf` binds the token to (RFC 7800, RFC 8705, RFC 9449).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Confirmation {
-    #[default]
-    None,
-    /// `jkt`: a DPoP key.
-    Dpop,
-    /// `x5t#S256`: a client certificate.
-    Mtls,
-    /// Something that this program does not know.
-    Other,
 }

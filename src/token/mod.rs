@@ -3,6 +3,8 @@
 
 mod access_token;
 mod claims;
+mod confirmation;
+mod credential;
 mod digest;
 mod facts;
 pub mod json;
@@ -11,6 +13,8 @@ pub mod shared_text;
 
 pub use access_token::{AccessToken, Malformed};
 pub use claims::{ClaimPath, Claims};
+pub use confirmation::{Bound, Confirmation, Thumbprint};
+pub use credential::{Credential, Scheme};
 pub use digest::{DigestHasher, DigestKey, Fingerprint, TokenDigest};
-pub use facts::{ActiveFacts, Confirmation, Facts, Refused, Stated};
+pub use facts::{ActiveFacts, Facts, Refused, Stated};
 pub use scope::ScopeSet;

@@ -21,10 +21,7 @@ fn what_is_not_supported_is_refused_by_name() {
             "protected_resource",
         ),
         (top("identity: { assertion: { private_key: /x.pem, audience: x } }"), "assertion"),
-        (top("dpop: { nonce: true }"), "dpop"),
         (route("rate_limit: { per: client_id, requests: 100, window: 1s }"), "rate_limit"),
-        (route("binding: { dpop: required }"), "binding"),
-        (route("binding: { mtls: required }"), "binding"),
     ];
     for (yaml, key) in cases {
         let (code, output) = check(&yaml);
@@ -41,7 +38,7 @@ fn what_is_not_supported_is_refused_by_name() {
 #[test]
 fn it_is_refused_by_run_too() {
     let directory = tempfile::tempdir().expect("a folder");
-    let yaml = format!("{SMALLEST}dpop: {{ nonce: true }}\n");
+    let yaml = format!("{SMALLEST}protected_resource: {{ resource: \"https://a\" }}\n");
     std::fs::write(directory.path().join("gateway.yaml"), yaml).expect("write");
     let (code, out, err) = crate::support::run_cli_in(directory.path(), &["run"], &[]);
     assert_eq!(code, 64, "{out}{err}");

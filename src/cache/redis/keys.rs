@@ -55,6 +55,12 @@ impl Keys {
         Names { answer, asked }
     }
 
+    /// The name that says that a proof of possession was used.
+    pub fn claim(&self, id: &TokenDigest) -> String {
+        let keyed = blake3::keyed_hash(&self.names, id.as_bytes()).to_hex();
+        format!("{}once:{keyed}", self.prefix)
+    }
+
     /// The name of the log of purges.
     pub fn log(&self) -> String {
         let keyed = blake3::keyed_hash(&self.names, b"purges").to_hex();

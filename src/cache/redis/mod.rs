@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | `PREFIX{…}` | one token's answer, sealed | `ttl` and `stale_if_error`, never past `exp`; `inactive_ttl` |
 //! | `PREFIX{…}:asked` | a gateway is asking for it | [`turn::LEASE`] at most |
+//! | `PREFIXonce:…` | a proof of possession was used | three times `dpop.window` at most |
 //! | `PREFIXpurges:…` | a stream: the log of purges, sealed | the newest [`ledger::LIMIT`] |
 //!
 //! Names are keyed digests and values are sealed ([`keys`]): a dump shows no token and no identity,
@@ -30,6 +31,7 @@
 //! log does not reach back that far, or is gone, that gateway forgets everything. Without a
 //! connection that follows the log, nothing is read from Redis.
 
+mod claim;
 mod connection;
 mod follower;
 mod health;

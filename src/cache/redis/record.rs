@@ -2,7 +2,7 @@
 //! asked for.
 
 use super::ledger::Place;
-use crate::token::{ActiveFacts, Confirmation, Stated};
+use crate::token::{ActiveFacts, Bound, Confirmation, Stated, Thumbprint};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -34,16 +34,42 @@ pub struct Written {
     issued_at: Option<i64>,
     leeway: i64,
     refresh_token: bool,
-    confirmation: Bound,
+    confirmation: Binding,
     claims: String,
 }
 
 #[derive(Serialize, Deserialize)]
-enum Bound {
+enum Binding {
     None,
-    Dpop,
-    Mtls,
-    Other,
+    /// The thumbprints of a DPoP key and of a client certificate.
+    Bound(Option<[u8; 32]>, Option<[u8; 32]>),
+    Unknown,
+}
+
+impl From<Confirmation> for Binding {
+    fn from(confirmation: Confirmation) -> Self {
+        let bytes = |thumbprint: Thumbprint| *thumbprint.as_bytes();
+        match confirmation {
+            Confirmation::None => Self::None,
+            Confirmation::Bound(bound) => {
+                Self::Bound(bound.key.map(bytes), bound.certificate.map(bytes))
+            }
+            Confirmation::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<Binding> for Confirmation {
+    fn from(binding: Binding) -> Self {
+        match binding {
+            Binding::None => Self::None,
+            Binding::Bound(key, certificate) => Self::Bound(Box::new(Bound {
+                key: key.map(Thumbprint::from),
+                certificate: certificate.map(Thumbprint::from),
+            })),
+            Binding::Unknown => Self::Unknown,
+        }
+    }
 }
 
 /// A clock that is ahead of ours by more than this makes its answers useless to us.
@@ -104,12 +130,7 @@ impl From<&ActiveFacts> for Written {
             issued_at,
             leeway,
             refresh_token,
-            confirmation: match confirmation {
-                Confirmation::None => Bound::None,
-                Confirmation::Dpop => Bound::Dpop,
-                Confirmation::Mtls => Bound::Mtls,
-                Confirmation::Other => Bound::Other,
-            },
+            confirmation: confirmation.into(),
             claims: facts.claims.text().to_owned(),
         }
     }
@@ -133,12 +154,7 @@ impl Written {
             issued_at: self.issued_at,
             leeway: self.leeway,
             refresh_token: self.refresh_token,
-            confirmation: match self.confirmation {
-                Bound::None => Confirmation::None,
-                Bound::Dpop => Confirmation::Dpop,
-                Bound::Mtls => Confirmation::Mtls,
-                Bound::Other => Confirmation::Other,
-            },
+            confirmation: self.confirmation.into(),
         };
         Some(ActiveFacts::new(&serde_json::from_str(&self.claims).ok()?, &stated))
     }
@@ -153,7 +169,7 @@ mod tests {
     #[test]
     fn facts_come_back_as_they_went() {
         let answer = r#"{"active":true,"scope":"read write","sub":"alice","client_id":7,"iss":"https://as","aud":["a","b"],
-            "jti":"j","exp":2e9,"nbf":"1","iat":2,"token_type":"refresh_token","cnf":{"jkt":"x"},"deep":{"a":[1.5,null,"ü"]}}"#;
+            "jti":"j","exp":2e9,"nbf":"1","iat":2,"token_type":"refresh_token","cnf":{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},"deep":{"a":[1.5,null,"ü"]}}"#;
         let Ok(Facts::Active(facts)) = read_answer(answer.as_bytes()) else { panic!("facts") };
         let record = Record {
             known_at: 1,

@@ -217,7 +217,7 @@ fn assertion_file(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<
         .map_err(|wrong| cx.report.error(&at, wrong.to_string()))
         .ok()?;
     if shared {
-        cx.report.warning(&at, "may be read by every user of this machine, and whoever reads it can act as the gateway; let only the gateway's user read it");
+        cx.report.warning(&at, "is readable by every user of this machine, each of whom can then act as the gateway; let only the gateway's user read it");
     }
     if file.ends() <= Clock::system().now().unix_seconds() {
         cx.report.warning(&at, "has an assertion that has expired, which is not sent; does the platform still renew it?");

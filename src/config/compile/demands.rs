@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::claims::claims;
+use super::proof::binding;
 use super::require::require;
 use crate::config::path::KeyPath;
 use crate::config::raw::{Auth, Demands, Detail, Preflight, StepUp};
@@ -70,7 +71,7 @@ pub fn demands(
         require: require(cx, &origin.of(cx, "require"), raw.require.as_deref(), paths),
         login: login(cx, &origin.of(cx, "step_up"), raw.step_up.as_ref()),
         shadow: raw.enforce == Some(false),
-        allow_unbound_use: raw.binding.as_ref().is_some_and(|binding| binding.allow_unbound_use),
+        binding: binding(cx, &origin.of(cx, "binding"), raw.binding.as_ref()),
     };
     if let Some(both) = policy.scopes_any.iter().position(|scope| policy.scopes.contains(scope)) {
         let path = origin.of(cx, "scopes_any").item(both);

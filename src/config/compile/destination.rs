@@ -43,6 +43,9 @@ fn upstream(
     by_url_: &mut BTreeMap<String, UpstreamSettings>,
 ) -> Option<Arc<str>> {
     let Some(text) = raw.upstream.as_deref() else {
+        if cx.report.is_broken(path) {
+            return None;
+        }
         if cx.raw.listeners.iter().any(|listener| listener.serves == Serves::Proxy) {
             cx.report.error_at_key(path, "is missing; it must be written");
             return None;

@@ -16,6 +16,7 @@ mod lax;
 mod limits;
 mod listeners;
 mod names;
+mod proof;
 mod proxies;
 mod reach;
 mod redis;
@@ -35,7 +36,8 @@ pub use unsupported::refuse_unsupported;
 use super::path::KeyPath;
 use super::raw::{Access, Format, Gateway, Level, Log, Period, Threads};
 use super::report::Report;
-use super::settings::{AdminSettings, Listen, Settings};
+use super::settings::{AdminSettings, Settings};
+use crate::listen::ListenerSettings;
 use crate::telemetry::{AccessLog, LogFormat, LogSettings};
 use crate::upstream::{Protocol, UpstreamSettings};
 use std::time::Duration;
@@ -65,12 +67,18 @@ pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Compiled {
     Compiled { admin: admin.clone(), settings: settings(cx, listeners, admin) }
 }
 
-fn settings(cx: Context, listeners: Vec<Listen>, admin: Option<AdminSettings>) -> Option<Settings> {
+fn settings(
+    cx: Context,
+    listeners: Vec<ListenerSettings>,
+    admin: Option<AdminSettings>,
+) -> Option<Settings> {
     let Context { raw, .. } = cx;
     let root = KeyPath::root();
     let shutdown_timeout = cx.positive(&root.key("shutdown_timeout"), raw.shutdown_timeout);
     let trusted_proxies = proxies::trusted_proxies(cx);
     let realm = realm(cx, &root.key("realm"));
+    let public_url = proof::public_url(cx);
+    let dpop = proof::dpop(cx);
     let servers = server::servers(cx);
     let cache = cache::cache(cx);
     let redis = redis::redis(cx);
@@ -98,6 +106,8 @@ fn settings(cx: Context, listeners: Vec<Listen>, admin: Option<AdminSettings>) -
         admin: admin?,
         trusted_proxies,
         realm: realm?,
+        public_url,
+        dpop: dpop?,
         servers: servers?,
         cache: cache?,
         redis: redis?,

@@ -105,31 +105,16 @@ fn entries() -> Vec<Entry> {
     add(
         "",
         &[
-            ("public_url", empty()),
             ("protected_resource", Except::Nothing),
             ("listeners.*.tls", Except::Nothing),
             ("listeners.*.protocols", but(json!([["h1"]]))),
             ("identity.assertion", Except::Nothing),
-            ("dpop.algorithms", but(json!([["ES256", "ES384", "EdDSA", "PS256", "RS256"]]))),
-            ("dpop.window", but(json!(["60s"]))),
-            ("dpop.nonce", but(json!([false]))),
         ],
     );
     for section in ["defaults.", "routes.*."] {
-        add(
-            section,
-            &[
-                ("binding.dpop", but(json!(["off"]))),
-                ("binding.mtls", but(json!(["off"]))),
-                ("rate_limit", Except::Nothing),
-            ],
-        );
+        add(section, &[("rate_limit", Except::Nothing)]);
     }
     entries
-}
-
-fn empty() -> Except {
-    but(json!([""]))
 }
 
 fn but(values: Value) -> Except {

@@ -27,7 +27,8 @@ pub use kinds::*;
 pub use listener::{Admin, Listener, ListenerLimits, Serves};
 pub use log::{Access, Format, Level, Log};
 pub use route::{
-    Auth, Defaults, Demands, Destination, EncodedSlashes, Limits, Preflight, Route, StepUp,
+    Auth, Binding, Defaults, Demands, Destination, EncodedSlashes, Limits, Preflight, Proof, Route,
+    StepUp,
 };
 pub use scalar::{
     Allowed, Detail, OneOrMany, Period, Scalar, SecretText, Size, SizeLimit, Threads,
@@ -62,8 +63,9 @@ pub struct Gateway {
     /// Where the gateway listens.
     #[schemars(length(min = 1))]
     pub listeners: Vec<Listener>,
-    /// The URL that clients use when TLS ends elsewhere, such as `https://api.example.com`. Not supported
-    /// in this version.
+    /// Scheme and host that clients call, when TLS ends elsewhere: `https://api.example.com`. The
+    /// `htu` of DPoP proofs is compared with it. Otherwise they are those of the connection and of
+    /// trusted proxies.
     pub public_url: String,
     /// Networks (CIDR) or addresses of proxies whose `X-Forwarded-*` and `Forwarded` are believed;
     /// those of all others are replaced.
@@ -91,7 +93,7 @@ pub struct Gateway {
     /// Which requests go where, and their demands. Matched by specificity, never by order.
     #[schemars(length(min = 1))]
     pub routes: Vec<Route>,
-    /// How DPoP proofs are checked. Not supported in this version.
+    /// How DPoP proofs (RFC 9449) are checked.
     pub dpop: Dpop,
     /// The logs: level, format and access log.
     pub log: Log,
@@ -136,12 +138,13 @@ pub struct ProtectedResource {
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dpop {
-    /// Signature algorithms that proofs may have.
+    /// Signature algorithms that proofs may have: ES256, ES384, EdDSA, PS256, PS384, PS512, RS256,
+    /// RS384 and RS512.
     #[schemars(length(min = 1))]
     pub algorithms: Vec<String>,
-    /// How old a proof may be, and how far in the future.
+    /// How old a proof may be, and how far in the future; whole seconds, at most 1h.
     pub window: Period,
-    /// Whether the gateway hands out nonces.
+    /// `true`: each proof needs a nonce of the gateway, which it hands out in `DPoP-Nonce`.
     pub nonce: bool,
 }
 

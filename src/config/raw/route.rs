@@ -181,14 +181,16 @@ pub enum EncodedSlashes {
 #[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Binding {
-    /// Tokens bound to a key (RFC 9449). This version supports `off`: such tokens are refused.
+    /// Tokens bound to a key (RFC 9449). `if_bound` unless written: they need a proof in `DPoP`;
+    /// `required`: no other token passes; `off`: they are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop: Option<Proof>,
-    /// Tokens bound to a certificate (RFC 8705). This version supports `off`: such tokens are
-    /// refused.
+    /// Tokens bound to a client certificate (RFC 8705). `if_bound` unless written: they need that
+    /// certificate on the connection, or in a header of one of `trusted_proxies`; `required`: no
+    /// other token passes; `off`: they are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtls: Option<Proof>,
-    /// `true`: a bound token is accepted without a proof.
+    /// `true`: a bound token is accepted without a proof, unless a proof is `required`.
     pub allow_unbound_use: bool,
 }
 

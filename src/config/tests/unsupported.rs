@@ -5,24 +5,18 @@ use super::{with, with_server};
 #[test]
 fn at_the_top() {
     let expected: &[&str] = &[
-        "7:1: error: public_url: is not supported in this version; remove it",
-        "8:1: error: protected_resource: is not supported in this version; remove it",
-        "9:49: error: listeners[0].protocols: is not supported in this version; write `[h1]`, or remove the key",
-        "9:59: error: listeners[0].tls: is not supported in this version; remove it",
-        "11:12: error: identity.assertion: is not supported in this version; remove it",
-        "12:20: error: dpop.algorithms: is not supported in this version; write `[ES256, ES384, EdDSA, PS256, RS256]`, or remove the key",
-        "12:37: error: dpop.window: `5s` is not supported in this version; write `60s`, or remove the key",
-        "12:48: error: dpop.nonce: is not supported in this version; write `false`, or remove the key",
+        "7:1: error: protected_resource: is not supported in this version; remove it",
+        "8:49: error: listeners[0].protocols: is not supported in this version; write `[h1]`, or remove the key",
+        "8:59: error: listeners[0].tls: is not supported in this version; remove it",
+        "10:12: error: identity.assertion: is not supported in this version; remove it",
     ];
     assert_eq!(
         with(
             "\
-         public_url: https://a\n\
          protected_resource: {resource: https://a}\n\
          listeners: [{address: '127.0.0.1:1', protocols: [h1, h2], tls: {certificate: a, private_key: b}}]\n\
          cache: {ttl: 1s}\n\
-         identity: {assertion: {private_key: /a}}\n\
-         dpop: {algorithms: [ES256], window: 5s, nonce: true}\n"
+         identity: {assertion: {private_key: /a}}\n"
         ),
         expected
     );
@@ -32,8 +26,6 @@ fn at_the_top() {
 fn of_routes() {
     let expected: &[&str] = &[
         "7:34: error: routes[0].authorization_server[1]: there is no authorization server `other`; known here: `main`",
-        "8:21: error: routes[0].binding.dpop: `if_bound` is not supported in this version; write `off`, or remove the key",
-        "8:37: error: routes[0].binding.mtls: `required` is not supported in this version; write `off`, or remove the key",
         "9:5: error: routes[0].rate_limit: is not supported in this version; remove it",
     ];
     assert_eq!(

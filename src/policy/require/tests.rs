@@ -4,11 +4,13 @@ use super::Condition;
 use crate::clock::Now;
 use crate::introspect::read_answer;
 use crate::policy::{Case, Implications, PolicySettings, ServerDemands};
+use crate::proof::dpop::{Dpop, DpopSettings};
 use crate::request::{Forwarded, RequestView};
 use crate::route::PathPattern;
-use crate::token::Facts;
+use crate::token::{AccessToken, Credential, DigestKey, Facts, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -91,12 +93,18 @@ impl Asked {
         };
         let demands = PolicySettings::default();
         let now = Now { wall: self.now, ..crate::clock::Clock::system().now() };
+        let token = AccessToken::parse(b"t", 1).unwrap_or_else(|e| panic!("{e:?}"));
+        let credential = Credential { token, scheme: Scheme::Bearer };
+        let dpop = Dpop::new(DpopSettings::default(), &DigestKey::random());
         condition.holds(&Case {
             facts: &facts,
             request: &request,
+            credential,
+            dpop: &dpop,
             demands: &demands,
             server: &server,
             now,
+            to_claim: &Cell::new(None),
         })
     }
 }

@@ -75,7 +75,9 @@ impl PlainExchange<'_> {
         let response = loop {
             let private = self.exchange.private;
             match response::read(&upstream.read, &self.plain.method, private, &mut to) {
-                response::Read::Whole(response) => break response,
+                response::Read::Whole(response) if self.exchange.trail.nonce.is_none() => {
+                    break response;
+                }
                 response::Read::Interim(length) => {
                     upstream.write(self.client, &to).await?;
                     upstream.read.advance(length);

@@ -56,6 +56,7 @@ impl PlainExchange<'_> {
                     if self.exchange.private {
                         keep_private(&mut head)?;
                     }
+                    self.exchange.add_to_response(&mut head)?;
                     for name in ANEW {
                         head.remove_header(&name);
                     }

@@ -213,6 +213,7 @@ impl ProxyHttp for Phases {
         if general.exchange.private {
             keep_private(response)?;
         }
+        general.exchange.add_to_response(response)?;
         if over {
             general.end();
         }

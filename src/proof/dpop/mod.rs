@@ -1,0 +1,160 @@
+//! DPoP (RFC 9449): a JWT that the client signs for one request with the key that its token is
+//! bound to.
+
+mod flaw;
+mod key;
+mod nonce;
+mod parsed;
+mod seen;
+mod settings;
+mod url;
+
+pub use flaw::Flaw;
+pub use key::thumbprint;
+pub use nonce::Nonces;
+pub use seen::{Claim, Seen};
+pub use settings::DpopSettings;
+pub use url::HttpUrl;
+
+use crate::clock::Now;
+use crate::token::{AccessToken, DigestKey, Thumbprint, TokenDigest};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use jsonwebtoken::crypto;
+use parsed::Parsed;
+use std::time::Duration;
+
+/// The header that carries a proof.
+pub const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// Bytes of a proof. A proof with an RSA key of 4096 bits has 2 KiB.
+const LONGEST: usize = 8 << 10;
+
+/// The rules for proofs, and the keys that this gateway needs to check them.
+#[derive(Clone, Debug)]
+pub struct Dpop {
+    settings: DpopSettings,
+    nonces: Nonces,
+    ids: DigestKey,
+}
+
+/// The request that a proof must be for.
+pub struct Expected<'r> {
+    /// Of the request.
+    pub method: &'r Method,
+    /// As the client used it, without query; `None` when that cannot be told, which no proof meets.
+    pub url: Option<&'r HttpUrl>,
+    /// The access token that the proof is presented with.
+    pub token: AccessToken<'r>,
+    /// The time of the check.
+    pub now: Now,
+}
+
+/// A proof that is good for its request, unless it was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Of the key that signed it (RFC 7638).
+    pub thumbprint: Thumbprint,
+    /// To be claimed.
+    pub once: OnceOnly,
+}
+
+/// The part of a proof that may be used once: its key and its `jti`, as a keyed digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnceOnly {
+    pub id: TokenDigest,
+    /// From this second since the Unix epoch on, its `iat` alone refuses the proof, by the clock
+    /// of each gateway that is less than `dpop.window` behind ours.
+    pub forgotten_at: i64,
+}
+
+impl Dpop {
+    /// `key` is the same in a fleet that shares a Redis: nonces and identifiers of proofs are
+    /// derived from it.
+    pub fn new(settings: DpopSettings, key: &DigestKey) -> Self {
+        Self { settings, nonces: Nonces::new(key), ids: key.derive(["dpop jti"]) }
+    }
+
+    /// The algorithms that proofs may have, for challenges.
+    pub fn algorithms(&self) -> &str {
+        &self.settings.names
+    }
+
+    /// `DPoP-Nonce` (RFC 9449 §8), where nonces are demanded.
+    pub fn nonce(&self, now: Now) -> Option<HeaderValue> {
+        match self.settings.nonce {
+            true => HeaderValue::try_from(self.nonces.issue(now)).ok(),
+            false => None,
+        }
+    }
+
+    /// The one proof of a request, checked in the order of RFC 9449 §4.3: what costs least first,
+    /// the signature last. The key is not compared with the token's yet.
+    pub fn check(&self, headers: &HeaderMap, expected: &Expected<'_>) -> Result<Proof, Flaw> {
+        let mut lines = headers.get_all(&DPOP).iter();
+        let line = match (lines.next(), lines.next()) {
+            (None, _) => return Err(Flaw::Missing),
+            (Some(_), Some(_)) => return Err(Flaw::Several),
+            (Some(line), None) => line.as_bytes(),
+        };
+        if line.contains(&b',') {
+            return Err(Flaw::Several);
+        }
+        if line.len() > LONGEST {
+            return Err(Flaw::Malformed);
+        }
+        let proof = Parsed::read(std::str::from_utf8(line).map_err(|_| Flaw::Malformed)?)?;
+        if !self.settings.algorithms.contains(&proof.algorithm) {
+            return Err(Flaw::Algorithm);
+        }
+        self.claims(&proof, expected)?;
+        let key = key::read(&proof.jwk, proof.algorithm)?;
+        let signed = proof.signed.as_bytes();
+        match crypto::verify(proof.signature, signed, &key.decoding, proof.algorithm) {
+            Ok(true) => {}
+            Ok(false) | Err(_) => return Err(Flaw::Signature),
+        }
+        let id = self.ids.derive([key.thumbprint.as_bytes()]).digest(&proof.id);
+        // twice the window: the clock of another gateway may be behind
+        let forgotten_at = proof.issued_at.saturating_add(2 * self.window()).saturating_add(1);
+        Ok(Proof { thumbprint: key.thumbprint, once: OnceOnly { id, forgotten_at } })
+    }
+
+    fn claims(&self, proof: &Parsed<'_>, expected: &Expected<'_>) -> Result<(), Flaw> {
+        if proof.method != expected.method.as_str() {
+            return Err(Flaw::Method);
+        }
+        let url = HttpUrl::parse(&proof.url);
+        if url.is_none() || url.as_ref() != expected.url {
+            return Err(Flaw::Url);
+        }
+        let age = expected.now.unix_seconds().saturating_sub(proof.issued_at);
+        if age.saturating_abs() > self.window() {
+            return Err(Flaw::Time);
+        }
+        match proof.token_hash.as_deref().and_then(Thumbprint::parse) {
+            Some(hash) if hash == Thumbprint::of(expected.token.expose().as_bytes()) => {}
+            _ => return Err(Flaw::TokenHash),
+        }
+        if self.settings.nonce
+            && !proof.nonce.as_deref().is_some_and(|nonce| self.nonces.takes(nonce, expected.now))
+        {
+            return Err(Flaw::Nonce);
+        }
+        Ok(())
+    }
+
+    fn window(&self) -> i64 {
+        i64::try_from(self.settings.window.as_secs()).unwrap_or(i64::MAX / 4)
+    }
+}
+
+impl OnceOnly {
+    /// How long it must be remembered from now on.
+    pub fn remembered_for(&self, now: Now) -> Duration {
+        let seconds = self.forgotten_at.saturating_sub(now.unix_seconds()).max(1);
+        Duration::from_secs(u64::try_from(seconds).unwrap_or(1))
+    }
+}
+
+#[cfg(test)]
+mod tests;
