@@ -271,7 +271,7 @@ fn told_hosts(settings: &Settings) -> ToldHosts {
     });
     let ports = settings.listeners.iter().filter_map(|listener| match &listener.address {
         Listen::Tcp(address) => Some(address.port()),
-        Listen::Unix(_) => None,
+        Listen::Unix(_) | Listen::Systemd(_) => None,
     });
     ToldHosts::new(names, ports)
 }

@@ -126,8 +126,8 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    // one TLS stack for all sides
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    // one TLS stack and one cryptography for all sides, before pingora installs ring
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match arguments.command {
         Command::Run(chosen) => with_source(chosen, run::run),
         Command::Check(chosen) => with_source(chosen, |source| check::check(&source)),

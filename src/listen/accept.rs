@@ -1,10 +1,12 @@
 //! The accept loop of one listener.
 
 use super::arrival::{Arrival, Listener};
-use super::connection::Connection;
+use super::connection::{Connection, Layers, OpenConnection};
+use super::proxy_protocol::{self, Untrue};
 use super::quota::Quota;
 use super::socket::Socket;
 use super::socket_stream::{Connected, SocketStream};
+use super::tls::{Handshake, Secured};
 use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
 use pingora_core::server::ShutdownWatch;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 /// How long the loop pauses when a connection cannot be accepted for want of something that other
 /// connections hold.
@@ -89,16 +92,54 @@ impl<A: ServerApp + Send + Sync + 'static> Acceptor<A> {
         permits: Vec<OwnedSemaphorePermit>,
     ) {
         let listener = self.listener.load_full();
-        let stream = SocketStream::new(connected, listener.limits.write_timeout);
-        let arrival = Arc::new(Arrival { listener, peer });
-        let connection = Connection::new(stream, arrival, permits);
+        let open = OpenConnection::new(listener.clone(), permits);
         let (app, closing) = (self.app.clone(), self.closing.clone());
         tokio::spawn(async move {
+            let Some(connection) = admit(connected, peer, listener, open).await else { return };
             let mut stream = Some(Box::new(connection) as pingora_core::protocols::Stream);
             while let Some(open) = stream {
                 stream = app.process_new(open, &closing).await;
             }
         });
+    }
+}
+
+/// Everything that comes before the first request. `None`: the connection has ended.
+async fn admit(
+    connected: Connected,
+    peer: Option<IpAddr>,
+    listener: Arc<Listener>,
+    open: OpenConnection,
+) -> Option<Connection> {
+    let limit = listener.limits.header_timeout;
+    let mut stream = SocketStream::new(connected, listener.limits.write_timeout);
+    let mut arrival = Arrival { listener, peer, secure: false, h2: false, certificate: None };
+    if let Some(proxies) = &arrival.listener.proxies {
+        let header = proxy_protocol::read(&mut stream, peer, proxies);
+        match timeout(limit, header).await.unwrap_or(Err(Untrue::Slow)) {
+            Ok(Some(client)) => arrival.peer = Some(client),
+            Ok(None) => {}
+            Err(untrue) => {
+                let listener = &*arrival.listener.name;
+                tracing::debug!(listener, peer = ?peer, why = %untrue, "a connection was closed");
+                return None;
+            }
+        }
+    }
+    let Some(tls) = &arrival.listener.tls else {
+        return Some(Connection::new(Layers::Plain(stream), Arc::new(arrival), open));
+    };
+    let secured = timeout(limit, tls.secure(stream)).await.unwrap_or(Err(Handshake::TimedOut));
+    match secured {
+        Ok(Secured { stream, h2, certificate }) => {
+            arrival.listener.count(Handshake::Done);
+            (arrival.secure, arrival.h2, arrival.certificate) = (true, h2, certificate);
+            Some(Connection::new(Layers::Tls(stream), Arc::new(arrival), open))
+        }
+        Err(failed) => {
+            arrival.listener.count(failed);
+            None
+        }
     }
 }
 

@@ -1,42 +1,72 @@
 //! What is known of a client's connection, besides its bytes.
 
-use super::settings::{Limits, ListenerSettings, Serves};
+use super::settings::{Limits, ListenerSettings, Protocols, Serves};
+use super::tls::{Handshake, Terminator, Unusable};
 use crate::telemetry::Metrics;
+use ipnet::IpNet;
 use pingora_core::protocols::Digest;
-use prometheus::{IntCounter, IntGauge};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use rustls::pki_types::CertificateDer;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// A listener, as one configuration described it.
-#[derive(Debug)]
+/// A listener, made from one configuration.
 pub struct Listener {
     /// Its address; the label of its metrics.
     pub name: Box<str>,
     pub serves: Serves,
     pub limits: Limits,
+    pub protocols: Protocols,
+    /// `Some`: connections begin with a PROXY protocol header, which these peers may send.
+    pub proxies: Option<Vec<IpNet>>,
+    pub tls: Option<Terminator>,
     pub open: IntGauge,
     pub accepted: IntCounter,
+    handshakes: IntCounterVec,
 }
 
 impl Listener {
-    pub fn new(settings: &ListenerSettings, metrics: &Metrics) -> Self {
+    /// # Errors
+    ///
+    /// Fails when the TLS library does not take a certificate.
+    pub fn new(
+        settings: &ListenerSettings,
+        trusted_proxies: &[IpNet],
+        metrics: &Metrics,
+    ) -> Result<Self, Unusable> {
         let name = settings.address.to_string();
-        Self {
+        let ListenerSettings { protocols, limits, tls, .. } = settings;
+        let terminator = tls.as_ref().map(|tls| Terminator::new(tls, protocols.h1, protocols.h2));
+        Ok(Self {
             serves: settings.serves.clone(),
-            limits: settings.limits.clone(),
+            limits: limits.clone(),
+            protocols: *protocols,
+            proxies: settings.proxy_protocol.then(|| trusted_proxies.to_vec()),
+            tls: terminator.transpose()?,
             open: metrics.connections.with_label_values(&[&name]),
             accepted: metrics.connections_accepted.with_label_values(&[&name]),
+            handshakes: metrics.tls_handshakes.clone(),
             name: name.into(),
-        }
+        })
+    }
+
+    pub fn count(&self, handshake: Handshake) {
+        self.handshakes.with_label_values(&[&*self.name, handshake.as_str()]).inc();
     }
 }
 
 /// How a connection came in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Arrival {
     pub listener: Arc<Listener>,
     /// The other end of the connection; `None` on a Unix socket.
     pub peer: Option<IpAddr>,
+    /// Over TLS.
+    pub secure: bool,
+    /// HTTP/2 was chosen in the TLS handshake.
+    pub h2: bool,
+    /// The client's certificate, DER, verified by the listener.
+    pub certificate: Option<CertificateDer<'static>>,
 }
 
 impl Arrival {

@@ -1,14 +1,16 @@
 //! A client's connection as pingora sees it.
 
-use super::arrival::Arrival;
+use super::arrival::{Arrival, Listener};
 use super::socket_stream::SocketStream;
 use async_trait::async_trait;
+use bytes::BytesMut;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
     TimingDigest, UniqueID, UniqueIDType,
 };
 use pingora_http::ResponseHeader;
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -17,25 +19,72 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::server::TlsStream;
 
-/// Counted as open for as long as it lives.
-#[derive(Debug)]
-pub struct Connection {
-    stream: SocketStream,
-    arrival: Arc<Arrival>,
+/// The bytes of a connection, with or without TLS around them.
+pub enum Layers {
+    Plain(SocketStream),
+    Tls(Box<TlsStream<SocketStream>>),
+}
+
+impl Layers {
+    fn socket(&self) -> &SocketStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            // what was decrypted already does not show at the socket
+            Self::Tls(stream) if !stream.get_ref().1.wants_read() => Poll::Ready(Ok(())),
+            _ => self.socket().poll_readable(context),
+        }
+    }
+
+    fn as_io(&mut self) -> Pin<&mut dyn Layer> {
+        match self {
+            Self::Plain(socket) => Pin::new(socket),
+            Self::Tls(stream) => Pin::new(&mut **stream),
+        }
+    }
+}
+
+/// What can be read and written.
+trait Layer: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Layer for T {}
+
+/// Counts a connection as open for as long as it lives, and gives its permits back then.
+pub struct OpenConnection {
+    listener: Arc<Listener>,
     _permits: Vec<OwnedSemaphorePermit>,
 }
 
+impl OpenConnection {
+    pub fn new(listener: Arc<Listener>, permits: Vec<OwnedSemaphorePermit>) -> Self {
+        listener.accepted.inc();
+        listener.open.inc();
+        Self { listener, _permits: permits }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.listener.open.dec();
+    }
+}
+
+pub struct Connection {
+    stream: Layers,
+    arrival: Arc<Arrival>,
+    _open: OpenConnection,
+}
+
 impl Connection {
-    /// `permits` are given back when the connection ends.
-    pub fn new(
-        stream: SocketStream,
-        arrival: Arc<Arrival>,
-        permits: Vec<OwnedSemaphorePermit>,
-    ) -> Self {
-        arrival.listener.accepted.inc();
-        arrival.listener.open.inc();
-        Self { stream, arrival, _permits: permits }
+    pub fn new(stream: Layers, arrival: Arc<Arrival>, open: OpenConnection) -> Self {
+        Self { stream, arrival, _open: open }
     }
 
     /// The connection behind a stream of pingora's, where it is one of a listener's.
@@ -47,15 +96,24 @@ impl Connection {
         &self.arrival
     }
 
+    /// The same connection, on which `bytes` are read before those that come. `None` where the
+    /// stream is not a listener's connection, or is one over TLS.
+    pub fn unread(stream: Stream, bytes: BytesMut) -> Option<Stream> {
+        let mut connection = stream.into_any().downcast::<Self>().ok()?;
+        let Layers::Plain(socket) = &mut connection.stream else { return None };
+        socket.unread(bytes);
+        Some(connection)
+    }
+
     /// Waits until there is something to read, or the client's end of the connection.
     pub async fn readable(&self) -> io::Result<()> {
         poll_fn(|context| self.stream.poll_readable(context)).await
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.arrival.listener.open.dec();
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a connection of {}", self.arrival.listener.name)
     }
 }
 
@@ -65,7 +123,7 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         to: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, to)
+        self.stream.as_io().poll_read(context, to)
     }
 }
 
@@ -75,7 +133,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.stream.as_io().poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -83,19 +141,19 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        self.stream.as_io().poll_write_vectored(context, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        self.stream.as_io().poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.stream.as_io().poll_shutdown(context)
     }
 }
 
@@ -103,13 +161,13 @@ impl AsyncWrite for Connection {
 impl Shutdown for Connection {
     async fn shutdown(&mut self) {
         // it fails when the client is gone, which is what was wanted
-        let _ = self.stream.shutdown().await;
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 
 impl UniqueID for Connection {
     fn id(&self) -> UniqueIDType {
-        self.stream.as_raw_fd()
+        self.stream.socket().as_raw_fd()
     }
 }
 

@@ -1,5 +1,6 @@
 //! One listener's settings.
 
+use super::tls::TlsSettings;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +10,10 @@ use std::time::Duration;
 pub struct ListenerSettings {
     pub address: Listen,
     pub serves: Serves,
+    pub protocols: Protocols,
+    /// Connections begin with a PROXY protocol header.
+    pub proxy_protocol: bool,
+    pub tls: Option<TlsSettings>,
     pub limits: Limits,
 }
 
@@ -25,12 +30,30 @@ pub enum Serves {
     },
 }
 
+/// `listeners[].protocols`: what clients may speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Protocols {
+    pub h1: bool,
+    /// By ALPN in a TLS handshake.
+    pub h2: bool,
+    /// Without TLS, by prior knowledge.
+    pub h2c: bool,
+}
+
+impl Default for Protocols {
+    fn default() -> Self {
+        Self { h1: true, h2: false, h2c: false }
+    }
+}
+
 /// Where a listener accepts connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Listen {
     Tcp(SocketAddr),
     /// An absolute path.
     Unix(PathBuf),
+    /// A socket that systemd passes, by its name (`FileDescriptorName=`).
+    Systemd(String),
 }
 
 /// As it is written in `listeners[].address`; also the `listener` label of metrics.
@@ -39,6 +62,7 @@ impl fmt::Display for Listen {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -60,6 +84,8 @@ pub struct Limits {
     pub body_size: Option<u64>,
     /// Connections at once. `None`: as many as there are descriptors for.
     pub connections: Option<usize>,
+    /// HTTP/2 streams at once on a connection.
+    pub streams: u32,
 }
 
 impl Default for Limits {
@@ -72,6 +98,7 @@ impl Default for Limits {
             headers: 100,
             body_size: None,
             connections: None,
+            streams: 128,
         }
     }
 }

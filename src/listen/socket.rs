@@ -1,7 +1,8 @@
 //! An address becomes a listening socket.
 
 use super::settings::Listen;
-use socket2::{Domain, Protocol, SockAddr, Type};
+use super::systemd::Passed;
+use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -22,11 +23,30 @@ pub enum Socket {
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// Binds an address and listens on it.
-pub fn open(address: &Listen) -> io::Result<Socket> {
+impl Socket {
+    /// Sets the options that connections inherit.
+    pub fn prepare(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(socket) => prepare_tcp(&SockRef::from(socket)),
+            Self::Unix(socket) => socket.set_nonblocking(true),
+        }
+    }
+
+    /// A second handle of the same socket.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
+            Self::Unix(socket) => socket.try_clone().map(Self::Unix),
+        }
+    }
+}
+
+/// Binds an address and listens on it, or takes the sockets that systemd passed.
+pub fn open(address: &Listen, passed: &Passed) -> io::Result<Vec<Socket>> {
     match address {
-        Listen::Tcp(address) => tcp(*address).map(Socket::Tcp),
-        Listen::Unix(path) => unix(path).map(Socket::Unix),
+        Listen::Tcp(address) => tcp(*address).map(|socket| vec![Socket::Tcp(socket)]),
+        Listen::Unix(path) => unix(path).map(|socket| vec![Socket::Unix(socket)]),
+        Listen::Systemd(name) => passed.named(name),
     }
 }
 
@@ -36,12 +56,12 @@ fn tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     // connections of an earlier process that wait for their end do not block the address
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    prepare_tcp(&socket)?;
+    prepare_tcp(&SockRef::from(&socket))?;
     Ok(socket.into())
 }
 
 /// Connections inherit the options of the socket that accepts them.
-fn prepare_tcp(socket: &socket2::Socket) -> io::Result<()> {
+fn prepare_tcp(socket: &SockRef<'_>) -> io::Result<()> {
     // answers are written whole, and to wait for more only delays them
     socket.set_tcp_nodelay(true)?;
     // the system takes little more than the client does, so that a write shows its progress
@@ -81,14 +101,15 @@ mod tests {
         let (path, file) = (folder.path().join("in.sock"), folder.path().join("file"));
         assert!(fs::write(&file, "kept").is_ok());
 
-        let first = open(&Listen::Unix(path.clone()));
+        let open = |path| open(&Listen::Unix(path), &Passed::none());
+        let first = open(path.clone());
         assert!(first.is_ok());
-        let second = open(&Listen::Unix(path.clone())).map_err(|error| error.kind());
+        let second = open(path.clone()).map_err(|error| error.kind());
         assert!(matches!(second, Err(io::ErrorKind::AddrInUse)), "{second:?}");
         drop(first);
-        assert!(path.exists() && open(&Listen::Unix(path)).is_ok());
+        assert!(path.exists() && open(path).is_ok());
 
-        let refused = open(&Listen::Unix(file.clone())).map_err(|error| error.kind());
+        let refused = open(file.clone()).map_err(|error| error.kind());
         assert!(matches!(refused, Err(io::ErrorKind::AlreadyExists)), "{refused:?}");
         assert!(fs::read(file).is_ok_and(|content| content == b"kept"));
     }

@@ -1,19 +1,25 @@
 //! The bytes of a connection. A write that makes no progress for too long fails.
 
+use bytes::BytesMut;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Sleep, sleep};
+
+/// Bytes that are read when only the first one counts.
+const FIRST: usize = 1024;
 
 /// A connected socket.
 #[derive(Debug)]
 pub struct SocketStream {
     socket: Connected,
     write_timeout: Duration,
+    /// Read already, and to be read again.
+    early: BytesMut,
     /// There only while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -26,12 +32,35 @@ pub enum Connected {
 
 impl SocketStream {
     pub fn new(socket: Connected, write_timeout: Duration) -> Self {
-        Self { socket, write_timeout, stalled: None }
+        Self { socket, write_timeout, early: BytesMut::new(), stalled: None }
+    }
+
+    /// Puts bytes back in front of those that come.
+    pub fn unread(&mut self, bytes: BytesMut) {
+        if self.early.is_empty() {
+            self.early = bytes;
+        } else {
+            let later = std::mem::replace(&mut self.early, bytes);
+            self.early.extend_from_slice(&later);
+        }
+    }
+
+    /// Waits for the first byte, and leaves it to be read. `None` at the end of the connection.
+    pub async fn look_ahead(&mut self) -> io::Result<Option<u8>> {
+        if self.early.is_empty() {
+            let mut read = BytesMut::with_capacity(FIRST);
+            self.read_buf(&mut read).await?;
+            self.early = read;
+        }
+        Ok(self.early.first().copied())
     }
 
     /// Waits until there is something to read, or the client's end of the connection. Unlike a
     /// read it needs no buffer, which counts where thousands of connections wait.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.early.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         match &self.socket {
             Connected::Tcp(socket) => socket.poll_read_ready(context),
             Connected::Unix(socket) => socket.poll_read_ready(context),
@@ -70,6 +99,14 @@ impl AsyncRead for SocketStream {
         context: &mut Context<'_>,
         to: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.early.is_empty() {
+            let some = self.early.len().min(to.remaining());
+            to.put_slice(&self.early.split_to(some));
+            if self.early.is_empty() {
+                self.early = BytesMut::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
         match &mut self.socket {
             Connected::Tcp(socket) => Pin::new(socket).poll_read(context, to),
             Connected::Unix(socket) => Pin::new(socket).poll_read(context, to),
@@ -120,7 +157,7 @@ impl AsyncWrite for SocketStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncWriteExt;
 
     #[tokio::test]
     async fn a_write_that_makes_no_progress_fails_in_time_and_one_that_does_goes_on() {

@@ -87,6 +87,27 @@ impl Client {
         in_time.unwrap_or(Err(NoRequest::TooSlow))
     }
 
+    /// Whether the connection begins with these bytes. Reads as many of its first bytes as it takes
+    /// to know. `None` where none come.
+    pub async fn begins_with(&mut self, prefix: &[u8], shutdown: &ShutdownWatch) -> Option<bool> {
+        let mut watch = shutdown.clone();
+        let stopping = pin!(watch.wait_for(|stop| *stop));
+        if self.is_quiet() && !self.wait(shutdown, stopping).await {
+            return None;
+        }
+        let Self { stream, read, arrival, deadline } = self;
+        let reading = async {
+            while read.len() < prefix.len() && prefix.starts_with(read) {
+                read.reserve(READ);
+                if !matches!(stream.read_buf(read).await, Ok(1..)) {
+                    return None;
+                }
+            }
+            Some(read.starts_with(prefix))
+        };
+        deadline.within(arrival.listener.limits.header_timeout, reading).await.flatten()
+    }
+
     /// Waits for the first bytes of a request. False when none come: the client is gone or was idle
     /// for too long. When the process stops there is a last call.
     async fn wait(&mut self, shutdown: &ShutdownWatch, stopping: Pin<&mut impl Future>) -> bool {

@@ -20,9 +20,10 @@ pub struct Origin {
 
 impl Origin {
     /// `peer` is `None` on a Unix socket, whose other end is on this machine and trusted only when
-    /// loopback addresses are. `authority` is that of the request target, where there is no `Host`.
+    /// loopback addresses are. `secure`: over TLS. `authority` is that of the request target, where there is no `Host`.
     pub fn of(
         peer: Option<IpAddr>,
+        secure: bool,
         headers: &HeaderMap,
         authority: Option<&str>,
         trusted: &[IpNet],
@@ -34,9 +35,10 @@ impl Origin {
             .or_else(|| HeaderValue::from_str(authority?).ok())
             .unwrap_or(HeaderValue::from_static(""));
         let client = peer.map(|peer| peer.to_canonical());
+        let proto = if secure { HTTPS } else { HTTP };
         let shown = peer.map_or(UNKNOWN, shown);
         if !trusted_peer {
-            let forwarded = Forwarded { client, chain: shown, host, proto: HTTP };
+            let forwarded = Forwarded { client, chain: shown, host, proto };
             return Self { trusted_peer, forwarded, doubt: None };
         }
         let extended = Told::by_x_forwarded(headers, is_trusted);
@@ -52,7 +54,7 @@ impl Origin {
             client: told.client.or(client),
             chain: HeaderValue::try_from(chain.join(", ")).unwrap_or(shown),
             host: told.host.unwrap_or(host),
-            proto: told.proto.unwrap_or(HTTP),
+            proto: told.proto.unwrap_or(proto),
         };
         Self { trusted_peer, forwarded, doubt }
     }
@@ -221,7 +223,7 @@ mod tests {
             })
             .collect();
         let trusted: Vec<IpNet> = trusted.iter().filter_map(|net| net.parse().ok()).collect();
-        Origin::of(peer.parse().ok(), &headers, None, &trusted)
+        Origin::of(peer.parse().ok(), false, &headers, None, &trusted)
     }
 
     fn value(text: &'static str) -> HeaderValue {

@@ -7,6 +7,7 @@ use super::trace::{TraceContext, request_id};
 use crate::cache::Entry;
 use crate::deny::{Denial, Reason};
 use crate::identity::Rendered;
+use crate::listen::Arrival;
 use crate::policy::Admission;
 use crate::request::RequestView;
 use crate::route::{Host, normalise};
@@ -16,17 +17,16 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-/// Decides, and keeps in `exchange` what the later phases need. `peer` is the other end of the
-/// connection, `None` on a Unix socket; `host` is the result of [`super::validate::check`].
+/// Decides, and keeps in `exchange` what the later phases need. `host` is the result of [`super::validate::check`].
 /// `form` is the body, where it was read to be searched for the token.
 pub async fn judge(
     head: Head<'_>,
-    peer: Option<IpAddr>,
+    arrival: &Arrival,
     host: Result<Host, Denial>,
     form: Option<&[u8]>,
     exchange: &mut Exchange,
 ) -> Result<(), Denial> {
-    let doubt = introduce(&head, peer, exchange);
+    let doubt = introduce(&head, arrival, exchange);
     match host {
         Ok(host) => exchange.host = host.name,
         Err(denial) => {
@@ -52,7 +52,7 @@ pub async fn judge(
         form,
         forwarded: &exchange.forwarded,
         trusted_peer: exchange.trusted_peer,
-        certificate: None,
+        certificate: arrival.certificate.as_deref(),
         public_url: exchange.runtime.settings.public_url.as_deref(),
     };
     // RFC 6750 §2.3
@@ -84,7 +84,7 @@ pub async fn judge(
 /// proxies in front are not believed, where they contradict themselves.
 pub fn introduce(
     head: &Head<'_>,
-    peer: Option<IpAddr>,
+    arrival: &Arrival,
     exchange: &mut Exchange,
 ) -> Option<&'static str> {
     if !head.headers.contains_key(header::HOST) {
@@ -97,8 +97,9 @@ pub fn introduce(
             .to_mut()
             .extend([IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()].map(IpNet::from));
     }
+    let authority = exchange.authority.as_deref();
     let Origin { trusted_peer, forwarded, doubt } =
-        Origin::of(peer, head.headers, exchange.authority.as_deref(), &trusted);
+        Origin::of(arrival.peer, arrival.secure, head.headers, authority, &trusted);
     drop(trusted);
     exchange.request_id = request_id(head.headers);
     exchange.trace = TraceContext::of(head.headers);

@@ -8,11 +8,11 @@ use super::general::General;
 use super::request_framing::Section;
 use super::unread;
 use crate::deny::Reason;
-use crate::listen::Serves;
+use crate::listen::{self, Serves};
 use crate::runtime::Process;
 use async_trait::async_trait;
 use pingora_core::apps::ServerApp;
-use pingora_core::protocols::{ALPN, Stream};
+use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use pingora_core::server::configuration::ServerConf;
 use std::pin::pin;
@@ -30,9 +30,17 @@ pub struct Serve {
 enum Protocol {
     /// HTTP/1.1, HTTP/1.0, or something that pingora's parser refuses.
     Http1,
-    /// Served by pingora from its first byte to its last.
     Http2,
+    /// HTTP/1, where the listener has HTTP/2 alone.
+    Unspoken,
 }
+
+/// RFC 9113 §3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+const ONLY_HTTP2: &[u8] = b"HTTP/1.1 505 HTTP Version Not Supported\r\n\
+    Content-Length: 0\r\n\
+    Connection: close\r\n\r\n";
 
 impl Serve {
     pub fn new(process: Arc<Process>, conf: &Arc<ServerConf>) -> Self {
@@ -44,12 +52,23 @@ impl Serve {
         }
     }
 
+    /// Finds out what the client speaks: by ALPN (RFC 9113 §3.2), or by its first bytes where the
+    /// listener has `h2c` (§3.3). `None` when the connection has ended.
+    async fn protocol(&self, client: &mut Client, shutdown: &ShutdownWatch) -> Option<Protocol> {
+        let spoken = client.arrival.listener.protocols;
+        if client.arrival.h2 {
+            return Some(Protocol::Http2);
+        }
+        if spoken.h2c && client.begins_with(PREFACE, shutdown).await? {
+            return Some(Protocol::Http2);
+        }
+        Some(if spoken.h1 { Protocol::Http1 } else { Protocol::Unspoken })
+    }
+
     /// Serves requests one after the other, until the connection ends.
-    async fn http1(&self, stream: Stream, shutdown: &ShutdownWatch) {
-        let _open = Open::new(&self.process);
+    async fn http1(&self, mut client: Client, shutdown: &ShutdownWatch) {
         let mut watch = shutdown.clone();
         let mut stopping = pin!(watch.wait_for(|stop| *stop));
-        let Some(mut client) = Client::new(stream) else { return };
         loop {
             match client.next_request(shutdown, stopping.as_mut()).await {
                 Ok(()) => {}
@@ -104,14 +123,6 @@ impl Drop for Open {
     }
 }
 
-/// `h2` is chosen by ALPN in a TLS handshake. A plaintext connection is HTTP/1.
-fn protocol(stream: &Stream) -> Protocol {
-    match stream.selected_alpn_proto() {
-        Some(ALPN::H2) => Protocol::Http2,
-        _ => Protocol::Http1,
-    }
-}
-
 #[async_trait]
 impl ServerApp for Serve {
     async fn process_new(
@@ -119,9 +130,24 @@ impl ServerApp for Serve {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        match protocol(&stream) {
-            Protocol::Http1 => self.http1(stream, shutdown).await,
-            Protocol::Http2 => Box::pin(self.general.http2(stream, shutdown)).await,
+        let _open = Open::new(&self.process);
+        let mut client = Client::new(stream)?;
+        match self.protocol(&mut client, shutdown).await? {
+            Protocol::Http1 => self.http1(client, shutdown).await,
+            Protocol::Http2 => {
+                let Client { stream, read, arrival, .. } = client;
+                let stream = if read.is_empty() {
+                    stream
+                } else {
+                    listen::Connection::unread(stream, read)?
+                };
+                Box::pin(self.general.http2(stream, &arrival, shutdown)).await;
+            }
+            Protocol::Unspoken => {
+                // it fails when the client is gone
+                let _ = client.write(ONLY_HTTP2).await;
+                client.end(true).await;
+            }
         }
         None
     }

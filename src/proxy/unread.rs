@@ -20,7 +20,7 @@ pub async fn refuse(mut client: Client, reason: Reason, process: &Arc<Process>) 
     let (method, headers) = (method(&client.read), HeaderMap::new());
     let version = Version::HTTP_11;
     let head = Head { method: &method, target: b"", authority: None, version, headers: &headers };
-    let _ = introduce(&head, client.arrival.peer, &mut exchange);
+    let _ = introduce(&head, &client.arrival, &mut exchange);
     let Prepared { refusal: prepared, .. } = prepare(head, &Denial::because(reason), &mut exchange);
     let sent = client.write(&refusal(&prepared, Connection::Ended)).await;
     report::report(&method, sent.is_ok().then_some(prepared.status), &exchange);

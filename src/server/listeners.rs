@@ -2,8 +2,10 @@
 //! by every reload.
 
 use super::StartError;
+use crate::config::Settings;
+use crate::listen::tls::TlsPair;
 use crate::listen::{
-    Acceptor, Capacity, Listen, Listener, ListenerSettings, Quota, Socket, accept, open,
+    Acceptor, Capacity, Listen, Listener, ListenerSettings, Passed, Quota, Socket, accept, open,
 };
 use crate::runtime::Process;
 use crate::systemd;
@@ -29,16 +31,20 @@ pub struct Listeners<A> {
     capacity: Arc<Quota>,
     /// Bound before the server starts; taken when it does.
     bound: Mutex<Vec<Bound>>,
+    passed: Passed,
 }
 
 /// A listener whose address is bound, and whose connections are not accepted yet.
 struct Bound {
     settings: ListenerSettings,
-    socket: Socket,
+    listener: Listener,
+    sockets: Vec<Socket>,
 }
 
 /// A listener that accepts connections.
 struct Open {
+    /// As configured, and as they are in force.
+    wanted: ListenerSettings,
     settings: ListenerSettings,
     listener: Arc<ArcSwap<Listener>>,
     quota: Arc<Quota>,
@@ -49,9 +55,10 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
     /// Binds all addresses, so that a mistake ends the program before anything else starts.
     pub fn bind(process: Arc<Process>, app: A) -> Result<Self, StartError> {
         let settings = process.runtime.load().settings.clone();
+        let passed = Passed::take().map_err(StartError::Passed)?;
         let mut bound = Vec::with_capacity(settings.listeners.len());
-        for settings in &settings.listeners {
-            bound.push(Bound { socket: bind(&settings.address)?, settings: settings.clone() });
+        for listener in &settings.listeners {
+            bound.push(Bound::new(listener.clone(), &settings, &process, &passed)?);
         }
         let Capacity(capacity) = Capacity::of_process();
         for ListenerSettings { address, limits, .. } in &settings.listeners {
@@ -66,27 +73,30 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
             }
         }
         let capacity = Arc::new(Quota::new(capacity));
-        Ok(Self { process, app: Arc::new(app), capacity, bound: Mutex::new(bound) })
+        Ok(Self { process, app: Arc::new(app), capacity, bound: Mutex::new(bound), passed })
     }
 
-    fn accept(&self, Bound { settings, socket }: Bound, shutdown: &ShutdownWatch) -> Open {
-        let name = settings.address.to_string();
-        let listener = Listener::new(&settings, &self.process.parts.metrics);
+    fn accept(&self, bound: Bound, shutdown: &ShutdownWatch) -> Open {
+        let Bound { settings, listener, sockets } = bound;
         let listener = Arc::new(ArcSwap::from_pointee(listener));
         let quota = Arc::new(Quota::new(most(&settings)));
         let (close, closing) = watch::channel(*shutdown.borrow());
-        let acceptor = Acceptor {
-            app: self.app.clone(),
-            listener: listener.clone(),
-            quotas: vec![quota.clone(), self.capacity.clone()],
-            closing,
-        };
-        tokio::spawn(async move {
-            if let Err(error) = accept(acceptor, socket).await {
-                tracing::error!(listener = name, %error, "connections cannot be accepted");
-            }
-        });
-        Open { settings, listener, quota, close }
+        for socket in sockets {
+            let acceptor = Acceptor {
+                app: self.app.clone(),
+                listener: listener.clone(),
+                quotas: vec![quota.clone(), self.capacity.clone()],
+                closing: closing.clone(),
+            };
+            let name = settings.address.to_string();
+            tokio::spawn(async move {
+                if let Err(error) = accept(acceptor, socket).await {
+                    tracing::error!(listener = name, %error, "connections cannot be accepted");
+                }
+            });
+        }
+        self.show_certificates(&settings);
+        Open { wanted: settings.clone(), settings, listener, quota, close }
     }
 
     /// Makes the open listeners those of the configuration. `failed` holds addresses that could not
@@ -101,43 +111,112 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
             let kept = wanted(&listener.settings.address).is_some();
             if !kept {
                 listener.close.send_replace(true);
+                self.forget_certificates(&listener.settings);
                 tracing::info!(listener = %listener.settings.address, "closed");
             }
             kept
         });
         failed.retain(|address| wanted(address).is_some());
-        for settings in &settings.listeners {
-            let address = &settings.address;
-            match open.iter_mut().find(|listener| listener.settings.address == *address) {
-                Some(listener) if listener.settings == *settings => {}
-                Some(listener) => self.change(listener, settings),
-                None => match bind(address) {
-                    Ok(socket) => {
-                        failed.retain(|failed| failed != address);
-                        open.push(
-                            self.accept(Bound { settings: settings.clone(), socket }, shutdown),
-                        );
-                        tracing::info!(listener = %address, "opened");
+        for listener in &settings.listeners {
+            let address = &listener.address;
+            if let Some(open) = open.iter_mut().find(|open| open.settings.address == *address) {
+                self.change(open, listener, &settings);
+                continue;
+            }
+            match Bound::new(listener.clone(), &settings, &self.process, &self.passed) {
+                Ok(bound) => {
+                    failed.retain(|failed| failed != address);
+                    open.push(self.accept(bound, shutdown));
+                    tracing::info!(listener = %address, "opened");
+                }
+                Err(error) => {
+                    if !failed.contains(address) {
+                        tracing::error!("{error}");
+                        failed.push(address.clone());
                     }
-                    Err(error) => {
-                        if !failed.contains(address) {
-                            tracing::error!("{error}");
-                            failed.push(address.clone());
-                        }
-                    }
-                },
+                }
             }
         }
     }
 
-    /// Connections that are open keep the limits that they came in with.
-    fn change(&self, open: &mut Open, settings: &ListenerSettings) {
-        let name = settings.address.to_string();
+    /// Connections that are open keep the settings that they came in with.
+    fn change(&self, open: &mut Open, wanted: &ListenerSettings, settings: &Settings) {
+        let trusted = Some(&settings.trusted_proxies);
+        let proxies = open.listener.load().proxies.clone();
+        let same_proxies = !wanted.proxy_protocol || proxies.as_ref() == trusted;
+        if open.wanted == *wanted && same_proxies {
+            return;
+        }
         let metrics = &self.process.parts.metrics;
-        open.listener.store(Arc::new(Listener::new(settings, metrics)));
-        open.quota.set(most(settings));
-        open.settings = settings.clone();
-        tracing::info!(listener = name, "changed");
+        let now = self.process.parts.clock.now().unix_seconds();
+        let mut taken = wanted.clone();
+        keep_what_is_better(&mut taken, &open.settings, now);
+        open.wanted = wanted.clone();
+        match Listener::new(&taken, &settings.trusted_proxies, metrics) {
+            Ok(listener) => {
+                open.listener.store(Arc::new(listener));
+                open.quota.set(most(&taken));
+                self.forget_certificates(&open.settings);
+                self.show_certificates(&taken);
+                tracing::info!(listener = %taken.address, "changed");
+                open.settings = taken;
+            }
+            Err(error) => {
+                tracing::error!(listener = %taken.address, %error, "the listener stays as it was");
+            }
+        }
+    }
+
+    fn show_certificates(&self, settings: &ListenerSettings) {
+        let now = self.process.parts.clock.now().unix_seconds();
+        let listener = settings.address.to_string();
+        for pair in settings.tls.iter().flat_map(|tls| &tls.pairs) {
+            let metric = &self.process.parts.metrics.certificate_expiry;
+            metric.with_label_values(&[&*listener, &pair.name]).set(pair.ends());
+            if pair.ends() <= now {
+                tracing::error!(listener, certificate = pair.name, "the certificate has expired");
+            }
+        }
+    }
+
+    fn forget_certificates(&self, settings: &ListenerSettings) {
+        let listener = settings.address.to_string();
+        for pair in settings.tls.iter().flat_map(|tls| &tls.pairs) {
+            let metric = &self.process.parts.metrics.certificate_expiry;
+            let _ = metric.remove_label_values(&[&*listener, &pair.name]);
+        }
+    }
+}
+
+/// A certificate that has expired never takes the place of one that has not.
+fn keep_what_is_better(wanted: &mut ListenerSettings, before: &ListenerSettings, now: i64) {
+    let (Some(wanted_tls), Some(before)) = (&mut wanted.tls, &before.tls) else { return };
+    for pair in wanted_tls.pairs.iter_mut().filter(|pair| pair.ends() <= now) {
+        let better = |other: &&TlsPair| other.name == pair.name && other.ends() > now;
+        if let Some(better) = before.pairs.iter().find(better) {
+            tracing::error!(
+                listener = %wanted.address,
+                certificate = pair.name,
+                "the new certificate has expired; the old one stays"
+            );
+            *pair = better.clone();
+        }
+    }
+}
+
+impl Bound {
+    fn new(
+        listener: ListenerSettings,
+        settings: &Settings,
+        process: &Process,
+        passed: &Passed,
+    ) -> Result<Self, StartError> {
+        let address = || listener.address.to_string();
+        let made = Listener::new(&listener, &settings.trusted_proxies, &process.parts.metrics)
+            .map_err(|source| StartError::Tls { address: address(), source })?;
+        let sockets = open(&listener.address, passed)
+            .map_err(|source| StartError::Listen { address: address(), source })?;
+        Ok(Self { settings: listener, listener: made, sockets })
     }
 }
 
@@ -172,8 +251,4 @@ impl<A: ServerApp + Send + Sync + 'static> BackgroundService for Listeners<A> {
 /// Connections at once, where only the listener's own limit counts.
 fn most(settings: &ListenerSettings) -> usize {
     settings.limits.connections.unwrap_or(usize::MAX)
-}
-
-fn bind(address: &Listen) -> Result<Socket, StartError> {
-    open(address).map_err(|source| StartError::Listen { address: address.to_string(), source })
 }

@@ -4,6 +4,7 @@ mod listeners;
 
 use crate::admin::Admin;
 use crate::listen::raise_limit;
+use crate::listen::tls::Unusable;
 use crate::proxy::Serve;
 use crate::reload::Reload;
 use crate::runtime::Process;
@@ -29,6 +30,12 @@ pub enum StartError {
         "cannot listen on {address}: {source}; another program may hold it, or it needs a permission"
     )]
     Listen { address: String, source: io::Error },
+    #[error("the listener {address} cannot be opened: {source}")]
+    Tls { address: String, source: Unusable },
+    #[error(
+        "a socket that systemd passed cannot be used: {0}; it must be a stream socket (ListenStream=)"
+    )]
+    Passed(#[source] io::Error),
     #[error(
         "$SSL_CERT_FILE names {path}, which cannot be read: {source}; correct it, or unset it to use the system's CA certificates"
     )]

@@ -33,6 +33,8 @@ pub struct Metrics {
     pub(crate) upstream_healthy: IntGaugeVec,
     pub(crate) connections: IntGaugeVec,
     pub(crate) connections_accepted: IntCounterVec,
+    pub(crate) tls_handshakes: IntCounterVec,
+    pub(crate) certificate_expiry: IntGaugeVec,
     pub(crate) config_reloads: IntCounterVec,
     pub(crate) config_last_reload_success: IntGauge,
     pub(crate) config_last_reload_timestamp: Gauge,
@@ -158,6 +160,16 @@ impl Metrics {
                 "connections_total",
                 "Connections of clients that were accepted.",
                 &["listener"],
+            )?,
+            tls_handshakes: table.counters(
+                "tls_handshakes_total",
+                "TLS handshakes with clients.",
+                &["listener", "result"],
+            )?,
+            certificate_expiry: table.gauges(
+                "certificate_expiry_timestamp_seconds",
+                "When a listener's certificate ends, in seconds since the Unix epoch.",
+                &["listener", "name"],
             )?,
             config_reloads: table.counters(
                 "config_reloads_total",

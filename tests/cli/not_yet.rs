@@ -10,13 +10,6 @@ fn what_is_not_supported_is_refused_by_name() {
     };
     let cases = [
         (
-            top(
-                "listeners: [{ address: \"127.0.0.1:1\", tls: { certificate: /x.crt, private_key: /x.key } }]",
-            ),
-            "tls",
-        ),
-        (top("listeners: [{ address: \"127.0.0.1:1\", protocols: [h2c] }]"), "protocols"),
-        (
             top("protected_resource: { resource: \"https://api.example.com\" }"),
             "protected_resource",
         ),

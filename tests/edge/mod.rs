@@ -2,6 +2,9 @@
 
 mod limits;
 mod listeners;
+mod proxy_protocol;
+mod systemd;
+mod tls;
 
 use crate::support::{Setup, one_route};
 

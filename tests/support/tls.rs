@@ -37,12 +37,26 @@ impl Authority {
         &self.pem
     }
 
+    /// The same, of a year that is over.
+    pub fn certify_expired(&self, names: &[&str]) -> Identity {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut parameters = rcgen::CertificateParams::new(names).expect("names");
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "expired");
+        parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
+        Identity { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
     /// For a server of these names or addresses, or for a client.
     pub fn certify(&self, names: &[&str]) -> Identity {
         let key = rcgen::KeyPair::generate().expect("a key");
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate =
-            rcgen::CertificateParams::new(names).expect("names").signed_by(&key, &self.issuer);
+        let mut parameters = rcgen::CertificateParams::new(names).expect("names");
+        // OpenSSL takes a certificate with its issuer's name for a self-signed one
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "leaf");
+        let certificate = parameters.signed_by(&key, &self.issuer);
         Identity {
             certificate: certificate.expect("a certificate").pem(),
             key: key.serialize_pem(),
@@ -86,7 +100,7 @@ impl Tls {
     /// In front of a port, with the server's certificate; `clients`: the certificate (PEM) that
     /// those of clients lead to, who must then show one.
     pub fn before(port: u16, identity: &Identity, clients: Option<&str>) -> Tls {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .expect("versions");

@@ -1,12 +1,14 @@
 //! `listeners` and `admin`.
 
+mod tls;
+
 use super::Context;
 use super::files::Given;
 use super::url::unix_path;
 use crate::config::path::KeyPath;
 use crate::config::raw;
 use crate::config::settings::AdminSettings;
-use crate::listen::{Limits, Listen, ListenerSettings, Serves};
+use crate::listen::{Limits, Listen, ListenerSettings, Protocols, Serves};
 use crate::route::{HostPattern, PathPattern};
 use std::net::SocketAddr;
 
@@ -16,6 +18,13 @@ pub fn listeners(cx: Context) -> Vec<ListenerSettings> {
     for (i, listener) in cx.raw.listeners.iter().enumerate() {
         let section = section.item(i);
         let limits = limits(cx, &section.key("limits"), &listener.limits);
+        let tls = tls::tls(cx, &section.key("tls"), listener.tls.as_ref());
+        let protocols = protocols(cx, &section.key("protocols"), listener);
+        if listener.proxy_protocol && cx.raw.trusted_proxies.is_empty() {
+            let message = "needs `trusted_proxies`: the header is believed from these alone, and \
+                           connections of all others are closed";
+            cx.report.error(&section.key("proxy_protocol"), message);
+        }
         let path = section.key("address");
         let Some(address) = address(cx, &path, &listener.address) else { continue };
         if known.iter().any(|other| collide(&other.address, &address)) {
@@ -23,7 +32,8 @@ pub fn listeners(cx: Context) -> Vec<ListenerSettings> {
                 .error(&path, "another listener has this address already; remove one of the two");
         }
         let serves = serves(cx, &section, listener);
-        known.push(ListenerSettings { address, serves, limits });
+        let proxy_protocol = listener.proxy_protocol;
+        known.push(ListenerSettings { address, serves, protocols, proxy_protocol, tls, limits });
     }
     known
 }
@@ -55,6 +65,15 @@ fn address(cx: Context, path: &KeyPath, text: &str) -> Option<Listen> {
     if cx.report.is_broken(path) {
         return None;
     }
+    if let Some(name) = text.strip_prefix("systemd:") {
+        // systemd.socket(5): no control characters and no colon
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
+            let message = "is not the name of a socket; write one such as `systemd:introgate`, as in FileDescriptorName= of the socket unit";
+            cx.report.error(path, message);
+            return None;
+        }
+        return Some(Listen::Systemd(name.to_owned()));
+    }
     match unix_path(text) {
         Some(Ok(socket)) => Some(Listen::Unix(socket.into())),
         Some(Err(message)) => {
@@ -69,6 +88,25 @@ fn address(cx: Context, path: &KeyPath, text: &str) -> Option<Listen> {
             }
         },
     }
+}
+
+fn protocols(cx: Context, path: &KeyPath, listener: &raw::Listener) -> Protocols {
+    let has = |wanted: raw::Protocol| listener.protocols.contains(&wanted);
+    let protocols = Protocols {
+        h1: has(raw::Protocol::H1),
+        h2: has(raw::Protocol::H2),
+        h2c: has(raw::Protocol::H2c),
+    };
+    if protocols.h2 && listener.tls.is_none() {
+        cx.report.error(
+            path,
+            "`h2` is chosen in a TLS handshake; write `tls`, or `h2c` for HTTP/2 without TLS",
+        );
+    }
+    if protocols.h2c && listener.tls.is_some() {
+        cx.report.error(path, "`h2c` is HTTP/2 without TLS; write `h2`, or remove `tls`");
+    }
+    protocols
 }
 
 /// A header section shorter than this has no room for a token.
@@ -99,6 +137,7 @@ fn limits(cx: Context, section: &KeyPath, limits: &raw::ListenerLimits) -> Limit
         headers: limits.headers.into(),
         body_size: Some(limits.body_size.0 as u64).filter(|&bytes| bytes > 0),
         connections: Some(limits.connections as usize).filter(|&most| most > 0),
+        streams: limits.streams,
     }
 }
 

@@ -106,8 +106,6 @@ fn entries() -> Vec<Entry> {
         "",
         &[
             ("protected_resource", Except::Nothing),
-            ("listeners.*.tls", Except::Nothing),
-            ("listeners.*.protocols", but(json!([["h1"]]))),
             ("identity.assertion", Except::Nothing),
         ],
     );

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listener {
-    /// Address and port, or `unix:/path`.
+    /// Address and port; `unix:/path`; or `systemd:NAME` for a socket that systemd passes.
     pub address: String,
     /// `proxy` forwards requests; `forward_auth` answers other proxies that ask whether a request
     /// may pass (nginx `auth_request`, Traefik, Caddy, HAProxy).
@@ -18,10 +18,13 @@ pub struct Listener {
     /// question and the request itself is meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_prefix: Option<String>,
-    /// `h1`, `h2` (over TLS, by ALPN), `h2c` (plaintext). This version supports `h1`.
+    /// `h1`, `h2` (over TLS, by ALPN), `h2c` (plaintext, by prior knowledge).
     #[schemars(length(min = 1))]
     pub protocols: Vec<Protocol>,
-    /// TLS to clients. Not supported in this version.
+    /// Connections begin with a PROXY protocol header, version 1 or 2. It is believed only from
+    /// `trusted_proxies`; connections of others are closed.
+    pub proxy_protocol: bool,
+    /// TLS to clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenerTls>,
     /// How much of the gateway one client may take.
@@ -35,6 +38,7 @@ impl Default for Listener {
             serves: Serves::Proxy,
             path_prefix: None,
             protocols: vec![Protocol::H1],
+            proxy_protocol: false,
             tls: None,
             limits: ListenerLimits::default(),
         }
@@ -55,17 +59,41 @@ pub enum Serves {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["certificate", "private_key"]))]
 pub struct ListenerTls {
-    /// File with the certificate chain (PEM).
+    /// File with the certificate chain (PEM), the listener's own first. Read again when it changes.
     pub certificate: String,
     /// File with its private key (PEM).
     pub private_key: String,
-    /// File with the roots of client certificates (PEM).
+    /// Further pairs, chosen by the name that the client asks for (SNI). `certificate` serves where
+    /// no name fits.
+    pub certificates: Vec<TlsPair>,
+    /// The oldest version of TLS that is spoken.
+    pub min_version: TlsVersion,
+    /// File with the certificates (PEM) of the authorities that certify clients.
     pub client_ca: String,
     /// Whether clients show a certificate.
     pub client_certificates: ClientCertificates,
 }
 
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
+/// One of `listeners[].tls.certificates`.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsPair {
+    /// File with the certificate chain (PEM), the listener's own first.
+    pub certificate: String,
+    /// File with its private key (PEM).
+    pub private_key: String,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
+pub enum TlsVersion {
+    #[default]
+    #[serde(rename = "1.2")]
+    Tls12,
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientCertificates {
     #[default]
@@ -95,6 +123,9 @@ pub struct ListenerLimits {
     /// room for, with a reserve for upstreams and the admin listener.
     #[schemars(range(min = 0, max = 10_000_000))]
     pub connections: u32,
+    /// HTTP/2 streams at once on a connection.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub streams: u32,
 }
 
 impl Default for ListenerLimits {
@@ -108,6 +139,7 @@ impl Default for ListenerLimits {
             headers: u16::try_from(limits.headers).unwrap_or(u16::MAX),
             body_size: SizeLimit(0),
             connections: 0,
+            streams: limits.streams,
         }
     }
 }

@@ -24,7 +24,9 @@ pub use events::Events;
 pub use identity::Identity;
 pub(in crate::config) use kinds::for_each_kind;
 pub use kinds::*;
-pub use listener::{Admin, Listener, ListenerLimits, Serves};
+pub use listener::{
+    Admin, ClientCertificates, Listener, ListenerLimits, ListenerTls, Serves, TlsVersion,
+};
 pub use log::{Access, Format, Level, Log};
 pub use route::{
     Auth, Binding, Defaults, Demands, Destination, EncodedSlashes, Limits, Preflight, Proof, Route,

@@ -4,7 +4,7 @@ use super::{EXAMPLE, WHOLE, client_auth, read, told};
 use crate::config::Settings;
 use crate::extract::Place;
 use crate::introspect::ClientAuth;
-use crate::listen::{Limits, Listen, ListenerSettings, Serves};
+use crate::listen::{Limits, Listen, ListenerSettings, Protocols, Serves};
 use crate::policy::AuthMode;
 use crate::telemetry::{AccessLog, LogFormat};
 use crate::upstream::{Balance, Endpoint};
@@ -22,6 +22,9 @@ fn the_smallest_file_gets_all_defaults() {
     let listener = ListenerSettings {
         serves: Serves::Proxy,
         address: Listen::Tcp(([0, 0, 0, 0], 8080).into()),
+        protocols: Protocols::default(),
+        proxy_protocol: false,
+        tls: None,
         limits: Limits::default(),
     };
     assert_eq!(settings.listeners, [listener]);

@@ -222,3 +222,33 @@ fn guard() {
         with("cache: {guard: {hits: 1}}\n").iter().any(|told| told.contains("cache.guard.hits"))
     );
 }
+
+#[test]
+fn protocols_and_tls_of_listeners() {
+    let pair = "certificate: /none.crt, private_key: /none.key";
+    for (keys, expected) in [
+        ("protocols: [h2]".to_owned(), "protocols: `h2` is chosen in a TLS handshake"),
+        (format!("protocols: [h2c], tls: {{{pair}}}"), "protocols: `h2c` is HTTP/2 without TLS"),
+        ("proxy_protocol: true".to_owned(), "proxy_protocol: needs `trusted_proxies`"),
+        (format!("tls: {{{pair}}}"), "tls.certificate: there is no such file"),
+        (format!("tls: {{{pair}}}"), "tls.private_key: there is no such file"),
+        (format!("tls: {{{pair}, client_ca: /ca}}"), "tls.client_ca: has no effect"),
+        (
+            format!("tls: {{{pair}, client_certificates: required}}"),
+            "tls.client_certificates: needs `client_ca`",
+        ),
+        (
+            format!("tls: {{{pair}, certificates: [{{{pair}}}]}}"),
+            "tls.certificates[0].certificate: there is no such file",
+        ),
+        ("limits: {header_size: 1B}".to_owned(), "limits.header_size: must be from 512B"),
+        ("limits: {idle_timeout: 0s}".to_owned(), "limits.idle_timeout: must be longer"),
+        ("limits: {headers: 0}".to_owned(), "limits.headers: "),
+    ] {
+        let problems = with(&format!("listeners: [{{address: '127.0.0.1:1', {keys}}}]\n"));
+        let found = problems.iter().any(|problem| problem.contains(expected));
+        assert!(found, "{keys}: {problems:?}");
+    }
+    let problems = with("listeners: [{address: 'systemd:'}]\n");
+    assert!(problems.iter().any(|problem| problem.contains("systemd:introgate")), "{problems:?}");
+}

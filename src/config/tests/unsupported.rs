@@ -6,15 +6,13 @@ use super::{with, with_server};
 fn at_the_top() {
     let expected: &[&str] = &[
         "7:1: error: protected_resource: is not supported in this version; remove it",
-        "8:49: error: listeners[0].protocols: is not supported in this version; write `[h1]`, or remove the key",
-        "8:59: error: listeners[0].tls: is not supported in this version; remove it",
         "10:12: error: identity.assertion: is not supported in this version; remove it",
     ];
     assert_eq!(
         with(
             "\
          protected_resource: {resource: https://a}\n\
-         listeners: [{address: '127.0.0.1:1', protocols: [h1, h2], tls: {certificate: a, private_key: b}}]\n\
+         listeners: [{address: '127.0.0.1:1'}]\n\
          cache: {ttl: 1s}\n\
          identity: {assertion: {private_key: /a}}\n"
         ),

@@ -3,7 +3,7 @@
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -53,7 +53,7 @@ impl ClientCertificate {
             }
         };
         let key = private_key_of(private_key).map_err(|wrong| (Part::PrivateKey, wrong))?;
-        CertifiedKey::from_der(chain.clone(), key.clone_key(), &ring::default_provider()).map_err(|error| match error {
+        CertifiedKey::from_der(chain.clone(), key.clone_key(), &aws_lc_rs::default_provider()).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => (
                 Part::PrivateKey,
                 "is not the key of the first certificate in `certificate`; name the two files that belong together".to_owned(),

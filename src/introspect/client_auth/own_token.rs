@@ -345,7 +345,7 @@ mod tests {
     impl Setup {
         /// A token endpoint that answers so, the last answer for ever.
         fn new(answers: &'static [(u16, &'static str)]) -> Option<Self> {
-            let _ = rustls::crypto::ring::default_provider().install_default();
+            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
             let listener = TcpListener::bind("127.0.0.1:0").ok()?;
             let url = Url::parse(&format!("http://{}/token", listener.local_addr().ok()?)).ok()?;
             let calls = Arc::new(AtomicUsize::new(0));

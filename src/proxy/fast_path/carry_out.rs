@@ -36,12 +36,12 @@ pub struct PlainExchange<'c> {
 impl PlainExchange<'_> {
     /// Asks the gate, and carries its decision out.
     pub async fn carry_out(mut self, connectors: &Connectors) -> Connection {
-        let (head, limits) = (self.plain.head(), &self.client.arrival.listener.limits);
+        let arrival = self.client.arrival.clone();
+        let (head, limits) = (self.plain.head(), &arrival.listener.limits);
         self.exchange.body = BodyLimit::new(limits);
         let host = validate::check(head, Vec::new)
             .and_then(|host| body_limit::check(head, limits).map(|()| host));
-        let peer = self.client.arrival.peer;
-        match judge::judge(self.plain.head(), peer, host, None, &mut self.exchange).await {
+        match judge::judge(self.plain.head(), &arrival, host, None, &mut self.exchange).await {
             Ok(()) => self.forward(connectors).await,
             Err(denial) => {
                 self.refuse(&denial).await;

@@ -33,7 +33,7 @@ pub async fn answer(
             Ok(question) => question,
             Err(denial) => {
                 let head = Head::from(asking);
-                judge::introduce(&head, arrival.peer, exchange);
+                judge::introduce(&head, arrival, exchange);
                 return refuse(session, exchange, &denial).await.map(|()| None);
             }
         };
@@ -45,7 +45,7 @@ pub async fn answer(
         headers: &question.headers,
     };
     let host = validate::check(head, Vec::new);
-    match judge::judge(head, arrival.peer, host, None, exchange).await {
+    match judge::judge(head, arrival, host, None, exchange).await {
         Ok(()) => permit(session, exchange).await?,
         Err(denial) => refuse(session, exchange, &denial).await?,
     }

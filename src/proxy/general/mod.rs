@@ -2,6 +2,7 @@
 
 mod form;
 mod forward_auth;
+mod http2;
 mod lease;
 mod one_request;
 mod phases;
@@ -9,6 +10,7 @@ mod request;
 mod respond;
 mod strict;
 
+use crate::listen::Arrival;
 use crate::proxy::client::Client;
 use crate::proxy::connection::Connection;
 use crate::proxy::connectors::Connectors;
@@ -16,7 +18,7 @@ use crate::proxy::request_framing::Section;
 use crate::runtime::Process;
 use one_request::OneRequest;
 use phases::Phases;
-use pingora_core::apps::{HttpServerApp, ServerApp};
+use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
@@ -62,8 +64,8 @@ impl General {
     }
 
     /// Serves an HTTP/2 connection to its end.
-    pub async fn http2(&self, stream: Stream, shutdown: &ShutdownWatch) {
-        self.proxy.process_new(stream, shutdown).await;
+    pub async fn http2(&self, stream: Stream, arrival: &Arrival, shutdown: &ShutdownWatch) {
+        http2::serve(&self.proxy, stream, &arrival.listener.limits, shutdown).await;
     }
 
     /// The listeners are closed: connections that wait for a request end.

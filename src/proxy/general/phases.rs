@@ -4,7 +4,8 @@ use super::form::Form;
 use super::lease::Lease;
 use super::one_request::OneRequest;
 use super::{KEPT, forward_auth, request, respond};
-use crate::listen::{Arrival, Serves};
+use crate::deny::{Denial, Reason};
+use crate::listen::{Arrival, Limits, Serves};
 use crate::proxy::body_limit::{self, BodyLimit};
 use crate::proxy::connection::Connection;
 use crate::proxy::connectors::Connectors;
@@ -92,6 +93,7 @@ impl ProxyHttp for Phases {
         }
         let head = Head::from(session.req_header());
         let mut host = validate::check(head, || raw_headers(session))
+            .and_then(|host| header_count(head, limits).map(|()| host))
             .and_then(|host| body_limit::check(head, limits).map(|()| host));
         if host.is_ok() {
             match Form::read(session, &exchange.runtime.gate.token).await {
@@ -100,8 +102,7 @@ impl ProxyHttp for Phases {
             }
         }
         let form = general.form.searched();
-        let peer = arrival.peer;
-        match judge::judge(session.req_header().into(), peer, host, form, exchange).await {
+        match judge::judge(session.req_header().into(), &arrival, host, form, exchange).await {
             Ok(()) => {
                 request::settle_upgrade(session);
                 request::forget_expectation(session);
@@ -303,6 +304,14 @@ impl GeneralExchange {
     fn end(&self) {
         self.lease.iter().for_each(Lease::end);
     }
+}
+
+/// HTTP/1 header sections were counted while they were read.
+fn header_count(head: Head<'_>, limits: &Limits) -> std::result::Result<(), Denial> {
+    if head.headers.len() > limits.headers {
+        return Err(Denial::because(Reason::HeaderTooLarge));
+    }
+    Ok(())
 }
 
 fn raw_headers(session: &Session) -> Vec<u8> {
