@@ -156,12 +156,15 @@ fn headers_of_proxies_are_forwarded_of_trusted_proxies_only() {
     }
 }
 
+/// The `Cookie` lines of a request.
+type Lines = &'static [&'static [u8]];
+
 /// A `Cookie` line is bytes (RFC 6265 §5.4): the token is taken out of any, and the other lines and
 /// cookies stay to the byte.
 #[test]
 fn the_token_leaves_a_cookie_line_of_any_bytes() {
     let setup = Setup::start(&format!("token: {{ from: [\"cookie:at\"] }}\n{}", one_route("")));
-    let cases: [(&[&[u8]], &[&[u8]]); 8] = [
+    let cases: [(Lines, Lines); 8] = [
         (&[b"at=good"], &[]),
         (&[b"a=1; at=good; b=2"], &[b"a=1; b=2"]),
         (&[b"name=J\xf6rg; at=good"], &[b"name=J\xf6rg"]),

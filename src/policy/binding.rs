@@ -19,8 +19,13 @@ impl Check for Binding {
         let bound = match &case.facts.confirmation {
             Confirmation::None => Bound::default(),
             Confirmation::Bound(bound) => **bound,
-            Confirmation::Unknown if case.demands.binding.allow_unbound_use => return Ok(()),
-            Confirmation::Unknown => return Err(refused(UNKNOWN)),
+            Confirmation::Unknown { .. } if case.demands.binding.allow_unbound_use => {
+                return Ok(());
+            }
+            Confirmation::Unknown { certificate: true } => {
+                return Err(Denial::with_detail(Reason::BindingMtls, UNKNOWN));
+            }
+            Confirmation::Unknown { certificate: false } => return Err(refused(UNKNOWN)),
         };
         // the cheaper one first
         certificate(case, bound.certificate)?;
@@ -33,7 +38,7 @@ impl Check for Binding {
         let binding = &case.demands.binding;
         let found = match &case.facts.confirmation {
             Confirmation::None => "a token without binding".to_owned(),
-            Confirmation::Unknown => "a token with an unknown binding".to_owned(),
+            Confirmation::Unknown { .. } => "a token with an unknown binding".to_owned(),
             Confirmation::Bound(bound) => {
                 let kinds = [
                     bound.key.map(|key| format!("the DPoP key {key}")),

@@ -11,6 +11,7 @@ use crate::listen::Arrival;
 use crate::policy::Admission;
 use crate::request::RequestView;
 use crate::route::{Host, normalise};
+use crate::token::Thumbprint;
 use http::header;
 use ipnet::IpNet;
 use std::borrow::Cow;
@@ -52,7 +53,7 @@ pub async fn judge(
         form,
         forwarded: &exchange.forwarded,
         trusted_peer: exchange.trusted_peer,
-        certificate: arrival.certificate.as_deref(),
+        certificate: arrival.certificate.as_deref().map(Thumbprint::of),
         public_url: exchange.runtime.settings.public_url.as_deref(),
     };
     // RFC 6750 §2.3

@@ -6,9 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A counter with all its labels.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct LazyCounter(Arc<Unmade>);
 
+#[derive(Debug)]
 struct Unmade {
     all: IntCounterVec,
     labels: Box<[Arc<str>]>,

@@ -15,7 +15,10 @@ pub enum Confirmation {
     /// Boxed: most tokens have none, and a cache keeps a million of these.
     Bound(Box<Bound>),
     /// `cnf` has a member that this program cannot check, or a malformed one, or none at all.
-    Unknown,
+    Unknown {
+        /// It names a certificate, and no DPoP key.
+        certificate: bool,
+    },
 }
 
 /// At least one of the two; a token with both needs both proofs.
@@ -34,15 +37,16 @@ impl Confirmation {
         let methods = match cnf {
             None | Some(Value::Null) => return Self::None,
             Some(Value::Object(methods)) if !methods.is_empty() => methods,
-            Some(_) => return Self::Unknown,
+            Some(_) => return Self::Unknown { certificate: false },
         };
+        let certificate = methods.contains_key("x5t#S256") && !methods.contains_key("jkt");
         let mut bound = Bound::default();
         for (name, value) in methods {
             let thumbprint = value.as_str().and_then(Thumbprint::parse);
             match (name.as_str(), thumbprint) {
                 ("jkt", Some(thumbprint)) => bound.key = Some(thumbprint),
                 ("x5t#S256", Some(thumbprint)) => bound.certificate = Some(thumbprint),
-                _ => return Self::Unknown,
+                _ => return Self::Unknown { certificate },
             }
         }
         Self::Bound(Box::new(bound))
@@ -135,7 +139,11 @@ mod tests {
             json!({ "x5t": JKT }),
             json!({ "x5t#S256": JKT, "jkt": "x" }),
         ] {
-            assert_eq!(Confirmation::read(Some(&cnf)), Confirmation::Unknown, "{cnf}");
+            let unknown = Confirmation::Unknown { certificate: false };
+            assert_eq!(Confirmation::read(Some(&cnf)), unknown, "{cnf}");
         }
+        let cnf = json!({ "x5t#S256": "x" });
+        let unknown = Confirmation::Unknown { certificate: true };
+        assert_eq!(Confirmation::read(Some(&cnf)), unknown);
     }
 }

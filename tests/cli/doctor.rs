@@ -199,7 +199,7 @@ fn clocks() {
     practice.server.publish("/", at(-90));
     finds(practice.examine(BASIC), 1, &["s behind ours"]);
     practice.server.publish("/", Behaviour::respond(404, &[("Date", "yesterday")], ""));
-    finds(practice.examine(BASIC), 0, &["note     clock: the server does not say"]);
+    finds(practice.examine(BASIC), 0, &["note     clock: the server does not send its time"]);
 }
 
 fn http_date(time: SystemTime) -> String {

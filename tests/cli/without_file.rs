@@ -7,6 +7,9 @@ use crate::support::{
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
+type Flags = &'static [&'static str];
+type Variables = &'static [(&'static str, &'static str)];
+
 const SMALLEST: [&str; 4] =
     ["--upstream", "http://127.0.0.1:9000", "--introspect", "http://127.0.0.1:9/introspect"];
 
@@ -93,7 +96,7 @@ fn check_prints_the_file_that_they_amount_to() {
 /// A problem names the flag or the variable.
 #[test]
 fn problems_name_their_flag() {
-    let cases: [(&[&str], &[(&str, &str)], &str); 7] = [
+    let cases: [(Flags, Variables, &str); 7] = [
         (&["--upstream", "nowhere"], &[("INTROGATE_ISSUER", "https://as")], "--upstream: error: "),
         (
             &[],
@@ -130,7 +133,7 @@ fn problems_name_their_flag() {
 fn a_file_and_flags_at_once_are_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("gateway.yaml"), super::SMALLEST).expect("write");
-    let cases: [(&[&str], &[(&str, &str)]); 4] = [
+    let cases: [(Flags, Variables); 4] = [
         (&SMALLEST, &[]),
         (&["-c", "gateway.yaml", "--scopes", "read"], &[]),
         (&["-c", "other.yaml"], &[("INTROGATE_UPSTREAM", "http://a")]),

@@ -219,7 +219,12 @@ fn large_tokens() {
     ));
     let builder = Builder::new().file("key.pem", &sealer.pem());
     let (setup, signer) = (
-        Setup::build(builder, &format!("token: {{ max_length: 1000000 }}\n{yaml}")),
+        Setup::build(
+            builder,
+            &format!(
+                "listeners: [{{ address: \"127.0.0.1:@PORT@\", limits: {{ header_size: 1000KiB }} }}]\ntoken: {{ max_length: 1000000 }}\n{yaml}"
+            ),
+        ),
         Signer::p256("k"),
     );
     publish(&setup, &[&signer]);

@@ -55,9 +55,8 @@ fn what_clients_send_is_text() {
     let headers = [("Host", "x"), ("X-Request-Id", "a-b")];
     setup.gateway.get("/<script>alert(1)</script>\"'&", &headers);
     setup.gateway.get("/%3Cscript%3Ealert(2)%3C/script%3E", &headers);
-    wait_until("they are there", || {
-        setup.gateway.admin_get("/").text().matches("a-b").count() >= 4
-    });
+    // pingora's parser refuses the first one, on the general way
+    wait_until("they are there", || setup.gateway.admin_get("/").text().contains("alert(2)"));
     let page = setup.gateway.admin_get("/?route=%22%3E%3Cscript%3Ealert(3)%3C/script%3E");
     let text = page.text();
     assert_eq!(text.matches("<script").count(), 1, "its own alone: {text}");

@@ -43,7 +43,9 @@ enum Binding {
     None,
     /// The thumbprints of a DPoP key and of a client certificate.
     Bound(Option<[u8; 32]>, Option<[u8; 32]>),
-    Unknown,
+    Unknown {
+        certificate: bool,
+    },
 }
 
 impl From<Confirmation> for Binding {
@@ -54,7 +56,7 @@ impl From<Confirmation> for Binding {
             Confirmation::Bound(bound) => {
                 Self::Bound(bound.key.map(bytes), bound.certificate.map(bytes))
             }
-            Confirmation::Unknown => Self::Unknown,
+            Confirmation::Unknown { certificate } => Self::Unknown { certificate },
         }
     }
 }
@@ -67,7 +69,7 @@ impl From<Binding> for Confirmation {
                 key: key.map(Thumbprint::from),
                 certificate: certificate.map(Thumbprint::from),
             })),
-            Binding::Unknown => Self::Unknown,
+            Binding::Unknown { certificate } => Self::Unknown { certificate },
         }
     }
 }

@@ -370,7 +370,7 @@ fn files_of_the_platform() {
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let jwt = |claims: &str| format!("{}.{}.{}", part("{}"), part(claims), part("signature"));
     let (good, past) = (jwt(r#"{"exp":4102444800}"#), jwt(r#"{"exp":1}"#));
-    let expected_shared = "assertion_file: may be read by every user of this machine";
+    let expected_shared = "assertion_file: is readable by every user of this machine";
     for (content, mode, keys, expected) in [
         (&*good, 0o600, "assertion_file: f", &[][..]),
         (&good, 0o600, "assertion_file: f, client_id: a", &[]),

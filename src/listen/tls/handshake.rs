@@ -119,7 +119,8 @@ impl Terminator {
         let offered = [(h2, H2), (h1, HTTP11)];
         config.alpn_protocols = offered
             .into_iter()
-            .filter_map(|(spoken, name)| spoken.then(|| name.to_vec()))
+            .filter(|(spoken, _)| *spoken)
+            .map(|(_, name)| name.to_vec())
             .collect();
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }

@@ -55,8 +55,10 @@ impl Uses {
     }
 }
 
+type MakeKind = fn() -> Kind;
+
 /// The members of `request`.
-const REQUEST: [(&str, fn() -> Kind); 6] = [
+const REQUEST: [(&str, MakeKind); 6] = [
     ("method", || Kind::Text),
     ("host", || Kind::Text),
     ("path", || Kind::Text),
@@ -397,11 +399,9 @@ impl<'e> Checker<'e> {
                     self.mistake(arg, format!("this is not a pattern: {error}"));
                 }
             }
-            (name, Some(arg), Some(zone)) if name.starts_with("get") => {
-                if !is_time_zone(zone) {
-                    let message = "there is no such time zone; write a name as `Europe/Berlin`, or an offset as `+02:00`";
-                    self.mistake(arg, message);
-                }
+            (name, Some(arg), Some(zone)) if name.starts_with("get") && !is_time_zone(zone) => {
+                let message = "there is no such time zone; write a name as `Europe/Berlin`, or an offset as `+02:00`";
+                self.mistake(arg, message);
             }
             (name, Some(_), None) if name.starts_with("get") => {
                 self.mistake(at, "the time zone must be a literal");
