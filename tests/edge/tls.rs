@@ -1,6 +1,8 @@
 //! TLS and HTTP/2 to clients, with curl and openssl.
 
 use crate::support::{Authority, Builder, Identity, Setup, one_route, wait_until};
+use introgate::parts::Thumbprint;
+use serde_json::json;
 use std::fs;
 use std::process::Command;
 
@@ -197,6 +199,32 @@ fn clients_show_certificates() {
                 .status();
             status.is_ok_and(|status| !status.success())
         });
+    }
+}
+
+/// RFC 8705 §3: a token that is bound to a client certificate passes on a connection with that
+/// certificate, over HTTP/1.1 and HTTP/2, and on no other one.
+#[test]
+fn a_bound_token_needs_the_certificate_of_its_connection() {
+    let secure = Secure::start("client_ca: ca.pem, client_certificates: optional", "h1, h2");
+    let other = secure.authority.certify(&["other"]);
+    secure.put("other.crt", &other.certificate);
+    secure.put("other.key", &other.key);
+    let client = fs::read_to_string(secure.path("client.crt")).expect("the certificate");
+    let client = Identity { certificate: client, key: String::new() };
+    let thumbprint = Thumbprint::of(&client.der()).to_string();
+    let answer = json!({ "active": true, "scope": "read", "cnf": { "x5t#S256": thumbprint } });
+    secure.setup.server.answer("good", answer);
+    for (certificate, status) in [("client", "200"), ("other", "401"), ("", "401")] {
+        for version in ["--http1.1", "--http2"] {
+            let (pem, key) = (format!("{certificate}.crt"), format!("{certificate}.key"));
+            let (pem, key) = (secure.path(&pem), secure.path(&key));
+            let shown = ["--cert", &*pem, "--key", &*key];
+            let shown = if certificate.is_empty() { &[][..] } else { &shown[..] };
+            let (code, out) = secure.curl("a.test", &[shown, &[version]].concat());
+            assert_eq!(code, 0, "{certificate} {version}: {out}");
+            assert!(out.ends_with(status), "{certificate} {version}: {out}");
+        }
     }
 }
 
