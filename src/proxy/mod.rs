@@ -16,6 +16,7 @@
 //! | `forward` | the upstream's request |
 //! | `hop_by_hop`, `upgrade` | header fields that are about one connection, in both directions |
 //! | `request_framing`, `chunks` | where a request, or a body, ends |
+//! | `strict` | chunked responses that pingora reads, checked beside it |
 //! | `upstream_response`, `cache_control` | what is read of a response, and changed in it |
 //! | `refuse` | what the client gets in place of a response |
 //! | `report` | metrics and the access log |
@@ -53,6 +54,7 @@ mod refuse;
 mod report;
 mod request_framing;
 mod serve;
+mod strict;
 mod trace;
 mod unread;
 mod upgrade;

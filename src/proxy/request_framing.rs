@@ -20,6 +20,9 @@ pub enum Section {
     /// No parser should have to agree with another about where this request ends: the connection
     /// ends with its response.
     Unclear,
+    /// Not a header section by RFC 9112 §2 to §5. pingora's parser would escape an invalid request
+    /// target and go on, and read the bytes behind it as a part of this request or of the next one.
+    Malformed,
 }
 
 /// How the end of a request's body is found.
@@ -36,7 +39,8 @@ impl Section {
         let length = match request.parse(bytes) {
             Ok(Status::Complete(length)) => length,
             Ok(Status::Partial) => return Self::Partial,
-            Err(_) => return Self::Unclear,
+            Err(httparse::Error::TooManyHeaders) => return Self::Unclear,
+            Err(_) => return Self::Malformed,
         };
         match body(&request) {
             Some(body) => Self::Whole { length, body },
@@ -106,6 +110,7 @@ mod tests {
         match Section::read(text.as_bytes()) {
             Section::Partial => "partial".to_owned(),
             Section::Unclear => "unclear".to_owned(),
+            Section::Malformed => "malformed".to_owned(),
             Section::Whole { length, mut body } => {
                 let rest = &text.as_bytes()[length..];
                 match body.take(rest) {
@@ -137,7 +142,11 @@ mod tests {
             assert_eq!(read(&text), expected, "{text:?}");
         }
         assert_eq!(read("GET / HTTP/1.1\r\nHost"), "partial");
-        assert_eq!(read("GET /\x01 HTTP/1.1\r\n\r\n"), "unclear");
+        for line in ["GET /\x01 HTTP/1.1", "GET /a b HTTP/1.1", "GET  / HTTP/1.1", "GET / HTTP/2.0"]
+        {
+            assert_eq!(read(&format!("{line}\r\n\r\n")), "malformed", "{line:?}");
+        }
+        assert_eq!(read("GET / HTTP/1.1\r\na b: c\r\n\r\n"), "malformed");
         assert_eq!(read("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), "unclear");
     }
 }

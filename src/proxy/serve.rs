@@ -103,6 +103,10 @@ impl Serve {
             return (connection == Connection::Kept).then_some(client);
         }
         let section = Section::read(&client.read);
+        if let Section::Malformed = section {
+            Box::pin(unread::refuse(client, Reason::BadRequest, &self.process)).await;
+            return None;
+        }
         Box::pin(self.general.request(client, section, shutdown)).await
     }
 }

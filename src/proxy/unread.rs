@@ -1,4 +1,4 @@
-//! Refuses a request of which the header section did not come in whole.
+//! Refuses a request whose header section is incomplete or malformed.
 
 use super::client::Client;
 use super::connection::Connection;
@@ -13,8 +13,8 @@ use crate::runtime::Process;
 use http::{HeaderMap, Method, Version};
 use std::sync::Arc;
 
-/// Says why, reports it, and ends the connection. Of the request only the method is believed,
-/// where its line came in whole.
+/// Sends the refusal, reports it, and ends the connection. Only the method of the request is used,
+/// and only if the request line is complete.
 pub async fn refuse(mut client: Client, reason: Reason, process: &Arc<Process>) {
     let mut exchange = Exchange::begin(process);
     let (method, headers) = (method(&client.read), HeaderMap::new());

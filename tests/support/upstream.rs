@@ -1,11 +1,12 @@
 //! The protected service on loopback: it records every request that reaches it and answers with a
-//! JSON echo, or as the test says. A request with `Upgrade` gets 101 and its bytes back.
+//! JSON echo, or as the test says. A request with `Upgrade` gets 101 and its bytes back. Bytes that
+//! are not HTTP fail the test, whichever it is.
 
 use super::free_port;
 use super::http::{Request, read_request};
 use super::server::{Running, Server};
 use serde_json::json;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -50,6 +51,7 @@ struct Script {
 struct State {
     behaviour: UpstreamBehaviour,
     requests: Vec<Request>,
+    not_http: Vec<String>,
 }
 
 impl Upstream {
@@ -59,7 +61,8 @@ impl Upstream {
 
     /// An upstream whose echo says which one it is.
     pub fn named(name: &str) -> Upstream {
-        let state = State { behaviour: UpstreamBehaviour::Echo, requests: Vec::new() };
+        let behaviour = UpstreamBehaviour::Echo;
+        let state = State { behaviour, requests: Vec::new(), not_http: Vec::new() };
         let script = Script { name: name.to_owned(), state: Mutex::new(state) };
         let mut upstream = Upstream {
             port: free_port(),
@@ -114,6 +117,21 @@ impl Upstream {
     }
 }
 
+/// Bytes behind a request that begin no other one are part of a message that the gateway framed
+/// wrongly.
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.server = None;
+        let not_http = std::mem::take(&mut self.script.state().not_http);
+        if !std::thread::panicking() {
+            assert!(
+                not_http.is_empty(),
+                "the service received bytes that are not HTTP: {not_http:?}"
+            );
+        }
+    }
+}
+
 impl Script {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("the script")
@@ -124,7 +142,15 @@ impl Script {
             return;
         };
         let mut reader = BufReader::new(stream);
-        while let Ok(Some(request)) = read_request(&mut reader) {
+        loop {
+            let request = match read_request(&mut reader) {
+                Ok(Some(request)) => request,
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    self.state().not_http.push(error.to_string());
+                    return;
+                }
+                Ok(None) | Err(_) => return,
+            };
             let behaviour = {
                 let mut state = self.state();
                 state.requests.push(request.clone());
@@ -136,7 +162,9 @@ impl Script {
                 upgrade(protocol, accept, &mut reader, &mut writer);
                 return;
             }
-            if !self.act(&behaviour, &request, &mut writer, running) {
+            // the preface of HTTP/2 (RFC 9113 §3.4), and frames behind it
+            let is_http2 = request.method == "PRI";
+            if !self.act(&behaviour, &request, &mut writer, running) || is_http2 {
                 return;
             }
         }

@@ -9,23 +9,31 @@ use std::time::Duration;
 #[test]
 fn least_connections_avoids_the_server_that_is_busy() {
     let (slow, quick) = (Upstream::named("slow"), Upstream::named("quick"));
-    slow.behave(UpstreamBehaviour::EchoAfter(Duration::from_secs(2)));
+    slow.behave(UpstreamBehaviour::EchoAfter(Duration::from_secs(4)));
+    quick.behave(UpstreamBehaviour::EchoAfter(Duration::from_millis(500)));
     let gateway = balanced(&format!(
         "{{ balance: least_connections, servers: [\"{}\", \"{}\"] }}",
         slow.url(),
         quick.url()
     ));
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| {
-            // equals take turns: one of two requests goes to the slow server
-            let names = answers(&gateway, 2);
-            assert_eq!(names.len(), 2, "{names:?}");
+        // Equals take turns. Two requests keep the slow server busy: the quick one is counted busy
+        // with one request for a moment after its response was read.
+        let waiting = [1, 2, 3, 4].map(|number| {
+            let request = scope.spawn(|| answers(&gateway, 1));
+            wait_until("the request is there", || slow.count() + quick.count() == number);
+            request
         });
-        wait_until("the slow server is busy", || slow.count() == 1);
-        let before = quick.count();
+        assert_eq!((slow.count(), quick.count()), (2, 2));
+        quick.behave(UpstreamBehaviour::Echo);
+        wait_until("the quick server has answered", || {
+            waiting.iter().filter(|request| request.is_finished()).count() == 2
+        });
         assert_eq!(answers(&gateway, 10), BTreeMap::from([("quick".into(), 10)]));
-        assert!(quick.count() >= before + 10);
-        waiting.join().expect("both are answered");
+        assert_eq!((slow.count(), quick.count()), (2, 12));
+        for request in waiting {
+            assert_eq!(request.join().expect("a response").len(), 1);
+        }
     });
 }
 

@@ -1,22 +1,24 @@
 //! A connection of which something was read already, and is read again.
 
 use crate::proxy::delegate::delegate;
+use crate::proxy::strict::Strict;
 use bytes::{Buf, BytesMut};
 use pingora_core::protocols::Stream;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 
 #[derive(Debug)]
 pub struct Rewound {
     read: BytesMut,
     connection: Stream,
+    strict: Strict,
 }
 
 impl Rewound {
     pub fn new(read: BytesMut, connection: Stream) -> Self {
-        Self { read, connection }
+        Self { read, connection, strict: Strict::default() }
     }
 
     /// The connection itself, once everything was read again.
@@ -32,13 +34,18 @@ impl AsyncRead for Rewound {
         context: &mut Context<'_>,
         to: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = to.filled().len();
         if self.read.is_empty() {
-            return Pin::new(&mut self.connection).poll_read(context, to);
+            ready!(Pin::new(&mut self.connection).poll_read(context, to))?;
+        } else {
+            let some = self.read.len().min(to.remaining());
+            to.put_slice(&self.read[..some]);
+            self.read.advance(some);
         }
-        let some = self.read.len().min(to.remaining());
-        to.put_slice(&self.read[..some]);
-        self.read.advance(some);
-        Poll::Ready(Ok(()))
+        if self.strict.read(&to.filled()[before..]) {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the body is not chunked")))
     }
 }
 

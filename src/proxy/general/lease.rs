@@ -6,8 +6,8 @@
 //! no connection itself: behind a whole exchange the connection goes back to the pool, unless
 //! something forbids it.
 
-use super::strict::Strict;
 use crate::proxy::connectors::Connectors;
+use crate::proxy::strict::Strict;
 use crate::upstream::{Aim, Upstream};
 use async_trait::async_trait;
 use pingora_core::Result;

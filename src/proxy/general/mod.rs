@@ -8,7 +8,6 @@ mod one_request;
 mod phases;
 mod request;
 mod respond;
-mod strict;
 
 use crate::listen::Arrival;
 use crate::proxy::client::Client;
@@ -54,7 +53,9 @@ impl General {
             Section::Whole { length, body } => {
                 OneRequest::new(read, stream, length, body, connection)
             }
-            Section::Partial | Section::Unclear => OneRequest::endless(read, stream),
+            Section::Partial | Section::Unclear | Section::Malformed => {
+                OneRequest::endless(read, stream)
+            }
         };
         let mut session = ServerSession::new_http1(Box::new(request));
         session.set_keepalive(Some(KEPT));

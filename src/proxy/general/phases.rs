@@ -184,11 +184,15 @@ impl ProxyHttp for Phases {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        end: bool,
         general: &mut Box<GeneralExchange>,
     ) -> Result<()> {
         general.exchange.body.count(body.as_ref().map_or(0, Bytes::len))?;
         general.form.pass(body);
+        // pingora writes an empty piece as a last chunk, and behind it the last chunk of the body
+        if end && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
         Ok(())
     }
 

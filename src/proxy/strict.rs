@@ -1,5 +1,5 @@
-//! Reads an upstream's bytes beside pingora, whose reader takes chunks that are none: an empty size
-//! counts as the last chunk there, and a response that broke off would seem whole.
+//! Reads an upstream's bytes beside pingora, whose reader accepts malformed chunks: there, an empty
+//! chunk size counts as the last chunk, and a truncated response would seem complete.
 
 use crate::proxy::chunks::Chunks;
 use http::StatusCode;
