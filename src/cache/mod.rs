@@ -14,9 +14,6 @@ mod settings;
 mod store;
 mod told_host;
 mod ttl;
-
-#[allow(unused_imports)] // of parts that are not built yet
-pub use cached::Unknown;
 pub use cached::{Cached, Found, Known, Source};
 pub use entry::Entry;
 pub use purge_selector::PurgeSelector;

@@ -44,8 +44,6 @@ fn is_for(facts: &ActiveFacts, wanted: &[String]) -> bool {
     wanted.is_empty()
         || facts.audience().any(|audience| wanted.iter().any(|wanted| wanted == audience))
 }
-
-#[allow(dead_code)] // for `introgate explain`
 fn listed<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let texts: Vec<&str> = texts.collect();
     if texts.is_empty() { "none".into() } else { texts.join(", ") }

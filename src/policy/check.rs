@@ -9,7 +9,6 @@ use crate::token::{ActiveFacts, Credential};
 use std::cell::Cell;
 
 /// A check is pure: it reads no clock and calls no server.
-#[allow(dead_code)] // for `introgate explain`
 pub trait Check: Sync {
     /// The name of the check in explanations.
     fn name(&self) -> &'static str;
@@ -27,7 +26,6 @@ pub trait Check: Sync {
 pub struct Case<'c> {
     /// What the authorization server said.
     pub facts: &'c ActiveFacts,
-    #[allow(dead_code)] // for checks that look at the request
     pub request: &'c RequestView<'c>,
     /// The token of the request.
     pub credential: Credential<'c>,
@@ -52,14 +50,11 @@ pub struct Finding {
 }
 
 /// The two sides of a check.
-#[allow(dead_code)] // for `introgate explain`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compared {
     pub demanded: String,
     pub found: String,
 }
-
-#[allow(dead_code)] // for `introgate explain`
 impl Compared {
     pub fn new(demanded: impl Into<String>, found: impl Into<String>) -> Self {
         Self { demanded: demanded.into(), found: found.into() }

@@ -16,9 +16,6 @@ mod step_up;
 mod token_type;
 mod validity;
 mod value;
-
-#[allow(unused_imports)] // of parts that are not built yet
-pub use check::Compared;
 pub use check::{Case, Check, Finding};
 pub use implications::{Circle, Implications};
 pub use require::Condition;

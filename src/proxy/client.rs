@@ -158,20 +158,25 @@ impl Client {
         if self.is_quiet() && !expects_more {
             return;
         }
-        let Self { stream, read, deadline, .. } = self;
-        let mut left = LINGERED;
-        let reading = async {
-            while left > 0 {
-                read.clear();
-                read.reserve(READ);
-                match stream.read_buf(read).await {
-                    Ok(some @ 1..) => left = left.saturating_sub(some),
-                    _ => break,
-                }
-            }
-        };
-        deadline.within(LINGER, reading).await;
+        self.read = BytesMut::new();
+        linger(&mut self.stream, &mut self.deadline).await;
     }
+}
+
+/// Takes in the bytes that a client still sends to a connection that is being closed.
+pub async fn linger(stream: &mut Stream, deadline: &mut Deadline) {
+    let (mut left, mut read) = (LINGERED, BytesMut::new());
+    let reading = async {
+        while left > 0 {
+            read.clear();
+            read.reserve(READ);
+            match stream.read_buf(&mut read).await {
+                Ok(some @ 1..) => left = left.saturating_sub(some),
+                _ => break,
+            }
+        }
+    };
+    deadline.within(LINGER, reading).await;
 }
 
 /// Reads what comes first. False at the end of the connection. There is no buffer while nothing

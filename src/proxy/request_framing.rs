@@ -17,11 +17,13 @@ pub enum Section {
         length: usize,
         body: Body,
     },
-    /// No parser should have to agree with another about where this request ends: the connection
-    /// ends with its response.
-    Unclear,
-    /// Not a header section by RFC 9112 §2 to §5. pingora's parser would escape an invalid request
-    /// target and go on, and read the bytes behind it as a part of this request or of the next one.
+    /// Another protocol may follow: the connection ends with the response, or with that protocol.
+    Upgrade,
+    /// More lines than pingora reads.
+    TooManyLines,
+    /// Not a header section by RFC 9112 §2 to §6, or one that does not say where the body ends.
+    /// pingora's parser is lenient: it escapes an invalid request target, for example, and reads the
+    /// bytes behind it as a part of this request or of the next one.
     Malformed,
 }
 
@@ -34,42 +36,52 @@ pub enum Body {
 
 impl Section {
     pub fn read(bytes: &[u8]) -> Self {
-        let mut lines = [httparse::EMPTY_HEADER; LINES];
-        let mut request = httparse::Request::new(&mut lines);
+        let mut storage = [httparse::EMPTY_HEADER; LINES];
+        let mut request = httparse::Request::new(&mut storage);
         let length = match request.parse(bytes) {
             Ok(Status::Complete(length)) => length,
             Ok(Status::Partial) => return Self::Partial,
-            Err(httparse::Error::TooManyHeaders) => return Self::Unclear,
+            Err(httparse::Error::TooManyHeaders) => return Self::TooManyLines,
             Err(_) => return Self::Malformed,
         };
+        if upgrade::is_asked_for(request.method.unwrap_or_default(), || lines(&request))
+            && !is_framed(&request)
+        {
+            return Self::Upgrade;
+        }
         match body(&request) {
             Some(body) => Self::Whole { length, body },
-            None => Self::Unclear,
+            None => Self::Malformed,
         }
     }
 }
 
-/// `None` where the length is not certain, or where what follows is not HTTP.
+fn lines<'r>(request: &'r httparse::Request<'_, '_>) -> impl Iterator<Item = (&'r str, &'r [u8])> {
+    request.headers.iter().map(|line| (line.name, line.value))
+}
+
+fn is_framed(request: &httparse::Request<'_, '_>) -> bool {
+    let framing = [Field::ContentLength, Field::TransferEncoding];
+    lines(request).any(|(name, _)| framing.contains(&Field::of(name)))
+}
+
+/// `None` where two readers could find different lengths (RFC 9112 §6.1, §6.3).
 fn body(request: &httparse::Request<'_, '_>) -> Option<Body> {
     let (mut length, mut chunked) = (None, false);
-    for line in request.headers.iter() {
-        match Field::of(line.name) {
+    for (name, value) in lines(request) {
+        match Field::of(name) {
             Field::ContentLength if length.is_some() => return None,
-            Field::ContentLength => length = Some(number(line.value)?),
-            Field::TransferEncoding if line.value.eq_ignore_ascii_case(b"chunked") && !chunked => {
+            Field::ContentLength => length = Some(number(value)?),
+            Field::TransferEncoding if value.eq_ignore_ascii_case(b"chunked") && !chunked => {
                 chunked = true;
             }
             Field::TransferEncoding => return None,
             _ => {}
         }
     }
-    let lines = || request.headers.iter().map(|line| (line.name, line.value));
     match (chunked, length) {
         (true, Some(_)) => None,
         (true, None) => (request.version == Some(1)).then(|| Body::Chunked(Chunks::default())),
-        (false, length) if upgrade::is_asked_for(request.method?, lines) && length.is_none() => {
-            None
-        }
         (false, length) => Some(Body::Length(length.unwrap_or(0))),
     }
 }
@@ -109,7 +121,8 @@ mod tests {
     fn read(text: &str) -> String {
         match Section::read(text.as_bytes()) {
             Section::Partial => "partial".to_owned(),
-            Section::Unclear => "unclear".to_owned(),
+            Section::Upgrade => "upgrade".to_owned(),
+            Section::TooManyLines => "too many lines".to_owned(),
             Section::Malformed => "malformed".to_owned(),
             Section::Whole { length, mut body } => {
                 let rest = &text.as_bytes()[length..];
@@ -129,13 +142,13 @@ mod tests {
             ("Content-Length: 30\r\n", "abc", "47 3 false"),
             ("Transfer-Encoding: Chunked\r\n", "1\r\na\r\n0\r\n\r\nGET", "55 11 true"),
             ("Transfer-Encoding: chunked\r\n", "1\na", "not chunks"),
-            ("Transfer-Encoding: gzip, chunked\r\n", "", "unclear"),
-            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "", "unclear"),
-            ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "", "unclear"),
-            ("Content-Length: 3\r\nContent-Length: 3\r\n", "", "unclear"),
-            ("Content-Length: +3\r\n", "", "unclear"),
-            ("Content-Length: 99999999999999999999\r\n", "", "unclear"),
-            ("Connection: upgrade\r\nUpgrade: websocket\r\n", "", "unclear"),
+            ("Transfer-Encoding: gzip, chunked\r\n", "", "malformed"),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "", "malformed"),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "", "malformed"),
+            ("Content-Length: 3\r\nContent-Length: 3\r\n", "", "malformed"),
+            ("Content-Length: +3\r\n", "", "malformed"),
+            ("Content-Length: 99999999999999999999\r\n", "", "malformed"),
+            ("Connection: upgrade\r\nUpgrade: websocket\r\n", "", "upgrade"),
             ("Upgrade: websocket\r\n", "", "47 0 true"),
         ] {
             let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n{rest}");
@@ -147,6 +160,6 @@ mod tests {
             assert_eq!(read(&format!("{line}\r\n\r\n")), "malformed", "{line:?}");
         }
         assert_eq!(read("GET / HTTP/1.1\r\na b: c\r\n\r\n"), "malformed");
-        assert_eq!(read("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), "unclear");
+        assert_eq!(read("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), "malformed");
     }
 }

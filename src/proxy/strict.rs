@@ -2,7 +2,7 @@
 //! chunk size counts as the last chunk, and a truncated response would seem complete.
 
 use crate::proxy::chunks::Chunks;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use httparse::{ParserConfig, Status};
 
 /// Header lines at most, as pingora counts them.
@@ -27,6 +27,11 @@ impl Default for Strict {
 }
 
 impl Strict {
+    /// The response to `HEAD` has no body, whatever its header fields announce (RFC 9110 §9.3.2).
+    pub fn for_response_to(method: &Method) -> Self {
+        if method == Method::HEAD { Self::Other } else { Self::default() }
+    }
+
     /// Reads on. False where the bytes are no chunks although they should be.
     pub fn read(&mut self, bytes: &[u8]) -> bool {
         if let Self::Head(head) = self {

@@ -35,17 +35,20 @@ impl Host {
                 (name.to_ascii_lowercase(), port)
             }
         };
-        Some(Self { name, port: port.map_or(Some(None), self::port)? })
+        // RFC 3986 §3.2.3: an empty port is no port
+        let port = match port {
+            None | Some("") => None,
+            Some(digits) => Some(port_number(digits)?),
+        };
+        Some(Self { name, port })
     }
 }
 
-/// `Some(None)` for nothing (RFC 3986 §3.2.3: `*DIGIT`).
-fn port(text: &str) -> Option<Option<u16>> {
-    match text {
-        "" => Some(None),
-        _ if text.len() > 5 || !text.bytes().all(|byte| byte.is_ascii_digit()) => None,
-        _ => text.parse().ok().map(Some),
+fn port_number(digits: &str) -> Option<u16> {
+    if digits.len() > 5 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
+    digits.parse().ok()
 }
 
 /// Unreserved characters and `sub-delims`, without the comma: two hosts are none.

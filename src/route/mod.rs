@@ -8,10 +8,6 @@ mod table;
 
 pub use comparable::comparable;
 pub use host::Host;
-#[allow(unused_imports)] // of parts that are not built yet
-pub use normalise::Target;
 pub use normalise::{Unsafe, normalise};
 pub use pattern::{HostPattern, PathPattern, PatternError};
-#[allow(unused_imports)] // of parts that are not built yet
-pub use table::Tie;
 pub use table::{Reach, RouteTable};

@@ -20,7 +20,6 @@ pub struct Target<'a> {
 
 impl Target<'_> {
     /// The path that routes are matched by: the same for every way to write the path.
-    #[allow(dead_code)] // for `introgate explain`
     pub fn comparable(&self) -> &str {
         self.comparable.as_deref().unwrap_or(&self.path)
     }

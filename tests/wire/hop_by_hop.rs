@@ -107,3 +107,28 @@ fn a_broken_response_behind_an_interim_one_is_502() {
         }
     }
 }
+
+/// RFC 9112 §7.1. An empty chunk size is not a last chunk, whatever the version of the response and
+/// whatever comes before it.
+#[test]
+fn a_response_with_malformed_chunks_never_seems_complete() {
+    let setup = Setup::route("");
+    for before in ["", "HTTP/1.1 103 Early Hints\r\n\r\n"] {
+        for version in ["HTTP/1.1", "HTTP/1.0"] {
+            for chunks in [
+                "\r\n00b\r\nalice-extra\r\n0\r\n\r\n",
+                "x\r\n\r\n0\r\n\r\n",
+                ";x\r\n\r\n",
+                "3\r\nabc\r\n\r\n\r\n",
+                "3\r\nabcd\r\n0\r\n\r\n",
+            ] {
+                let head =
+                    format!("{before}{version} 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+                let response = answer(&setup, &format!("{head}{chunks}"));
+                let whole =
+                    response.contains("HTTP/1.1 200") && response.ends_with("\r\n0\r\n\r\n");
+                assert!(!whole, "{head:?} {chunks:?}: {response:?}");
+            }
+        }
+    }
+}

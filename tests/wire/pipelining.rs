@@ -75,3 +75,30 @@ fn an_answer_that_cannot_be_followed_says_close() {
         assert!(setup.upstream.requests().iter().all(|seen| seen.target != "/next"), "{lines:?}");
     }
 }
+
+/// RFC 9112 §9.6: closing a connection with unread bytes would reset it, and a client that reads
+/// slowly would lose the responses that are on their way.
+#[test]
+fn a_connection_that_ends_with_bytes_unread_loses_no_response() {
+    let setup = Setup::route("");
+    let long = "x".repeat(1_500_000);
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", long.len());
+    setup.upstream.behave(UpstreamBehaviour::Kept(format!("{head}{long}").into_bytes()));
+    let good = request(1, 0).0;
+    let rest = "GET /unread HTTP/1.1\r\nHost: gateway.test\r\n\r\n".repeat(50);
+    let upgrade = "Connection: upgrade\r\nUpgrade: websocket\r\n";
+    for (last, status) in [
+        ("GET /a b HTTP/1.1\r\nHost: gateway.test\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(), 400),
+        (format!("GET / HTTP/1.1\r\nHost: gateway.test\r\n{upgrade}\r\n"), 401),
+    ] {
+        let mut connection = setup.gateway.connect();
+        connection.send(format!("{good}{last}{rest}").as_bytes()).expect("send");
+        // the responses wait in the buffers of both sides meanwhile
+        std::thread::sleep(Duration::from_millis(100));
+        let first = connection.read_response("GET").expect("the long response");
+        assert_eq!((first.status, first.body.len()), (200, long.len()), "{last:?}");
+        let second = connection.read_response("GET").expect("the refusal");
+        assert_eq!(second.status, status, "{last:?}");
+    }
+}

@@ -110,7 +110,7 @@ fn settings(
         dpop: dpop?,
         servers: servers?,
         cache: cache?,
-        redis: redis?,
+        redis: redis.ok()?,
         token: token?,
         identity: identity?,
         upstreams: named?.into_iter().chain(by_url).collect(),

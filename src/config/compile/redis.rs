@@ -6,27 +6,32 @@ use super::redis_url::{Kind, RedisUrl};
 use crate::cache::{Login, Node, RedisSettings, SharedKey, TlsSettings, Topology};
 use crate::config::path::KeyPath;
 use crate::config::raw::Redis;
+use crate::config::report::Reported;
 use crate::secret::Secret;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
-/// `Some(None)`: there is none; `None`: it is in error.
-pub fn redis(cx: Context) -> Option<Option<RedisSettings>> {
+/// The settings, if the section is there.
+pub fn redis(cx: Context) -> Result<Option<RedisSettings>, Reported> {
+    let Some(redis) = &cx.raw.cache.redis else { return Ok(None) };
+    settings(cx, redis).map(Some).ok_or(Reported)
+}
+
+fn settings(cx: Context, redis: &Redis) -> Option<RedisSettings> {
     let section = KeyPath::root().key("cache").key("redis");
-    let Some(redis) = &cx.raw.cache.redis else { return Some(None) };
     let url = url(cx, &section, redis);
     let key = key(cx, &section, redis);
     let password =
         given(cx.secret(&section, "password", &redis.password, redis.password_file.as_deref()));
-    let login = url
-        .as_ref()
-        .zip(password)
-        .and_then(|(url, password)| login(cx, &section, redis, url, password));
+    let login = match (&url, password) {
+        (Some(url), Ok(password)) => login(cx, &section, redis, url, password),
+        _ => Err(Reported),
+    };
     let sentinel = sentinel(cx, &section, redis, url.as_ref());
     let tls = tls(cx, &section, redis, url.as_ref());
     let timeout = cx.positive(&section.key("timeout"), redis.timeout);
-    let (url, login) = (url?, login?);
+    let (url, login) = (url?, login.ok()?);
     if login.is_some() && !url.tls && !url.is_local() {
         cx.report.warning(
             &section.key("url"),
@@ -36,19 +41,19 @@ pub fn redis(cx: Context) -> Option<Option<RedisSettings>> {
     let topology = match url.kind {
         Kind::Single(node) => Topology::Single(node),
         Kind::Sentinel { sentinels, master } => {
-            Topology::Sentinel { sentinels, master, login: sentinel? }
+            Topology::Sentinel { sentinels, master, login: sentinel.ok()? }
         }
         Kind::Cluster(nodes) => Topology::Cluster(nodes),
     };
-    Some(Some(RedisSettings {
+    Some(RedisSettings {
         topology,
-        tls: tls?,
+        tls: tls.ok()?,
         database: url.database,
         login,
         key: key?,
         prefix: redis.prefix.clone(),
         timeout: timeout?,
-    }))
+    })
 }
 
 /// A URL is never part of a message: it may hold a password.
@@ -85,11 +90,11 @@ fn key(cx: Context, section: &KeyPath, redis: &Redis) -> Option<SharedKey> {
     key
 }
 
-fn given(given: Given) -> Option<Option<Secret>> {
+fn given(given: Given) -> Result<Option<Secret>, Reported> {
     match given {
-        Given::Missing => Some(None),
-        Given::Secret(secret) => Some(Some(secret)),
-        Given::Broken => None,
+        Given::Missing => Ok(None),
+        Given::Secret(secret) => Ok(Some(secret)),
+        Given::Broken => Err(Reported),
     }
 }
 
@@ -100,27 +105,27 @@ fn login(
     redis: &Redis,
     url: &RedisUrl,
     password: Option<Secret>,
-) -> Option<Option<Login>> {
+) -> Result<Option<Login>, Reported> {
     if password.is_some() && url.password.is_some() {
         cx.report.error(section, "has a password in `url` as well; keep one of the two");
-        return None;
+        return Err(Reported);
     }
     if !redis.username.is_empty() && url.username.is_some() {
         cx.report.error(&section.key("username"), "is set in `url` as well; keep one of the two");
-        return None;
+        return Err(Reported);
     }
     let username = Some(redis.username.clone())
         .filter(|name| !name.is_empty())
         .or_else(|| url.username.clone());
     match (username, password.or_else(|| url.password.clone())) {
-        (username, Some(password)) => Some(Some(Login { username, password })),
-        (None, None) => Some(None),
+        (username, Some(password)) => Ok(Some(Login { username, password })),
+        (None, None) => Ok(None),
         (Some(_), None) => {
             cx.report.error(
                 section,
                 "has a user name and no password; write `password` or `password_file`",
             );
-            None
+            Err(Reported)
         }
     }
 }
@@ -130,7 +135,7 @@ fn sentinel(
     section: &KeyPath,
     redis: &Redis,
     url: Option<&RedisUrl>,
-) -> Option<Option<Login>> {
+) -> Result<Option<Login>, Reported> {
     let (section, written) = (section.key("sentinel"), &redis.sentinel);
     let password = given(cx.secret(
         &section,
@@ -147,15 +152,15 @@ fn sentinel(
                 &section,
                 "has a user name and no password; write `password` or `password_file`",
             );
-            return None;
+            return Err(Reported);
         }
     };
     if login.is_some() && url.is_some_and(|url| !matches!(url.kind, Kind::Sentinel { .. })) {
         cx.report
             .error_at_key(&section, "is for `redis-sentinel` alone; remove it, or correct `url`");
-        return None;
+        return Err(Reported);
     }
-    Some(login)
+    Ok(login)
 }
 
 fn tls(
@@ -163,42 +168,42 @@ fn tls(
     section: &KeyPath,
     redis: &Redis,
     url: Option<&RedisUrl>,
-) -> Option<Option<TlsSettings>> {
+) -> Result<Option<TlsSettings>, Reported> {
     let (section, written) = (section.key("tls"), &redis.tls);
     let any = [&written.ca, &written.certificate, &written.private_key]
         .iter()
         .any(|file| !file.is_empty());
-    if !url?.tls {
+    if !url.ok_or(Reported)?.tls {
         if any {
             cx.report.error_at_key(
                 &section,
                 "has no effect without TLS; write `rediss` in `url`, or remove it",
             );
-            return None;
+            return Err(Reported);
         }
-        return Some(None);
+        return Ok(None);
     }
     let ca = if written.ca.is_empty() {
         None
     } else {
-        Some(cx.roots(&section.key("ca"), &written.ca)?.1)
+        Some(cx.roots(&section.key("ca"), &written.ca).ok_or(Reported)?.1)
     };
     let identity = match (written.certificate.is_empty(), written.private_key.is_empty()) {
         (true, true) => None,
         (false, false) => Some((
-            cx.roots(&section.key("certificate"), &written.certificate)?.1,
-            private_key(cx, &section.key("private_key"), &written.private_key)?,
+            cx.roots(&section.key("certificate"), &written.certificate).ok_or(Reported)?.1,
+            private_key(cx, &section.key("private_key"), &written.private_key).ok_or(Reported)?,
         )),
         (true, false) => {
             cx.report.error(&section, "has a private key and no certificate; write both");
-            return None;
+            return Err(Reported);
         }
         (false, true) => {
             cx.report.error(&section, "has a certificate and no private key; write both");
-            return None;
+            return Err(Reported);
         }
     };
-    Some(Some(TlsSettings { ca, identity }))
+    Ok(Some(TlsSettings { ca, identity }))
 }
 
 fn private_key(cx: Context, path: &KeyPath, name: &str) -> Option<Zeroizing<Vec<u8>>> {

@@ -4,6 +4,7 @@ use super::Context;
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
 use crate::config::raw::{self, Upstream, UpstreamServer};
+use crate::config::report::Reported;
 use crate::introspect::{ClientCertificate, Part};
 use crate::upstream::{
     Balance, Endpoint, HashKey, HealthCheck, Protocol, ServerAddress, ShownCertificate,
@@ -152,7 +153,7 @@ fn tls(
         cx.server_name(&path.key("server_name"), &raw.tls.server_name, "api.internal");
     let roots = roots(cx, &path.key("ca"), &raw.tls.ca);
     let certificate = certificate(cx, path, &raw.tls);
-    Some(TlsSettings { server_name, roots: roots?, certificate: certificate? })
+    Some(TlsSettings { server_name, roots: roots.ok()?, certificate: certificate.ok()? })
 }
 
 /// Keys of `tls` beside servers none of which speaks TLS.
@@ -175,46 +176,47 @@ fn without_effect(cx: Context, path: &KeyPath, raw: &Upstream, servers: Option<&
     }
 }
 
-/// Certificates in DER, each of which can be parsed. `Some(None)`: none is named.
-fn roots(cx: Context, path: &KeyPath, name: &str) -> Option<Option<Vec<Vec<u8>>>> {
+/// Certificates in DER, each of which can be parsed, if a file is named.
+fn roots(cx: Context, path: &KeyPath, name: &str) -> Result<Option<Vec<Vec<u8>>>, Reported> {
     if name.is_empty() {
-        return Some(None);
+        return Ok(None);
     }
-    let (_, pem) = cx.roots(path, name)?;
+    let (_, pem) = cx.roots(path, name).ok_or(Reported)?;
     let roots: Vec<Vec<u8>> =
         CertificateDer::pem_slice_iter(&pem).flatten().map(|der| der.to_vec()).collect();
     if roots.iter().any(|der| X509Certificate::from_der(der).is_err()) {
         cx.report.error(path, "has a certificate that cannot be parsed; name another file");
-        return None;
+        return Err(Reported);
     }
-    Some(Some(roots))
+    Ok(Some(roots))
 }
 
-/// `Some(None)`: none is named.
+/// The client certificate, if one is named.
 fn certificate(
     cx: Context,
     path: &KeyPath,
     raw: &raw::UpstreamTls,
-) -> Option<Option<ShownCertificate>> {
+) -> Result<Option<ShownCertificate>, Reported> {
     let (at, key_at) = (path.key("certificate"), path.key("private_key"));
     match (raw.certificate.is_empty(), raw.private_key.is_empty()) {
-        (true, true) => return Some(None),
+        (true, true) => return Ok(None),
         (false, false) => {}
         (true, false) => {
             cx.report.error(&at, "is missing beside `private_key`; name the file with it");
-            return None;
+            return Err(Reported);
         }
         (false, true) => {
             cx.report.error(&key_at, "is missing beside `certificate`; name the file with its key");
-            return None;
+            return Err(Reported);
         }
     }
     let (chain, key) = (cx.content(&at, &raw.certificate), cx.content(&key_at, &raw.private_key));
-    let certificate = match ClientCertificate::read(&chain?, &key?) {
+    let (chain, key) = chain.zip(key).ok_or(Reported)?;
+    let certificate = match ClientCertificate::read(&chain, &key) {
         Ok(certificate) => certificate,
         Err((part, wrong)) => {
             cx.report.error(if part == Part::Certificate { &at } else { &key_at }, wrong);
-            return None;
+            return Err(Reported);
         }
     };
     if certificate.ends() <= Clock::system().now().unix_seconds() {
@@ -226,10 +228,10 @@ fn certificate(
         .collect();
     if chain.iter().any(|der| X509Certificate::from_der(der).is_err()) {
         cx.report.error(&at, "has a certificate that cannot be parsed; name another file");
-        return None;
+        return Err(Reported);
     }
-    let key = PrivateKeyDer::from_pem_slice(certificate.pem()).ok()?;
-    Some(Some(ShownCertificate { chain, key: key.secret_der().to_vec().into() }))
+    let key = PrivateKeyDer::from_pem_slice(certificate.pem()).map_err(|_| Reported)?;
+    Ok(Some(ShownCertificate { chain, key: key.secret_der().to_vec().into() }))
 }
 
 fn servers(cx: Context, section: &KeyPath, raw: &[UpstreamServer]) -> Option<Vec<ServerAddress>> {

@@ -29,7 +29,7 @@ impl PlainExchange<'_> {
             self.unread = true;
             self.connection = Connection::Ended;
         }
-        let (rewound, way) = upstream.rewind();
+        let (rewound, way) = upstream.rewind(&self.plain.method);
         let mut session = HttpSession::new(rewound);
         session.read_timeout = Some(way.read_timeout());
         let (mut body, mut reusable) = (Body::None, false);

@@ -3,6 +3,7 @@
 use crate::proxy::delegate::delegate;
 use crate::proxy::strict::Strict;
 use bytes::{Buf, BytesMut};
+use http::Method;
 use pingora_core::protocols::Stream;
 use std::io;
 use std::pin::Pin;
@@ -17,8 +18,9 @@ pub struct Rewound {
 }
 
 impl Rewound {
-    pub fn new(read: BytesMut, connection: Stream) -> Self {
-        Self { read, connection, strict: Strict::default() }
+    /// For the response to a request with `method`.
+    pub fn new(read: BytesMut, connection: Stream, method: &Method) -> Self {
+        Self { read, connection, strict: Strict::for_response_to(method) }
     }
 
     /// The connection itself, once everything was read again.

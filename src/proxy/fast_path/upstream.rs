@@ -12,6 +12,7 @@ use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::upstream::{Aim, Upstream};
 use bytes::BytesMut;
+use http::Method;
 use pingora_core::Result;
 use pingora_core::protocols::Stream;
 use pingora_error::{Error, ErrorSource, ErrorType};
@@ -251,8 +252,8 @@ impl UpstreamExchange {
     }
 
     /// The connection, from which what was read can be read again.
-    pub fn rewind(self) -> (Stream, Way) {
-        (Box::new(Rewound::new(self.read, self.connection)), self.way)
+    pub fn rewind(self, method: &Method) -> (Stream, Way) {
+        (Box::new(Rewound::new(self.read, self.connection, method)), self.way)
     }
 }
 

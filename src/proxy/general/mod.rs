@@ -53,7 +53,7 @@ impl General {
             Section::Whole { length, body } => {
                 OneRequest::new(read, stream, length, body, connection)
             }
-            Section::Partial | Section::Unclear | Section::Malformed => {
+            Section::Partial | Section::Upgrade | Section::TooManyLines | Section::Malformed => {
                 OneRequest::endless(read, stream)
             }
         };

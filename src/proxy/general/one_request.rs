@@ -5,7 +5,9 @@
 //! requests are answered in their order (RFC 9112 §9.3.2).
 
 use crate::proxy::chunks::NotChunks;
+use crate::proxy::client::linger;
 use crate::proxy::connection::Connection;
+use crate::proxy::deadline::Deadline;
 use crate::proxy::delegate::delegate;
 use crate::proxy::request_framing::Body;
 use bytes::{Buf, BytesMut};
@@ -15,6 +17,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::runtime::Handle;
 
 /// Bytes that are read at once.
 const READ: usize = 16 * 1024;
@@ -59,13 +62,17 @@ impl OneRequest {
 
     /// The connection itself and what was read of the next request, once this one was read whole.
     pub fn unwrap(wrapped: Stream) -> Option<(Stream, BytesMut)> {
-        let wrapped = wrapped.into_any().downcast::<Self>().ok()?;
-        match wrapped.end {
-            End::Behind { section: 0, body } if body.is_done() => {
-                Some((wrapped.connection, wrapped.read))
-            }
-            _ => None,
+        let mut wrapped = wrapped.into_any().downcast::<Self>().ok()?;
+        if !wrapped.is_over() {
+            return None;
         }
+        let read = std::mem::take(&mut wrapped.read);
+        Some((wrapped.give_back(), read))
+    }
+
+    /// Leaves a closed connection in place of the client's.
+    fn give_back(&mut self) -> Stream {
+        std::mem::replace(&mut self.connection, Box::new(io::Cursor::new(Vec::new())))
     }
 
     /// Whether the client's connection can be kept behind the response to the request in `session`.
@@ -133,6 +140,22 @@ impl AsyncRead for OneRequest {
         to.put_slice(&self.read[..some]);
         self.read.advance(some);
         Poll::Ready(Ok(()))
+    }
+}
+
+/// pingora drops the connection behind the last response. Closing it with unread bytes would reset
+/// it, and the client could lose responses that it has not read yet (RFC 9112 §9.6).
+impl Drop for OneRequest {
+    fn drop(&mut self) {
+        if self.read.is_empty() && self.is_over() {
+            return;
+        }
+        let Ok(tokio) = Handle::try_current() else { return };
+        let mut connection = self.give_back();
+        tokio.spawn(async move {
+            connection.shutdown().await;
+            linger(&mut connection, &mut Deadline::default()).await;
+        });
     }
 }
 

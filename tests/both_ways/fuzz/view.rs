@@ -121,13 +121,18 @@ fn take<'r>(raw: &'r [u8], method: &str, closed: bool) -> Option<(Response, &'r 
     Some((Response { status, headers, body }, rest))
 }
 
-/// A body without the id of a refusal.
+/// A body without the id of a refusal. Where a response was read with the wrong method, the head of
+/// the next one is in it: its date and its id are left out too.
 fn text(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body).into_owned();
-    match text.find("\"request_id\"") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
-    }
+    let text = match text.find("\"request_id\"") {
+        Some(at) => &text[..at],
+        None => &text,
+    };
+    let lines = text.split_inclusive("\r\n");
+    lines
+        .filter(|line| !line.starts_with("Date: ") && !line.starts_with("X-Request-Id: "))
+        .collect()
 }
 
 fn chunks(mut rest: &[u8]) -> Option<(String, &[u8])> {
