@@ -9,6 +9,7 @@ mod rfc8693;
 mod rfc8705;
 mod rfc9110;
 mod rfc9112;
+mod rfc9113;
 mod rfc9396;
 mod rfc9449;
 mod rfc9457;

@@ -1,5 +1,6 @@
 //! Where clients connect: limits, listeners that come and go.
 
+mod http2;
 mod limits;
 mod listeners;
 mod proxy_protocol;

@@ -5,6 +5,7 @@
 mod authorization_server;
 mod gateway;
 mod http;
+pub mod http2;
 mod redis;
 mod server;
 mod setup;

@@ -106,6 +106,7 @@ impl ProxyHttp for Phases {
             Ok(()) => {
                 request::settle_upgrade(session);
                 request::forget_expectation(session);
+                request::join_cookies(session);
                 request::forget_spelling(session);
                 Ok(false)
             }

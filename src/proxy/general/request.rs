@@ -58,6 +58,22 @@ pub fn forget_expectation(session: &mut Session) {
     }
 }
 
+/// HTTP/2 may split `Cookie` into several fields; HTTP/1.1 has one (RFC 9113 §8.2.3).
+pub fn join_cookies(session: &mut Session) {
+    let request = session.req_header();
+    if request.version != Version::HTTP_2 {
+        return;
+    }
+    let crumbs: Vec<&[u8]> =
+        request.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        // only a malformed value could fail, and this one is parsed
+        let _ = session.req_header_mut().insert_header(header::COOKIE, joined);
+    }
+}
+
 /// pingora remembers in a second map how each header's name was written, and copies both for the
 /// upstream, which gets names in lower case. A target that its URI does not say is kept by pingora
 /// beside it, and that only with the map.
