@@ -9,6 +9,7 @@
 
 mod django;
 mod django_oauth_toolkit;
+mod grpc;
 mod hydra;
 mod keycloak;
 mod keys;

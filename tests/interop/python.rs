@@ -1,4 +1,4 @@
-//! The interpreter of a virtualenv that is made once and kept.
+//! Interpreters of virtualenvs that are made once and kept.
 
 use super::parts::{fetch, kept, run, source};
 use std::fs;
@@ -9,11 +9,26 @@ use std::sync::OnceLock;
 /// With django-oauth-toolkit in it; an error where that cannot be had.
 pub fn with_django() -> Result<&'static Path, String> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let requirements = source("django_oauth_toolkit/requirements.txt");
-    PYTHON.get_or_init(|| virtualenv(&requirements)).as_deref().map_err(String::clone)
+    made(&PYTHON, "django-oauth-toolkit", "django_oauth_toolkit/requirements.txt")
 }
 
-fn virtualenv(requirements: &Path) -> Result<PathBuf, String> {
+/// With grpcio in it.
+pub fn with_grpc() -> Result<&'static Path, String> {
+    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    made(&PYTHON, "grpcio", "grpc/requirements.txt")
+}
+
+/// The virtualenv of `requirements`, made once; `package` is its name in errors.
+fn made(
+    python: &'static OnceLock<Result<PathBuf, String>>,
+    package: &str,
+    requirements: &str,
+) -> Result<&'static Path, String> {
+    let make = || virtualenv(package, &source(requirements));
+    python.get_or_init(make).as_deref().map_err(String::clone)
+}
+
+fn virtualenv(package: &str, requirements: &Path) -> Result<PathBuf, String> {
     let version = run(Command::new("python3").args(["-c", "import sys; print(sys.version)"]))
         .map_err(|_| "no python3; apt-get install python3 python3-venv".to_owned())?;
     run(Command::new("python3").args(["-c", "import ensurepip, venv"]))
@@ -33,7 +48,7 @@ fn virtualenv(requirements: &Path) -> Result<PathBuf, String> {
             "--requirement",
         ])
         .arg(requirements);
-        fetch("django-oauth-toolkit from PyPI", &mut pip).map(drop)
+        fetch(&format!("{package} from PyPI"), &mut pip).map(drop)
     });
     Ok(made?.join("bin/python"))
 }

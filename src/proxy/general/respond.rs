@@ -7,6 +7,7 @@ use crate::proxy::head::Head;
 use crate::proxy::refuse::{Prepared, prepare, reason};
 use http::{Version, header};
 use pingora_core::Result;
+use pingora_core::protocols::http::ServerSession;
 use pingora_error::{Error, ErrorType};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -35,7 +36,13 @@ pub async fn send(session: &mut Session, prepared: Prepared, expects_continue: b
     }
     session.set_total_drain_timeout(Some(LINGER));
     let end = refusal.body.is_empty();
-    session.write_response_header(Box::new(response), end).await?;
+    if end && let ServerSession::H2(session) = session.as_mut() {
+        // a gRPC client takes a status in the headers only where they end the stream; pingora's own
+        // way would end it with an empty DATA frame
+        session.write_response_header(Box::new(response), true)?;
+    } else {
+        session.write_response_header(Box::new(response), end).await?;
+    }
     if !end {
         session.write_response_body(Some(refusal.body), true).await?;
     }
