@@ -10,6 +10,7 @@
 mod django;
 mod django_oauth_toolkit;
 mod grpc;
+mod h2spec;
 mod hydra;
 mod keycloak;
 mod keys;
