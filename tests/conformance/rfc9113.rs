@@ -153,24 +153,17 @@ fn section_8_1_1_lengths() {
 #[test]
 fn section_8_sound_requests() {
     let setup = setup("auth: none");
-    let cases: [(&str, Vec<(&str, &str)>, &str, &[(&str, Option<&str>)]); 5] = [
-        ("a GET", GET.to_vec(), "GET /a?b", &[("host", Some("gateway.test"))]),
+    let cases = [
+        ("a GET", GET.to_vec(), &[("host", Some("gateway.test"))][..]),
         (
             "host in place of :authority",
             [with(":authority", ""), vec![("host", "gateway.test")]].concat(),
-            "GET /a?b",
             &[("host", Some("gateway.test"))],
         ),
-        (
-            "the same host twice",
-            with("host", "gateway.test"),
-            "GET /a?b",
-            &[("host", Some("gateway.test"))],
-        ),
+        ("the same host twice", with("host", "gateway.test"), &[("host", Some("gateway.test"))]),
         (
             "cookies in several fields",
             [GET.to_vec(), vec![("cookie", "a=1"), ("cookie", "b=2")]].concat(),
-            "GET /a?b",
             &[("cookie", Some("a=1; b=2"))],
         ),
         (
@@ -184,14 +177,13 @@ fn section_8_sound_requests() {
                 ],
             ]
             .concat(),
-            "GET /a?b",
             &[("x-introspected-sub", None), ("x_introspected_sub", None), ("te", None)],
         ),
     ];
-    for (case, fields, line, headers) in cases {
+    for (case, fields, headers) in cases {
         assert_eq!(outcome(&setup, &fields, None), Outcome::Status(200), "{case}");
         let seen = setup.upstream.last();
-        assert_eq!(format!("{} {}", seen.method, seen.target), line, "{case}");
+        assert_eq!(format!("{} {}", seen.method, seen.target), "GET /a?b", "{case}");
         for (name, value) in headers {
             assert_eq!(seen.header(name), *value, "{case}: {name}");
             assert!(seen.headers_all(name).len() <= 1, "{case}: {name}");
