@@ -57,6 +57,7 @@
 //! | [`proxy`] | carries out what the gate decides, on one of two ways |
 //! | [`admin`] | health, metrics, status, purge |
 //! | [`systemd`] | notifications to the service manager |
+//! | [`handover`] | a running process hands over to a new one |
 //! | [`reload`] | a changed configuration takes the old one's place |
 //! | [`doctor`] | reaches everything once and says what is wrong |
 //! | [`server`] | listeners, services, shutdown |
@@ -76,6 +77,7 @@ mod extract;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod gate;
+mod handover;
 #[cfg(test)]
 mod house;
 mod identity;

@@ -8,6 +8,7 @@ use crate::deny::Challenge;
 use crate::gate::Gate;
 use crate::identity::Identity;
 use crate::introspect::{Documents, Guarded, Introspector};
+use crate::listen::OpenSockets;
 use crate::proof::dpop::Seen;
 use crate::security_events::{Events, Taken};
 use crate::telemetry::{
@@ -38,6 +39,10 @@ pub struct Process {
     pub connections: Arc<AtomicUsize>,
     /// Configuration loaded, listeners open, not stopping.
     pub ready: AtomicBool,
+    /// The sockets of the open listeners.
+    pub sockets: OpenSockets,
+    /// Another process has taken over.
+    pub replaced: AtomicBool,
     /// A reload can be asked for, or the configuration cannot be reloaded.
     pub watching: AtomicBool,
 }
@@ -123,6 +128,8 @@ impl Process {
             in_flight: Arc::default(),
             connections: Arc::default(),
             ready: AtomicBool::new(false),
+            sockets: OpenSockets::default(),
+            replaced: AtomicBool::new(false),
             watching: AtomicBool::new(false),
         }
     }

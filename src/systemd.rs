@@ -18,6 +18,11 @@ pub fn reloading() {
     }
 }
 
+/// This process takes the place of the one that the service manager started.
+pub fn main_process() {
+    notify(&[NotifyState::MainPid(std::process::id())]);
+}
+
 /// The end has begun.
 pub fn stopping(status: &str) {
     notify(&[NotifyState::Stopping, NotifyState::Status(status)]);

@@ -6,6 +6,7 @@ mod entry;
 mod fleet;
 mod flight;
 mod guard;
+mod handover;
 #[cfg(test)]
 mod model;
 mod purge_selector;
@@ -16,8 +17,9 @@ mod told_host;
 mod ttl;
 pub use cached::{Cached, Found, Known, Source};
 pub use entry::Entry;
+pub use handover::HandedAnswer;
 pub use purge_selector::PurgeSelector;
-pub use redis::{Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology};
+pub use redis::{Forget, Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology};
 pub use settings::{CacheSettings, GuardSettings};
 pub use store::{Purge, Store};
 pub use told_host::ToldHosts;

@@ -8,10 +8,12 @@ use super::{CacheSettings, Entry, Known};
 use crate::clock::{Mono, Now};
 use crate::telemetry::{LazyCounter, Metrics};
 use crate::token::{DigestHasher, Refused, TokenDigest};
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, UnitWeighter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 type Bounded<V> = Cache<TokenDigest, V, UnitWeighter, DigestHasher, Counted>;
 
@@ -23,6 +25,8 @@ pub struct Store {
     pub(super) guard: Guard,
     /// Goes up with every purge: an answer that was asked for before it is not kept.
     purges: AtomicU64,
+    /// Those that are told of each purge.
+    watching: Mutex<Vec<Sender<Purge>>>,
     metrics: Arc<Metrics>,
 }
 
@@ -60,6 +64,7 @@ impl Store {
             flights: Flights::default(),
             guard: Guard::new(),
             purges: AtomicU64::new(0),
+            watching: Mutex::default(),
             metrics,
         }
     }
@@ -141,6 +146,7 @@ impl Store {
     pub fn purge(&self, purge: &Purge) -> usize {
         self.purges.fetch_add(1, Ordering::SeqCst);
         self.flights.forget();
+        self.watching.lock().retain(|watching| watching.send(purge.clone()).is_ok());
         let purged = match purge {
             Purge::Tokens(digests) => {
                 let known = |digest| {
@@ -170,6 +176,18 @@ impl Store {
             evictions.with_label_values(&["active", "purge"]).inc_by(purged as u64);
         }
         purged
+    }
+
+    /// Every purge from now on.
+    pub fn watch_purges(&self) -> Receiver<Purge> {
+        let (told, purges) = channel();
+        self.watching.lock().push(told);
+        purges
+    }
+
+    /// The active answers, whether they may still be used or not.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (TokenDigest, Arc<Entry>)> {
+        self.active.iter()
     }
 
     /// Whether answers of `server` can be told apart by session: some have a `sid`, or there is

@@ -33,7 +33,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the gateway
-    Run(source::Chosen),
+    Run(Run),
     /// Read the configuration as `run` would and print every problem; touches no network
     ///
     /// Without a file, it prints the file that flags and environment variables amount to.
@@ -56,6 +56,16 @@ enum Command {
     Completions { shell: clap_complete::Shell },
     /// Print the manual page, or write all of them into a folder
     Man(man::Pages),
+}
+
+#[derive(clap::Args)]
+struct Run {
+    #[command(flatten)]
+    chosen: source::Chosen,
+    /// Take over from the gateway that runs with this configuration: its listening sockets and its
+    /// cache. It stops when this one is ready
+    #[arg(long)]
+    upgrade: bool,
 }
 
 #[derive(clap::Args)]
@@ -129,7 +139,9 @@ pub fn main() -> ExitCode {
     // one TLS stack and one cryptography for all sides, before pingora installs ring
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match arguments.command {
-        Command::Run(chosen) => with_source(chosen, run::run),
+        Command::Run(Run { chosen, upgrade }) => {
+            with_source(chosen, |source| run::run(source, upgrade))
+        }
         Command::Check(chosen) => with_source(chosen, |source| check::check(&source)),
         Command::Init(arguments) => init::init(arguments),
         Command::Man(pages) => man::man(pages, Arguments::command()),

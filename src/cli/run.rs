@@ -4,15 +4,17 @@ use super::USAGE;
 use super::output::complain;
 use crate::assemble::AssembleError;
 use crate::config::{Loaded, Settings, Source};
+use crate::handover::{self, Taken};
 use crate::reload::{self, Reload, Watched};
 use crate::runtime::{Parts, Process};
-use crate::server;
+use crate::server::{self, Extras};
 use crate::telemetry::{self, Reloaded};
 use crate::upstream::resolve_all;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub fn run(source: Source) -> ExitCode {
+/// `upgrade`: takes over from the process that runs with this configuration.
+pub fn run(source: Source, upgrade: bool) -> ExitCode {
     let (Loaded { settings, problems, redacted, .. }, watched) = load(&source);
     for problem in &problems {
         complain(format_args!("{}", source.show(problem)));
@@ -22,7 +24,19 @@ pub fn run(source: Source) -> ExitCode {
         return ExitCode::from(USAGE);
     };
     let logging = telemetry::start(&settings.log);
-    let process = match process(settings, redacted) {
+    let path = handover::socket_path(&source.name());
+    let mut taken = None;
+    if upgrade {
+        let from = path.as_ref().map_err(|error| error.to_string());
+        match from.and_then(|path| handover::take(path).map_err(|error| error.to_string())) {
+            Ok(all) => taken = Some(all),
+            Err(error) => {
+                complain(format_args!("introgate: {error}"));
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let process = match process(settings, redacted, taken.as_mut()) {
         Ok(process) => Arc::new(process),
         Err(error) => {
             complain(format_args!("{}: error: {error}", source.name()));
@@ -38,7 +52,12 @@ pub fn run(source: Source) -> ExitCode {
     }
     .emit(&parts.metrics);
     let reload = Reload { process: process.clone(), logging, source, watched };
-    finish(server::run(process, Some(reload), Vec::new()))
+    if let Err(error) = &path {
+        tracing::warn!(%error, "`run --upgrade` is not available");
+    }
+    let upgrade_socket = path.ok();
+    let extras = Extras { reload: Some(reload), upgrade_socket, taken, ..Extras::default() };
+    finish(server::run(process, extras))
 }
 
 /// Loads in a thread of its own: the allocator gives back with it what loading leaves behind, which
@@ -56,9 +75,19 @@ fn load(source: &Source) -> (Loaded, Watched) {
 /// Bytes; as much as the main thread has.
 const MAIN_STACK: usize = 8 << 20;
 
-/// The process's parts and its first runtime, with upstream names looked up once.
-pub fn process(settings: Settings, shown: serde_json::Value) -> Result<Process, AssembleError> {
-    let parts = Parts::new(&settings)?;
+/// The process's parts and its first runtime, with upstream names looked up once. Answers that
+/// another process handed over are kept.
+pub fn process(
+    settings: Settings,
+    shown: serde_json::Value,
+    taken: Option<&mut Taken>,
+) -> Result<Process, AssembleError> {
+    let mut parts = Parts::new(&settings)?;
+    if let Some(taken) = taken {
+        parts.digest_key = taken.key.clone();
+        let kept = taken.keep(&parts.store, &parts.seen_proofs, &settings.cache, &parts.clock);
+        tracing::info!(answers = kept, sockets = taken.sockets.len(), "handed over");
+    }
     let runtime = parts.assemble(settings, &shown)?;
     // a name that cannot be resolved now is tried again in the background
     if let Ok(resolver) = tokio::runtime::Builder::new_current_thread().enable_all().build() {

@@ -35,5 +35,5 @@ pub use connection::Connection;
 pub use descriptors::{Capacity, raise_limit};
 pub use quota::Quota;
 pub use settings::{Limits, Listen, ListenerSettings, Protocols, Serves};
-pub use socket::{Socket, open};
+pub use socket::{OpenSockets, Socket, open};
 pub use systemd::Passed;

@@ -2,10 +2,12 @@
 
 use super::settings::Listen;
 use super::systemd::Passed;
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -32,12 +34,51 @@ impl Socket {
         }
     }
 
+    pub fn is_unix(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+
     /// A second handle of the same socket.
     pub fn try_clone(&self) -> io::Result<Self> {
         match self {
             Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
             Self::Unix(socket) => socket.try_clone().map(Self::Unix),
         }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
+/// The sockets of the listeners that are open, by the listeners' addresses.
+#[derive(Debug, Default)]
+pub struct OpenSockets(Mutex<Vec<(String, Socket)>>);
+
+impl OpenSockets {
+    pub fn opened(&self, address: &Listen, sockets: &[Socket]) {
+        for socket in sockets {
+            match socket.try_clone() {
+                Ok(socket) => self.0.lock().push((address.to_string(), socket)),
+                Err(error) => tracing::warn!(%error, "the socket cannot be handed over later"),
+            }
+        }
+    }
+
+    pub fn closed(&self, address: &Listen) {
+        let address = address.to_string();
+        self.0.lock().retain(|(other, _)| *other != address);
+    }
+
+    /// Second handles of all of them.
+    pub fn clones(&self) -> io::Result<Vec<(String, Socket)>> {
+        let open = self.0.lock();
+        open.iter().map(|(address, socket)| Ok((address.clone(), socket.try_clone()?))).collect()
     }
 }
 

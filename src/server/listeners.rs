@@ -53,13 +53,23 @@ struct Open {
 
 impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
     /// Binds all addresses, so that a mistake ends the program before anything else starts.
-    pub fn bind(process: Arc<Process>, app: A) -> Result<Self, StartError> {
+    /// `inherited` are the sockets of a process that runs, by the addresses of its listeners.
+    pub fn bind(
+        process: Arc<Process>,
+        app: A,
+        mut inherited: Vec<(String, Socket)>,
+    ) -> Result<Self, StartError> {
         let settings = process.runtime.load().settings.clone();
         let passed = Passed::take().map_err(StartError::Passed)?;
         let mut bound = Vec::with_capacity(settings.listeners.len());
         for listener in &settings.listeners {
-            bound.push(Bound::new(listener.clone(), &settings, &process, &passed)?);
+            let address = listener.address.to_string();
+            let own = inherited.extract_if(.., |(other, _)| *other == address);
+            let own: Vec<Socket> = own.map(|(_, socket)| socket).collect();
+            bound.push(Bound::new(listener.clone(), &settings, &process, &passed, own)?);
         }
+        // a listener that is gone from the configuration
+        drop(inherited);
         let Capacity(capacity) = Capacity::of_process();
         for ListenerSettings { address, limits, .. } in &settings.listeners {
             if let Some(wanted) = limits.connections.filter(|&wanted| wanted > capacity) {
@@ -81,6 +91,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
         let listener = Arc::new(ArcSwap::from_pointee(listener));
         let quota = Arc::new(Quota::new(most(&settings)));
         let (close, closing) = watch::channel(*shutdown.borrow());
+        self.process.sockets.opened(&settings.address, &sockets);
         for socket in sockets {
             let acceptor = Acceptor {
                 app: self.app.clone(),
@@ -111,6 +122,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
             let kept = wanted(&listener.settings.address).is_some();
             if !kept {
                 listener.close.send_replace(true);
+                self.process.sockets.closed(&listener.settings.address);
                 self.forget_certificates(&listener.settings);
                 tracing::info!(listener = %listener.settings.address, "closed");
             }
@@ -123,7 +135,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
                 self.change(open, listener, &settings);
                 continue;
             }
-            match Bound::new(listener.clone(), &settings, &self.process, &self.passed) {
+            match Bound::new(listener.clone(), &settings, &self.process, &self.passed, Vec::new()) {
                 Ok(bound) => {
                     failed.retain(|failed| failed != address);
                     open.push(self.accept(bound, shutdown));
@@ -210,12 +222,17 @@ impl Bound {
         settings: &Settings,
         process: &Process,
         passed: &Passed,
+        inherited: Vec<Socket>,
     ) -> Result<Self, StartError> {
         let address = || listener.address.to_string();
         let made = Listener::new(&listener, &settings.trusted_proxies, &process.parts.metrics)
             .map_err(|source| StartError::Tls { address: address(), source })?;
-        let sockets = open(&listener.address, passed)
-            .map_err(|source| StartError::Listen { address: address(), source })?;
+        let sockets = if inherited.is_empty() {
+            open(&listener.address, passed)
+                .map_err(|source| StartError::Listen { address: address(), source })?
+        } else {
+            inherited
+        };
         Ok(Self { settings: listener, listener: made, sockets })
     }
 }

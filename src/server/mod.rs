@@ -3,6 +3,7 @@
 mod listeners;
 
 use crate::admin::Admin;
+use crate::handover::{self, Taken};
 use crate::listen::raise_limit;
 use crate::listen::tls::Unusable;
 use crate::proxy::Serve;
@@ -13,12 +14,15 @@ use crate::telemetry::HISTORY_INTERVAL;
 use crate::upstream::{Upstream, keep_checking, keep_resolving, keep_sweeping};
 use async_trait::async_trait;
 use listeners::Listeners;
+use parking_lot::Mutex;
+use pingora_core::listeners::TcpSocketOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server, ShutdownWatch};
 use pingora_core::services::background::{BackgroundService, background_service};
 use pingora_core::services::listening::Service;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -42,16 +46,29 @@ pub enum StartError {
     Roots { path: String, source: io::Error },
 }
 
-/// Runs until it is told to stop. `reload` is absent in the demo.
-pub fn run(
-    process: Arc<Process>,
-    reload: Option<Reload>,
-    more: Vec<Box<dyn pingora_core::services::ServiceWithDependents>>,
-) -> Result<(), StartError> {
+/// What a process has besides its configuration.
+#[derive(Default)]
+pub struct Extras {
+    /// Absent in the demo.
+    pub reload: Option<Reload>,
+    /// Services of the demo.
+    pub services: Vec<Box<dyn pingora_core::services::ServiceWithDependents>>,
+    /// Where a later process may take over.
+    pub upgrade_socket: Option<PathBuf>,
+    /// What a process that runs has handed over.
+    pub taken: Option<Taken>,
+}
+
+/// Runs until it is told to stop.
+pub fn run(process: Arc<Process>, extras: Extras) -> Result<(), StartError> {
+    let Extras { reload, services: more, upgrade_socket, mut taken } = extras;
     let settings = process.runtime.load().settings.clone();
     try_trust_roots()?;
     raise_limit();
-    try_admin(settings.admin.address)?;
+    if taken.is_none() {
+        try_admin(settings.admin.address)?;
+    }
+    let inherited = taken.as_mut().map(|taken| std::mem::take(&mut taken.sockets));
 
     let seconds = settings.shutdown_timeout.as_secs() + 1;
     let conf = ServerConf {
@@ -66,13 +83,19 @@ pub fn run(
     server.bootstrap();
 
     let app = Serve::new(process.clone(), &server.configuration);
-    let mut proxy = background_service("proxy", Listeners::bind(process.clone(), app)?);
+    let mut proxy = background_service(
+        "proxy",
+        Listeners::bind(process.clone(), app, inherited.unwrap_or_default())?,
+    );
     proxy.threads = Some(settings.threads);
     server.add_service(proxy);
     if let Some(address) = settings.admin.address {
         let mut admin = Service::new("admin".to_owned(), Admin::new(process.clone()));
         admin.threads = Some(1);
-        admin.add_tcp(&address.to_string());
+        // during an upgrade, two processes listen
+        let mut shared = TcpSocketOptions::default();
+        shared.so_reuseport = Some(true);
+        admin.add_tcp_with_settings(&address.to_string(), shared);
         server.add_service(admin);
     }
     match reload {
@@ -82,6 +105,9 @@ pub fn run(
         None => process.watching.store(true, Ordering::SeqCst),
     }
     server.add_services(more);
+    let upgrade =
+        Upgrade { process: process.clone(), path: upgrade_socket, taken: Mutex::new(taken) };
+    server.add_service(background_service("upgrade", upgrade));
     server.add_service(background_service("names", Names(process.clone())));
     server.add_service(background_service("history", Recorder(process.clone())));
     server.add_service(background_service("shared cache", Fleet(process.clone())));
@@ -108,6 +134,35 @@ fn try_admin(address: Option<SocketAddr>) -> Result<(), StartError> {
     TcpListener::bind(address)
         .map(drop)
         .map_err(|source| StartError::Listen { address: address.to_string(), source })
+}
+
+/// Takes over from the process that ran before, once this one is ready, and is there for the next.
+struct Upgrade {
+    process: Arc<Process>,
+    path: Option<PathBuf>,
+    taken: Mutex<Option<Taken>>,
+}
+
+#[async_trait]
+impl BackgroundService for Upgrade {
+    async fn start(&self, _: ShutdownWatch) {
+        while !self.process.ready.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if let Some(taken) = self.taken.lock().take() {
+            systemd::main_process();
+            match taken.ready(self.process.parts.store.clone()) {
+                Ok(()) => tracing::info!("took over from the process that ran before"),
+                Err(error) => tracing::error!(
+                    %error,
+                    "the process that ran before cannot be told to stop; both take connections"
+                ),
+            }
+        }
+        if let Some(path) = &self.path {
+            handover::offer(self.process.clone(), path.clone());
+        }
+    }
 }
 
 /// Keeps the names of upstreams resolved, their idle connections few, their health known.
@@ -193,7 +248,9 @@ impl BackgroundService for Drain {
             return;
         }
         let limit = self.0.runtime.load().settings.shutdown_timeout;
-        systemd::stopping("requests in flight may finish");
+        if !self.0.replaced.load(Ordering::SeqCst) {
+            systemd::stopping("requests in flight may finish");
+        }
         tracing::info!(
             in_flight = self.0.in_flight.load(Ordering::SeqCst),
             ?limit,

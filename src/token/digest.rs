@@ -28,6 +28,11 @@ impl DigestKey {
         Self(*hasher.finalize().as_bytes())
     }
 
+    /// The key itself, for another process of this gateway.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The digest of one token.
     pub fn digest(&self, token: &str) -> TokenDigest {
         TokenDigest(*blake3::keyed_hash(&self.0, token.as_bytes()).as_bytes())

@@ -10,3 +10,4 @@ mod prometheus;
 mod reload;
 mod shutdown;
 mod systemd;
+mod upgrade;

@@ -93,6 +93,7 @@ impl Builder {
             command = limited(command, limit);
         }
         command.args(["run", "-c"]).arg(&file);
+        command.env("INTROGATE_UPGRADE_SOCKET", self.upgrade_socket());
         command.envs(self.environment.iter().map(|(name, value)| (name, self.filled_in(value))));
         let yaml = self.whole(yaml);
         fs::write(&file, &yaml).expect("write the configuration");
@@ -108,6 +109,10 @@ impl Builder {
         let mut gateway = Gateway { child, start: self, file, out, err };
         gateway.wait_until_ready(admin);
         gateway
+    }
+
+    fn upgrade_socket(&self) -> PathBuf {
+        self.directory.path().join("upgrade.sock")
     }
 
     /// The configuration with the listeners in front, unless it has its own. With `FAST_PATH=off`
@@ -385,6 +390,18 @@ impl Gateway {
 
     pub fn sigterm(&self) {
         self.signal("TERM");
+    }
+
+    /// Starts a second process that takes over, and returns the first one.
+    pub fn upgrade(&mut self) -> Child {
+        let mut command = program();
+        command.args(["run", "--upgrade", "-c"]).arg(&self.file);
+        command.env("INTROGATE_UPGRADE_SOCKET", self.start.upgrade_socket());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("start the program");
+        self.out = child.stdout.take().map(collect).unwrap_or_default();
+        self.err = child.stderr.take().map(collect).unwrap_or_default();
+        std::mem::replace(&mut self.child, child)
     }
 
     /// Ends it at once, in the middle of whatever it does.

@@ -22,8 +22,9 @@ struct Message {
     forget: Forget,
 }
 
+/// A purge, as it is told to others.
 #[derive(Serialize, Deserialize)]
-enum Forget {
+pub enum Forget {
     All,
     Tokens(Vec<[u8; 32]>),
     Matching(Vec<PurgeSelector>),

@@ -42,7 +42,9 @@ mod settings;
 mod turn;
 mod writer;
 
+pub use follower::Forget;
 pub use health::LastRedisError;
+pub use record::Written;
 pub use settings::{Login, Node, RedisSettings, SharedKey, TlsSettings, Topology};
 pub use turn::{Answer, Asking, Heard, Turn};
 

@@ -7,7 +7,7 @@ use super::output::complain;
 use super::{USAGE, run};
 use crate::config::{self, Loaded};
 use crate::runtime::Process;
-use crate::server;
+use crate::server::{self, Extras};
 use crate::telemetry::{self, Reloaded};
 use async_trait::async_trait;
 use authorization_server::DemoServer;
@@ -51,7 +51,7 @@ pub fn demo() -> ExitCode {
         return ExitCode::from(USAGE);
     };
     telemetry::start(&settings.log);
-    let process = match run::process(settings, redacted) {
+    let process = match run::process(settings, redacted, None) {
         Ok(process) => Arc::new(process),
         Err(error) => {
             complain(format_args!("introgate: {error}"));
@@ -68,7 +68,7 @@ pub fn demo() -> ExitCode {
         service("demo upstream", Echo, upstream),
         Box::new(background_service("demo introduction", introduction)),
     ];
-    run::finish(server::run(process, None, services))
+    run::finish(server::run(process, Extras { services, ..Extras::default() }))
 }
 
 fn service<A>(name: &str, app: A, port: u16) -> Box<dyn ServiceWithDependents>

@@ -12,7 +12,7 @@ mod url;
 pub use flaw::Flaw;
 pub use key::thumbprint;
 pub use nonce::Nonces;
-pub use seen::{Claim, Seen};
+pub use seen::{Claim, HandedProof, Seen};
 pub use settings::DpopSettings;
 pub use url::HttpUrl;
 

@@ -3,6 +3,7 @@
 use super::OnceOnly;
 use crate::token::DigestHasher;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// The memory of one process. Its size is bounded: when it is full of proofs that are still good,
@@ -21,6 +22,15 @@ struct Shard {
     /// Forgetting is due at this size: twice what was left the last time, so that each proof is
     /// looked at a constant number of times.
     due: usize,
+}
+
+/// A proof that was used, for another process of this gateway.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HandedProof {
+    shard: usize,
+    id: [u8; 16],
+    /// The second at which it is forgotten.
+    until: u32,
 }
 
 /// The answer to the claim of a proof.
@@ -79,6 +89,28 @@ impl Seen {
         Claim::First
     }
 
+    /// The proofs that are not forgotten yet. `now`: seconds since the Unix epoch.
+    pub fn hand_over(&self, now: i64) -> Vec<HandedProof> {
+        let shards = self.shards.iter().enumerate();
+        shards
+            .flat_map(|(number, shard)| {
+                let shard = shard.lock();
+                let good = shard.proofs.iter().filter(|(_, until)| i64::from(**until) > now);
+                good.map(|(id, until)| HandedProof { shard: number, id: *id, until: *until })
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// Notes the proofs that another process of this gateway has seen.
+    pub fn take_over(&self, proofs: Vec<HandedProof>) {
+        for HandedProof { shard, id, until } in proofs {
+            if let Some(shard) = self.shards.get(shard) {
+                shard.lock().proofs.insert(id, until);
+            }
+        }
+    }
+
     #[cfg(test)]
     fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().proofs.len()).sum()
@@ -102,6 +134,17 @@ mod tests {
         assert_eq!(seen.claim(&once(&key, 1, 100), 50), Claim::Replayed);
         assert_eq!(seen.claim(&once(&key, 1, 100), 99), Claim::Replayed);
         assert_eq!(seen.claim(&once(&key, 2, 100), 50), Claim::First);
+    }
+
+    #[test]
+    fn a_proof_that_another_process_has_seen_is_a_replay() {
+        let (key, old, new) = (DigestKey::random(), Seen::default(), Seen::default());
+        assert_eq!(old.claim(&once(&key, 1, 100), 50), Claim::First);
+        assert_eq!(old.claim(&once(&key, 2, 60), 50), Claim::First);
+        let handed = old.hand_over(70);
+        assert_eq!(handed.len(), 1);
+        new.take_over(handed);
+        assert_eq!(new.claim(&once(&key, 1, 100), 70), Claim::Replayed);
     }
 
     #[test]

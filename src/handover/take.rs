@@ -1,0 +1,99 @@
+//! The new process: takes over from one that runs.
+
+use super::channel::{Channel, Side};
+use super::descriptors;
+use super::message::{Listening, Message};
+use crate::cache::{CacheSettings, Purge, Store};
+use crate::clock::Clock;
+use crate::listen::Socket;
+use crate::proof::dpop::{HandedProof, Seen};
+use crate::token::DigestKey;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum TakeError {
+    #[error(
+        "no gateway with this configuration can be reached at {0}: {1}; start it without --upgrade"
+    )]
+    Unreachable(PathBuf, #[source] io::Error),
+    #[error("the gateway that runs could not hand over: {0}; it goes on as before")]
+    Failed(#[from] io::Error),
+}
+
+/// Everything that the running process handed over.
+pub struct Taken {
+    channel: Channel,
+    /// Its open sockets, by the addresses of their listeners.
+    pub sockets: Vec<(String, Socket)>,
+    pub key: DigestKey,
+    answers: Vec<crate::cache::HandedAnswer>,
+    proofs: Vec<HandedProof>,
+}
+
+/// Takes over from the process that waits at `path`. It goes on until [`Taken::ready`].
+pub fn take(path: &Path) -> Result<Taken, TakeError> {
+    let stream = UnixStream::connect(path)
+        .map_err(|error| TakeError::Unreachable(path.to_owned(), error))?;
+    let mut channel = Channel::establish(stream, Side::New)?;
+    let (mut sockets, mut key, mut answers, mut proofs) =
+        (Vec::new(), None, Vec::new(), Vec::new());
+    loop {
+        match channel.receive()? {
+            Message::Listeners(listening) => {
+                for Listening { address, unix } in listening {
+                    let descriptor = descriptors::receive(channel.stream())?;
+                    let socket = if unix {
+                        Socket::Unix(descriptor.into())
+                    } else {
+                        Socket::Tcp(descriptor.into())
+                    };
+                    sockets.push((address, socket));
+                }
+            }
+            Message::Key(bytes) => key = Some(DigestKey::from(bytes)),
+            Message::Answers(some) => answers.extend(some),
+            Message::Proofs(some) => proofs.extend(some),
+            Message::End => break,
+            Message::Ready | Message::Purge(_) => return Err(unexpected().into()),
+        }
+    }
+    let key = key.ok_or_else(unexpected)?;
+    Ok(Taken { channel, sockets, key, answers, proofs })
+}
+
+impl Taken {
+    /// Keeps the answers and the proofs that were used. How many answers are kept.
+    pub fn keep(
+        &mut self,
+        store: &Store,
+        seen: &Seen,
+        settings: &CacheSettings,
+        clock: &Clock,
+    ) -> usize {
+        let now = clock.now();
+        seen.take_over(std::mem::take(&mut self.proofs));
+        let answers = std::mem::take(&mut self.answers).into_iter();
+        answers.fold(0, |kept, answer| kept + usize::from(store.take_over(answer, settings, now)))
+    }
+
+    /// Tells the old process to stop, and forgets what it forgets until it has ended.
+    pub fn ready(mut self, store: Arc<Store>) -> io::Result<()> {
+        self.channel.send(&Message::Ready)?;
+        self.channel.wait_for_ever()?;
+        let follow = move || {
+            while let Ok(Message::Purge(forget)) = self.channel.receive() {
+                store.purge(&Purge::from(forget));
+            }
+        };
+        std::thread::Builder::new().name("purges".to_owned()).spawn(follow)?;
+        Ok(())
+    }
+}
+
+fn unexpected() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "an unexpected message")
+}
