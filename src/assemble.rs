@@ -4,7 +4,7 @@ use crate::cache::{Cached, RedisSettings, Shared, Source, Store, ToldHosts};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::{Challenge, DpopDemand};
-use crate::gate::{Gate, Proofs, Route, RouteServer, RouteSettings, Servers};
+use crate::gate::{Gate, Limiter, Proofs, Route, RouteServer, RouteSettings, Servers};
 use crate::identity::Identity;
 use crate::introspect::jwt::Then;
 use crate::introspect::{
@@ -22,6 +22,12 @@ use crate::upstream::{Destination, Upstream, UpstreamSettings};
 use std::collections::HashMap;
 use std::sync::Arc;
 use thiserror::Error;
+
+/// Token buckets of all routes together, in even shares: 45 MB when all are in use.
+const RATE_LIMIT_BUCKETS: usize = 1 << 20;
+
+/// The share of a route, however many there are.
+const FEWEST_BUCKETS: usize = 4096;
 
 /// A checked configuration that cannot be made to run.
 #[derive(Debug, Error)]
@@ -42,7 +48,7 @@ impl Parts {
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
-        let (taken, event_log, seen_proofs, shared, upstreams) = Default::default();
+        let (taken, event_log, seen_proofs, rate_limits, shared, upstreams) = Default::default();
         Ok(Self {
             clock,
             metrics,
@@ -51,6 +57,7 @@ impl Parts {
             taken,
             event_log,
             seen_proofs,
+            rate_limits,
             shared,
             upstreams,
             digest_key: DigestKey::random(),
@@ -81,10 +88,14 @@ impl Parts {
             .map(|upstream| (upstream.name.clone(), self.upstream(upstream)))
             .collect();
         let proofs = self.proofs(&settings.dpop, shared.as_ref());
+        let mut rate_limits = self.rate_limits(&settings, shared.as_ref());
         let routes = settings
             .routes
             .iter()
-            .map(|route| self.route(route, &settings, &servers, &upstreams, &proofs.dpop))
+            .map(|route| {
+                let rate_limit = rate_limits.remove(&route.name);
+                self.route(route, &settings, &servers, &upstreams, &proofs.dpop, rate_limit)
+            })
             .collect::<Result<_, _>>()?;
         let reaches: Vec<Reach> = settings.routes.iter().map(|route| route.reach.clone()).collect();
         let table = RouteTable::build(&reaches).map_err(|ties| {
@@ -131,6 +142,34 @@ impl Parts {
             seen: self.seen_proofs.clone(),
             shared: shared.cloned(),
         }
+    }
+
+    /// The limits of the routes by name. A route whose name and limit are the same as before keeps
+    /// its buckets.
+    fn rate_limits(
+        &self,
+        settings: &Settings,
+        shared: Option<&Arc<Shared>>,
+    ) -> HashMap<Arc<str>, Limiter> {
+        let limited: Vec<_> = settings
+            .routes
+            .iter()
+            .filter_map(|route| Some((route.name.clone(), route.limits.rate_limit?)))
+            .collect();
+        let capacity = (RATE_LIMIT_BUCKETS / limited.len().max(1)).max(FEWEST_BUCKETS);
+        let key = shared.map_or(&self.digest_key, |shared| shared.digest_key());
+        let mut held = self.rate_limits.lock();
+        let before = std::mem::take(&mut *held);
+        let mut limiters = HashMap::new();
+        for (name, limit) in limited {
+            let id = (name.clone(), limit);
+            let buckets = before.get(&id).cloned().unwrap_or_default();
+            held.insert(id, buckets.clone());
+            let (clock, shared) = (self.clock.clone(), shared.cloned());
+            let limiter = Limiter::new(&name, limit, key, (buckets, capacity), clock, shared);
+            limiters.insert(name, limiter);
+        }
+        limiters
     }
 
     /// The Redis with these settings: the one there is, or a new one.
@@ -216,6 +255,7 @@ impl Parts {
         servers: &HashMap<Arc<str>, Arc<AuthorizationServer>>,
         upstreams: &HashMap<Arc<str>, Arc<Upstream>>,
         dpop: &Arc<Dpop>,
+        rate_limit: Option<Limiter>,
     ) -> Result<Arc<Route<Destination>>, AssembleError> {
         let missing = |what, name: &str| AssembleError::Missing {
             route: route.name.to_string(),
@@ -248,6 +288,7 @@ impl Parts {
             policy,
             servers: Servers::new(asked.collect::<Result<_, AssembleError>>()?),
             limits: limits.clone(),
+            rate_limit,
             preflight_pass: demanded.preflight_pass,
             log: Occasionally::default(),
             leads_to: Destination {

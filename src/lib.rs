@@ -41,6 +41,7 @@
 //! | [`extract`] | where a request carries its token |
 //! | [`proof`] | proof that a client holds the key that its token is bound to |
 //! | [`policy`] | what a route demands of the facts; the only maker of permits |
+//! | [`rate_limit`] | how often a route may be used: token buckets in bounded memory |
 //! | [`identity`] | identity headers: strip, then set |
 //! | [`telemetry`] | metrics, log, access log |
 //! | [`introspect`] | authorization servers: one file a kind, and what guards every call |
@@ -86,6 +87,7 @@ mod listen;
 mod policy;
 mod proof;
 mod proxy;
+mod rate_limit;
 mod reload;
 mod request;
 mod route;
@@ -107,7 +109,7 @@ pub mod parts {
     pub use crate::clock::{Clock, Mono, Now};
     pub use crate::deny::{Challenge, Reason};
     pub use crate::extract::{Place, TokenSettings};
-    pub use crate::gate::{Gate, LimitSettings, Proofs, Route, RouteServer, Servers};
+    pub use crate::gate::{Gate, LimitSettings, Limiter, Proofs, Route, RouteServer, Servers};
     pub use crate::identity::{Identity, IdentitySettings};
     pub use crate::introspect::{
         BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
@@ -116,6 +118,7 @@ pub mod parts {
     pub use crate::proof::dpop::{
         DPOP, Dpop, DpopSettings, Expected, Flaw, HttpUrl, Proof, thumbprint,
     };
+    pub use crate::rate_limit::{Buckets, Per, RateLimitSettings};
     pub use crate::request::{Forwarded, RequestView};
     pub use crate::route::{PathPattern, Reach, RouteTable};
     pub use crate::telemetry::{AccessLine, Cache, Decisions, Metrics, Occasionally, Timestamp};

@@ -1,6 +1,9 @@
 //! The gate's view of a request. It knows no proxy, so that the gate is tested without a socket.
 
 pub mod names;
+mod network;
+
+pub use network::network;
 
 use crate::token::Thumbprint;
 use http::{HeaderMap, HeaderValue, Method, header};

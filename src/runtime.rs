@@ -10,6 +10,7 @@ use crate::identity::Identity;
 use crate::introspect::{Documents, Guarded, Introspector};
 use crate::listen::OpenSockets;
 use crate::proof::dpop::Seen;
+use crate::rate_limit::RouteBuckets;
 use crate::security_events::{Events, Taken};
 use crate::telemetry::{
     AccessLogger, Decisions, History, LogSettings, Metrics, Occasionally, RouteMetrics,
@@ -68,6 +69,8 @@ pub struct Parts {
     pub event_log: Arc<Occasionally>,
     /// Proofs of possession that were used.
     pub seen_proofs: Arc<Seen>,
+    /// The buckets of rate limits, those of the last runtime.
+    pub rate_limits: Arc<Mutex<RouteBuckets>>,
     /// The Redis of the last runtime that had one.
     pub shared: Arc<Mutex<Option<Arc<Shared>>>>,
     /// Those of the last runtime: one whose settings are the same goes on as it is, with its

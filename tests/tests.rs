@@ -29,6 +29,7 @@ mod operations;
 mod policy;
 mod policy_pages;
 mod proof;
+mod rate_limit;
 mod readme;
 mod refusals;
 mod regression;

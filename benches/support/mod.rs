@@ -73,6 +73,7 @@ pub fn gate() -> Gate<()> {
             demands: ServerDemands::default(),
         }]),
         limits: LimitSettings::default(),
+        rate_limit: None,
         preflight_pass: false,
         challenge: Challenge::new("introgate", ["read"]),
         log: Occasionally::default(),

@@ -3,12 +3,13 @@
 
 use super::settings::GuardSettings;
 use crate::clock::{AtomicMono, Mono};
+use crate::request::network;
 use crate::telemetry::Occasionally;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -140,12 +141,7 @@ impl Window {
 
 impl Address {
     fn of(client: Option<IpAddr>) -> Self {
-        Self(client.map(|client| match client.to_canonical() {
-            IpAddr::V6(address) => {
-                IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX)))
-            }
-            address => address,
-        }))
+        Self(client.map(network))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The gate's decision about one request, step by step, for people.
 
+use super::limiter::{Bucket, Caller};
 use super::preflight::Chosen;
 use super::{Gate, Route, RouteServer};
 use crate::cache::{Found, Known};
@@ -8,7 +9,7 @@ use crate::deny::{Denial, Reason};
 use crate::extract::{self, Presented};
 use crate::policy::{Finding, Permit};
 use crate::request::RequestView;
-use crate::token::{AccessToken, ActiveFacts, Credential, Facts, Scheme};
+use crate::token::{AccessToken, ActiveFacts, Credential, Facts, Scheme, TokenDigest};
 use std::sync::Arc;
 
 /// A decision, and everything that led to it.
@@ -24,6 +25,9 @@ pub struct Explained<R> {
     pub outcome: Result<Permit, Denial>,
     /// The denial that shadow mode does not enforce.
     pub unenforced: Option<Denial>,
+    /// The bucket that the request would take from, where the route has a limit and the token is
+    /// active.
+    bucket: Option<Bucket>,
 }
 
 impl<R> Gate<R> {
@@ -44,6 +48,7 @@ impl<R> Gate<R> {
             findings: Vec::new(),
             outcome: Err(Denial::because(Reason::NoRoute)),
             unenforced: None,
+            bucket: None,
         };
         let Chosen { route, preflight } = match self.route(request) {
             Ok(Some(chosen)) => chosen,
@@ -57,6 +62,17 @@ impl<R> Gate<R> {
             Some(permit) => Ok(permit),
             None => self.steps(&route, request, assumed, now, seen, &mut explained).await,
         };
+        if let Some(limiter) = &route.rate_limit
+            && (explained.outcome.is_ok() || !explained.findings.is_empty())
+        {
+            let nobody = Caller { client: request.forwarded.client, ..Caller::default() };
+            let bucket = explained.bucket.take().unwrap_or_else(|| limiter.bucket(&nobody));
+            let finding = limiter.look(&bucket).await;
+            if let (Ok(_), Err(denial)) = (&explained.outcome, &finding.outcome) {
+                explained.outcome = Err(denial.clone());
+            }
+            explained.findings.push(finding);
+        }
         if let Err(denial) = &explained.outcome
             && let Some(permit) = route.policy.unenforced(denial)
         {
@@ -103,19 +119,22 @@ impl<R> Gate<R> {
         let credential = Credential { token: token.unwrap_or(some_token), scheme };
         match assumed {
             Some(Facts::Active(facts)) => {
-                judge(route, request, credential, server, &facts, now, seen, explained)
+                let judged = Judged { facts: &facts, digest: None, at: now };
+                judge(route, request, credential, server, &judged, seen, explained)
             }
             Some(Facts::Inactive) => inactive(&mut explained.token),
             Some(Facts::Refused(refused)) => refuse(&mut explained.token, refused.into()),
             None => {
                 let Some(token) = token else { return route.policy.anonymous() };
                 explained.token = "not judged: the authorization server gave no answer";
-                let Found { outcome, at, .. } = self.ask(server, token, route, request).await;
+                let Found { outcome, at, digest, .. } =
+                    self.ask(server, token, route, request).await;
                 match outcome? {
                     Known::Inactive => inactive(&mut explained.token),
                     Known::Refused(refused) => refuse(&mut explained.token, refused.into()),
                     Known::Active(entry) => {
-                        judge(route, request, credential, server, &entry.facts, at, seen, explained)
+                        let judged = Judged { facts: &entry.facts, digest: Some(digest), at };
+                        judge(route, request, credential, server, &judged, seen, explained)
                     }
                 }
             }
@@ -133,19 +152,29 @@ impl<R> Gate<R> {
     }
 }
 
+/// An active token.
+struct Judged<'f> {
+    facts: &'f ActiveFacts,
+    /// `None`: the answer was assumed.
+    digest: Option<TokenDigest>,
+    at: Now,
+}
+
 /// A proof of possession is checked, and not noted as used.
-#[allow(clippy::too_many_arguments)] // each is something else
 fn judge<R>(
     route: &Route<R>,
     request: &RequestView<'_>,
     credential: Credential<'_>,
     server: &RouteServer,
-    facts: &ActiveFacts,
-    at: Now,
+    judged: &Judged<'_>,
     seen: &mut (dyn FnMut(&ActiveFacts, &str) + Send),
     explained: &mut Explained<R>,
 ) -> Result<Permit, Denial> {
+    let Judged { facts, digest, at } = *judged;
     explained.token = "active";
+    let client = request.forwarded.client;
+    let caller = Caller { facts: Some(facts), token: digest.as_ref(), client };
+    explained.bucket = route.rate_limit.as_ref().map(|limiter| limiter.bucket(&caller));
     seen(facts, server.cached.name());
     explained.findings = route.policy.findings(credential, facts, request, &server.demands, at);
     let passed = route.policy.evaluate(credential, facts, request, &server.demands, at)?;

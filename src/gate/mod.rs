@@ -1,16 +1,19 @@
 //! The whole product on one screen: may this request pass?
 
 mod explain;
+mod limiter;
 mod preflight;
 mod proofs;
 mod servers;
 mod settings;
 
 pub use explain::Explained;
+pub use limiter::Limiter;
 pub use proofs::Proofs;
 pub use servers::{RouteServer, Servers};
 pub use settings::{DemandSettings, LimitSettings, RouteSettings};
 
+use limiter::Caller;
 use preflight::Chosen;
 
 use crate::cache::{Entry, Found, Known};
@@ -48,6 +51,8 @@ pub struct Route<R> {
     pub servers: Servers,
     /// Limits on the answers that this route accepts.
     pub limits: LimitSettings,
+    /// `rate_limit`.
+    pub rate_limit: Option<Limiter>,
     /// CORS preflight goes to the upstream without a token.
     pub preflight_pass: bool,
     /// The prepared challenge of refusals.
@@ -101,6 +106,17 @@ impl<R> Gate<R> {
             Some(permit) => Ok(permit),
             None => self.admit(&route, request, &mut trail).await,
         };
+        // last (contract §3): a request that is refused for another reason does not count
+        if let (Ok(_), Some(limiter)) = (&outcome, &route.rate_limit) {
+            let caller = Caller {
+                facts: trail.entry.as_ref().map(|entry| &entry.facts),
+                token: trail.digest.as_ref(),
+                client: request.forwarded.client,
+            };
+            if let Err(denial) = limiter.admit(&caller).await {
+                outcome = Err(denial);
+            }
+        }
         if let Err(denial) = &outcome
             && let Some(permit) = route.policy.unenforced(denial)
         {

@@ -2,6 +2,7 @@
 //! carries it out.
 
 use crate::policy::{AuthMode, PolicySettings};
+use crate::rate_limit::RateLimitSettings;
 use crate::route::Reach;
 use crate::upstream::DestinationSettings;
 use std::sync::Arc;
@@ -37,4 +38,6 @@ pub struct DemandSettings {
 pub struct LimitSettings {
     /// This route's own limit on a cached answer's age.
     pub max_age: Option<Duration>,
+    /// How many requests of one client, subject, address or token pass.
+    pub rate_limit: Option<RateLimitSettings>,
 }

@@ -16,7 +16,7 @@ mod step_up;
 mod token_type;
 mod validity;
 mod value;
-pub use check::{Case, Check, Finding};
+pub use check::{Case, Check, Compared, Finding};
 pub use implications::{Circle, Implications};
 pub use require::Condition;
 pub use settings::{

@@ -33,6 +33,13 @@ impl DigestKey {
         &self.0
     }
 
+    /// The digest of a value of this kind. `kind` has no NUL, so that no two pairs run together.
+    pub fn digest_of(&self, kind: &str, value: &[u8]) -> TokenDigest {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(kind.as_bytes()).update(&[0]).update(value);
+        TokenDigest(*hasher.finalize().as_bytes())
+    }
+
     /// The digest of one token.
     pub fn digest(&self, token: &str) -> TokenDigest {
         TokenDigest(*blake3::keyed_hash(&self.0, token.as_bytes()).as_bytes())

@@ -5,16 +5,12 @@ use super::{SMALLEST, check, problems};
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
     let top = |keys: &str| format!("{SMALLEST}{keys}\n");
-    let route = |keys: &str| {
-        format!("{SMALLEST}  - {{ path: /other, upstream: \"http://127.0.0.1:9000\", {keys} }}\n")
-    };
     let cases = [
         (
             top("protected_resource: { resource: \"https://api.example.com\" }"),
             "protected_resource",
         ),
         (top("identity: { assertion: { private_key: /x.pem, audience: x } }"), "assertion"),
-        (route("rate_limit: { per: client_id, requests: 100, window: 1s }"), "rate_limit"),
     ];
     for (yaml, key) in cases {
         let (code, output) = check(&yaml);

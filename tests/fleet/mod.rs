@@ -5,6 +5,7 @@ mod answers;
 mod arrangements;
 mod lies;
 mod purges;
+mod rate_limits;
 mod trouble;
 
 use crate::support::{

@@ -61,6 +61,12 @@ impl Keys {
         format!("{}once:{keyed}", self.prefix)
     }
 
+    /// The name of a bucket of a rate limit.
+    pub fn bucket(&self, id: &TokenDigest) -> String {
+        let keyed = blake3::keyed_hash(&self.names, id.as_bytes()).to_hex();
+        format!("{}rate:{keyed}", self.prefix)
+    }
+
     /// The name of the log of purges.
     pub fn log(&self) -> String {
         let keyed = blake3::keyed_hash(&self.names, b"purges").to_hex();

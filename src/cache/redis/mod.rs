@@ -11,6 +11,7 @@
 //! | `PREFIX{…}` | one token's answer, sealed | `ttl` and `stale_if_error`, never past `exp`; `inactive_ttl` |
 //! | `PREFIX{…}:asked` | a gateway is asking for it | [`turn::LEASE`] at most |
 //! | `PREFIXonce:…` | a proof of possession was used | three times `dpop.window` at most |
+//! | `PREFIXrate:…` | a bucket of a rate limit: the microsecond at which it is full | until then |
 //! | `PREFIXpurges:…` | a stream: the log of purges, sealed | the newest [`ledger::LIMIT`] |
 //!
 //! Names are keyed digests and values are sealed ([`keys`]): a dump shows no token and no identity,
@@ -31,6 +32,7 @@
 //! log does not reach back that far, or is gone, that gateway forgets everything. Without a
 //! connection that follows the log, nothing is read from Redis.
 
+mod bucket;
 mod claim;
 mod connection;
 mod follower;

@@ -36,7 +36,7 @@ impl Origin<'_> {
     }
 
     /// Whether it was written here rather than inherited.
-    fn is_own(self, cx: Context, key: &str) -> bool {
+    pub fn is_own(self, cx: Context, key: &str) -> bool {
         cx.report.has(&self.section.key(key))
     }
 }

@@ -1,14 +1,27 @@
-//! `max_age` of a route.
+//! `max_age` and `rate_limit` of a route.
 
 use super::Context;
 use super::demands::Origin;
 use crate::config::path::KeyPath;
-use crate::config::raw::Limits;
+use crate::config::raw::{self, Limits, RateLimit};
 use crate::gate::LimitSettings;
+use crate::policy::AuthMode;
+use crate::rate_limit::{Per, RateLimitSettings};
+use std::time::Duration;
 
-pub fn limits(cx: Context, raw: &Limits, origin: Origin) -> LimitSettings {
+/// A longer window would outlast most processes, whose memory it is counted in.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// A limit beyond this one limits nothing.
+const MOST_A_SECOND: u128 = 1_000_000;
+
+pub fn limits(cx: Context, raw: &Limits, auth: AuthMode, origin: Origin) -> LimitSettings {
     max_age(cx, &origin.of(cx, "max_age"), raw);
-    LimitSettings { max_age: raw.max_age.map(|period| period.0) }
+    let rate_limit = raw.rate_limit.as_ref();
+    LimitSettings {
+        max_age: raw.max_age.map(|period| period.0),
+        rate_limit: rate_limit.and_then(|limit| self::rate_limit(cx, limit, auth, origin)),
+    }
 }
 
 fn max_age(cx: Context, path: &KeyPath, raw: &Limits) {
@@ -21,5 +34,50 @@ fn max_age(cx: Context, path: &KeyPath, raw: &Limits) {
             path,
             "is longer than `cache.ttl` and so has no effect: no cached answer gets that old",
         );
+    }
+}
+
+fn rate_limit(
+    cx: Context,
+    raw: &RateLimit,
+    auth: AuthMode,
+    origin: Origin,
+) -> Option<RateLimitSettings> {
+    let path = origin.of(cx, "rate_limit");
+    if cx.report.is_broken(&path) {
+        return None;
+    }
+    let per = per(raw.per?);
+    let window = raw.window.map(|window| window.0)?;
+    if window.is_zero() || window > LONGEST {
+        cx.report.error(&path.key("window"), "must be from 1ms to 24h");
+        return None;
+    }
+    if u128::from(raw.requests) * 1_000_000 > window.as_micros() * MOST_A_SECOND {
+        cx.report.error(
+            &path.key("requests"),
+            "is more than a million requests a second, which limits nothing; write fewer, or a longer `window`",
+        );
+        return None;
+    }
+    if auth == AuthMode::None && per != Per::ClientAddress {
+        // a route may set what is inherited aside by `auth: none`
+        if origin.is_own(cx, "rate_limit") || !origin.is_own(cx, "auth") {
+            cx.report.error(
+                &path.key("per"),
+                "needs a token, and `auth` is `none` here; write `client_ip`, or another `auth`",
+            );
+        }
+        return None;
+    }
+    Some(RateLimitSettings { per, requests: raw.requests, window })
+}
+
+fn per(raw: raw::Per) -> Per {
+    match raw {
+        raw::Per::ClientId => Per::ClientId,
+        raw::Per::Sub => Per::Subject,
+        raw::Per::ClientIp => Per::ClientAddress,
+        raw::Per::Token => Per::Token,
     }
 }

@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub fn routes(cx: Context) -> (Option<Vec<RouteSettings>>, Vec<UpstreamSettings>) {
     let (section, defaults) = (KeyPath::root().key("routes"), KeyPath::root().key("defaults"));
     let origin = Origin { section: &defaults, inherited: None };
-    demands(cx, &cx.raw.defaults.demands, origin, None);
-    limits(cx, &cx.raw.defaults.limits, origin);
+    let auth = demands(cx, &cx.raw.defaults.demands, origin, None).auth;
+    limits(cx, &cx.raw.defaults.limits, auth, origin);
     let reaches: Vec<Option<Reach>> =
         cx.raw.routes.iter().enumerate().map(|(i, raw)| reach(cx, &section.item(i), raw)).collect();
     let names = names(cx, &section, &reaches);
@@ -53,7 +53,8 @@ fn route(
         AuthMode::None => Some(Vec::new()),
         AuthMode::Required | AuthMode::Optional => authorization_servers(cx, &merged, origin),
     };
-    let limits = limits(cx, &raw.limits.clone().over(&cx.raw.defaults.limits), origin);
+    let limits = raw.limits.clone().over(&cx.raw.defaults.limits);
+    let limits = super::limits::limits(cx, &limits, demands.auth, origin);
     Some(RouteSettings {
         name: name.clone(),
         reach: reach?,

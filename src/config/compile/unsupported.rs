@@ -5,8 +5,7 @@ use crate::config::report::Report;
 use serde_json::Value;
 
 /// Their places, with `*` for any name or place in a list.
-const KEYS: [&str; 4] =
-    ["protected_resource", "identity.assertion", "defaults.rate_limit", "routes.*.rate_limit"];
+const KEYS: [&str; 2] = ["protected_resource", "identity.assertion"];
 
 /// Looks at values that fit the schema.
 pub fn refuse_unsupported(values: &Value, report: &Report) {

@@ -157,7 +157,8 @@ inherited! {
 pub struct Limits {
     /// This route's own limit on a cached answer's age.
     pub max_age: Period,
-    /// How many requests there may be. Not supported in this version.
+    /// How many requests of one client, user, address or token pass; the others are refused with
+    /// 429. No limit unless written.
     pub rate_limit: RateLimit,
 }
 }
@@ -219,14 +220,26 @@ pub struct StepUp {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["per", "requests", "window"]))]
 pub struct RateLimit {
-    /// Whose requests are counted together, such as `client_id` or `sub`.
-    pub per: String,
-    /// How many there may be.
+    /// Whose requests are counted together: those of one `client_id`, of one `sub`, of one
+    /// `client_ip` (an IPv4 address or an IPv6 /64), or with one `token`. Requests without that
+    /// value are counted by the client's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<Per>,
+    /// How many may come at once, and within each `window` on average.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub requests: u32,
-    /// The time in which the requests count.
+    /// The time for `requests`, from 1ms to 24h.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Period>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Per {
+    ClientId,
+    Sub,
+    ClientIp,
+    Token,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

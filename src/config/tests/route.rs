@@ -1,6 +1,6 @@
 //! `routes` and `defaults`.
 
-use super::{with, with_server};
+use super::{WHOLE, read, with, with_server};
 
 #[test]
 fn unknown_names() {
@@ -41,6 +41,14 @@ fn which_authorization_server() {
         "6:5: error: routes[0].authorization_server: is missing; there are several, so name one: main, second",
     ];
     assert_eq!(with_server("  second: {introspection_endpoint: https://b}\n"), expected);
+}
+
+#[test]
+fn one_of_several_authorization_servers_is_unknown() {
+    let expected: &[&str] = &[
+        "7:34: error: routes[0].authorization_server[1]: there is no authorization server `other`; known here: `main`",
+    ];
+    assert_eq!(with("    authorization_server: [main, other]\n"), expected);
 }
 
 #[test]
@@ -339,4 +347,64 @@ fn conditions_of_routes() {
         ),
         expected
     );
+}
+
+#[test]
+fn rate_limits() {
+    let expected: &[&str] = &[
+        "7:80: error: routes[1].rate_limit.window: must be from 1ms to 24h",
+        "8:80: error: routes[2].rate_limit.window: must be from 1ms to 24h",
+        "9:59: error: routes[3].rate_limit.requests: is more than a million requests a second, which limits nothing; write fewer, or a longer `window`",
+        "10:66: error: routes[4].rate_limit.per: needs a token, and `auth` is `none` here; write `client_ip`, or another `auth`",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20 - {path: /a, upstream: http://a, rate_limit: {per: sub, requests: 1, window: 0s}}\n\
+         \x20 - {path: /b, upstream: http://a, rate_limit: {per: sub, requests: 1, window: 25h}}\n\
+         \x20 - {path: /c, upstream: http://a, rate_limit: {requests: 1001, per: token, window: 1ms}}\n\
+         \x20 - {path: /d, upstream: http://a, auth: none, rate_limit: {per: sub, requests: 1, window: 1s}}\n\
+         \x20 - {path: /e, upstream: http://a, auth: none, rate_limit: {per: client_ip, requests: 1, window: 24h}}\n\
+         \x20 - {path: /f, upstream: http://a, rate_limit: {per: client_id, requests: 1000, window: 1ms}}\n"
+        ),
+        expected
+    );
+}
+
+#[test]
+fn rate_limits_that_are_incomplete() {
+    let problems = with(
+        "\
+         \x20 - {path: /a, upstream: http://a, rate_limit: {requests: 0, window: 1s}}\n\
+         \x20 - {path: /b, upstream: http://a, rate_limit: {per: subject, requests: 1}}\n\
+         \x20 - {path: /c, upstream: http://a, rate_limit: {per: sub, requests: 1, window: 1, burst: 2}}\n",
+    );
+    let found: Vec<&str> =
+        problems.iter().filter_map(|line| Some(line.split_once("error: ")?.1)).collect();
+    for (key, words) in [
+        ("routes[1].rate_limit", "per"),
+        ("routes[1].rate_limit.requests", "1"),
+        ("routes[2].rate_limit.per", "client_id"),
+        ("routes[2].rate_limit", "window"),
+        ("routes[3].rate_limit.window", "duration"),
+        ("routes[3].rate_limit.burst", "unknown"),
+    ] {
+        let told = found.iter().any(|line| line.starts_with(key) && line.contains(words));
+        assert!(told, "{key}: {problems:#?}");
+    }
+}
+
+/// `auth: none` sets an inherited limit by a value of the token aside, and keeps one by address.
+#[test]
+fn inherited_rate_limits() {
+    let limited = |per: &str, auth: &str| {
+        let text = format!(
+            "{}defaults: {{rate_limit: {{per: {per}, requests: 1, window: 1s}}{auth}}}\n",
+            WHOLE.replace("    upstream", "    auth: none\n    upstream")
+        );
+        read(&text).settings.map(|settings| settings.routes[0].limits.rate_limit.is_some())
+    };
+    assert_eq!(limited("sub", ""), Some(false));
+    assert_eq!(limited("client_ip", ""), Some(true));
+    assert_eq!(limited("sub", ", auth: none"), None, "an error");
 }

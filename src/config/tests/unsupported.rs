@@ -21,24 +21,6 @@ fn at_the_top() {
 }
 
 #[test]
-fn of_routes() {
-    let expected: &[&str] = &[
-        "7:34: error: routes[0].authorization_server[1]: there is no authorization server `other`; known here: `main`",
-        "9:5: error: routes[0].rate_limit: is not supported in this version; remove it",
-    ];
-    assert_eq!(
-        with(
-            "\
-         \x20   authorization_server: [main, other]\n\
-         \x20   binding: {dpop: if_bound, mtls: required}\n\
-         \x20   rate_limit: {per: sub, requests: 1, window: 1s}\n\
-"
-        ),
-        expected
-    );
-}
-
-#[test]
 fn documented_defaults_are_no_harm() {
     let expected: &[&str] = &[];
     assert_eq!(
