@@ -5,6 +5,7 @@
 #   make interop      also Keycloak and Ory Hydra; prints the table of results; takes minutes
 #   make beside       real nginx, Caddy and HAProxy that ask introgate, with the files of deploy/beside/
 #   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back
+#   make soak         a minute of load while reloads, certificates and new processes come and go: nothing may fail
 #   make fuzz-wire    mutated requests and responses on both ways, compared; SECONDS=60 and SEED may be set
 #   make idle         bytes of memory for each of 10,000 idle connections
 #   make lint         formatting, clippy, licences, alert rules
@@ -21,7 +22,7 @@
 CARGO ?= cargo
 INTEROP_TABLE = target/interop/table
 
-.PHONY: help demo test interop beside chaos lint build bench bench-quick micro fuzz schema page man setup setup-bench setup-test
+.PHONY: help demo test interop beside chaos soak fuzz-wire idle lint build bench bench-quick micro fuzz schema page man setup setup-bench setup-test
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -52,6 +53,11 @@ beside: setup setup-test
 # CHAOS_SECONDS and CHAOS_SEED may be set
 chaos: setup setup-test
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --locked --test tests -- chaos --nocapture --test-threads=1
+
+# SOAK_SECONDS may be set
+soak: setup setup-test
+	@RUNLEVEL=1 ./deploy/needs wrk:wrk h2load:nghttp2-client
+	$(CARGO) test --locked --test tests -- chaos::changes --ignored --nocapture
 
 # the same test runs for 20 seconds in `make test`
 fuzz-wire: setup

@@ -3,6 +3,7 @@
 //! seconds in every test run; for a minute or more, with the figures printed, `make chaos`. Alone,
 //! and in a fleet that shares a Redis.
 
+mod changes;
 mod trouble;
 mod truth;
 
