@@ -4,6 +4,7 @@ use crate::support::{Authority, Builder, Identity, Setup, one_route, wait_until}
 use introgate::parts::Thumbprint;
 use serde_json::json;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 /// A listener with these keys for `tls`, e.g. `min_version: "1.3"`; `a.test` by an authority whose
@@ -159,6 +160,38 @@ fn certificates_change_with_their_files() {
     secure.put("a.key", &expired.key);
     secure.setup.gateway.log_with("the old one stays");
     assert!(works() && secure.curl("next.test", &[]).0 == 0);
+}
+
+/// Kubernetes changes a mounted secret by one link: `tls.crt` → `..data/tls.crt`, `..data` → a folder
+/// with another name.
+#[test]
+fn certificates_change_when_the_link_to_their_folder_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new();
+    let put = |authority: &Authority, version: &str, name: &str| {
+        let (place, identity) = (folder.path().join(version), authority.certify(&[name]));
+        fs::create_dir(&place).expect("a folder");
+        fs::write(place.join("tls.crt"), &identity.certificate).expect("write");
+        fs::write(place.join("tls.key"), &identity.key).expect("write");
+        let next = folder.path().join("..next");
+        symlink(version, &next).expect("a link");
+        fs::rename(next, folder.path().join("..data")).expect("the swap");
+    };
+    put(&authority, "..1", "a.test");
+    for name in ["tls.crt", "tls.key"] {
+        symlink(format!("..data/{name}"), folder.path().join(name)).expect("a link");
+    }
+    let at = folder.path().display();
+    let yaml = format!(
+        "listeners: [{{ address: \"127.0.0.1:@PORT@\", tls: {{ certificate: {at}/tls.crt, private_key: {at}/tls.key }} }}]\n{}",
+        one_route("scopes: [read]")
+    );
+    let setup = Setup::build(Builder::new().file("ca.pem", authority.pem()), &yaml);
+    let secure = Secure { setup, authority };
+    assert_eq!((secure.curl("a.test", &[]).0, secure.curl("b.test", &[]).0), (0, 60));
+    put(&secure.authority, "..2", "b.test");
+    wait_until("the new certificate is shown", || secure.curl("b.test", &[]).0 == 0);
+    assert_eq!(secure.curl("a.test", &[]).0, 60);
 }
 
 #[test]
