@@ -4,7 +4,7 @@
 use crate::token::Refused;
 use http::StatusCode;
 
-/// Who is at fault, which decides what a client may do about it.
+/// The party at fault. It decides how a client may react.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The request or its token: a decision against it (`deny`).

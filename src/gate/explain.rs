@@ -17,7 +17,7 @@ pub struct Explained<R> {
     pub route: Option<Arc<Route<R>>>,
     /// The server that was asked, or whose answer was assumed.
     pub server: Option<Arc<str>>,
-    /// The token in one word: where no checks follow, this says why.
+    /// The token in one word. Where no checks follow, it is the reason.
     pub token: &'static str,
     /// All checks, also those behind the first one that failed.
     pub findings: Vec<Finding>,

@@ -14,9 +14,9 @@ pub(super) struct Chosen<R> {
 }
 
 impl<R> Gate<R> {
-    /// The most specific route, and whether this is a preflight that it passes. A preflight stands
-    /// for the request it announces: where the route of that request passes preflights, it goes
-    /// there; else it is an `OPTIONS` request like any other.
+    /// The most specific route, and whether this is a preflight that it passes. A preflight is
+    /// routed like the request that it announces if the route of that request passes preflights;
+    /// otherwise it is an ordinary `OPTIONS` request.
     pub(super) fn route(&self, request: &RequestView<'_>) -> Result<Option<Chosen<R>>, Unsafe> {
         let find = |method: &Method| {
             let found = self.table.find(request.host, request.path, method)?;

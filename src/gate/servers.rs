@@ -16,7 +16,7 @@ pub struct RouteServer {
     pub cached: Arc<Cached>,
     /// Which tokens it may see.
     pub tokens: TokenSelector,
-    /// What its answers must say.
+    /// Demands on each of its answers.
     pub demands: ServerDemands,
 }
 
@@ -32,13 +32,13 @@ impl Servers {
         self.0.is_empty()
     }
 
-    /// The one that says most about its tokens.
+    /// The most specific of the servers.
     pub fn first(&self) -> Option<&RouteServer> {
         self.0.first()
     }
 
-    /// The server that this token is meant for: of those that would take it the one that says most
-    /// about its tokens. No other one ever sees it.
+    /// The server for this token: the most specific of those whose selector takes it. No other
+    /// server sees the token.
     pub fn meant_for(&self, token: AccessToken<'_>) -> Option<&RouteServer> {
         self.0.iter().find(|server| server.tokens.takes(token))
     }

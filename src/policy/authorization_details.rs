@@ -147,7 +147,7 @@ mod tests {
             json!([{"type": ["t", "u"]}, {"type": null}]),
         ] {
             let by_type = granted(held.clone(), json!({"type": "t"}));
-            // an array of types contains `t`, and is what the server wrote
+            // an array of types contains `t`, and matches the server's text
             assert_eq!(by_type, held == json!([{"type": ["t", "u"]}, {"type": null}]), "{held}");
         }
     }

@@ -65,7 +65,7 @@ fn dpop(case: &Case<'_>, key: Option<Thumbprint>) -> Result<Option<OnceOnly>, De
     let binding = &case.demands.binding;
     let mode = binding.dpop;
     let Some(key) = key else {
-        // RFC 9449 §7.1: the scheme says that the token is bound, and the server does not
+        // RFC 9449 §7.1: the scheme claims a binding that the server does not confirm
         let claims_to_be = case.credential.scheme == Scheme::Dpop;
         return match mode {
             BindingMode::Required => Err(refused(UNBOUND)),

@@ -24,16 +24,16 @@ pub trait Check: Sync {
 /// Everything that a check may look at, and the one thing that it may leave behind.
 #[derive(Clone, Copy)]
 pub struct Case<'c> {
-    /// What the authorization server said.
+    /// The facts from the authorization server.
     pub facts: &'c ActiveFacts,
     pub request: &'c RequestView<'c>,
     /// The token of the request.
     pub credential: Credential<'c>,
     /// The rules for proofs of possession.
     pub dpop: &'c Dpop,
-    /// What the route demands.
+    /// The demands of the route.
     pub demands: &'c PolicySettings,
-    /// What is demanded of each answer of this authorization server.
+    /// The demands on each answer of this authorization server.
     pub server: &'c ServerDemands,
     pub now: Now,
     /// The proof that must be claimed before the request may pass.

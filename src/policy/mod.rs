@@ -142,8 +142,8 @@ impl Policy {
         self.demands.shadow
     }
 
-    /// A request with a token that the authorization server calls active. `server`: what is
-    /// demanded of each answer of that server.
+    /// A request with a token that the authorization server calls active. `server`: the demands on
+    /// each answer of that server.
     pub fn evaluate(
         &self,
         credential: Credential<'_>,

@@ -62,17 +62,17 @@ impl fmt::Display for BindingMode {
     }
 }
 
-/// What one authorization server's answers must say, on every route that asks it.
+/// Demands on the answers of one authorization server, on every route that asks it.
 #[derive(Clone, Debug, Default)]
 pub struct ServerDemands {
-    /// What a present `iss` must be.
+    /// The required value of `iss`, if present.
     pub issuer: Option<String>,
     /// `iss` must be there.
     pub require_issuer: bool,
     /// `aud` must contain one of these, unless empty: a token that was made for another app is
     /// none of ours.
     pub audience: Vec<String>,
-    /// What `client_id` must be, for the same reason.
+    /// The required `client_id`, for the same reason.
     pub client_id: Option<String>,
     /// `scope_implications`.
     pub implications: Arc<Implications>,

@@ -69,7 +69,7 @@ impl Bound {
     }
 
     /// One item of this list in a loop over it. `nested`: the loop is inside two others, where an
-    /// average says nothing about the worst case.
+    /// average would hide the worst case.
     pub fn item(self, nested: bool) -> Self {
         let rounds = self.items.max(1);
         let inner = if nested { self.inner } else { self.inner.div_ceil(rounds) };
@@ -94,7 +94,7 @@ impl Bound {
         let weight = grown(start.weight, self.weight);
         Self {
             weight,
-            // the items of all rounds share the bytes of what they are made of
+            // the items of all rounds share the bytes of their parts
             peak: weight.max(self.peak),
             items: grown(start.items, self.items),
             inner: grown(start.inner, self.inner),

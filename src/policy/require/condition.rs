@@ -28,7 +28,7 @@ pub struct Condition {
 pub struct Mistake {
     /// Characters from the start of the condition.
     pub offset: usize,
-    /// What is wrong, and what to write.
+    /// The mistake, and how to correct it.
     pub message: String,
 }
 
@@ -68,7 +68,7 @@ impl Condition {
         &self.source
     }
 
-    /// Whether it is true. An error says in words why it cannot be evaluated, and names no value of
+    /// Whether it is true. An error explains in words why evaluation failed, and names no value of
     /// the token or the request.
     pub fn holds(&self, case: &Case<'_>) -> Result<bool, String> {
         let subject = Subject::new(self, case)?;

@@ -24,7 +24,7 @@ pub struct Subject<'c> {
 static NO_CLAIMS: LazyLock<Map<String, serde_json::Value>> = LazyLock::new(Map::new);
 
 impl<'c> Subject<'c> {
-    /// An error says which part of the input is too large, or cannot be read.
+    /// Errors: a part of the input is too large, or cannot be read; the text names the part.
     pub fn new(condition: &'c Condition, case: &'c Case<'_>) -> Result<Self, String> {
         let uses = &condition.uses;
         let facts = case.facts;

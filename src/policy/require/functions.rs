@@ -91,8 +91,8 @@ fn part_of_time(of: &[Kind], also_of_duration: bool) -> Option<Kind> {
     sound.then_some(Kind::Int)
 }
 
-/// What expressions are evaluated in: the standard library without optional values, and the
-/// functions of our own.
+/// The environment of expressions: the standard library without optional values, and the functions
+/// of our own.
 pub static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib().with_optional_support(false);
     // neither name is declared by the standard library, so that neither addition fails

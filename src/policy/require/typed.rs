@@ -14,7 +14,7 @@ const DEPTH: usize = 32;
 /// Parts of an expression.
 const NODES: usize = 500;
 
-/// What is known of a part of an expression.
+/// Known properties of a part of an expression.
 #[derive(Clone, Debug)]
 pub struct Typed {
     pub kind: Kind,
@@ -36,7 +36,7 @@ pub struct Checker<'e> {
     pub mistakes: Vec<Mistake>,
 }
 
-/// What an evaluation has to prepare.
+/// Values that an evaluation has to prepare.
 #[derive(Debug, Default)]
 pub struct Uses {
     /// The members of `claims` that are named.

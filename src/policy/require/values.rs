@@ -1,4 +1,5 @@
-//! What a condition sees: the answer's members and the request, as values of CEL that borrow them.
+//! The input of a condition: the answer's members and the request, as values of CEL that borrow
+//! them.
 
 use super::bound::{INPUT, ITEMS};
 use crate::request::RequestView;
