@@ -16,7 +16,7 @@ use crate::token::{AccessToken, DigestKey, Facts, Refused, TokenDigest};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is known about a token.
+/// Knowledge about a token.
 #[derive(Clone, Debug)]
 pub enum Known {
     Active(Arc<Entry>),
@@ -29,13 +29,13 @@ pub enum Known {
 pub enum Unknown {
     /// The server could not say.
     Failed(Failure),
-    /// Nobody was asked: `cache.guard`. When to come again.
+    /// The server was not asked because of `cache.guard`. The duration after which to retry.
     Guarded(Duration),
 }
 
-/// What the cache holds of a token, in view of one request.
+/// The cached state of a token, in view of one request.
 enum Held {
-    /// It may be said.
+    /// Usable for this request.
     Known(Known),
     /// An answer that is too old for this request.
     Old,
@@ -61,7 +61,7 @@ pub struct Cached {
     pub(super) source: Source,
     pub(super) settings: CacheSettings,
     pub(super) store: Arc<Store>,
-    /// What other gateways know.
+    /// Answers of other gateways.
     pub(super) shared: Option<Arc<Shared>>,
     pub(super) clock: Clock,
     counters: Counters,
@@ -73,8 +73,8 @@ pub struct Source {
     pub server: Arc<str>,
     /// Covers everything of the server's settings that can change its answers.
     pub key: DigestKey,
-    /// Where the server is told the host that the client asked for, and may answer by it: which
-    /// ones.
+    /// The hosts that the server may learn, if it receives the host of the client's request and may
+    /// answer by it.
     pub told_hosts: Option<Arc<ToldHosts>>,
     /// The guarded introspector that a miss calls.
     pub introspector: Arc<dyn Introspector>,
@@ -110,7 +110,7 @@ impl Cached {
         Self { source, settings, store, shared: None, clock, counters }
     }
 
-    /// Also asks, and tells, other gateways.
+    /// Also exchanges answers with other gateways.
     pub fn sharing(self, shared: Option<Arc<Shared>>) -> Self {
         Self { shared, ..self }
     }
@@ -120,7 +120,7 @@ impl Cached {
         &self.source.server
     }
 
-    /// What is known about `token`, from an answer no older than `max_age`, or from the server.
+    /// The answer about `token`, from an answer no older than `max_age`, or from the server.
     pub async fn find(
         self: &Arc<Self>,
         token: AccessToken<'_>,
@@ -178,7 +178,7 @@ impl Cached {
         }
     }
 
-    /// What the cache knows and may say.
+    /// The cached knowledge that may be used.
     fn held(&self, digest: &TokenDigest, now: Now, oldest: Duration) -> Held {
         let inactive = || self.store.inactive(digest, now).map(Held::Known);
         match self.store.active(digest, now) {
@@ -272,8 +272,8 @@ impl Cached {
         }
     }
 
-    /// The question is a task of its own: whatever becomes of the request that was first, the
-    /// others get their answer.
+    /// The question is a task of its own: if the first request is cancelled, the others still get
+    /// their answer.
     fn depart(self: &Arc<Self>, digest: TokenDigest, wanted: Wanted, inquiry: Inquiry, lead: Lead) {
         let this = self.clone();
         tokio::spawn(async move {
@@ -319,7 +319,7 @@ impl Cached {
         }
     }
 
-    /// What may heal by itself is not kept, but ends an active answer all the same.
+    /// A failure that may heal by itself is not cached. It still removes an active answer.
     fn keep_inactive(&self, digest: TokenDigest, refused: Option<Refused>, now: Now, asked: u64) {
         let lasting = refused.is_none_or(Refused::is_lasting);
         let until = if lasting { now.mono + self.settings.inactive_ttl } else { Mono::ZERO };

@@ -1,4 +1,4 @@
-//! The cache among others: what another gateway heard, under this one's rules.
+//! The cache in a fleet: answers of other gateways, under the rules of this one.
 
 use super::redis::{Answer, Asking, Heard, Turn};
 use super::store::Active;
@@ -26,7 +26,7 @@ impl Wanted {
 }
 
 impl Cached {
-    /// What another gateway heard, or the turn to ask; `None`: there is no other gateway.
+    /// The answer that another gateway got, or the turn to ask; `None`: there is no other gateway.
     pub(super) async fn elsewhere(
         &self,
         digest: TokenDigest,
@@ -40,7 +40,7 @@ impl Cached {
         Some(shared.turn(&digest, |answer| self.take(digest, answer, wanted, asked)).await)
     }
 
-    /// Tells the others.
+    /// Publishes the outcome to the other gateways.
     pub(super) fn pass_on(&self, turn: Asking, outcome: &Outcome, now: Now) {
         let heard = match outcome {
             Ok(Known::Active(entry)) => {

@@ -17,7 +17,7 @@ type Landing = watch::Receiver<Option<Outcome>>;
 pub struct Flights(Arc<DashMap<TokenDigest, Landing, DigestHasher>>);
 
 pub enum Boarding {
-    /// Nobody is asking yet: whoever holds this must, and tell the others.
+    /// No flight exists yet: the holder of this must ask, and publish the outcome.
     Lead(Lead, Passenger),
     Join(Passenger),
     /// Somebody would have to ask, and this request may not: it is to come again after so long.
@@ -36,7 +36,7 @@ pub struct Lead {
 pub struct Passenger(Landing);
 
 impl Flights {
-    /// `may_ask` is called when nobody is asking yet, and only then.
+    /// `may_ask` is called only if no flight exists yet.
     pub fn board(
         &self,
         digest: TokenDigest,
@@ -56,7 +56,7 @@ impl Flights {
         }
     }
 
-    /// Lets nobody join the flights under way; those aboard stay.
+    /// Closes the flights under way to newcomers; their passengers stay.
     pub fn forget(&self) {
         self.0.clear();
     }
@@ -69,10 +69,10 @@ impl Default for Flights {
 }
 
 impl Lead {
-    /// Tells everybody. What is to be cached must be in the cache by now, or a request could come
-    /// between and ask again.
+    /// Publishes the outcome. An answer to be cached must be in the cache by now, or a request
+    /// could come between and ask again.
     pub fn land(self, outcome: Outcome) {
-        // first of all: whoever hears of a failure and asks again must not board this one again
+        // first of all: a passenger that retries after a failure must not board this flight again
         self.leave();
         self.outcome.send_replace(Some(outcome));
     }

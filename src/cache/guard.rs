@@ -1,5 +1,5 @@
-//! The token-guessing guard: how many introspections of tokens that nobody has seen one client
-//! address may cause. Hits never come here.
+//! The token-guessing guard: how many introspections of unknown tokens one client address may
+//! cause. Hits never come here.
 
 use super::settings::GuardSettings;
 use crate::clock::{AtomicMono, Mono};
@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Counts by address, one for the process: a reload forgives nobody.
+/// Counts by address, one for the process: they survive reloads.
 ///
 /// Memory is bounded. Windows that have ended make room for new ones. When there is still none,
 /// addresses that come new share a fixed number of counters, each picked by a keyed hash: such a
@@ -36,12 +36,12 @@ const SHARED: usize = 4096;
 /// Between two looks for ended windows, while there is no room.
 const TIDY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Whom a count is of: an IPv4 address, the /64 that an IPv6 client usually has to itself, or
-/// whoever has no address (a Unix socket).
+/// The subject of a count: an IPv4 address, the /64 that an IPv6 client usually has to itself, or
+/// all clients without an address (Unix sockets).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Address(Option<IpAddr>);
 
-/// What one address did since its first miss.
+/// Misses of one address since its first one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
     since: Mono,
@@ -65,8 +65,8 @@ impl Guard {
         }
     }
 
-    /// Counts one miss at `now`, or says when to come again. What is
-    /// refused is not counted.
+    /// Counts one miss at `now`, or returns the time until a retry may succeed. Refused misses are
+    /// not counted.
     pub fn admit(
         &self,
         client: Option<IpAddr>,
@@ -106,7 +106,7 @@ impl Guard {
         }
     }
 
-    /// Tells of a refusal, once a minute.
+    /// Logs a refusal, once a minute.
     pub fn tell(&self, server: &str, client: Option<IpAddr>, now: Mono) {
         if let Some(skipped) = self.log.now("guard", now) {
             tracing::warn!(

@@ -1,5 +1,5 @@
-//! The cache against a plain model of it: whatever the order of requests, purges, expiries and
-//! failures, no request is ever told something that the model calls dead.
+//! The cache against a plain model of it: in any order of requests, purges, expiries and failures,
+//! no request gets an answer that is dead in the model.
 
 use super::{CacheSettings, Cached, Known, Purge, Source, Store};
 use crate::clock::{Clock, ManualClock, Now};
@@ -19,7 +19,7 @@ const STALE: u64 = 30;
 const INACTIVE_TTL: u64 = 10;
 const TOKENS: [&str; 3] = ["a", "b", "c"];
 
-/// What the authorization server says at the moment, for every token alike.
+/// The current answer of the authorization server, the same for all tokens.
 #[derive(Clone, Copy, Debug)]
 enum Says {
     /// Active, and for how many seconds from now `exp` is; `None`: no `exp`.
@@ -37,7 +37,7 @@ enum Step {
     Purge { token: Option<usize> },
 }
 
-/// What the model remembers of one token.
+/// The model's memory of one token.
 #[derive(Clone, Copy, Debug)]
 enum Memory {
     Active { since: Now, exp: Option<i64> },
@@ -91,7 +91,7 @@ fn alive(memory: Memory, now: Now, max_age: Option<u64>, failing: bool) -> bool 
     match memory {
         Memory::Active { since, exp } => {
             let age = now.mono - since.mono;
-            // `exp` counts from when the answer came, whatever became of the wall clock since then
+            // `exp` counts from when the answer came, even if the wall clock was changed since then
             let until_exp = exp.map_or(Duration::MAX, |exp| {
                 Duration::from_millis(u64::try_from(exp * 1000 - since.wall).unwrap_or(0))
             });

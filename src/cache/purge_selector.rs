@@ -1,12 +1,12 @@
-//! Answers that are named by what they say.
+//! Selects cached answers by their members.
 
 use crate::token::ActiveFacts;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Whose active answers are meant. Whatever is given here, an answer that says something else is
-/// not meant; one that says nothing of it may be, if another thing speaks for it. With no member
-/// given, all of the server's.
+/// Selects the active answers to be forgotten. An answer with a different value for a set field is
+/// not selected. A missing claim is tolerated if another set field matches. With no field set, all
+/// answers of the server are selected.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurgeSelector {
     /// The authorization server's configured name; `None`: whichever.

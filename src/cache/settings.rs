@@ -1,4 +1,4 @@
-//! What the configuration says about the cache.
+//! Settings of the cache.
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ pub struct Store {
     pub(super) guard: Guard,
     /// Goes up with every purge: an answer that was asked for before it is not kept.
     purges: AtomicU64,
-    /// Those that are told of each purge.
+    /// The observers of purges.
     watching: Mutex<Vec<Sender<Purge>>>,
     metrics: Arc<Metrics>,
 }
@@ -34,11 +34,11 @@ pub struct Store {
 #[derive(Clone, Copy)]
 struct Inactive {
     until: Mono,
-    /// What is wrong with it, where that was found out here.
+    /// The flaw of the token, if it was found here.
     refused: Option<Refused>,
 }
 
-/// What is held of a token that was active when it was last asked about.
+/// The cached state of a token that was active when it was last asked about.
 pub enum Active {
     Alive(Arc<Entry>),
     /// There was an answer until now, and it has come to its end.
@@ -69,7 +69,7 @@ impl Store {
         }
     }
 
-    /// Takes over new bounds; what does not fit any more goes.
+    /// Takes over new bounds; entries over the bounds are evicted.
     pub fn resize(&self, settings: &CacheSettings) {
         self.active.set_capacity(settings.max_entries as u64);
         self.inactive.set_capacity(settings.inactive_max_entries as u64);
@@ -85,8 +85,8 @@ impl Store {
         Active::Alive(entry)
     }
 
-    /// What is known of a token that is not active: that the server called it inactive, or why it
-    /// was refused here.
+    /// The cached answer about a token that is not active: the server called it inactive, or it was
+    /// refused here with a reason.
     pub fn inactive(&self, digest: &TokenDigest, now: Now) -> Option<Known> {
         let held = self.inactive.get(digest)?;
         if now.mono < held.until {
@@ -100,7 +100,7 @@ impl Store {
     pub fn keep_active(&self, digest: TokenDigest, entry: Arc<Entry>, now: Now) {
         let asked = entry.asked;
         if self.purges() != asked {
-            // it says nothing any more, neither of the token nor against what came since
+            // it is void: neither a statement about the token nor an obstacle to newer answers
             return;
         }
         self.inactive.remove(&digest);
@@ -190,7 +190,7 @@ impl Store {
         self.active.iter()
     }
 
-    /// Whether answers of `server` can be told apart by session: some have a `sid`, or there is
+    /// Whether answers of `server` can be distinguished by session: some have a `sid`, or there is
     /// none.
     pub fn knows_sessions(&self, server: &str) -> bool {
         let mut of_server =
@@ -204,7 +204,7 @@ impl Store {
     }
 }
 
-/// Counts what has to go for want of room.
+/// Counts the evicted entries.
 #[derive(Clone)]
 struct Counted(LazyCounter);
 
@@ -236,7 +236,7 @@ mod tests {
     use crate::token::{DigestKey, Facts};
     use std::time::Duration;
 
-    /// What happens to the store, in this order.
+    /// Operations on the store, in this order.
     #[derive(Clone, Copy, Debug)]
     enum Event {
         /// An answer comes that was asked for when there had been so many purges.

@@ -1,5 +1,5 @@
-//! The hosts that an authorization server is told of (`forward_host`), and by which its answers are
-//! told apart.
+//! The hosts that an authorization server receives (`forward_host`). Its answers are distinguished
+//! by them.
 
 use crate::request::Forwarded;
 use crate::route::Host;
@@ -7,8 +7,8 @@ use http::HeaderValue;
 use std::collections::HashSet;
 
 /// The hosts that routes name, and the ports that a client may ask for. A client can invent any
-/// other host: those are not told, and share their answers, or one token would become as many
-/// introspections and entries as there are names.
+/// other host: such hosts are not sent, and share their answers; otherwise one token would become
+/// as many introspections and entries as there are names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToldHosts {
     names: HashSet<String>,
@@ -27,7 +27,7 @@ impl ToldHosts {
         }
     }
 
-    /// The part of the client's request that the server is told: the host only where a route names
+    /// The part of the client's request that the server receives: the host only where a route names
     /// it, in one spelling.
     pub fn told(&self, forwarded: &Forwarded) -> Forwarded {
         let named = Host::parse(forwarded.host.as_bytes()).filter(|host| {

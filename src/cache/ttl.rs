@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(life(None, 0, 30), (0, 0));
     }
 
-    /// Whatever happens on the way, the whole life is that of one answer.
+    /// In all cases the whole life is that of one answer.
     #[test]
     fn what_another_gateway_heard_lives_no_longer_than_there() {
         let seconds = Duration::from_secs;

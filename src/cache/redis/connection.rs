@@ -1,4 +1,4 @@
-//! A connection to whatever kind of Redis the configuration names.
+//! A connection to the kind of Redis that is configured.
 
 use super::settings::{Login, Node, RedisSettings, TlsSettings, Topology};
 use redis::aio::MultiplexedConnection;

@@ -14,15 +14,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
-/// What stands in the log, sealed under the log's name.
+/// An entry of the log, sealed under the log's name.
 #[derive(Serialize, Deserialize)]
 struct Message {
-    /// The gateway that says so.
+    /// The gateway that wrote it.
     from: u64,
     forget: Forget,
 }
 
-/// A purge, as it is told to others.
+/// A purge, as published to other gateways.
 #[derive(Serialize, Deserialize)]
 pub enum Forget {
     All,
@@ -80,7 +80,7 @@ impl Shared {
         }
     }
 
-    /// Until something goes wrong; `None`: it has been told.
+    /// Until something goes wrong; `None`: it has been logged.
     async fn follow(&self) -> Result<Infallible, Option<RedisError>> {
         let _linked = Linked(self);
         let patience = LISTEN + PATIENCE.max(self.settings.timeout);
@@ -118,7 +118,7 @@ impl Shared {
         }
     }
 
-    /// Reads what was missed, and forgets it.
+    /// Reads the missed purges, and forgets the answers that they select.
     async fn catch_up(&self, listening: &Connection) -> Result<(), RedisError> {
         let mut unknown = self.ledger.lock().seen().is_none();
         if self.is_lost(listening).await? {
@@ -166,11 +166,11 @@ impl Shared {
         Ok(self.ledger.lock().seen().is_some_and(|seen| last < seen))
     }
 
-    /// A new log, or a new beginning of it: what is older is dead for everybody.
+    /// A new log, or a new beginning of it: all older answers are dead for all gateways.
     async fn begin_log(&self, listening: &Connection) -> Result<(), RedisError> {
         let seen = self.ledger.lock().seen();
         if let Some(Place(time, number)) = seen {
-            // behind the last place that was read, whatever Redis's clock says
+            // behind the last place that was read, even if Redis's clock went back
             let next = Place(time, number.saturating_add(1)).to_string();
             if listening.command::<()>(&self.entry(&next, &Purge::All)?).await.is_ok() {
                 return Ok(());
@@ -220,7 +220,7 @@ impl Shared {
             .take())
     }
 
-    /// What came into the log since it was read last.
+    /// Entries of the log since the last read.
     async fn read_log(
         &self,
         listening: &Connection,

@@ -1,4 +1,4 @@
-//! Whether Redis is of use: counted, told once a minute, shown on the status page.
+//! Whether Redis is of use: counted, logged once a minute, shown on the status page.
 
 use crate::clock::{Clock, micros};
 use crate::telemetry::{LazyCounter, Metrics, Occasionally};
@@ -34,7 +34,7 @@ pub enum RedisError {
     Redis(redis::RedisError),
     /// Something that no gateway with our key wrote there.
     Forged(&'static str),
-    /// An answer whose age cannot be told.
+    /// An answer of unknown age.
     Clock,
     /// More to write than Redis takes.
     Full,
@@ -58,7 +58,7 @@ impl Health {
 
     pub fn failed(&self, error: &RedisError) {
         self.error.inc();
-        // what brought it down has been told
+        // the cause was logged before
         if matches!(error, RedisError::Down) {
             return;
         }
@@ -143,7 +143,7 @@ impl RedisError {
         }
     }
 
-    /// What happened, and what to do about it.
+    /// The failure, and its remedy.
     fn detail(&self) -> String {
         match self {
             Self::Down => "there is no connection".into(),

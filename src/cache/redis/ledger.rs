@@ -1,4 +1,5 @@
-//! What this gateway knows of the fleet's purges: whether an answer was asked for before one.
+//! The fleet's purges as far as this gateway has read them: whether an answer was asked for before
+//! one.
 
 use crate::cache::{Purge, PurgeSelector};
 use crate::token::TokenDigest;
@@ -8,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// Where in the log a purge stands: the id of a stream's entry in Redis. Later ones are greater.
+/// The place of a purge in the log: the id of a stream's entry in Redis. Later ones are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place(pub u64, pub u64);
 
@@ -16,7 +17,7 @@ pub struct Place(pub u64, pub u64);
 pub struct Ledger {
     /// The last place that was read.
     seen: Option<Place>,
-    /// Answers that were asked for before this are dead, whatever they say.
+    /// Answers that were asked for before this are dead, with any content.
     floor: Place,
     purged: HashMap<Selector, Place>,
     /// Purges of our own that have not been read back from the log.
@@ -26,7 +27,7 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Pending {
     purge: Purge,
-    /// It stands in the log.
+    /// It is in the log.
     sent: bool,
 }
 
@@ -49,7 +50,7 @@ pub struct Marks<'a> {
     pub session: Option<Cow<'a, str>>,
 }
 
-/// More purges are not told apart: all answers from before are dead then.
+/// Beyond this number, purges are no longer kept apart: all earlier answers are dead then.
 pub const LIMIT: usize = 10_000;
 
 impl Ledger {
@@ -62,7 +63,7 @@ impl Ledger {
         self.seen
     }
 
-    /// A purge of our own: from now on, until it is read back, it kills whatever it names.
+    /// A purge of our own: from now on, until it is read back, it kills the answers that it names.
     pub fn announce(&mut self, purge: Purge) {
         if self.pending.len() >= LIMIT {
             self.pending = vec![Pending { purge: Purge::All, sent: false }];
@@ -72,7 +73,7 @@ impl Ledger {
         }
     }
 
-    /// It stands in the log now.
+    /// It is in the log now.
     pub fn sent(&mut self, purge: &Purge) {
         if let Some(pending) =
             self.pending.iter_mut().find(|pending| !pending.sent && pending.purge == *purge)
@@ -89,11 +90,11 @@ impl Ledger {
             .collect()
     }
 
-    /// The log holds `purge` at `place`; `own`: it is one of ours. Without a purge: something that
-    /// says nothing to us.
+    /// The log holds `purge` at `place`; `own`: it is one of ours. Without a purge: an entry
+    /// without meaning for this gateway.
     pub fn read(&mut self, place: Place, purge: Option<&Purge>, own: bool) {
         if self.seen.is_none() {
-            // what was before the beginning of the log, nobody knows
+            // purges from before the beginning of the log are unknown
             self.floor = place;
         }
         self.seen = Some(place);
@@ -160,9 +161,8 @@ impl Purge {
     }
 }
 
-/// Each thing by which answers are named, for itself, whichever server's they are: that is more
-/// than is meant where several are given together, and no harm, since what is dead here is asked
-/// for again.
+/// One selector for each set field, for the answers of all servers. This selects too many answers
+/// where several fields are set. That does no harm: the authorization server is asked again.
 fn selectors(named: &PurgeSelector) -> impl Iterator<Item = Selector> {
     let PurgeSelector { server: _, issuer: _, subject, client_id, token_id, session } = named;
     let members = [

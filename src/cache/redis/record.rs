@@ -1,5 +1,5 @@
-//! What is in a value: the answer, when it was known, and which purges were known when it was
-//! asked for.
+//! A value in Redis: the answer, when it was known, and which purges were known when it was asked
+//! for.
 
 use super::ledger::Place;
 use crate::token::{ActiveFacts, Bound, Confirmation, Stated, Thumbprint};
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// As it stands in Redis.
+/// As stored in Redis.
 #[derive(Serialize, Deserialize)]
 pub struct Record {
     /// Milliseconds since the Unix epoch, by the clock of the gateway that asked.
     pub known_at: i64,
-    /// How long Redis was told to keep it, milliseconds.
+    /// The time to live in Redis, milliseconds.
     pub kept_for: u64,
     /// The last purge that this gateway knew of when it asked.
     pub seen: Place,
@@ -90,10 +90,10 @@ impl Record {
         serde_json::to_vec(self).ok()
     }
 
-    /// How old the answer is: by our clock, or by what Redis says of its remaining life (`left`,
-    /// milliseconds), whichever is more, so that clocks that differ make nothing younger.
-    /// `wall`: milliseconds since the Unix epoch. `None`: it cannot be told, or the answer comes
-    /// from the future.
+    /// How old the answer is: the greater of its age by our clock and its age by the remaining life
+    /// in Redis (`left`, milliseconds), so that clocks that differ make nothing younger. `wall`:
+    /// milliseconds since the Unix epoch. `None`: it is unknown, or the answer comes from the
+    /// future.
     pub fn age(&self, left: i64, wall: i64) -> Option<Duration> {
         let (kept_for, left) = (i64::try_from(self.kept_for).ok()?, (left >= 0).then_some(left)?);
         let by_our_clock = wall.checked_sub(self.known_at).filter(|age| *age >= -AHEAD)?;

@@ -1,4 +1,4 @@
-//! What the configuration says about Redis.
+//! Settings of Redis.
 
 use crate::secret::Secret;
 use base64::Engine;
@@ -18,7 +18,7 @@ pub struct RedisSettings {
     pub database: i64,
     pub login: Option<Login>,
     pub key: SharedKey,
-    /// What all names in Redis begin with.
+    /// The common prefix of all names in Redis.
     pub prefix: String,
     /// How long one look at Redis may take.
     pub timeout: Duration,

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What another gateway heard.
+/// The answer that another gateway got.
 pub struct Answer {
     /// `None`: inactive.
     pub facts: Option<ActiveFacts>,
@@ -24,7 +24,7 @@ pub struct Answer {
 
 pub enum Turn<T> {
     Known(T),
-    /// Nobody knows: whoever holds this is to ask, and to say what came of it.
+    /// No gateway has an answer: the holder of this is to ask, and to publish the outcome.
     Ask(Asking),
 }
 
@@ -32,19 +32,19 @@ pub enum Turn<T> {
 pub struct Asking {
     shared: Arc<Shared>,
     names: Names,
-    /// What was known of purges when asking began.
+    /// The last known purge when asking began.
     seen: Option<Place>,
     /// Others wait for this one's answer.
     awaited: bool,
 }
 
-/// What came of asking.
+/// The outcome of asking.
 pub enum Heard<'a> {
     /// Of use until then.
     Active { facts: &'a ActiveFacts, until: Mono },
     /// Of use for so long.
     Inactive { lives: Duration },
-    /// Not to be shared; what is there is not true any more.
+    /// Not to be shared; the value in Redis is outdated.
     Unshared,
 }
 
@@ -135,8 +135,8 @@ impl Shared {
         Some(self.read(digest, names, &value, left))
     }
 
-    /// The same, after saying that we are about to ask: also whether nobody else is asking. In this
-    /// order, an answer that came in between is not overlooked.
+    /// The same, after announcing that this gateway is about to ask. The boolean is true if no
+    /// other gateway is asking. In this order, an answer that came in between is not overlooked.
     async fn claim(&self, digest: &TokenDigest, names: &Names) -> Option<(bool, Look)> {
         let lease = LEASE.as_millis().to_string();
         let mut pipeline = redis::pipe();
@@ -192,7 +192,7 @@ impl ActiveFacts {
 }
 
 impl Asking {
-    /// What the authorization server said, `now`. It is written in the background.
+    /// The answer of the authorization server, got at `now`. It is written in the background.
     pub fn heard(mut self, heard: &Heard, now: Now) {
         let ends = !matches!(heard, Heard::Active { .. });
         let content = match heard {

@@ -1,4 +1,4 @@
-//! What goes to Redis, in the background: nobody waits for it.
+//! Writes to Redis, in the background: no request waits for it.
 
 use super::Shared;
 use super::health::RedisError;
