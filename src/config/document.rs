@@ -1,4 +1,4 @@
-//! The file as read: its values, and where each of them stands.
+//! The file as read: its values with their positions.
 
 use super::path::{KeyPath, Position, Step};
 use super::problem::{Problem, Severity};
@@ -40,7 +40,7 @@ fn foreign_line_break(text: &str) -> Option<Position> {
 
 impl Document {
     /// Reads a text. Without a document there is at least one error in `problems`; with one there
-    /// may be keys that stand twice.
+    /// may be duplicate keys.
     pub fn read(text: &str, problems: &mut Vec<Problem>) -> Option<(Self, Value)> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut error = |at, path: &KeyPath, message: String| {
@@ -97,7 +97,7 @@ impl Document {
         self.find(path).is_some()
     }
 
-    /// Where the key stands, or the nearest one above that was written.
+    /// The position of the key, or of the nearest one above that was written.
     pub fn key_at(&self, path: &KeyPath) -> Position {
         match (self.find(path), path.parent()) {
             (Some(found), _) => found.key_at,
@@ -106,7 +106,7 @@ impl Document {
         }
     }
 
-    /// Where the value stands, or the key of the nearest one above that was written.
+    /// The position of the value, or of the key of the nearest one above that was written.
     pub fn value_at(&self, path: &KeyPath) -> Position {
         self.find(path).map_or_else(|| self.key_at(path), |found| found.node.at)
     }
@@ -123,7 +123,7 @@ impl Document {
         }
     }
 
-    /// Where the character stands that begins the `nth` reference to the environment of a text,
+    /// The position of the first character of the `nth` reference to the environment of a text,
     /// where `references` gives the places of references in a text.
     pub fn reference_at(
         &self,

@@ -19,7 +19,7 @@ pub fn effective(raw: &Gateway, settings: &Settings, foreign: &HashSet<KeyPath>)
     for (i, (route, settings)) in
         routes.iter_mut().filter_map(Value::as_object_mut).zip(&settings.routes).enumerate()
     {
-        // a derived name is made of what may have come from the environment
+        // a derived name may contain text from the environment
         let matched =
             ["host", "path", "methods"].map(|key| KeyPath::root().key("routes").item(i).key(key));
         let derived_is_foreign =

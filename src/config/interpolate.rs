@@ -1,4 +1,4 @@
-//! `${NAME}` and `${NAME:-default}` in text values, from the environment; `$${` stands for `${`.
+//! `${NAME}` and `${NAME:-default}` in text values, from the environment; `$${` is an escaped `${`.
 
 use super::document::Document;
 use super::path::KeyPath;
@@ -6,18 +6,18 @@ use super::problem::{Problem, Severity};
 use serde_json::Value;
 use std::collections::HashSet;
 
-/// What became of the texts that refer to the environment.
+/// Outcome of the texts that refer to the environment.
 #[derive(Debug, Default)]
 pub struct Interpolated {
     /// Holds something that came from the environment, and is therefore never shown.
     pub foreign: HashSet<KeyPath>,
-    /// One reference and nothing else, so that it may stand for a number or a boolean.
+    /// One reference and nothing else, so that its value may be a number or a boolean.
     pub whole: HashSet<KeyPath>,
-    /// Could not be resolved; was told already.
+    /// Could not be resolved; already reported.
     pub failed: HashSet<KeyPath>,
 }
 
-/// Replaces all references in `values`; what cannot be replaced stays and is told.
+/// Replaces all references in `values`; those that cannot be replaced stay and are reported.
 pub fn interpolate(
     values: &mut Value,
     document: &Document,
@@ -64,7 +64,7 @@ struct Expansion {
     text: String,
     foreign: bool,
     whole: bool,
-    /// Which reference, and what is wrong with it.
+    /// The index of the reference, and its fault.
     faults: Vec<(usize, String)>,
 }
 
@@ -110,7 +110,7 @@ fn resolve(
             .into());
     }
     match (env(name), default) {
-        // as in a shell, `:-` also stands in for a variable that is set to nothing
+        // as in a shell, `:-` also replaces an empty variable
         (None, Some(default)) => Ok((default.to_owned(), false)),
         (Some(value), Some(default)) if value.is_empty() => Ok((default.to_owned(), false)),
         (Some(value), _) => Ok((value, true)),
@@ -133,7 +133,7 @@ fn references(text: &str) -> Vec<usize> {
 
 enum Piece<'t> {
     Plain(&'t str),
-    /// What stands between the braces; `None` when there is no closing one.
+    /// The text between the braces; `None` without a closing brace.
     Reference {
         at: usize,
         inside: Option<&'t str>,

@@ -1,6 +1,7 @@
 //! From `gateway.yaml` to [`Settings`]. The file is read with the place of every value, references
-//! to the environment are filled in, the result is held against the JSON Schema, and what is left
-//! is compiled; every step tells all problems it finds and lets the next one go on without them.
+//! to the environment are filled in, the result is held against the JSON Schema, and the rest is
+//! compiled; every step reports all its problems and lets the next one continue without the faulty
+//! parts.
 //!
 //! Only this folder knows YAML.
 
@@ -41,7 +42,7 @@ use thiserror::Error;
 /// A configuration larger than this is a mistake.
 const MAX_SIZE: u64 = 1 << 20;
 
-/// What came of a file.
+/// Outcome of loading a file.
 #[derive(Debug)]
 pub struct Loaded {
     /// `None` when there is at least one error.

@@ -1,4 +1,4 @@
-//! What a misspelt word was probably meant to be.
+//! The nearest known word for a misspelt one.
 
 use super::path::Key;
 

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and how it is said.
+//! Problems of a configuration, and their presentation.
 
 use super::path::{KeyPath, Position};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::path::Path;
 pub enum Severity {
     /// The configuration cannot be used.
     Error,
-    /// It can, and it probably does not do what was meant.
+    /// It can be used, but probably does not do what the user intended.
     Warning,
 }
 
@@ -22,7 +22,7 @@ pub struct Problem {
     pub column: usize,
     /// `routes[0].scopes`; empty for the document as a whole.
     pub path: String,
-    /// What is wrong; what to do.
+    /// The problem; the remedy.
     pub message: String,
 }
 

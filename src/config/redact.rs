@@ -1,4 +1,4 @@
-//! What is never shown, neither in messages nor in the effective configuration.
+//! Values that are never shown, neither in messages nor in the effective configuration.
 
 use super::path::{KeyPath, Step};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 pub const REDACTED: &str = "[redacted]";
 
-/// Whether what stands there may be a secret, by the names of the keys that lead to it.
+/// Whether the value at `path` may be a secret, by the names of the keys that lead to it.
 pub fn is_secret(path: &KeyPath) -> bool {
     let mut keys = path.keys();
     let in_cache = path.keys().next() == Some("cache");
@@ -21,7 +21,7 @@ pub fn is_secret(path: &KeyPath) -> bool {
         let key = key.to_ascii_lowercase();
         match &*key {
             "token_type_hint" | "token_endpoint" | "tokens" => false,
-            // templates of requests, where credentials stand among the rest
+            // templates of requests, which contain credentials
             "headers" | "parameters" | "body" => true,
             // URLs with user and password
             "proxy" => true,
@@ -45,7 +45,8 @@ pub fn redact(values: &mut Value, foreign: &HashSet<KeyPath>) {
     }
 }
 
-/// Blacks out what may be secret in every URL: user name, password, and the values of its query.
+/// Redacts the parts of every URL that may be secret: user name, password, and the values of its
+/// query.
 pub fn redact_urls(values: &mut Value) {
     match values {
         Value::String(text) => {

@@ -14,8 +14,8 @@ pub struct Reported;
 pub struct Report<'d> {
     document: &'d Document,
     foreign: &'d HashSet<KeyPath>,
-    /// What was told already and taken out of the values; nothing that follows from its absence is
-    /// told again.
+    /// Values that were reported and removed. Problems that follow from their absence are not
+    /// reported.
     broken: RefCell<HashSet<KeyPath>>,
     problems: RefCell<Vec<Problem>>,
 }
@@ -64,7 +64,7 @@ impl<'d> Report<'d> {
         self.problems.borrow_mut().push(Problem::at(severity, at, path, message));
     }
 
-    /// Nothing further is said about this place.
+    /// Suppresses further reports about this place.
     pub fn give_up(&self, path: KeyPath) {
         self.broken.borrow_mut().insert(path);
     }
@@ -101,7 +101,7 @@ impl<'d> Report<'d> {
         format!("`{short}{}`", if text.chars().count() > 60 { "…" } else { "" })
     }
 
-    /// Whether what stands there must not be shown.
+    /// Whether the value at `path` must not be shown.
     pub fn hides(&self, path: &KeyPath) -> bool {
         self.foreign.contains(path) || is_secret(path)
     }

@@ -1,6 +1,6 @@
-//! The JSON Schema of the file: for editors, and for telling what is wrong with one. It is made
-//! from the types in [`super::raw`] when they change, not in the program: `make schema`, and a test
-//! fails while it is stale.
+//! The JSON Schema of the file: for editors, and for validation. It is made from the types in
+//! [`super::raw`] when they change, not in the program: `make schema`, and a test fails while it is
+//! stale.
 
 use serde_json::Value;
 

@@ -19,7 +19,7 @@ pub struct Generated {
     pub origins: Vec<(&'static str, String)>,
 }
 
-/// Stands for the file's name.
+/// Used in place of a file name.
 const GENERATED: &str = "flags and environment";
 
 impl Source {

@@ -1,4 +1,4 @@
-//! Whole files, good and bad, with the exact lines that are told about them.
+//! Whole files, good and bad, with the exact lines of their problems.
 
 mod client_auth;
 mod compiled;
@@ -73,7 +73,7 @@ fn told(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What is wrong, without the warning of routes that demand nothing: the files of these tests are
+/// The problems, without the warning of routes that demand nothing: the files of these tests are
 /// short. `lax` tests that one.
 fn problems(loaded: &Loaded) -> Vec<&Problem> {
     let lax =

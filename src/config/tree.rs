@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 48;
 /// How many values there may be, aliases written out.
 const MAX_VALUES: usize = 200_000;
 
-/// A value and where it stands; for an alias, where the alias stands.
+/// A value and its position; for an alias, the position of the alias.
 #[derive(Clone, Debug)]
 pub struct Node {
     pub at: Position,
@@ -36,7 +36,7 @@ pub struct Entry {
     pub value: Node,
 }
 
-/// Something that makes the file unreadable, or a key that stands twice.
+/// A mistake that makes the file unreadable, or a duplicate key.
 #[derive(Debug)]
 pub struct Fault {
     pub at: Position,
@@ -44,8 +44,8 @@ pub struct Fault {
     pub message: String,
 }
 
-/// Reads the whole text. Of keys that stand twice the first one is kept and each further one is
-/// told in `repeated`. `Ok(None)`: there is nothing in the file.
+/// Reads the whole text. Of duplicate keys the first one is kept and each further one is reported
+/// in `repeated`. `Ok(None)`: the file is empty.
 pub fn read(text: &str, repeated: &mut Vec<Fault>) -> Result<Option<Node>, Fault> {
     let mut builder = Builder { open: Vec::new(), anchors: HashMap::new(), root: None, repeated };
     let mut documents = 0;

@@ -1,5 +1,5 @@
-//! Holds the document against the JSON Schema: all mistakes at once, and what is mistaken is taken
-//! out, so that the rest can be looked at further.
+//! Holds the document against the JSON Schema: it reports all mistakes at once, and removes the
+//! mistaken values, so that the rest can be examined further.
 
 use super::interpolate::Interpolated;
 use super::nearest::{hint, nearest};
@@ -56,8 +56,8 @@ impl Checker {
     }
 }
 
-/// Tells all mistakes in `values` and takes them out. What is left fits the schema, but for keys
-/// that must be there.
+/// Reports all mistakes in `values` and removes them. The rest fits the schema, except for missing
+/// required keys.
 pub fn validate(values: &mut Value, interpolated: &Interpolated, report: &Report) {
     let checker = Checker::new();
     convert(values, interpolated, &checker);
@@ -117,7 +117,7 @@ enum What {
     Wrong { wanted: Value, kind: Kind },
 }
 
-/// Texts that stand for a number or a boolean, where one is wanted.
+/// Converts texts to a number or a boolean where the schema requires one.
 fn convert(values: &mut Value, interpolated: &Interpolated, checker: &Checker) {
     let wrong: BTreeMap<KeyPath, ()> =
         checker.mistakes(values).into_iter().map(|mistake| (mistake.path, ())).collect();
@@ -151,8 +151,8 @@ fn key_path(values: &Value, pointer: &str) -> KeyPath {
     path
 }
 
-/// Takes a value out. Places in lists of sections must stay what they are, so there an empty
-/// section takes its place; another list goes as a whole.
+/// Takes a value out. Indices in lists of sections must not change, so an empty section replaces it
+/// there; any other list is removed as a whole.
 fn remove(values: &mut Value, path: &KeyPath, report: &Report) {
     report.give_up(path.clone());
     let Some((last, steps)) = path.steps().split_last() else {

@@ -4,8 +4,8 @@ use serde::de::{Deserialize, Deserializer, EnumAccess, Error, MapAccess, SeqAcce
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
-/// Reads one YAML document as JSON values; of keys that stand twice the first one counts. Whole
-/// numbers are whole however they are written (`1e3`, `2.0`).
+/// Reads one YAML document as JSON values; of duplicate keys the first one counts. Whole numbers
+/// are whole however they are written (`1e3`, `2.0`).
 pub fn read(text: &str) -> Result<Value, Unreadable> {
     match serde_yaml::from_str::<Json>(text) {
         Ok(Json(value)) => Ok(value),

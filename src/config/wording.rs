@@ -1,4 +1,4 @@
-//! What the schema finds wrong with a value, in plain words.
+//! The schema's findings about a value, in plain words.
 
 use super::nearest::nearest;
 use jsonschema::error::ValidationErrorKind as Kind;

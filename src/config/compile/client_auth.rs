@@ -13,7 +13,7 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use std::sync::Arc;
 use url::Url;
 
-/// What each method has. A secret's key stands for its `…_file` too.
+/// The keys of each method. The key of a secret includes its `…_file` form.
 const METHODS: [(Method, &[&str]); 10] = [
     (Method::None, &[]),
     (Method::Bearer, &["token"]),
@@ -194,7 +194,7 @@ fn pair(
     Some((client_id?, secret))
 }
 
-/// What Basic cannot carry.
+/// Characters that Basic cannot carry.
 fn basic(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, secret: &Secret) {
     let odd = |text: &str| text.contains(char::is_control);
     if !raw.form_encode && raw.client_id.contains(':') {
@@ -234,7 +234,7 @@ fn check_audience(cx: Context, path: &KeyPath, common: &ServerCommon, raw: &raw:
     }
 }
 
-/// RFC 7523 §3: whoever is asked, or its issuer, under which most servers know themselves.
+/// RFC 7523 §3: the endpoint, or the issuer, which most servers accept as their own name.
 fn audience(common: &ServerCommon, raw: &raw::ClientAuth) -> Option<String> {
     let written = Some(raw.audience.clone()).filter(|audience| !audience.is_empty());
     written.or_else(|| common.issuer.clone())

@@ -114,7 +114,7 @@ fn ignored(cx: Context, origin: Origin) {
     ] {
         let own = origin.is_own(cx, key);
         let path = origin.of(cx, key);
-        // a route may set what is inherited aside as a whole by `auth: none`
+        // a route may drop all inherited demands by `auth: none`
         if cx.report.has(&path) && (own || !auth_is_own) {
             cx.report.error_at_key(
                 &path,

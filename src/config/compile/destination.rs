@@ -50,7 +50,7 @@ fn upstream(
             cx.report.error_at_key(path, "is missing; it must be written");
             return None;
         }
-        // nothing is forwarded: an upstream without servers stands in, which reaches none
+        // nothing is forwarded: the placeholder is an upstream without servers
         by_url_.insert(String::new(), nowhere());
         return Some("".into());
     };

@@ -18,7 +18,7 @@ const MAX_SIZE: u64 = 1 << 20;
 /// The byte order mark of UTF-8, which some editors write. It is no part of the content.
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Remembers what was read, so that it can be watched; also what was not there yet.
+/// Remembers the files that were read, so that they can be watched; also missing ones.
 pub struct Files {
     folder: PathBuf,
     read: RefCell<Vec<PathBuf>>,
@@ -64,10 +64,10 @@ impl Files {
     }
 }
 
-/// What became of a secret that stands in the file itself or in a file of its own.
+/// The outcome of reading a secret, from the configuration itself or a file of its own.
 pub enum Given {
     Missing,
-    /// Wrong, and told.
+    /// Invalid, and already reported.
     Broken,
     Secret(Secret),
 }

@@ -21,7 +21,7 @@ pub fn is_of_the_connection(name: &HeaderName) -> bool {
     )
 }
 
-/// What no prefix of identity headers may take in: those headers would be lost.
+/// Headers that no prefix of identity headers may cover, since they would be removed.
 pub const STANDARD: [&str; 78] = [
     "accept",
     "accept-charset",

@@ -7,7 +7,7 @@ use crate::identity::{Identity, IdentitySettings};
 use crate::token::ClaimPath;
 use std::collections::BTreeMap;
 
-/// What always is forwarded, behind the prefix, or has a meaning of its own there.
+/// Names that are always forwarded behind the prefix, or have a meaning of their own there.
 const REGISTERED: [&str; 16] = [
     "sub",
     "username",

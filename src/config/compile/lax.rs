@@ -7,7 +7,7 @@ use crate::introspect::ServerSettings;
 use crate::policy::AuthMode;
 
 /// Warns of the first route that demands nothing of its tokens: several servers call refresh and ID
-/// tokens active, and nothing in their answers says what kind of token it was.
+/// tokens active, and their answers do not reveal the kind of token.
 pub fn routes(cx: Context, servers: &[ServerSettings], routes: &[RouteSettings]) {
     let mut lax = routes.iter().enumerate().filter(|(_, route)| takes_any(servers, route));
     let Some((first, _)) = lax.next() else { return };

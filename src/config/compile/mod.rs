@@ -1,5 +1,5 @@
-//! What the user wrote, taken apart and put together as [`Settings`]; also the mistakes that only
-//! show when two parts of the file are held together.
+//! Compiles the user's file to [`Settings`], and finds the mistakes that only show when two parts
+//! of the file are compared.
 
 mod cache;
 mod claims;
@@ -42,7 +42,7 @@ use crate::telemetry::{AccessLog, LogFormat, LogSettings};
 use crate::upstream::{Protocol, UpstreamSettings};
 use std::time::Duration;
 
-/// What every part of the compilation needs.
+/// Common parameters of all parts of the compilation.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub report: &'a Report<'a>,

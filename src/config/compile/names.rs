@@ -29,7 +29,7 @@ impl Context<'_> {
         Some(keys.cloned().chain(self.report.broken_members(&section)).collect())
     }
 
-    /// Tells a name that is not there.
+    /// Reports a name that is not defined.
     pub fn unknown_name(
         self,
         path: &KeyPath,
@@ -62,7 +62,7 @@ impl Context<'_> {
     }
 }
 
-/// Warns of what no route uses, unless there are errors: the routes may be among them.
+/// Warns of definitions that no route uses, unless there are errors: the routes may be among them.
 pub fn unused(cx: Context, routes: &Option<Vec<RouteSettings>>) {
     let Some(routes) = routes.as_ref().filter(|_| !cx.report.has_errors()) else { return };
     let mut servers: BTreeSet<&str> = routes

@@ -1,7 +1,7 @@
 //! Redis's address, in the forms that its users know: `redis://` and `rediss://` as registered with
 //! IANA, `redis+unix://` as redis-py has it, and Lettuce's `redis-sentinel://…#MASTER`, with
-//! `redis-cluster://` after its pattern. `valkey` may stand for `redis`. Several hosts are
-//! separated by commas, which no URL library reads.
+//! `redis-cluster://` after its pattern. `valkey` may replace `redis`. Several hosts are separated
+//! by commas, which no URL library reads.
 
 use crate::cache::Node;
 use crate::secret::Secret;

@@ -64,8 +64,8 @@ fn route(
     })
 }
 
-/// One for each route: the written one, else one made from what it matches. All differ, unless two
-/// were written alike, which is told.
+/// One for each route: the written one, else one made from its match. All differ, unless two were
+/// written alike, which is an error.
 fn names(cx: Context, section: &KeyPath, reaches: &[Option<Reach>]) -> Vec<Arc<str>> {
     let mut written: BTreeMap<&str, KeyPath> = BTreeMap::new();
     for (i, route) in cx.raw.routes.iter().enumerate() {

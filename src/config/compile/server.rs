@@ -157,7 +157,7 @@ fn not_a_proxy(text: &str) -> Option<&'static str> {
 
 fn server_name(cx: Context, path: &KeyPath, written: &str) -> Option<String> {
     let name = cx.server_name(path, written, "as.internal")?;
-    // as it stands in URLs
+    // in the spelling of URLs
     match url::Host::parse(&name) {
         Ok(url::Host::Domain(name)) => Some(name),
         _ => {

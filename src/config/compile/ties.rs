@@ -5,7 +5,7 @@ use crate::config::path::KeyPath;
 use crate::route::{Reach, RouteTable};
 use std::sync::Arc;
 
-/// Only routes without mistakes in what they match are held against each other.
+/// Only routes whose matches have no mistakes are compared.
 pub fn ties(cx: Context, section: &KeyPath, reaches: &[Option<Reach>], names: &[Arc<str>]) {
     let (places, whole): (Vec<usize>, Vec<Reach>) =
         reaches.iter().enumerate().filter_map(|(i, reach)| Some((i, reach.clone()?))).unzip();

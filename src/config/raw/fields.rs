@@ -1,4 +1,4 @@
-//! The names of a struct's keys, from what it asks of a deserializer.
+//! The names of a struct's keys, as its `Deserialize` requests them.
 
 use serde::de::value::Error;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};

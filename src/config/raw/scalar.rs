@@ -1,5 +1,5 @@
-//! The small words of the file: durations, sizes, secrets, one-or-many. A schema's `title` says
-//! what is expected, in the words of error messages.
+//! The small words of the file: durations, sizes, secrets, one-or-many. A schema's `title` names
+//! the expected value, in the words of error messages.
 
 use crate::secret::Secret;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -266,7 +266,7 @@ impl JsonSchema for OneOrMany<String> {
     }
 }
 
-/// What a claim may be compared with.
+/// Values that a claim may be compared with.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum Scalar {

@@ -1,4 +1,4 @@
-//! `client_auth` and what it names: keys, certificates, and what is wrong with them.
+//! `client_auth` and what it names: keys, certificates, and their mistakes.
 
 use super::{WHOLE, env, problems, with_server};
 use crate::config::load;
@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// What is told about the server's keys, without the path of `client_auth`; `files` are beside the
+/// The problems of the server's keys, without the path of `client_auth`; `files` are beside the
 /// configuration.
 fn told(files: &[(&str, &str)], keys: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));

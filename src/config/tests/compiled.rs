@@ -1,4 +1,4 @@
-//! What whole files become.
+//! The settings that whole files compile to.
 
 use super::{EXAMPLE, WHOLE, client_auth, read, told};
 use crate::config::Settings;

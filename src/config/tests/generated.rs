@@ -1,4 +1,4 @@
-//! The schema, and what is checked in and must keep up with it.
+//! The schema, and the checked-in files that are generated from it.
 
 use super::EXAMPLE;
 use crate::config::schema::{TEXT, generated, schema};

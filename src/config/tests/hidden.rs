@@ -1,4 +1,4 @@
-//! Nothing secret is ever told.
+//! No secret appears in a message.
 
 use super::{EXAMPLE, WHOLE, problems, read};
 use crate::config::parse;

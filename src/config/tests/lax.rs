@@ -11,7 +11,7 @@ authorization_servers:
   c: {type: custom, request: {url: 'https://c/{token}'}, answer: {active: /a}}
 ";
 
-/// The numbers of the routes that are warned of, with what is said of others.
+/// The indices of the routes with this warning, followed by any other problems.
 fn warned(top: &str, routes: &[&str]) -> Vec<String> {
     let routes: String = routes
         .iter()

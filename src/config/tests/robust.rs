@@ -68,7 +68,7 @@ fn piece() -> impl Strategy<Value = String> {
 }
 
 /// `serde_yaml` reads the values and `saphyr-parser` the positions. A file in which they find
-/// different keys is refused; this says whether it was.
+/// different keys is refused. This returns whether it was.
 fn has_two_readings(loaded: &Loaded) -> bool {
     loaded.problems.iter().any(|problem| problem.message.contains("a different structure"))
 }

@@ -1,4 +1,4 @@
-//! What is no YAML, or YAML that a configuration has no use for.
+//! Texts that are not YAML, or YAML that a configuration cannot use.
 
 use super::{told, with};
 

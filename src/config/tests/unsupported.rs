@@ -1,4 +1,4 @@
-//! What this version refuses, by name.
+//! Keys that this version refuses, by name.
 
 use super::{with, with_server};
 

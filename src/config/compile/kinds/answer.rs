@@ -1,4 +1,4 @@
-//! `answer`: what of another server's words means what.
+//! `answer`: maps the members of another server's answers to those of RFC 7662.
 
 use super::Context;
 use crate::config::nearest::{hint, nearest};

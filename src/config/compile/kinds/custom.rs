@@ -126,7 +126,7 @@ fn headers(cx: Context, section: &KeyPath, request: &CustomRequest) -> Vec<(Head
     headers
 }
 
-/// What stands in the body, by its `Content-Type`, else by how it begins.
+/// The format of the body, by its `Content-Type`, else by how it begins.
 fn body(
     cx: Context,
     path: &KeyPath,

@@ -1,4 +1,4 @@
-//! `decryption_keys`: the gateway's private keys for what is encrypted to it.
+//! `decryption_keys`: the gateway's private keys for tokens and answers encrypted to it.
 
 use super::{Context, Reported};
 use crate::config::path::KeyPath;
@@ -22,7 +22,7 @@ pub fn decryption_keys(
         digest.update(&(content.len() as u64).to_le_bytes()).update(&content);
         private_keys_of_file(&content).map_err(|message| cx.report.error(&path, message)).ok()
     };
-    // all files are read, so that all mistakes are told
+    // all files are read, so that all mistakes are reported
     let keys: Vec<_> = names.iter().enumerate().map(read).collect();
     let keys: Option<Vec<_>> = keys.into_iter().collect();
     let keys = keys.ok_or(Reported)?.into_iter().flatten().collect();

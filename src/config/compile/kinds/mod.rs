@@ -86,7 +86,7 @@ pub fn foreign_keys(cx: Context, path: &KeyPath, kind: &Kind) {
 }
 
 impl Context<'_> {
-    /// Tells that a key that this kind needs is not there, or empty.
+    /// Reports that a required key of this kind is missing or empty.
     pub fn needed(self, path: &KeyPath, why: &str) {
         if self.report.is_broken(path) {
             return;

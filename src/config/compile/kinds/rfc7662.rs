@@ -47,7 +47,7 @@ impl CompileKind for raw::Rfc7662 {
     }
 }
 
-/// Whether some route names a host that a server can be told.
+/// Whether some route names a host that can be sent to a server.
 fn names_a_host(cx: Context) -> bool {
     let hosts = cx.raw.routes.iter().filter_map(|route| route.reach.host.as_ref());
     hosts.flat_map(OneOrMany::as_slice).any(|host| !host.starts_with('*'))

@@ -85,7 +85,7 @@ impl Kind {
     pub const DEFAULT: &str = "rfc7662";
 
     /// The schemas of all kinds' keys. A key that several kinds have is of the same type in each,
-    /// and its description says what it is for which kind.
+    /// and its description has a sentence for each kind.
     pub fn properties(generator: &mut SchemaGenerator) -> Map<String, Value> {
         let mut properties = Map::new();
         let mut descriptions: BTreeMap<String, Vec<Description>> = BTreeMap::new();
@@ -110,7 +110,7 @@ impl Kind {
     }
 }
 
-/// What a key is for some kinds.
+/// Meaning of a key for some kinds.
 struct Description {
     kinds: Vec<&'static str>,
     text: String,
