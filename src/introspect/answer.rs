@@ -1,12 +1,12 @@
-//! Reading an introspection response (RFC 7662 §2.2), strictly: whatever is not plainly an answer
-//! is a failure of the server, never a verdict on the token.
+//! Reading an introspection response (RFC 7662 §2.2), strictly: anything that is not plainly an
+//! answer is a failure of the server, never a verdict on the token.
 
 use crate::token::{ActiveFacts, Confirmation, Facts, ScopeSet, Stated, json};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use thiserror::Error;
 
-/// What makes an answer useless. The texts are for the operator and quote nothing of the answer.
+/// Why an answer is unusable. The texts are for the operator and quote nothing of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadAnswer {
     /// JSON of another kind, or with duplicate members.
@@ -133,8 +133,8 @@ fn texts<'a>(
     }
 }
 
-/// Seconds since the Unix epoch: an integer, a fraction (cut down, so that nothing lives longer)
-/// or a text that is one of both. What is too far away saturates.
+/// Seconds since the Unix epoch: an integer, a fraction (cut down, so that nothing lives longer) or
+/// a text that is one of both. Values out of range saturate.
 pub(super) fn time(
     members: &Map<String, Value>,
     name: &'static str,

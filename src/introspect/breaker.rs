@@ -40,7 +40,7 @@ impl Breaker {
         }
     }
 
-    /// Whether a call may go now; if not, after what time one may.
+    /// Whether a call may be made now; if not, the time until one may.
     pub fn admit(&self, now: Mono) -> Result<(), Duration> {
         let mut state = self.state.lock();
         match state.circuit {
@@ -54,7 +54,7 @@ impl Breaker {
         }
     }
 
-    /// The server answered, whatever it said.
+    /// The server answered, with any content.
     pub fn succeeded(&self) {
         let mut state = self.state.lock();
         state.circuit = CircuitState::Closed;

@@ -1,4 +1,4 @@
-//! Calls that ended without an answer: whose fault that is, and what to do about it.
+//! Calls that ended without an answer: the party at fault, and the remedy.
 
 use super::{Failure, FailureKind};
 use reqwest::Error;
@@ -61,8 +61,8 @@ pub fn explained(error: &Error) -> String {
 }
 
 /// The alert by which a server refuses our certificate, or its absence (RFC 8446 §6.2); of these
-/// `decrypt_error` says that a signature on it, or by its key, cannot be verified. With TLS 1.3 the
-/// alert comes when the handshake is over for us.
+/// `decrypt_error` means that a signature on it, or by its key, cannot be verified. With TLS 1.3
+/// the alert comes when the handshake is over for us.
 fn refused_certificate(error: &Error) -> Option<AlertDescription> {
     use AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
@@ -97,7 +97,7 @@ fn advice_about_certificate(alert: AlertDescription) -> &'static str {
     }
 }
 
-/// What to do about a connection that cannot be made.
+/// The remedy for a connection that cannot be made.
 fn advice(error: &Error) -> &'static str {
     let text = explained(error);
     if text.contains("proxy authorization required")

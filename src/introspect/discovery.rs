@@ -18,7 +18,7 @@ use url::Url;
 /// One endpoint of an authorization server, found in the metadata that the server publishes.
 pub struct Discovery {
     client: Arc<HttpClient>,
-    /// What the document must call its issuer, to the letter (RFC 8414 §3.3).
+    /// The exact issuer that the document must contain (RFC 8414 §3.3).
     issuer: String,
     /// Where the document may be, in the order of trying.
     places: [Url; 2],

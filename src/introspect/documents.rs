@@ -13,8 +13,8 @@ use std::time::Duration;
 pub struct Documents {
     clock: Clock,
     metrics: Arc<Metrics>,
-    /// By everything that leads to them. Whoever uses one holds it: the last runtime's are there
-    /// until the next one is made.
+    /// By all settings that determine them. Each user holds a reference: those of the last runtime
+    /// live until the next one is made.
     known: DashMap<String, Weak<dyn Any + Send + Sync>>,
 }
 
@@ -42,8 +42,8 @@ impl Documents {
         })
     }
 
-    /// What is fetched from `server` with its HTTP client, and made by `make` if it is not known by
-    /// this key yet.
+    /// The document of this key, fetched from `server` with its HTTP client; `make` creates it if
+    /// the key is new.
     pub fn shared<T: Send + Sync + 'static>(
         &self,
         server: &ServerSettings,

@@ -16,8 +16,8 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether nobody on the way can change what is read there: https, or a way that does not leave
-/// this machine.
+/// Whether the response is protected from changes in transit: https, or a connection within this
+/// machine.
 pub fn is_safe(url: &Url) -> bool {
     url.scheme() == "https" || url.scheme() == "http" && is_loopback(url)
 }

@@ -1,4 +1,4 @@
-//! The end of a question to an authorization server: counted and told in one place.
+//! The end of a call to an authorization server: counted and logged in one place.
 
 use super::Failure;
 use crate::clock::Mono;

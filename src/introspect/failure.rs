@@ -1,4 +1,4 @@
-//! Why nobody knows what a token is worth. None of these says anything about the token.
+//! Why the state of a token is unknown. None of these is a statement about the token.
 
 use crate::deny::{Denial, Reason};
 use std::sync::Arc;
@@ -13,10 +13,9 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Safe and sensible to try again at once: no connection, 502, 503, 504.
     pub transient: bool,
-    /// Says nothing about the next token: a failed look-up of one key, say, while others are known.
+    /// Does not affect the next token: a failed look-up of one key, say, while others are known.
     pub isolated: bool,
-    /// For the operator: what was being done, what happened, what to do about it. Free of tokens
-    /// and secrets.
+    /// For the operator: the operation, the failure and the remedy. Free of tokens and secrets.
     pub detail: Arc<str>,
 }
 

@@ -1,5 +1,5 @@
 //! A document that is fetched when it is first needed, kept, and fetched again from time to time:
-//! by one call at a time, and never sooner than a pause after the last one, whatever came of it.
+//! by one call at a time, and never sooner than a pause after the last one, successful or not.
 
 use super::retry::retried;
 use super::{Failure, FailureKind};
@@ -23,7 +23,7 @@ pub trait Fetch: Send + Sync + 'static {
 pub struct FetchSettings {
     /// The authorization server's name.
     pub server: Arc<str>,
-    /// What it is: the label in `cache_requests_total{cache}`.
+    /// The kind of document: the label in `cache_requests_total{cache}`.
     pub what: &'static str,
     /// After this long it is fetched again; the old one serves until a new one is there.
     pub refresh: Duration,
@@ -51,7 +51,7 @@ struct Held<D> {
     document: Option<Arc<D>>,
     /// When it came.
     since: Mono,
-    /// What came of the last call, if nothing did.
+    /// The failure of the last call, if it failed.
     failure: Option<Failure>,
     /// No call before.
     not_before: Mono,
@@ -118,7 +118,7 @@ impl<F: Fetch> Fetched<F> {
     }
 
     /// A document that came after `known`; `None` when it is too soon to ask for one. A failure
-    /// says that there may well be a newer one.
+    /// means that there may be a newer one.
     pub async fn after(
         self: &Arc<Self>,
         known: &Arc<F::Document>,
@@ -209,7 +209,7 @@ impl<F: Fetch> Fetched<F> {
                         "not fetched"
                     );
                 }
-                // the call for a document says nothing about the calls for tokens
+                // a failed call for a document does not affect the calls for tokens
                 held.failure = Some(Failure { transient: false, isolated: true, ..failure });
             }
         }
@@ -246,7 +246,7 @@ mod tests {
     use crate::clock::ManualClock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// Fails while told to, else counts.
+    /// Fails while `down` is set, else counts.
     struct Scripted {
         calls: AtomicU32,
         down: Arc<Mutex<bool>>,

@@ -1,5 +1,5 @@
-//! What stands around every introspector: a place in the queue, a time limit for everything
-//! together, a circuit breaker, retries; and the metrics and log lines of all of it.
+//! The guard around every introspector: a place in the queue, a time limit for everything together,
+//! a circuit breaker, retries; and the metrics and log lines of all of it.
 
 use super::event::Introspected;
 use super::retry::retried;
@@ -95,7 +95,7 @@ impl<I: Introspector> Guarded<I> {
         let left = self.timeout.saturating_sub(now - started);
         let outcome = match tokio::time::timeout(left, self.with_retries(inquiry)).await {
             Ok(outcome) => outcome,
-            // most of the time went into waiting for a turn: that says nothing about the server
+            // most of the time was spent waiting for a turn: the server is not at fault
             Err(_) if left < self.timeout / 2 => {
                 return Err(Failure::new(
                     FailureKind::Overloaded,
@@ -189,7 +189,7 @@ mod tests {
     use crate::secret::Secret;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// Answers as its script says, the last entry for ever.
+    /// Answers by its script; the last entry repeats for ever.
     struct Scripted(Mutex<Vec<Result<(), Failure>>>, AtomicU64);
 
     #[async_trait]

@@ -23,12 +23,12 @@ pub struct HttpClient {
 #[derive(Clone)]
 struct Clients {
     pooled: Client,
-    /// Without a pool: what it sends goes over a new connection.
+    /// Without a pool: each request uses a new connection.
     fresh: Client,
 }
 
-/// TLS asks for one name, whatever the URL's host. The clients take the name for the host, and look
-/// up the host in its place: one pair for each, so that no host gets what is meant for another one.
+/// TLS asks for one name, with any host in the URL. The clients take the name for the host, and
+/// look up the host in its place: one pair for each, so that no host gets requests for another one.
 struct NameOverride {
     name: String,
     by_host: Mutex<HashMap<String, Clients>>,
@@ -63,8 +63,8 @@ impl HttpClient {
         })
     }
 
-    /// Sends what `request` builds. A server may close an idle connection just as it is used
-    /// again: then the call is repeated at once, on a new one.
+    /// Sends what `request` builds. A server may close an idle connection just as it is used again:
+    /// then the call is repeated at once, on a new connection.
     pub async fn send(
         &self,
         request: impl Fn(&Client) -> RequestBuilder,
@@ -91,7 +91,7 @@ impl HttpClient {
     }
 
     /// Those that send the request, which is changed for them where TLS asks for another name than
-    /// the URL's host: the name becomes the URL's, and `Host` says what the URL said.
+    /// the URL's host: the name becomes the URL's, and `Host` is the URL's original host.
     fn clients_for(&self, request: &mut Request) -> Result<Clients, Failure> {
         let Some(named) = self.named.as_ref().filter(|_| request.url().scheme() == "https") else {
             return Ok(self.clients.clone());
@@ -199,7 +199,7 @@ impl NameOverride {
     }
 }
 
-/// Looks up this host, whatever name is asked for.
+/// Looks up this host in place of the requested name.
 #[derive(Clone)]
 struct Instead(Host);
 
@@ -222,7 +222,7 @@ impl Resolve for Instead {
 }
 
 impl ServerSettings {
-    /// Everything that decides how the server is called, for keys of what was fetched from it.
+    /// Everything that decides how the server is called, for the keys of documents fetched from it.
     pub fn way(&self) -> String {
         let (connect_timeout, limit, server_name) =
             (self.connect_timeout, self.max_response_size, &self.server_name);

@@ -1,5 +1,5 @@
-//! What a kind of authorization server knows of itself. Nothing outside `introspect/kinds/` and
-//! the kind's two configuration files names a kind.
+//! The interface of a kind of authorization server. Nothing outside `introspect/kinds/` and the
+//! kind's two configuration files names a kind.
 
 use super::jwt::{Issuer, KeySource, Then};
 use super::{ClientCertificate, Documents, Fingerprint, Introspector, ServerSettings, Unusable};
@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use url::Url;
 
-/// The settings that only one kind has; they stand for the kind itself.
+/// The settings that only one kind has; they represent the kind itself.
 pub trait ServerKind: Any + fmt::Debug + Send + Sync {
     /// The value of `type` in the configuration.
     fn word(&self) -> &'static str;
@@ -35,7 +35,7 @@ pub trait ServerKind: Any + fmt::Debug + Send + Sync {
     ) -> Result<Box<dyn Introspector>, Unusable>;
 }
 
-/// What an introspector is built with, beside its settings.
+/// The parts from which an introspector is built, beside its settings.
 pub struct BuildParts<'p> {
     pub clock: Clock,
     pub documents: &'p Documents,
@@ -43,8 +43,8 @@ pub struct BuildParts<'p> {
     pub then: Option<Then>,
 }
 
-/// What the rest of the gateway asks about a kind. It has no `Default`: every kind decides about
-/// every field, so that a new field cannot pass a kind unnoticed.
+/// The properties of a kind that the rest of the gateway uses. It has no `Default`: every kind
+/// decides about every field, so that a new field cannot pass a kind unnoticed.
 pub struct Profile<'k> {
     pub calls: Vec<Call>,
     pub credentials: Credentials,
@@ -68,7 +68,7 @@ pub struct Profile<'k> {
 pub enum Call {
     /// As it is configured.
     To(Url),
-    /// Where the metadata is that names the URL: what is found there may have another scheme.
+    /// The place of the metadata that names the URL. The URL found there may have another scheme.
     FoundBy(Url),
 }
 

@@ -57,7 +57,7 @@ use crate::token::Facts;
 use async_trait::async_trait;
 use thiserror::Error;
 
-/// What is asked: a token, and where the server wants to know, the client's own request.
+/// A question: a token and, if the server needs it, the client's own request.
 #[derive(Clone, Debug)]
 pub struct Inquiry {
     /// The token to ask about.
@@ -66,7 +66,7 @@ pub struct Inquiry {
     pub forwarded: Option<Forwarded>,
 }
 
-/// Whoever can say what a token is worth.
+/// A source of facts about tokens.
 #[async_trait]
 pub trait Introspector: Send + Sync {
     /// Facts, or a failure of the server: an inactive token is no failure.

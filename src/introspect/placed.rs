@@ -1,4 +1,4 @@
-//! A token encoded for where it stands, so that nothing in it can become part of what is around it.
+//! A token encoded for its place, so that it cannot change the text around it.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt;
@@ -24,7 +24,7 @@ pub fn exact_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| url.as_str() == text)
 }
 
-/// Where a token stands.
+/// The place of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A segment of a path, or a query.

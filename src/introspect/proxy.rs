@@ -34,7 +34,7 @@ impl ProxySettings {
         }
     }
 
-    /// For keys of what was fetched; tells nothing of the secret.
+    /// For keys of fetched documents; reveals nothing of the secret.
     pub fn digest(&self) -> String {
         match self {
             Self::None => "none".into(),

@@ -1,5 +1,5 @@
-//! For the doctor: whether an authorization server is there at all, apart from what it says of
-//! tokens.
+//! For the doctor: whether an authorization server is reachable at all, apart from its answers
+//! about tokens.
 
 use super::http_client::HttpClient;
 use super::{Failure, FailureKind, ServerSettings};
@@ -10,7 +10,7 @@ use url::Url;
 
 /// Somebody who speaks HTTP.
 pub struct Reached {
-    /// Seconds by which the server's clock is ahead of ours, as far as its `Date` tells.
+    /// Seconds by which the server's clock is ahead of ours, by its `Date`.
     pub ahead: Option<i64>,
 }
 

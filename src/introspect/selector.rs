@@ -9,10 +9,9 @@ use std::borrow::Cow;
 /// `tokens`. Without members: all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenSelector {
-    /// What its tokens begin with.
+    /// The prefix of its tokens.
     pub prefix: Option<String>,
-    /// What its JWTs say in `iss`. Nothing has verified that: it chooses among configured servers
-    /// and proves nothing.
+    /// The unverified `iss` of its JWTs: it chooses among configured servers and proves nothing.
     pub jwt_issuer: Option<String>,
 }
 
@@ -27,16 +26,16 @@ impl TokenSelector {
                 .is_none_or(|issuer| claimed_issuer(token).as_deref() == Some(issuer))
     }
 
-    /// Of two selectors that take a token, the one with the greater value says more about it: an
-    /// issuer more than a prefix, a long prefix more than a short one. Two different selectors of
-    /// the same value never take the same token.
+    /// Of two selectors that take a token, the one with the greater value is more specific: an
+    /// issuer is more specific than a prefix, and a long prefix than a short one. Two different
+    /// selectors of the same value never take the same token.
     pub fn specificity(&self) -> (bool, usize) {
         (self.jwt_issuer.is_some(), self.prefix.as_ref().map_or(0, String::len))
     }
 }
 
-/// `iss` of a signed token (RFC 7515 §3.1: three parts), unverified. A token in which it stands
-/// twice has none.
+/// `iss` of a signed token (RFC 7515 §3.1: three parts), unverified. A token with a duplicate `iss`
+/// has none.
 fn claimed_issuer(token: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Payload<'p> {

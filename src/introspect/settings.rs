@@ -1,4 +1,4 @@
-//! What the configuration says about one authorization server.
+//! Settings of one authorization server.
 
 use super::jwt::KeySource;
 use super::{Call, Profile, ProxySettings, ServerKind, TokenSelector};
@@ -17,7 +17,7 @@ pub struct ServerSettings {
     pub kind: Arc<dyn ServerKind>,
     /// Which tokens it may see.
     pub tokens: TokenSelector,
-    /// What `iss` must be wherever an answer carries it.
+    /// The required `iss` wherever an answer carries one.
     pub issuer: Option<String>,
     pub require_issuer: bool,
     /// The whole call: waiting for its turn, all attempts, bodies included.
@@ -36,14 +36,14 @@ pub struct ServerSettings {
     pub implications: Arc<Implications>,
     /// The proxy through which it is called.
     pub proxy: ProxySettings,
-    /// Whose events about its tokens are believed; `None`: nobody's.
+    /// The trusted sources of events about its tokens; `None`: no events are accepted.
     pub events: Option<EventSettings>,
 }
 
 /// `authorization_servers.NAME.events`.
 #[derive(Clone, Debug)]
 pub struct EventSettings {
-    /// What `iss` of events must be, to the letter.
+    /// The exact `iss` of events.
     pub issuer: String,
     /// One of these must be in `aud`; at least one.
     pub audience: Vec<String>,
@@ -98,7 +98,7 @@ impl ServerSettings {
         self.kind.profile(self.issuer.as_deref())
     }
 
-    /// What every answer of the server must say, on every route.
+    /// The demands on every answer of the server, on every route.
     pub fn demands(&self) -> ServerDemands {
         let profile = self.profile();
         ServerDemands {
@@ -110,7 +110,7 @@ impl ServerSettings {
         }
     }
 
-    /// Whether nothing but plain http is ever called: what is found by an issuer may well be https.
+    /// Whether only plain http is ever called: endpoints found by an issuer may be https.
     pub fn is_plain(&self) -> bool {
         let of_events = self.events.as_ref().and_then(|events| events.keys.call());
         self.profile().calls.iter().chain(&of_events).all(Call::is_plain)

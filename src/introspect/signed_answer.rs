@@ -1,6 +1,6 @@
-//! Answers that are signed, so that nobody on the way and no proxy in front of the server can
-//! change them (RFC 9701). What the token is worth stands in `token_introspection`; all around it
-//! is about the answer itself.
+//! Answers that are signed, so that they cannot be changed in transit or by a proxy in front of the
+//! server (RFC 9701). The token's state is in `token_introspection`; the other claims are about the
+//! answer itself.
 
 use super::answer::read_members;
 use super::http_client::Answer;
@@ -19,12 +19,12 @@ use std::time::Duration;
 /// `response: jwt`.
 #[derive(Clone, Debug)]
 pub struct SignedSettings {
-    /// What `iss` of the answer must be, to the letter.
+    /// The exact `iss` of the answer.
     pub issuer: String,
     pub keys: KeySource,
     /// At least one; none of a secret-key family.
     pub algorithms: Vec<Algorithm>,
-    /// One of these must be in `aud`: what the server calls the gateway. At least one.
+    /// One of these must be in `aud`: the server's names for the gateway. At least one.
     pub audience: Vec<String>,
     pub decryption_keys: Option<Arc<DecryptionKeys>>,
     pub leeway: Duration,
@@ -146,7 +146,7 @@ impl SignedAnswers {
 }
 
 impl SignedSettings {
-    /// Everything that can change what is made of an answer, for the key of cache entries.
+    /// Everything that can change the reading of an answer, for the key of cache entries.
     pub fn fingerprint(&self) -> Vec<String> {
         let lists = [
             vec![self.issuer.clone(), format!("{:?}", self.leeway)],

@@ -1,4 +1,4 @@
-//! What statuses other than a good answer's say, alike for all kinds of server.
+//! The meaning of status codes other than a good answer's, alike for all kinds of server.
 
 use super::http_client::Answer;
 use super::{Failure, FailureKind};
@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
 
-/// The failure behind a status that is no answer. `credentials` says what to look at when the
-/// server does not accept the gateway.
+/// The failure behind a status that is no answer. `credentials` is the advice for a server that
+/// does not accept the gateway.
 pub fn failure(answer: &Answer, credentials: &str) -> Failure {
     let status = answer.status;
     let bad = |detail: String| Failure::new(FailureKind::BadResponse, detail);

@@ -1,5 +1,5 @@
-//! What servers with words of their own have in common: where the token goes into the query, and
-//! how their answers become those of RFC 7662.
+//! Common parts of servers with their own vocabulary: the token's place in the query, and the
+//! mapping of their answers to RFC 7662.
 
 use super::answer::{active, present, time};
 use super::http_client::{Answer, HttpClient};
@@ -24,7 +24,7 @@ impl Tokeninfo {
     }
 
     /// Asks, and reads the answer together with the time at which it was asked for, in seconds
-    /// since the Unix epoch: what is relative in an answer counts from then, so that nothing lives
+    /// since the Unix epoch: relative times in an answer count from then, so that nothing lives
     /// longer than it should.
     pub async fn ask(
         &self,
@@ -129,7 +129,7 @@ impl Translation {
     }
 }
 
-/// The members of an answer that mean something here (RFC 7662 §2.2 and what stands in for them).
+/// The members of an answer that mean something here (RFC 7662 §2.2 and their substitutes).
 pub const NAMES: [&str; 14] = [
     "active",
     "scope",
@@ -188,7 +188,7 @@ pub mod tests {
         Inquiry { token: Secret::new("the-token"), forwarded: None }
     }
 
-    /// What a kind of server makes of an answer; `None`: inactive.
+    /// The outcome that a kind of server derives from an answer; `None`: inactive.
     pub fn outcome(
         status: u16,
         body: &'static str,

@@ -15,8 +15,8 @@ pub fn parse(text: &str) -> Option<Document<'_>> {
     .ok()
 }
 
-/// Whether a template is XML with its places in texts and values of attributes. `stand_in` stands
-/// nowhere in it.
+/// Whether a template is XML with its places in texts and values of attributes. `stand_in` does not
+/// occur in it.
 pub fn is_xml(template: &Template, stand_in: &str) -> bool {
     let text = template.fill(stand_in, Place::Plain);
     let Some(document) = parse(&text) else { return false };
@@ -31,7 +31,7 @@ pub fn is_xml(template: &Template, stand_in: &str) -> bool {
             .map(|attribute| attribute.value().matches(stand_in).count())
             .sum::<usize>()
     });
-    // what is escaped would stand in a CDATA section as it is
+    // escaped text would appear unchanged in a CDATA section
     !text.contains("<![CDATA[") && places.sum::<usize>() == template.places()
 }
 

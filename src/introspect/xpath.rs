@@ -5,7 +5,7 @@ use roxmltree::{Document, Node};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
-/// A path, and perhaps a text that what it leads to is compared with.
+/// A path, and perhaps a text to compare its result with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expression {
     steps: Vec<Step>,
@@ -16,7 +16,7 @@ pub struct Expression {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Step {
-    /// `//` stands before it: at any depth below.
+    /// `//` precedes it: at any depth below.
     deep: bool,
     /// `None`: any element, before the attribute of `//@name`.
     name: Option<Name>,

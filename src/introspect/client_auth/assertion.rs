@@ -77,7 +77,7 @@ impl Assertion {
         self.header.alg.family() == AlgorithmFamily::Hmac
     }
 
-    /// What to check when a server does not accept an assertion.
+    /// Advice for a server that does not accept an assertion.
     pub fn advice(&self) -> &'static str {
         if self.is_by_secret() {
             "check client_auth: client_id, client_secret, algorithm and audience, and both clocks"

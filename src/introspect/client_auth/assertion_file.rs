@@ -44,7 +44,7 @@ struct Assertion {
     subject: String,
 }
 
-/// What makes the content of a file useless as an assertion.
+/// Why the content of a file is unusable as an assertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NotAnAssertion {
     #[error("the file is empty; is the platform to write a token into it yet?")]
@@ -79,7 +79,8 @@ impl AssertionFile {
         self.held.lock().assertion.ends
     }
 
-    /// For the keys of cache entries: which client it is, whatever its assertion of the moment.
+    /// For the keys of cache entries: the client's name, which is independent of its current
+    /// assertion.
     pub fn identity(&self) -> &str {
         &self.subject
     }
@@ -119,7 +120,7 @@ impl AssertionFile {
         }
     }
 
-    /// Whether it is time to look at the file; one caller at a time is told so.
+    /// Whether it is time to look at the file; true for one caller at a time.
     fn take_look(&self, now: Mono) -> bool {
         let mut held = self.held.lock();
         let due = now >= held.look_from;

@@ -42,12 +42,12 @@ pub enum ClientAuth {
     Assertion(Arc<Assertion>),
     /// `client_assertion`: RFC 7523 §2.2, made and kept fresh by the platform.
     PlatformAssertion {
-        /// Sent along where it is written; the assertion itself says who it is about.
+        /// Sent along where it is written; the assertion itself names its subject.
         client_id: Option<String>,
         file: Arc<AssertionFile>,
     },
-    /// `tls_client_auth` and `self_signed_tls_client_auth`: RFC 8705 §2. How the certificate is
-    /// verified is between the server and whoever registered it there.
+    /// `tls_client_auth` and `self_signed_tls_client_auth`: RFC 8705 §2. The server verifies the
+    /// certificate by its registration there.
     Tls {
         client_id: String,
         certificate: ClientCertificate,
@@ -118,7 +118,7 @@ impl ClientAuth {
         }
     }
 
-    /// What to check when a server does not accept the gateway.
+    /// Advice for a server that does not accept the gateway.
     pub fn advice(&self) -> &'static str {
         match self {
             Self::None => "it wants client_auth, and none is configured",
@@ -150,8 +150,8 @@ impl ClientAuth {
         }
     }
 
-    /// All of it that can change what a server answers, for the key of cache entries. Keys and
-    /// certificates are in it by their digests: what was answered to an old one is asked again.
+    /// All parts that can change a server's answers, for the key of cache entries. Keys and
+    /// certificates are included as digests, so a new one makes the gateway ask again.
     pub fn fingerprint(&self) -> Vec<&str> {
         match self {
             Self::None => vec!["none"],

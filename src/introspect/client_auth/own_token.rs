@@ -23,7 +23,7 @@ pub struct OwnToken {
     server: Arc<str>,
     client: Arc<HttpClient>,
     place: Place,
-    /// What every call carries: our credentials among it.
+    /// The headers of every call, credentials included.
     headers: HeaderMap,
     form: String,
     /// One call, repetitions included.
@@ -33,7 +33,7 @@ pub struct OwnToken {
     pause: Duration,
     clock: Clock,
     held: Mutex<Option<Arc<Token>>>,
-    /// Whoever holds it renews; all others wait for what comes of it.
+    /// Its holder renews; all others wait for the outcome.
     turn: Arc<Turn<Renewals>>,
     log: Occasionally,
 }
@@ -54,7 +54,7 @@ pub struct Token {
 
 #[derive(Default)]
 struct Renewals {
-    /// What came of the last call, if nothing did, and until when none is made.
+    /// The failure of the last call, if it failed, and the time before which no call is made.
     failed: Option<(Failure, Mono)>,
     /// No renewal because of a refusal before: a server that refuses every token is not asked for
     /// one by each request.
@@ -64,7 +64,7 @@ struct Renewals {
 /// How long a token is used whose answer does not say how long it is good (RFC 6749 §5.1: it
 /// should).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
-/// However long a server says.
+/// The limit on lifetimes from the server.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Before its end a new one is fetched: a tenth of its life, and at most this.
 const LONGEST_LEAD: Duration = Duration::from_secs(60);
@@ -102,7 +102,7 @@ impl OwnToken {
             (header::ACCEPT, HeaderValue::from_static("application/json")),
             (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
         ]);
-        // the key stays in memory: nothing in it tells the secret
+        // the key stays in memory: it does not reveal the secret
         let secret =
             blake3::hash(format!("{:?} {}", own.client_id, own.client_secret.expose()).as_bytes());
         let key = format!(
@@ -216,7 +216,7 @@ impl OwnToken {
                     );
                 }
                 let asked_for = failure.pause();
-                // it says nothing about the introspection endpoint, and is not repeated at once
+                // it is no failure of the introspection endpoint, and is not repeated at once
                 let failure = Failure { transient: false, isolated: true, ..failure };
                 turn.failed = Some((failure.clone(), now + self.pause.max(asked_for)));
                 Err(failure)
@@ -406,7 +406,7 @@ mod tests {
             Ok(token.header.to_str().unwrap_or_default().to_owned())
         }
 
-        /// What a renewal in the background leads to.
+        /// The outcome of a renewal in the background.
         async fn settled(&self, calls: usize) {
             while self.calls.load(Ordering::SeqCst) < calls || self.own.turn.try_lock().is_err() {
                 tokio::time::sleep(Duration::from_millis(2)).await;

@@ -37,8 +37,8 @@ const CURVES: [(&str, &EcdsaSigningAlgorithm, Algorithm, usize); 2] = [
 ];
 
 impl SigningKey {
-    /// The key of a file; of several in a JWK set the one that is named `kid`. What is wrong is
-    /// said for whoever named the file.
+    /// The key of a file; of several in a JWK set the one that is named `kid`. The error is written
+    /// for the user who named the file.
     pub fn of_file(content: &[u8], kid: &str) -> Result<Self, String> {
         let digest = blake3::hash(content).to_string();
         let key = if content.trim_ascii_start().starts_with(b"{") {
@@ -56,7 +56,7 @@ impl SigningKey {
     fn rsa(pair: &RsaKeyPair) -> Option<Self> {
         use Algorithm::{PS256, PS384, PS512, RS256, RS384, RS512};
         let pkcs8 = pair.as_der().ok()?;
-        // what is signed with is the `RSAPrivateKey` (RFC 8017 A.1.2) inside
+        // signing needs the inner `RSAPrivateKey` (RFC 8017 A.1.2)
         let inside = pkcs8::PrivateKeyInfo::from_der(pkcs8.as_ref()).ok()?.private_key;
         Some(Self::new(
             EncodingKey::from_rsa_der(inside),
@@ -110,7 +110,7 @@ fn unusable(bits: Option<usize>) -> String {
 fn rsa_bits(der: &[u8]) -> Option<usize> {
     let mut bits = None;
     let mut reader = SliceReader::new(der).ok()?;
-    // what is behind the modulus is left unread, which is an error here
+    // the members behind the modulus are left unread, which is an error here
     let _ = reader.sequence(|members| {
         let _version: u8 = members.decode()?;
         let modulus: UintRef = members.decode()?;

@@ -11,7 +11,7 @@ const fn refused(refused: Refused, why: &'static str) -> Flaw {
 }
 
 /// Demands of the server's settings on the claims; those of routes come later, on every request.
-/// `key_issuer` is whose tokens the key may sign, where its publisher says so.
+/// `key_issuer` is the issuer whose tokens the key may sign, if its publisher restricts it.
 pub fn check(
     claims: &Map<String, Value>,
     settings: &JwtSettings,
@@ -20,7 +20,7 @@ pub fn check(
 ) -> Result<(), Flaw> {
     let leeway = seconds(settings);
     if claims.contains_key("events") {
-        // RFC 8417 §4.2, whatever its `typ`
+        // RFC 8417 §4.2, with any `typ`
         return Err(Flaw::invalid(
             "it has `events`: it tells of something, such as a logout, and is no access token",
         ));
@@ -76,7 +76,7 @@ pub fn check(
     Ok(())
 }
 
-/// What the claims say, in the words of RFC 7662.
+/// The facts of the claims, as members of RFC 7662.
 pub fn facts(claims: &mut Map<String, Value>, settings: &JwtSettings) -> Result<ActiveFacts, Flaw> {
     let is_there =
         |claims: &Map<String, Value>, name: &str| claims.get(name).is_some_and(Value::is_string);

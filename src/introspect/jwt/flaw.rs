@@ -1,4 +1,4 @@
-//! What is wrong with a token that is checked here.
+//! Flaws of a token that is checked here.
 
 use crate::token::Refused;
 
@@ -23,11 +23,11 @@ impl Flaw {
     pub const TOO_LARGE: Self = Self::invalid("larger than 64 KiB");
     pub const ENCRYPTED: Self =
         Self::invalid("an encrypted token (JWE), and there are no `decryption_keys`");
-    /// Whatever was wrong with it: RFC 7516 §11.5.
+    /// Any flaw of an encrypted token: RFC 7516 §11.5.
     pub const CLOSED: Self = Self::invalid(
         "an encrypted token (JWE) that cannot be opened with `decryption_keys`: encrypted for another key, or changed on its way",
     );
-    /// Encryption says nothing about who made a token.
+    /// Encryption does not authenticate the token's sender.
     pub const TWICE: Self = Self::invalid(
         "the content of the encrypted token (JWE) is encrypted again; it must be a signed JWT",
     );

@@ -15,7 +15,7 @@ pub const MAX_HEADER: usize = 8 << 10;
 pub struct Jws<'t> {
     pub header: Header,
     payload: &'t str,
-    /// What the signature is over.
+    /// The signed octets.
     pub signed: &'t str,
     pub signature: &'t str,
 }

@@ -13,7 +13,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, Default)]
 pub struct KeySet(Vec<Key>);
 
-/// A public key, and what may be made of it.
+/// A public key with its permitted uses.
 #[derive(Clone, Debug)]
 pub struct Key {
     pub kid: Option<String>,
@@ -44,7 +44,7 @@ const MOST_KEYS: usize = 100;
 /// Bytes of a modulus of 2048 bits.
 const SMALLEST_MODULUS: usize = 256;
 
-/// What a set of keys says of a token.
+/// Result of a key set for a token.
 #[derive(Debug)]
 pub enum Verdict<'k> {
     /// The signature holds, by this key.
@@ -101,9 +101,9 @@ impl KeySet {
 }
 
 impl Key {
-    /// `None` for what cannot verify signatures, or must not.
+    /// `None` for a key that cannot verify signatures, or must not.
     pub fn read(members: &Map<String, Value>) -> Option<Self> {
-        // certificates beside a key are not looked at: the key itself is what was published
+        // certificates beside a key are not looked at: the key itself was published
         let relevant = members
             .iter()
             .filter(|(name, _)| !name.starts_with("x5"))
@@ -131,7 +131,7 @@ impl Key {
             kid: common.key_id.clone(),
             algorithms: fitting(&jwk)?,
             decoding,
-            // a time that is none ends the key: nobody knows until when it was meant to be used
+            // an invalid time disables the key: its intended end is unknown
             from: time("nbf").map(|from| from.unwrap_or(i64::MAX)),
             until: time("exp").map(|until| until.unwrap_or(i64::MIN)),
             issuer: members.get("issuer").and_then(Value::as_str).map(str::to_owned),

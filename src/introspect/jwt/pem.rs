@@ -11,7 +11,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-/// The keys of one file. What is wrong is said for whoever wrote the file's name.
+/// The keys of one file. The error is written for the user who named the file.
 pub fn keys_of_file(content: &[u8]) -> Result<Vec<Key>, String> {
     let keys = if content.trim_ascii_start().starts_with(b"{") {
         of_jwks(content)?

@@ -1,4 +1,4 @@
-//! What the configuration says about an authorization server whose tokens are checked here.
+//! Settings of an authorization server whose tokens are checked here.
 
 use super::jwe::DecryptionKeys;
 use super::keys::KeySet;
@@ -27,11 +27,11 @@ pub struct JwtSettings {
     pub then: Option<Arc<str>>,
 }
 
-/// What `iss` must be.
+/// The required `iss`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Issuer {
     Exactly(String),
-    /// With [`TENANT`] in it, for which one of the tenants stands in a token.
+    /// With [`TENANT`] in it, which a token replaces by one of the tenants.
     OfTenants {
         template: String,
         tenants: Vec<String>,

@@ -67,8 +67,8 @@ impl Keys {
         })
     }
 
-    /// That the signature holds, by a key whose publisher perhaps says for which issuer's tokens it
-    /// is. For a key that is not known, published ones are looked at again, unless that was done
+    /// Verifies the signature. Returns the issuer that the key is restricted to, if its publisher
+    /// names one. For an unknown key, the published keys are fetched again, unless that was done
     /// just now.
     pub async fn verify(&self, jws: &Jws<'_>, now: i64) -> Result<Option<String>, Unverified> {
         let keys = match self {

@@ -10,21 +10,21 @@ use std::sync::Arc;
 
 pub struct Then {
     pub server: Arc<dyn Introspector>,
-    /// What `iss` of its answers must be, where they have one.
+    /// The required `iss` of its answers, if present.
     pub issuer: Option<String>,
     pub require_issuer: bool,
 }
 
 impl Then {
-    /// What the token and the server say together: where both speak of the same member, the server
-    /// knows better, but nothing lives longer than either allows.
+    /// Combines the claims of the token with the server's answer. The server's members take
+    /// precedence, but the result expires at the earlier of both times.
     pub async fn ask(
         &self,
         inquiry: &Inquiry,
         claims: Map<String, Value>,
         settings: &JwtSettings,
     ) -> Result<Facts, Failure> {
-        // whatever is wrong with that server was counted at its own guard
+        // failures of that server were counted at its own guard
         let isolated = |failure| Failure { isolated: true, transient: false, ..failure };
         let theirs = match self.server.introspect(inquiry).await.map_err(isolated)? {
             Facts::Active(theirs) => theirs,

@@ -23,7 +23,7 @@ pub struct CustomSettings {
     pub url: Template,
     pub headers: Vec<(HeaderName, Template)>,
     pub body: Option<Body>,
-    /// JSON pointer (RFC 6901) to what says whether the token is active; without it any 200 does.
+    /// JSON pointer (RFC 6901) to the member for the token's state; without it any 200 does.
     pub active: Option<String>,
     /// JSON pointers to members, by their RFC 7662 names, `expires_in` for seconds from now, or
     /// any other name.
@@ -113,7 +113,7 @@ impl Custom {
         })
     }
 
-    /// `None`: the token cannot stand where it should, and so means nothing to the server.
+    /// `None`: the token cannot be placed in the request, so it cannot be a token of the server.
     fn request(&self, token: &str) -> Option<(Url, HeaderMap, Option<String>)> {
         let url = exact_url(&self.settings.url.fill(token, Place::Url))?;
         let mut headers =
@@ -207,8 +207,8 @@ fn translate(
     answer.facts(inquiry)
 }
 
-/// What the answer has besides that which was pointed at. Members that only happen to have a name
-/// with a meaning here do not get that meaning, unless it speaks against the token.
+/// The answer's members without those that the pointers select. Members that only happen to have a
+/// name with a meaning here do not get that meaning, unless it speaks against the token.
 fn rest(mut members: Map<String, Value>) -> Map<String, Value> {
     let against = |name: &str| matches!(name, "token_type" | "token_use");
     members.retain(|name, _| {

@@ -123,7 +123,7 @@ impl Github {
         Ok(Self { client, api: github.api, shown: base.clone(), base, headers, clock })
     }
 
-    /// `None`: the token cannot stand in a path, and so is none of GitHub's.
+    /// `None`: the token cannot be part of a path, so it is not one of GitHub's.
     fn url(&self, token: &str) -> Option<Url> {
         match self.api {
             GithubApi::Current => Url::parse(&self.base).ok(),
@@ -178,7 +178,7 @@ fn pause(answer: &Answer, now: i64) -> Option<Duration> {
     let headers = &answer.headers;
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
     if headers.contains_key(header::RETRY_AFTER) {
-        // what cannot be read asks for a pause all the same
+        // an unreadable limit causes a pause too
         return retry_after(answer).or(Some(Duration::from_secs(1)));
     }
     if number("x-ratelimit-remaining")? > 0 {

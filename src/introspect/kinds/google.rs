@@ -1,5 +1,5 @@
 //! Google's tokeninfo: the current one (`aud`, `sub`, `exp` as text, `azp`) and v1 (`audience`,
-//! `user_id`, `expires_in`), told apart by what the answer has.
+//! `user_id`, `expires_in`), distinguished by the answer's members.
 
 use crate::introspect::http_client::Answer;
 use crate::introspect::status;

@@ -31,7 +31,7 @@ impl ServerKind for JwtSettings {
         "jwt"
     }
 
-    /// Without what the server of `then` adds, which has a fingerprint of its own.
+    /// Without the part of the server of `then`, which has a fingerprint of its own.
     fn fingerprint(&self, _: Option<&str>) -> Fingerprint {
         let mut fingerprint = Fingerprint::of(self.word())
             .with("issuer", self.issuer.text())
@@ -93,7 +93,7 @@ impl ServerKind for JwtSettings {
 }
 
 impl Jwt {
-    /// The claims of a token that is good, what is wrong with it, or that its key cannot be had.
+    /// The claims of a valid token, the flaw of an invalid one, or a failure to get its key.
     async fn verify(&self, token: &str) -> Result<Result<Map<String, Value>, Flaw>, Failure> {
         let checked = async {
             let opened = Opened::new(token, self.settings.decryption_keys.as_deref())?;
@@ -130,7 +130,7 @@ impl Jwt {
         }
     }
 
-    /// The client learns the reason; the operator, once a minute, what is behind it.
+    /// The client learns the reason; the operator, once a minute, the cause.
     fn explain(&self, flaw: Flaw) {
         if let Some(skipped) = self.log.now(flaw.why, self.clock.now().mono) {
             tracing::info!(

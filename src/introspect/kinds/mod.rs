@@ -1,5 +1,5 @@
-//! The kinds of authorization server: one file each, with its settings, what it knows of itself,
-//! how it is asked and how its answers are read.
+//! The kinds of authorization server: one file each, with its settings, its properties, its
+//! requests and the reading of its answers.
 
 mod amazon;
 mod custom;

@@ -133,7 +133,7 @@ struct Rfc7662 {
     own_token: Option<Arc<OwnToken>>,
     /// Of `response: jwt`.
     signed: Option<SignedAnswers>,
-    /// What every call carries: `Accept`, the configured headers, credentials that stay the same.
+    /// The headers of every call: `Accept`, the configured headers, constant credentials.
     headers: HeaderMap,
 }
 
@@ -311,8 +311,8 @@ impl Introspector for Rfc7662 {
     }
 }
 
-/// RFC 7662 §2.2 and §2.3, and what real servers make of them. `advice`: what to check when the
-/// server does not accept the gateway.
+/// RFC 7662 §2.2 and §2.3, and the deviations of real servers. `advice`: hints for a server that
+/// does not accept the gateway.
 fn interpret(answer: &Answer, advice: &str) -> Result<Facts, Failure> {
     let bad = |detail: String| Err(Failure::new(FailureKind::BadResponse, detail));
     match answer.status {

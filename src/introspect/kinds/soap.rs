@@ -1,4 +1,5 @@
-//! A SOAP web service, 1.1 or 1.2: an envelope with the token, an envelope with what it is worth.
+//! A SOAP web service, 1.1 or 1.2: the request's envelope contains the token, the response's
+//! envelope its state.
 
 use crate::clock::Clock;
 use crate::introspect::http_client::{Answer, HttpClient};
@@ -25,7 +26,7 @@ pub struct SoapSettings {
     /// Visible ASCII without quotes; may be empty.
     pub action: String,
     pub version: SoapVersion,
-    /// What stands in the envelope's body.
+    /// The content of the envelope's body.
     pub body: Template,
     pub active: Expression,
     /// Paths to members, by their RFC 7662 names, `expires_in` for seconds from now, or any other
@@ -242,7 +243,7 @@ fn codes<'d, 'i>(fault: Node<'d, 'i>) -> impl Iterator<Item = Node<'d, 'i>> {
     old.chain(new)
 }
 
-/// Whether an element's text is this name; a prefix in it means what it means there.
+/// Whether an element's text is this name; a prefix in it is resolved in that element.
 fn means(code: Node, known: &Name) -> bool {
     let text = text(code);
     match text.split_once(':') {
@@ -291,7 +292,7 @@ fn translate(
     answer.facts(inquiry)
 }
 
-/// What may be there once. Of two, readers may take different ones.
+/// The value of a path that may match once. Of two matches, readers may take different ones.
 fn only(path: &Expression, document: &Document) -> Result<Option<String>, BadAnswer> {
     let mut found = path.find(document, 1);
     if found.len() > 1 { Err(BadAnswer::Ambiguous) } else { Ok(found.pop()) }

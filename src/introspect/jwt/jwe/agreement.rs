@@ -15,8 +15,8 @@ pub const CURVES: [(&str, &str, &agreement::Algorithm, usize); 3] = [
     ("OKP", "X25519", &X25519, 32),
 ];
 
-/// The key of `length` bytes that both sides come to, for what `algorithm` names. `None` where the
-/// sender's key is none of this curve: the library looks whether its point is on it.
+/// The key of `length` bytes that both sides agree on, for `algorithm`. `None` where the sender's
+/// key is none of this curve: the library looks whether its point is on it.
 pub fn agreed(
     key: &PrivateKey,
     header: &Header,

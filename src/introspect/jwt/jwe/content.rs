@@ -74,7 +74,7 @@ impl Content {
         }
     }
 
-    /// `None` whatever is wrong: there is nothing to tell apart (RFC 7516 §11.5).
+    /// `None` after any error: errors must be indistinguishable (RFC 7516 §11.5).
     pub fn open(
         self,
         key: &[u8],

@@ -1,5 +1,5 @@
-//! What a JWE says of itself (RFC 7516 §4). Nothing in it is the authorization server's word: who
-//! encrypts, writes the header.
+//! The header of a JWE (RFC 7516 §4). It is not a statement of the authorization server: any sender
+//! can write it.
 
 use super::content::Content;
 use crate::introspect::jwt::Flaw;
@@ -58,7 +58,7 @@ impl Header {
         let party = |name| text(name)?.map_or(Ok(Vec::new()), bytes);
         let management = text("alg")?.and_then(Management::of);
         let content = text("enc")?.and_then(Content::of);
-        // RFC 7519 §5.2: what is inside is a JWT, perhaps of a kind that is named more closely
+        // RFC 7519 §5.2: the content is a JWT, perhaps of a more specific type
         let inside = text("cty")?.map(media_type);
         if inside.is_some_and(|inside| inside != "jwt" && !inside.ends_with("+jwt")) {
             return Err(Flaw::invalid("by its `cty`, there is no JWT in it"));

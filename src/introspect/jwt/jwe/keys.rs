@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A private key, and what may be opened with it.
+/// A private key with its permitted uses.
 pub struct DecryptionKey {
     pub kid: Option<String>,
     /// A JWK's own `alg`.
@@ -46,9 +46,9 @@ impl DecryptionKey {
         of_its_type && self.only.is_none_or(|only| only == management)
     }
 
-    /// The key of the content (RFC 7516 §5.2, steps 7 to 12). Where a key that was sent cannot be
-    /// read, a random one stands in, so that the time that is taken does not tell (RFC 7516 §11.5).
-    /// `None`: what is public is wrong already.
+    /// The key of the content (RFC 7516 §5.2, steps 7 to 12). If the transmitted key cannot be
+    /// decrypted, a random one takes its place, so that timing reveals nothing (RFC 7516 §11.5).
+    /// `None`: the public parts are invalid.
     pub fn content_key(&self, header: &Header, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let length = header.content.key_len();
         let wrapping: (&str, &'static AesBlockCipher, usize) =
@@ -77,7 +77,7 @@ fn unsealed(key: &OaepPrivateDecryptingKey, encrypted: &[u8], out: &mut [u8]) ->
     key.decrypt(&OAEP_SHA256_MGF1SHA256, encrypted, out, None).ok().map(|key| key.len())
 }
 
-/// What `read` writes, where it is of this length; else random bytes.
+/// The output of `read`, if it is of this length; else random bytes.
 fn sent(
     length: usize,
     read: impl FnOnce(&mut [u8]) -> Option<usize>,
@@ -92,7 +92,7 @@ fn sent(
     Some(key)
 }
 
-/// The keys of one file. What is wrong is said for whoever wrote the file's name.
+/// The keys of one file. The error is written for the user who named the file.
 pub fn private_keys_of_file(content: &[u8]) -> Result<Vec<DecryptionKey>, String> {
     let keys = if content.trim_ascii_start().starts_with(b"{") {
         of_jwks(content)?
@@ -225,7 +225,7 @@ fn of_curve(
     d: &[u8],
 ) -> Option<Private> {
     let key = PrivateKey::from_private_key(algorithm, d).ok()?;
-    // what is encrypted for one half would not be opened with the other
+    // content encrypted for one half would not open with the other
     let agrees = key.compute_public_key().ok()?.as_ref() == public_key(jwk, algorithm)?;
     agrees.then_some(Private::Curve(key))
 }

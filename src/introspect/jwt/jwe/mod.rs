@@ -1,8 +1,8 @@
 //! Encrypted tokens: a JWE in compact form (RFC 7516 §3.1), opened with a private key of the
-//! gateway. What comes out is believed no more than what went in: anybody can encrypt to a public
+//! gateway. Its content is trusted no more than the token itself: anybody can encrypt to a public
 //! key.
 //!
-//! Only what is around the cryptography is here; the cryptography is that of `aws-lc-rs`.
+//! Only the format is handled here; the cryptography is that of `aws-lc-rs`.
 
 mod agreement;
 mod content;
@@ -35,7 +35,7 @@ pub struct TooMany;
 
 const MOST_KEYS: usize = 10;
 
-/// What is signed of a token: all of it, or what is in it where it is encrypted and there are keys.
+/// The signed part of a token: all of it, or its content if it is encrypted and there are keys.
 pub enum Opened<'t> {
     AsItCame(&'t str),
     Content(Zeroizing<String>),
@@ -52,7 +52,7 @@ impl<'t> Opened<'t> {
     pub fn signed(&self) -> Result<Jws<'_>, Flaw> {
         match self {
             Self::AsItCame(token) => Jws::parse(token),
-            // encryption says nothing about who made it
+            // encryption does not authenticate the sender
             Self::Content(content) => Jws::parse(content)
                 .map_err(|flaw| if flaw == Flaw::ENCRYPTED { Flaw::TWICE } else { flaw }),
         }
@@ -68,8 +68,8 @@ impl DecryptionKeys {
         &self.digest
     }
 
-    /// What is in a token. A key with the `kid` that it names decides alone; where the token or a
-    /// key has none, all that fit are tried.
+    /// The content of a token. A key with the `kid` that it names decides alone; where the token or
+    /// a key has none, all that fit are tried.
     pub fn open(&self, token: &str) -> Result<Zeroizing<String>, Flaw> {
         let jwe = Jwe::parse(token)?;
         let wanted = jwe.header.kid.as_deref();
@@ -101,7 +101,7 @@ impl DecryptionKeys {
 /// The five parts, decoded.
 struct Jwe<'t> {
     header: Header,
-    /// As it is written: what is authenticated beside the content (RFC 7516 §5.2, step 15).
+    /// The encoded header: it is authenticated beside the content (RFC 7516 §5.2, step 15).
     protected: &'t str,
     encrypted_key: Vec<u8>,
     iv: Vec<u8>,
