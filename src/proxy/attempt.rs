@@ -78,7 +78,7 @@ pub fn connected(exchange: &Exchange) {
 }
 
 /// A connection to the upstream failed. Nothing has been sent yet, so that another attempt may
-/// follow: the error says whether.
+/// follow: the error carries this decision.
 pub fn connection_failed(exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
     exchange.upstream_is_up(false);
     let now = exchange.now().mono;

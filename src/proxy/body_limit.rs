@@ -10,7 +10,7 @@ use pingora_error::{Error, ErrorType};
 /// The error of a body that grew too large.
 pub const TOO_LARGE: ErrorType = ErrorType::Custom("body too large");
 
-/// What a request's body may still grow by.
+/// The remaining allowance of a request's body.
 #[derive(Default)]
 pub struct BodyLimit {
     /// `None`: without a limit.

@@ -1,8 +1,8 @@
 //! `Cache-Control` of responses to requests whose token was not in a header (RFC 6750 §2.3): a
 //! shared cache that knows the URL would give them to anybody.
 
-/// The value that keeps a response out of shared caches, and otherwise says what the lines of the
-/// upstream say (RFC 9111 §5.2.2).
+/// The value that keeps a response out of shared caches, and otherwise keeps the upstream's
+/// directives (RFC 9111 §5.2.2).
 pub fn private<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Vec<u8> {
     let (mut value, mut is_private) = (Vec::new(), false);
     for directive in lines.flat_map(directives) {

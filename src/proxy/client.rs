@@ -1,4 +1,4 @@
-//! The client's end: what was read of it and not used yet, and whether it is still there.
+//! The client's end: its unused bytes, and whether it is still connected.
 
 use super::deadline::Deadline;
 use super::header_section::{HeaderSection, Progress};
@@ -14,15 +14,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// What is read at once at most: more than nearly every header section has.
+/// Bytes per read at most: more than nearly every header section.
 const READ: usize = 4096;
 
 /// How long a connection of a stopping process waits for one more request: the client may have sent
 /// it before it could know.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// What is taken in at most before a connection is closed, in bytes and in time: closing with
-/// unread data would reset the connection, and the client might never see the response.
+/// Limits on the data that is drained before a connection is closed, in bytes and in time: closing
+/// with unread data would reset the connection, and the client might never see the response.
 pub const LINGERED: usize = 1024 * 1024;
 pub const LINGER: Duration = Duration::from_secs(2);
 
@@ -56,9 +56,9 @@ impl Client {
         self.read.is_empty()
     }
 
-    /// Waits for the next request and reads its header section under the listener's limits. What
-    /// was read is in `read`; it may be something that the parser refuses. `stopping` ends when the
-    /// process begins to stop.
+    /// Waits for the next request and reads its header section under the listener's limits. The
+    /// bytes are in `read`; the parser may refuse them. `stopping` ends when the process begins to
+    /// stop.
     pub async fn next_request(
         &mut self,
         shutdown: &ShutdownWatch,
@@ -111,7 +111,7 @@ impl Client {
     /// Waits for the first bytes of a request. False when none come: the client is gone or was idle
     /// for too long. When the process stops there is a last call.
     async fn wait(&mut self, shutdown: &ShutdownWatch, stopping: Pin<&mut impl Future>) -> bool {
-        // what an earlier wait needed is not kept
+        // the buffer of an earlier wait is not kept
         self.read = BytesMut::new();
         let Self { stream, read, arrival, deadline } = self;
         let coming = async {
@@ -133,7 +133,7 @@ impl Client {
         }
     }
 
-    /// Ready when the client is gone. What it sends meanwhile is kept.
+    /// Ready when the client is gone. Data that it sends meanwhile is kept.
     pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if !self.read.is_empty() {
             return Poll::Pending;
@@ -151,8 +151,8 @@ impl Client {
         self.stream.flush().await
     }
 
-    /// Says that nothing more will come. Where the client has sent more than was used, or is about
-    /// to, it gets the time to read the response.
+    /// Closes the write side. Where the client has sent unused data, or is about to, it gets the
+    /// time to read the response.
     pub async fn end(&mut self, expects_more: bool) {
         self.stream.as_mut().shutdown().await;
         if self.is_quiet() && !expects_more {
@@ -179,8 +179,8 @@ pub async fn linger(stream: &mut Stream, deadline: &mut Deadline) {
     deadline.within(LINGER, reading).await;
 }
 
-/// Reads what comes first. False at the end of the connection. There is no buffer while nothing
-/// comes: most connections are idle most of the time.
+/// Reads the first bytes. False at the end of the connection. There is no buffer before they
+/// arrive: most connections are idle most of the time.
 async fn first_bytes(stream: &mut Stream, read: &mut BytesMut) -> bool {
     if let Some(connection) = listen::Connection::behind(stream)
         && connection.readable().await.is_err()

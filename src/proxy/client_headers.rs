@@ -1,6 +1,6 @@
 //! The headers of a client that are forwarded, hop-by-hop headers aside. Both ways ask here.
 //!
-//! A name is read as [`names`] says: a header that the gateway sets, removes or decides by is
+//! Names are compared by [`names`]: a header that the gateway sets, removes or decides by is
 //! removed in every other spelling.
 
 use super::exchange::Exchange;
@@ -36,7 +36,7 @@ enum Rule {
     Passes,
     /// Set anew, or would have the service take the request for another one.
     Removed,
-    /// Says how a request came to a proxy: believed of `trusted_proxies` only.
+    /// Describes how a request reached a proxy: trusted only from `trusted_proxies`.
     OfProxies,
     /// The gateway reads it, or the way that the request takes sets it.
     OneSpelling,

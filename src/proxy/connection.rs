@@ -11,7 +11,7 @@ pub enum Connection {
 }
 
 impl Connection {
-    /// Ends a head: the time, and what becomes of the client's connection.
+    /// Ends a head with `Date` and `Connection`.
     pub fn end_head(self, to: &mut BytesMut) {
         to.extend_from_slice(b"Date: ");
         to.extend_from_slice(get_cached_date().as_bytes());

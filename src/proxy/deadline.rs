@@ -11,8 +11,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub struct Deadline(Option<Pin<Box<Sleep>>>);
 
 impl Deadline {
-    /// What `future` gives, or `None` when that takes `limit` or longer. The time counts from the
-    /// first time that `future` has to wait.
+    /// The output of `future`, or `None` when that takes `limit` or longer. The time counts from
+    /// the first time that `future` has to wait.
     pub async fn within<F: Future>(&mut self, limit: Duration, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut end = None;

@@ -1,4 +1,4 @@
-//! What pingora wants to know of a connection, answered by the connection inside of a wrapper.
+//! Delegates pingora's questions about a connection to the connection inside a wrapper.
 
 /// Implements pingora's connection traits, but for reading, for a type with a field `connection`.
 macro_rules! delegate {

@@ -50,7 +50,7 @@ pub struct Exchange {
     _in_flight: InFlight,
 }
 
-/// What happened on the upstream's side.
+/// The upstream's side of the exchange.
 #[derive(Default)]
 pub struct UpstreamTrail {
     pub attempts: Attempts,

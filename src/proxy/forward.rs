@@ -34,8 +34,7 @@ fn is_target(raw: &[u8], path: &str, query: Option<&str>) -> bool {
     }
 }
 
-/// What tells the upstream of the way that the request came; an empty value says nothing, and is
-/// not sent.
+/// Headers that describe the request's way to the upstream. Empty values are not sent.
 pub fn forwarding_headers(exchange: &Exchange) -> [(HeaderName, &HeaderValue); 5] {
     let forwarded = &exchange.forwarded;
     [

@@ -14,7 +14,8 @@ use std::net::{IpAddr, Ipv4Addr};
 pub struct Origin {
     pub trusted_peer: bool,
     pub forwarded: Forwarded,
-    /// Why the request is refused: a trusted proxy tells two stories, or none that can be read.
+    /// Why the request is refused: a trusted proxy contradicts itself, or its headers cannot be
+    /// read.
     pub doubt: Option<&'static str>,
 }
 
@@ -109,7 +110,7 @@ impl Told {
         })
     }
 
-    /// What both say, and say differently.
+    /// The aspect in which both differ, if any.
     fn contradicts(&self, other: &Self) -> Option<&'static str> {
         let parsed = |host: &HeaderValue| Host::parse(host.as_bytes());
         if differ(self.client.as_ref(), other.client.as_ref()) {
@@ -188,7 +189,7 @@ fn shown(address: IpAddr) -> HeaderValue {
     let mut text = [0; 48];
     let mut rest = text.as_mut_slice();
     let _ = match address.to_canonical() {
-        // on every request: a quarter of what the formatter takes
+        // on every request: this takes a quarter of the formatter's time
         IpAddr::V4(address) => write_dotted(&mut rest, address),
         IpAddr::V6(address) => write!(rest, "{address}"), // the longest has 39 digits and colons
     };

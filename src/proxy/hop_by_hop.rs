@@ -10,7 +10,7 @@ use pingora_http::ResponseHeader;
 pub enum Field {
     /// None: it is passed on.
     EndToEnd,
-    /// Names other fields, and says whether the connection is kept.
+    /// Names other fields, and decides whether the connection is kept.
     Connection,
     /// How long the body is.
     ContentLength,
@@ -18,7 +18,7 @@ pub enum Field {
     TransferEncoding,
     /// Asks for, or names, another protocol.
     Upgrade,
-    /// Says how the connection is kept, named by `Connection` or not.
+    /// Parameters of the kept connection, named by `Connection` or not.
     KeepAlive,
     /// About the client's connection, where a request has it; passed on where a response has it.
     OfRequests,
@@ -57,9 +57,10 @@ pub fn number(value: &[u8]) -> Option<u64> {
     digits.then(|| std::str::from_utf8(value).ok()?.parse().ok())?
 }
 
-/// Removes from a response what is about the upstream's connection: what its `Connection` names,
-/// and what is so without being named. `Connection` itself, `Date`, the framing of the body and,
-/// in a 101, `Upgrade` are left: the way that the response takes sets them.
+/// Removes the hop-by-hop fields of the upstream's connection from a response: those that its
+/// `Connection` names, and those that always are hop-by-hop. `Connection` itself, `Date`, the
+/// framing of the body and, in a 101, `Upgrade` are left: the way that the response takes sets
+/// them.
 pub fn strip(response: &mut ResponseHeader) {
     one_length(response);
     let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
@@ -82,7 +83,7 @@ pub fn strip(response: &mut ResponseHeader) {
     }
 }
 
-/// A length that is said several times, always the same by now, is passed on once (RFC 9110 §8.6).
+/// A repeated length, with equal values by now, is forwarded once (RFC 9110 §8.6).
 fn one_length(response: &mut ResponseHeader) {
     let mut lengths = response.headers.get_all(header::CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else { return };

@@ -10,7 +10,7 @@
 //! | `body_limit` | bodies of requests that are too large |
 //! | `header_section`, `unread` | header sections that are too slow or too large |
 //! | `connectors` | new connections to upstreams |
-//! | `head`, `validate`, `forwarded`, `trace` | what is read of a request |
+//! | `head`, `validate`, `forwarded`, `trace` | reading of a request |
 //! | `judge` | the question to the gate |
 //! | `attempt` | the server that is tried next |
 //! | `forward` | the upstream's request |

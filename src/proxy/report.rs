@@ -8,7 +8,7 @@ use crate::telemetry::{AccessLine, Cache, Timestamp, method_label};
 use http::{Method, StatusCode};
 use std::time::Duration;
 
-/// What nginx calls it when the client left before there was a response.
+/// nginx's status for a client that left before there was a response.
 const CLIENT_LEFT: u16 = 499;
 
 /// `status` is that of the response that was sent, `None` where there was none.

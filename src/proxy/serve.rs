@@ -52,7 +52,7 @@ impl Serve {
         }
     }
 
-    /// Finds out what the client speaks: by ALPN (RFC 9113 §3.2), or by its first bytes where the
+    /// Detects the client's protocol: by ALPN (RFC 9113 §3.2), or by its first bytes where the
     /// listener has `h2c` (§3.3). `None` when the connection has ended.
     async fn protocol(&self, client: &mut Client, shutdown: &ShutdownWatch) -> Option<Protocol> {
         let spoken = client.arrival.listener.protocols;

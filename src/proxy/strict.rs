@@ -11,7 +11,7 @@ const LINES: usize = 256;
 /// Follows the responses on a connection up to the end of the final one.
 #[derive(Debug)]
 pub enum Strict {
-    /// What was read of a head.
+    /// The head as far as it was read.
     Head(Vec<u8>),
     Chunked(Chunks),
     /// Bytes that pingora reads right.
@@ -27,7 +27,7 @@ impl Default for Strict {
 }
 
 impl Strict {
-    /// The response to `HEAD` has no body, whatever its header fields announce (RFC 9110 §9.3.2).
+    /// The response to `HEAD` has no body, with any header fields (RFC 9110 §9.3.2).
     pub fn for_response_to(method: &Method) -> Self {
         if method == Method::HEAD { Self::Other } else { Self::default() }
     }

@@ -7,8 +7,8 @@ use pingora_core::Result;
 use pingora_error::{Error, ErrorType};
 use pingora_http::ResponseHeader;
 
-/// Checks a head, and removes from it what the client must not get. Gives whether the upstream's
-/// connection can be used again behind the response.
+/// Checks a head, and removes the fields that the client must not get. Returns whether the
+/// upstream's connection can be used again behind the response.
 ///
 /// Errors: the framing of the body cannot be understood (RFC 9112 §6.1); to the client that is 502.
 pub fn tidy(response: &mut ResponseHeader, method: &Method) -> Result<bool> {
@@ -67,7 +67,7 @@ fn announces_what_must_not_come(response: &ResponseHeader, method: &Method) -> b
                 .any(|length| length.as_bytes() != b"0"))
 }
 
-/// RFC 9112 §6.3: these responses end with their head, whatever it says.
+/// RFC 9112 §6.3: these responses end with their head, with any header fields.
 pub fn has_no_body(status: StatusCode, method: &Method) -> bool {
     *method == Method::HEAD
         || status == StatusCode::NO_CONTENT

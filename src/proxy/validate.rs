@@ -7,7 +7,7 @@ use crate::route::Host;
 use http::{HeaderMap, HeaderValue, Version, header};
 use pingora_http::authority::{RawTargetAuthority, is_http_family_scheme, raw_target_authority};
 
-/// Checks what a request says about itself, and gives the host that it is for.
+/// Checks a request's target, host and framing, and returns its host.
 ///
 /// `raw` gives the header section as it came, since the parser has tidied up some of it already.
 pub fn check(head: Head<'_>, raw: impl FnOnce() -> Vec<u8>) -> Result<Host, Denial> {
@@ -30,7 +30,7 @@ fn method(method: &str) -> Result<(), Denial> {
 
 const REFUSED_METHODS: [&str; 3] = ["TRACE", "TRACK", "CONNECT"];
 
-/// How long the body is, told in one way only (RFC 9112 §6.3).
+/// The length of the body must be given in one way only (RFC 9112 §6.3).
 fn framing(headers: &HeaderMap, raw: impl FnOnce() -> Vec<u8>) -> Result<(), Denial> {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();

@@ -13,8 +13,7 @@ use std::ops::Range;
 /// Bytes of a long body that are read at once.
 const PIECE: usize = 64 * 1024;
 
-/// What is read at once of a body of which nobody knows how long it is; more, when that was not
-/// enough the last time.
+/// Bytes per read of a body of unknown length; more, if the last read filled the buffer.
 const LITTLE: usize = 8 * 1024;
 
 impl PlainExchange<'_> {
@@ -44,7 +43,7 @@ impl PlainExchange<'_> {
         Ok(!over)
     }
 
-    /// The same for a chunked body. A chunk that fills what was read is passed on without a copy.
+    /// The same for a chunked body. A chunk that fills the buffer is forwarded without a copy.
     pub async fn pass_chunks(
         &mut self,
         upstream: &mut UpstreamExchange,
@@ -54,7 +53,7 @@ impl PlainExchange<'_> {
         loop {
             let read = std::mem::take(&mut upstream.read);
             let Ok(taken) = data(&mut chunks, &read, &mut runs) else {
-                // what came before is passed on, and the response breaks off
+                // the data before it is forwarded, and the response breaks off
                 runs.iter().for_each(|run| chunk(&mut to, &read[run.clone()]));
                 upstream.write(self.client, &to).await?;
                 self.status = self.coming;
@@ -110,7 +109,7 @@ impl PlainExchange<'_> {
     }
 }
 
-/// What of `bytes` belongs to a body of which `left` is missing, and whether there is more.
+/// The part of `bytes` that belongs to a body with `left` bytes missing, and whether there is more.
 fn parted(bytes: &[u8], left: usize) -> (&[u8], bool) {
     bytes.split_at_checked(left).map_or((bytes, false), |(body, more)| (body, !more.is_empty()))
 }

@@ -135,7 +135,7 @@ impl PlainExchange<'_> {
         self.unread = !self.plain.headers.contains_key(header::EXPECT);
     }
 
-    /// The last response of a process that stops says `Connection: close`.
+    /// The last response of a stopping process has `Connection: close`.
     pub fn settle_connection(&mut self) -> Connection {
         if *self.shutdown.borrow() {
             self.connection = Connection::Ended;

@@ -22,7 +22,7 @@ pub fn plain_request(data: &[u8]) {
     assert!(!plain.headers.contains_key(header::UPGRADE));
 }
 
-/// A head that is passed on is a part of what was read, and none of its lines is split.
+/// A forwarded head is a part of the input, and none of its lines is split.
 pub fn response_head(data: &[u8]) {
     for (method, private) in [(Method::GET, false), (Method::GET, true), (Method::HEAD, true)] {
         let mut written = BytesMut::from("left over");

@@ -1,5 +1,5 @@
 //! The way for the plain case: a request over HTTP/1.1 that asks nothing of the connection, with or
-//! without a body. Most requests are plain, and need little of what a proxy can do.
+//! without a body. Most requests are plain, and need few of a proxy's features.
 //!
 //! A request that is not plain is left untouched for the general way. A response of an upstream
 //! that is not plain is read by pingora's own reader.

@@ -1,4 +1,4 @@
-//! Recognising a plain request. Whatever is not certain is not plain.
+//! Recognising a plain request. A request in doubt is not plain.
 
 use crate::proxy::chunks::Chunks;
 use crate::proxy::head::Head;
@@ -32,8 +32,8 @@ enum Framing {
 }
 
 impl Plain {
-    /// Takes a whole header section from what was `read`. `None`, and nothing is taken, where there
-    /// is none yet, where it is not plain, or where the request is `special` in another way.
+    /// Takes a whole header section from `read`. `None`, and nothing is taken, where there is none
+    /// yet, where it is not plain, or where the request is `special` in another way.
     pub fn take_unless(read: &mut BytesMut, special: impl FnOnce(&Self) -> bool) -> Option<Self> {
         let bytes = std::mem::take(read).freeze();
         match Self::parse(&bytes).filter(|(plain, _)| !special(plain)) {
@@ -77,7 +77,7 @@ impl Plain {
         for line in request.headers {
             match treatment(line.name, line.value) {
                 Treatment::Passes => {}
-                // said twice, it may say two things
+                // a repeated field may have two meanings
                 Treatment::Connection { closes } if connection.replace(closes).is_none() => {
                     continue;
                 }
@@ -117,7 +117,7 @@ impl Plain {
     }
 }
 
-/// What a header line means for the way that a request goes.
+/// Effect of a header line on the choice of the way.
 enum Treatment {
     Passes,
     /// `Connection: close` or `keep-alive`.

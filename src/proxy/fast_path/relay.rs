@@ -92,7 +92,7 @@ impl PlainExchange<'_> {
 /// Headers that are made anew.
 const ANEW: [HeaderName; 2] = [header::CONNECTION, header::DATE];
 
-/// How the end of the body is told to the client.
+/// How the client recognises the end of the body.
 #[derive(Clone, Copy)]
 enum Body {
     None,
@@ -101,7 +101,7 @@ enum Body {
 }
 
 impl Body {
-    /// Decides, and says so in the head.
+    /// Decides, and sets the head accordingly.
     fn framed(head: &mut ResponseHeader) -> Result<Self> {
         if head.headers.contains_key(header::CONTENT_LENGTH) {
             return Ok(Self::Length);

@@ -17,7 +17,7 @@ const LINES: usize = 64;
 /// A head that is longer than this is no plain one.
 pub const LONGEST: usize = 16 * 1024;
 
-/// Room for what is written besides what was read.
+/// Room for added bytes besides those that were read.
 pub const ADDED: usize = 128;
 
 /// A plain response: a final one over HTTP/1.1 whose framing every reader sees in the same way.
@@ -50,9 +50,9 @@ pub enum Read {
     Odd,
 }
 
-/// Reads a head, and writes it for the client, [`Connection::end_head`] aside, in place of what is in
-/// `to`. Of the header section everything is passed on but what is meant for one hop. A response
-/// that is `private` is kept out of shared caches.
+/// Reads a head, and writes it for the client, [`Connection::end_head`] aside, replacing the
+/// content of `to`. All header fields but hop-by-hop ones are forwarded. A response that is
+/// `private` is kept out of shared caches.
 pub fn read(bytes: &[u8], method: &Method, private: bool, to: &mut BytesMut) -> Read {
     let mut lines = [const { MaybeUninit::uninit() }; LINES];
     let mut response = httparse::Response::new(&mut []);
@@ -200,8 +200,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What is written for the client, the length of the body and whether the connection is kept;
-    /// or what it is instead.
+    /// The head for the client, the length of the body and whether the connection is kept; or the
+    /// name of another result.
     fn passed_on(method: Method, text: &str) -> Result<(String, Body, bool), &'static str> {
         let mut to = BytesMut::from("left over");
         match read(text.as_bytes(), &method, false, &mut to) {

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 const PIECE: usize = 32 * 1024;
 
 pub struct Upload {
-    /// What is still to be read from the client.
+    /// The part that is still to be read from the client.
     body: Body,
     limit: BodyLimit,
     /// Read, framed, and not sent yet.
@@ -43,7 +43,7 @@ impl Upload {
 
     /// The body's bytes that are there already, as they are sent: they leave with the head.
     ///
-    /// Errors: the body is not what it was announced to be.
+    /// Errors: the body contradicts its header section.
     pub fn first(&mut self, read: &mut BytesMut) -> Result<BytesMut> {
         self.fill(read)?;
         if self.body.is_done() {
@@ -78,11 +78,11 @@ impl Upload {
         std::mem::take(&mut self.moved)
     }
 
-    /// Moves what can be moved, without waiting for one end longer than for the other. Ready when
-    /// nothing more is to be sent.
+    /// Moves available data, without waiting for one end longer than for the other. Ready when all
+    /// is sent.
     ///
-    /// Errors: the client is gone, or its body is not what it was announced to be. An upstream that
-    /// takes no more is no error: its response says more.
+    /// Errors: the client is gone, or its body contradicts its header section. An upstream that
+    /// stops reading is no error: its response has the reason.
     pub fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -123,7 +123,7 @@ impl Upload {
         Poll::Ready(Ok(()))
     }
 
-    /// Frames what was read. A body with a length is passed on as it is, without a copy.
+    /// Frames the data that was read. A body with a length is forwarded unchanged, without a copy.
     fn fill(&mut self, read: &mut BytesMut) -> Result<()> {
         let Body::Chunked(chunks) = &mut self.body else {
             let some = self.body.take(&read[..]).map_err(|_| not_chunks())?;

@@ -1,4 +1,4 @@
-//! The upstream's end: a connection, the request sent over it, and what is read of the response.
+//! The upstream's end: a connection, the request sent over it, and the data read of the response.
 
 use super::plain::Plain;
 use super::request;
@@ -27,7 +27,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// How long a client may pause within a body.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// What is read at once of a response at first.
+/// Bytes of a response in the first read.
 const READ: usize = 8192;
 
 /// A connection over which the request went.
@@ -251,13 +251,13 @@ impl UpstreamExchange {
         self.way.keep(self.connection);
     }
 
-    /// The connection, from which what was read can be read again.
+    /// The connection, which yields the bytes already read again.
     pub fn rewind(self, method: &Method) -> (Stream, Way) {
         (Box::new(Rewound::new(self.read, self.connection, method)), self.way)
     }
 }
 
-/// What happened while the response was awaited.
+/// Events while the response is awaited.
 enum Event {
     Read(io::Result<usize>),
     /// Something of the request's body was read or sent.

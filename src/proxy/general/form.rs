@@ -40,7 +40,7 @@ impl Form {
             session.as_mut().write_continue_response().await?;
             session.req_header_mut().remove_header(&header::EXPECT);
         }
-        // pingora sends this buffer to the upstream, in place of what can be read no more
+        // pingora sends this buffer to the upstream, in place of the body, which has been read
         session.as_mut().enable_retry_buffering();
         let reading = Self::collect(session, token);
         match tokio::time::timeout(PATIENCE, reading).await {

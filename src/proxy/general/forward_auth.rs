@@ -72,8 +72,8 @@ async fn permit(session: &mut Session, exchange: &Exchange) -> Result<()> {
     session.write_response_header(Box::new(response), true).await
 }
 
-/// In the form of plain HTTP whatever the client speaks: a gRPC refusal has status 200, which the
-/// proxy would take for a permit.
+/// In the form of plain HTTP with any protocol of the client: a gRPC refusal has status 200, which
+/// the proxy would take for a permit.
 async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: &Denial) -> Result<()> {
     let asking = session.req_header();
     let method = if asking.method == Method::HEAD { Method::HEAD } else { Method::GET };

@@ -87,7 +87,7 @@ impl Lease {
         self.0.malformed.load(Ordering::Acquire)
     }
 
-    /// The connection is closed behind the exchange, whatever pingora makes of it.
+    /// The connection is closed behind the exchange, regardless of pingora's decision.
     pub fn spoil(&self) {
         self.0.spoiled.store(true, Ordering::Release);
     }

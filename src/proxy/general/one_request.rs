@@ -1,8 +1,8 @@
-//! A client's connection as pingora may see it: one request, and nothing of what comes behind it.
+//! A client's connection as pingora sees it: one request, without the bytes behind it.
 //!
-//! pingora reads ahead, and drops what it read beyond a request with a body. Here it cannot: the
-//! bytes of the next request stay with [`Client`](crate::proxy::client::Client), and pipelined
-//! requests are answered in their order (RFC 9112 §9.3.2).
+//! pingora reads ahead, and drops the bytes that it read beyond a request with a body. Here it
+//! cannot: the bytes of the next request stay with [`Client`](crate::proxy::client::Client), and
+//! pipelined requests are answered in their order (RFC 9112 §9.3.2).
 
 use crate::proxy::chunks::NotChunks;
 use crate::proxy::client::linger;
@@ -39,7 +39,7 @@ enum End {
     Behind { section: usize, body: Body },
     /// With the connection.
     Never,
-    /// The body is not chunked, though it says so.
+    /// The body is not chunked, against its header.
     Malformed,
 }
 
@@ -60,7 +60,7 @@ impl OneRequest {
         Self { read, connection, end: End::Never, keeps: Connection::Ended }
     }
 
-    /// The connection itself and what was read of the next request, once this one was read whole.
+    /// The connection itself and the bytes read of the next request, once this one was read whole.
     pub fn unwrap(wrapped: Stream) -> Option<(Stream, BytesMut)> {
         let mut wrapped = wrapped.into_any().downcast::<Self>().ok()?;
         if !wrapped.is_over() {
@@ -81,7 +81,7 @@ impl OneRequest {
         wrapped.map_or(Connection::Kept, |wrapped| wrapped.keeps)
     }
 
-    /// How much of `some` bytes of what was read is the request's.
+    /// The number of the request's own bytes among `some` bytes that were read.
     fn count(&mut self, some: usize) -> usize {
         let (section, body) = match &mut self.end {
             End::Behind { section, body } => (section, body),

@@ -16,8 +16,8 @@ use pingora_proxy::Session;
 use std::sync::Arc;
 
 /// The next server to try, and the connection to it. pingora sees a server without TLS: the lease
-/// makes the connection, whatever it needs. An HTTP/2 connection has many requests at once and no
-/// lease: pingora makes and keeps it.
+/// makes the connection, with TLS where needed. An HTTP/2 connection has many requests at once and
+/// no lease: pingora makes and keeps it.
 pub async fn next_peer(
     exchange: &mut Exchange,
     connectors: &Arc<Connectors>,
@@ -50,7 +50,7 @@ pub fn settle_upgrade(session: &mut Session) {
     }
 }
 
-/// An HTTP/1.0 client cannot be told to go on (RFC 9110 §10.1.1).
+/// An HTTP/1.0 client understands no `100 Continue` (RFC 9110 §10.1.1).
 pub fn forget_expectation(session: &mut Session) {
     if session.req_header().version < Version::HTTP_11 {
         session.req_header_mut().remove_header(&header::EXPECT);

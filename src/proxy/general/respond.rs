@@ -52,8 +52,8 @@ pub async fn send(session: &mut Session, prepared: Prepared, expects_continue: b
     Ok(())
 }
 
-/// Takes in some of a body that nobody wants: closing with unread data would reset the connection,
-/// and the client might never see the refusal.
+/// Drains some of an unwanted body: closing with unread data would reset the connection, and the
+/// client might never see the refusal.
 async fn linger(session: &mut Session) {
     let mut left = LINGERED;
     let reading = async {
@@ -90,9 +90,9 @@ pub async fn failed(session: &mut Session, error: &Error, exchange: &mut Exchang
     }
 }
 
-/// Adapts a response to what its client understands, once pingora has framed its body.
+/// Adapts a response to its client's protocol, once pingora has framed its body.
 pub fn suit_client(session: &mut Session, response: &mut ResponseHeader) {
-    // RFC 9110 §2.5: the version is that of the gateway, whatever the upstream speaks
+    // RFC 9110 §2.5: the version is that of the gateway, not that of the upstream
     response.set_version(Version::HTTP_11);
     if response.status.is_informational() {
         return;
@@ -107,7 +107,7 @@ pub fn suit_client(session: &mut Session, response: &mut ResponseHeader) {
     }
 }
 
-/// The last response of a process that stops says `Connection: close`.
+/// The last response of a stopping process has `Connection: close`.
 fn end_when_stopping(session: &mut Session) {
     if session.is_process_shutting_down() {
         session.set_keepalive(None);
