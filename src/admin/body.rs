@@ -1,4 +1,4 @@
-//! The bodies of what is posted.
+//! Bodies of POST requests.
 
 use pingora_core::protocols::http::ServerSession;
 

@@ -1,4 +1,4 @@
-//! `POST /api/explain`: what would happen to a request, and why.
+//! `POST /api/explain`: explains the outcome of a request.
 
 use super::purge::body_of_trusted;
 use super::respond::{json, problem};

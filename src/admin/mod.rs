@@ -69,7 +69,7 @@ impl Admin {
     async fn reply(&self, session: &mut ServerSession) -> Reply {
         let request = session.req_header();
         let path = request.uri.path().to_owned();
-        // probes and scrapers call by whatever name they like: these tell nothing to a browser
+        // probes and scrapers call by any name; these paths reveal nothing to a browser
         let open = matches!(path.as_str(), "/livez" | "/readyz" | "/metrics");
         if !open && let Err(refusal) = host::check(request, &self.process) {
             return refusal.into();

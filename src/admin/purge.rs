@@ -1,4 +1,4 @@
-//! `POST /api/cache/purge`: forget what is known about some tokens.
+//! `POST /api/cache/purge`: forgets cached answers about tokens.
 
 use super::body::{self, Unread};
 use super::respond::{json as respond_json, problem};
@@ -10,7 +10,7 @@ use pingora_core::protocols::http::ServerSession;
 use serde::Deserialize;
 use serde_json::json;
 
-/// What may be sent: one selector.
+/// The body of the request: one selector.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
@@ -74,8 +74,8 @@ async fn asked(process: &Process, session: &mut ServerSession) -> Result<Purge, 
     selector(process, &body).map_err(|detail| Refused(StatusCode::BAD_REQUEST, detail))
 }
 
-/// With `admin.token`, whoever knows it; without it, only callers on this machine, and no web page
-/// that a browser on this machine happens to show.
+/// With `admin.token`, all callers that know it; without it, only callers on this machine, and no
+/// web page that a browser on this machine happens to show.
 fn may_change(process: &Process, session: &ServerSession) -> Result<(), Refused> {
     let runtime = process.runtime.load();
     if let Some(token) = &runtime.settings.admin.token {

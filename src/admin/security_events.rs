@@ -1,6 +1,6 @@
 //! `POST /api/events`: security events by push (RFC 8935), and back-channel logout (OpenID Connect
-//! Back-Channel Logout 1.0). Whoever can sign for an authorization server may tell of its tokens:
-//! `admin.token` is not asked for.
+//! Back-Channel Logout 1.0). Events are authenticated by the signature of their authorization
+//! server; `admin.token` is not required.
 
 use super::body::{self, Unread};
 use super::respond::{not_allowed, not_found, response, text};
@@ -46,7 +46,8 @@ pub async fn events(process: &Process, session: &mut ServerSession) -> Response<
             text(if delivery == Delivery::Push { StatusCode::ACCEPTED } else { StatusCode::OK }, "")
         }
         Err(refused) => {
-            // RFC 8935 §2.3: 400 says that the event is no good, and another status that it may be
+            // RFC 8935 §2.3: 400 means that the event is invalid, and another status that it may be
+            // valid
             let unavailable = refused.1.code == Code::Unavailable;
             let status =
                 if unavailable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST };

@@ -1,5 +1,5 @@
-//! `introgate doctor`: reaches every authorization server and upstream once, and says what it
-//! found.
+//! `introgate doctor`: reaches every authorization server and upstream once, and reports the
+//! findings.
 
 use super::output::complain;
 use super::{File, USAGE, check, named_or_read};

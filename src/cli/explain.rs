@@ -1,4 +1,4 @@
-//! `introgate explain`: what would happen to a request, and why.
+//! `introgate explain`: explains the outcome of a request.
 
 use super::output::complain;
 use super::{File, USAGE, check};

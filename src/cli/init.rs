@@ -1,5 +1,5 @@
-//! `introgate init`: a commented gateway.yaml to start from, made of what the authorization server
-//! publishes about itself.
+//! `introgate init`: a commented gateway.yaml to start from, made from the authorization server's
+//! metadata.
 
 use super::USAGE;
 use super::output::{complain, print};
@@ -41,7 +41,7 @@ pub fn init(arguments: Init) -> ExitCode {
         },
     };
     let text = written(issuer.as_deref(), introspect.as_deref(), &upstream, &found);
-    // what is wrong with the arguments is wrong with the file
+    // an error of the arguments is an error of the file
     let env = |_: &str| Some("x".to_owned());
     let loaded = parse(&text, Path::new("gateway.yaml"), &env);
     if loaded.settings.is_none() {
@@ -53,7 +53,7 @@ pub fn init(arguments: Init) -> ExitCode {
     print(text.as_bytes())
 }
 
-/// What the metadata says.
+/// The server's metadata.
 #[derive(Default)]
 struct Found {
     endpoint: Option<String>,
@@ -107,7 +107,7 @@ impl Found {
     }
 }
 
-/// Methods that this gateway has, the simplest to set up first, with what they need.
+/// Methods that this gateway has, the simplest to set up first, with their required keys.
 const METHODS: [(&str, &str); 6] = [
     (
         "client_secret_basic",

@@ -39,9 +39,9 @@ enum Command {
     /// Without a file, it prints the file that flags and environment variables amount to.
     Check(source::Chosen),
     /// Reach every authorization server, Redis and every upstream once, credentials included, and
-    /// say what is right and what is wrong
+    /// report the findings
     Doctor(doctor::Doctor),
-    /// Say what would happen to a request, and why
+    /// Explain the outcome of a request
     Explain(explain::Explain),
     /// Run a complete setup on loopback: authorization server, upstream, gateway; prints curl lines
     /// to try

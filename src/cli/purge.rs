@@ -29,7 +29,7 @@ pub struct Purge {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// What is known about this token; `-` reads it from standard input, so that no process list
+    /// The answers about this token; `-` reads it from standard input, so that no process list
     /// shows it
     #[arg(long)]
     token: Option<String>,

@@ -60,8 +60,8 @@ pub fn run(source: Source, upgrade: bool) -> ExitCode {
     finish(server::run(process, extras))
 }
 
-/// Loads in a thread of its own: the allocator gives back with it what loading leaves behind, which
-/// is more than what it is for. A thread that ends in a panic ends the program as well.
+/// Loads in a thread of its own: its end returns the memory of loading to the system, which is more
+/// than the configuration itself needs. A thread that ends in a panic ends the program as well.
 fn load(source: &Source) -> (Loaded, Watched) {
     let load = || reload::load(source);
     std::thread::scope(|scope| {

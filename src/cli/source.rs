@@ -45,7 +45,7 @@ pub struct Chosen {
 const AFTER_HELP: &str = "\
 Without a file, the gateway authenticates itself to the authorization server by environment variables alone: INTROGATE_CLIENT_ID and INTROGATE_CLIENT_SECRET (client_secret_basic), or INTROGATE_TOKEN (bearer); each also with _FILE, which names a file. Everything else needs a file.";
 
-/// A setting that was given, and by what.
+/// A setting, and the flag or variable that set it.
 pub struct Given {
     pub value: String,
     /// `--upstream`, or the variable's name.
@@ -53,7 +53,7 @@ pub struct Given {
 }
 
 impl Chosen {
-    /// The error says what to do.
+    /// The error includes the remedy.
     pub fn source(self, env: &dyn Fn(&str) -> Option<String>) -> Result<Source, String> {
         let parts = Parts::of(self.flags, env);
         let Some(first) = parts.first() else { return Ok(Source::File(self.file.path())) };

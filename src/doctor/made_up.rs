@@ -1,4 +1,5 @@
-//! Tokens that nobody issued: a server that works says so, and only to callers it knows.
+//! Tokens that were never issued: a working server calls them inactive, and answers only its known
+//! callers.
 
 use crate::introspect::{ServerSettings, Verification};
 use crate::secret::Secret;
@@ -19,7 +20,7 @@ pub fn token(server: &ServerSettings) -> Secret {
     })
 }
 
-/// Signed by nobody, with a key that has to be looked for.
+/// Not signed, with a key that has to be fetched.
 fn jws(jwt: &Verification, random: &str) -> String {
     let mut header =
         json!({ "alg": jwt.algorithms.first(), "kid": format!("introgate-doctor-{random}") });

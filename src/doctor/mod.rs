@@ -1,5 +1,5 @@
 //! `introgate doctor`: reaches every authorization server, Redis and every upstream once, as the
-//! gateway would, and says in words what is right and what is wrong.
+//! gateway would, and reports the findings in words.
 
 mod made_up;
 mod metadata;

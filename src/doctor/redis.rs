@@ -20,7 +20,7 @@ pub async fn examine(shared: &Shared, report: &mut Report<'_>) {
         never = shared.run() => match never {},
         () = settled => {}
     }
-    // once `run` has stopped there is no connection any more: what was found before counts
+    // once `run` has stopped the connection is closed: earlier findings count
     match shared.last_error() {
         None if started.elapsed() < PATIENCE => {
             report.good(format_args!("in use within {:?}", rounded(started.elapsed())))

@@ -1,9 +1,9 @@
-//! What was found, printed as it is found.
+//! The findings, printed as they come.
 
 use std::fmt::Display;
 use std::io::Write;
 
-/// Counts what is wrong while it prints.
+/// Counts problems while it prints.
 pub struct Report<'o> {
     out: &'o mut dyn Write,
     pub problems: usize,
@@ -44,7 +44,7 @@ impl<'o> Report<'o> {
     }
 
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        // whoever closed our output knows enough
+        // stdout was closed; there is nothing to report
         let _ = writeln!(self.out, "{line}");
         let _ = self.out.flush();
     }

@@ -1,5 +1,5 @@
-//! Authorization servers: whether they can be reached, know us, agree with our clock, and call a
-//! made-up token what it is.
+//! Authorization servers: whether they can be reached, accept our credentials, agree with our
+//! clock, and call a made-up token inactive.
 
 use super::token_kind::suspicion;
 use super::upstream::rounded;
@@ -39,7 +39,7 @@ pub async fn examine(
     }
 }
 
-/// Whether somebody speaks HTTP there, and what time it is for them.
+/// Whether an HTTP server answers there, and its time.
 async fn examine_origin(
     server: &ServerSettings,
     origin: &Url,
@@ -149,7 +149,7 @@ fn told(failure: &Failure) -> String {
     format!("{}: {}", failure.kind.reason().as_str(), failure.detail)
 }
 
-/// What the facts say that routes may demand.
+/// The facts that routes may demand, as text.
 fn shown(facts: &ActiveFacts, parts: &Parts) -> String {
     let text = |name: &str, value: Option<&str>| value.map(|value| format!("{name} {value:?}"));
     let ends = facts.expires_at.map_or("without exp".to_owned(), |at| {

@@ -36,7 +36,7 @@ mod tests {
     use serde_json::json;
     use std::path::Path;
 
-    /// What is suspected of an answer of a server with these keys.
+    /// The suspicion about an answer of a server with these keys.
     fn suspected(keys: &str, answer: Value) -> Option<String> {
         let text = format!(
             "authorization_servers: {{main: {{{keys}}}}}\nroutes: [{{path: /*, upstream: http://a, scopes: [x]}}]\n"

@@ -36,7 +36,7 @@ pub async fn examine(upstream: &Upstream, report: &mut Report<'_>) {
     }
 }
 
-/// To what a reader can tell apart.
+/// Rounds to a precision that a reader can use.
 pub fn rounded(took: Duration) -> Duration {
     Duration::from_micros(
         took.as_micros().try_into().map_or(u64::MAX, |micros: u64| micros.next_multiple_of(100)),

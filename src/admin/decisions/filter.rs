@@ -11,7 +11,7 @@ pub struct Filter([Vec<String>; KEYS.len()]);
 
 impl Filter {
     /// Reads a query, `decision=deny&route=items`. A key that is repeated takes any of its values,
-    /// an empty value says nothing.
+    /// an empty value is ignored.
     pub fn parse(query: &str) -> Result<Self, String> {
         let mut filter = Self::default();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {

@@ -54,7 +54,7 @@ pub async fn follow(
     session: &mut ServerSession,
     shutdown: &ShutdownWatch,
 ) -> Result<()> {
-    // a browser that was cut off says what it saw last
+    // after a disconnect, a browser sends the id of the last event that it saw
     let seen = session
         .get_header("last-event-id")
         .and_then(|id| id.to_str().ok()?.parse::<u64>().ok())

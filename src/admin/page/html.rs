@@ -40,7 +40,7 @@ impl Html {
         self.raw("<td>").text(text).raw("</td>")
     }
 
-    /// One cell with a class, which tells good from bad.
+    /// One cell with a class, which marks it good or bad.
     pub fn cell_of(&mut self, class: &'static str, text: impl Display) -> &mut Self {
         self.raw("<td class=\"").raw(class).raw("\">").text(text).raw("</td>")
     }

@@ -1,4 +1,4 @@
-//! What happens at the moment, and what happened in the last hour.
+//! Current events, and events of the last hour.
 
 use super::html::Html;
 use super::spark;

@@ -107,7 +107,7 @@ pub fn shadow(html: &mut Html, status: &Value) {
     html.raw("</div>");
 }
 
-/// Routes that are shown at most: a page with thousands of them helps nobody.
+/// Routes that are shown at most: a page with thousands of them is useless.
 const SHOWN: usize = 200;
 
 pub fn routes(html: &mut Html, status: &Value) {

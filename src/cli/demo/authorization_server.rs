@@ -73,7 +73,7 @@ impl DemoServer {
         Self { began: clock.now().unix_seconds(), clock, credentials, revoked }
     }
 
-    /// RFC 7662 §2.2: of a token that is not active nothing more is said.
+    /// RFC 7662 §2.2: the answer about an inactive token has no further members.
     fn introspect(&self, token: &str) -> Value {
         let now = self.clock.now().unix_seconds();
         let issued = TOKENS.iter().find(|issued| issued.token == token);
