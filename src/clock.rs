@@ -16,7 +16,7 @@ pub struct Now {
     pub mono: Mono,
 }
 
-/// A moment on the monotonic clock, to the microsecond. It never goes back, and says nothing
+/// A moment on the monotonic clock, to the microsecond. It never goes back, and has no meaning
 /// outside this process.
 ///
 /// Arithmetic saturates: a moment is never before [`Mono::ZERO`] nor after [`Mono::NEVER`], and no
@@ -120,7 +120,7 @@ pub enum Clock {
         /// The zero of [`Mono`].
         origin: Instant,
     },
-    /// A clock that stands still until a test moves it.
+    /// A clock that is stopped until a test moves it.
     Manual(Arc<ManualClock>),
 }
 

@@ -1,4 +1,4 @@
-//! What would happen to a request, and why: `introgate explain` and `POST /api/explain`.
+//! Explains the outcome of a request: `introgate explain` and `POST /api/explain`.
 
 use crate::clock::Now;
 use crate::deny::{Denial, Shape};
@@ -26,7 +26,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// `url`: `https://HOST/PATH`, or a path alone. An error says in words what is wrong.
+    /// `url`: `https://HOST/PATH`, or a path alone. Errors are sentences for the user.
     pub fn new<'h>(
         method: &str,
         url: &str,
@@ -66,8 +66,8 @@ impl Question {
     }
 }
 
-/// The explanation as JSON, and whether the request would be allowed. An error says in words why
-/// the assumed answer cannot be used.
+/// The explanation as JSON, and whether the request would be allowed. An error explains in words
+/// why the assumed answer cannot be used.
 pub async fn explain(
     runtime: &Runtime,
     question: &Question,

@@ -1,5 +1,5 @@
-//! Holds the code to what its documentation says about it: the map of modules in `lib.rs`, the
-//! recipes in CONTRIBUTING.md, and plain English in messages.
+//! Compares the code with its documentation: the map of modules in `lib.rs`, the recipes in
+//! CONTRIBUTING.md, and plain English in messages.
 
 use std::collections::HashMap;
 use std::fs;

@@ -31,22 +31,22 @@
 //!
 //! Ground floor first; a module imports only from those above it in this list.
 //!
-//! | module | what it is for |
+//! | module | purpose |
 //! |---|---|
 //! | [`secret`], [`clock`] | texts that are never printed; time, passed in |
 //! | [`token`] | the vocabulary: tokens and their digests, scopes, claims, facts |
-//! | [`request`] | what the gate sees of a request |
-//! | [`deny`] | why a request is refused, and what the client is told |
+//! | [`request`] | the gate's view of a request |
+//! | [`deny`] | the reasons for refusals, and the responses to the client |
 //! | [`route`] | host, path and method → route; the one normal form of a path |
 //! | [`extract`] | where a request carries its token |
 //! | [`proof`] | proof that a client holds the key that its token is bound to |
-//! | [`policy`] | what a route demands of the facts; the only maker of permits |
+//! | [`policy`] | the demands of a route on the facts; the only maker of permits |
 //! | [`rate_limit`] | how often a route may be used: token buckets in bounded memory |
 //! | [`identity`] | identity headers: strip, then set |
 //! | [`telemetry`] | metrics, log, access log |
-//! | [`introspect`] | authorization servers: one file a kind, and what guards every call |
-//! | [`cache`] | what they said, for as long as it may be kept; one question at a time |
-//! | [`security_events`] | what authorization servers tell of their own accord: whose answers to forget |
+//! | [`introspect`] | authorization servers: one file a kind, and the guard around every call |
+//! | [`cache`] | their answers, for as long as they may be kept; one question at a time |
+//! | [`security_events`] | events from authorization servers: the answers to forget |
 //! | [`upstream`] | the protected services: addresses, balancing |
 //! | [`listen`] | connections of clients: sockets, limits |
 //! | [`gate`] | the whole product on one screen |
@@ -55,12 +55,12 @@
 //! | [`explain`] | what would happen to a request, and why |
 //! | [`assemble`] | configuration → runtime: the only place that picks implementations |
 //! | [`decisions`] | the questions of other proxies: may this request pass? |
-//! | [`proxy`] | carries out what the gate decides, on one of two ways |
+//! | [`proxy`] | carries out the gate's decisions, on one of two ways |
 //! | [`admin`] | health, metrics, status, purge |
 //! | [`systemd`] | notifications to the service manager |
 //! | [`handover`] | a running process hands over to a new one |
 //! | [`reload`] | a changed configuration takes the old one's place |
-//! | [`doctor`] | reaches everything once and says what is wrong |
+//! | [`doctor`] | reaches everything once and reports the findings |
 //! | [`server`] | listeners, services, shutdown |
 //! | [`cli`] | the commands |
 

@@ -38,8 +38,8 @@ const PERIOD: Duration = Duration::from_millis(500);
 /// How often a file that changes while it is read is read again at once.
 const ATTEMPTS: usize = 5;
 
-/// Loads a configuration together with what has to be watched from then on. The content is noted
-/// here, and not when watching begins: a change in between would never be seen.
+/// Loads a configuration together with the files to watch from then on. The content is noted here,
+/// and not when watching begins: a change in between would never be seen.
 pub fn load(source: &Source) -> (Loaded, Watched) {
     let main: Vec<PathBuf> = source.file().map(PathBuf::from).into_iter().collect();
     let mut attempt = 1;
@@ -128,7 +128,7 @@ impl Reload {
     }
 }
 
-/// What a running process cannot change.
+/// Settings that a running process cannot change.
 fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     [
         ("admin.address", old.admin.address != new.admin.address),

@@ -3,7 +3,7 @@
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A secret text. It has no `Display`, its `Debug` says `[redacted]`, and its memory is
+/// A secret text. It has no `Display`, its `Debug` prints `[redacted]`, and its memory is
 /// overwritten when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);

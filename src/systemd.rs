@@ -28,8 +28,8 @@ pub fn stopping(status: &str) {
     notify(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
-/// With `WatchdogSec=`, says twice in each of its periods that the process is alive, until it ends:
-/// requests in flight may take longer than a period when the gateway stops.
+/// With `WatchdogSec=`, reports twice in each of its periods that the process is alive, until the
+/// process ends: requests in flight may take longer than a period when the gateway stops.
 pub async fn keep_alive(_: ShutdownWatch) {
     let Some(period) = sd_notify::watchdog_enabled() else { return };
     let pause = (period / 2).max(Duration::from_millis(1));

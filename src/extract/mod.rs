@@ -1,4 +1,4 @@
-//! Where a request carries its token. Pure: it reads, and says what it found.
+//! Where a request carries its token. Pure: it only reads, and returns its findings.
 
 mod form;
 mod remove;
@@ -75,8 +75,8 @@ impl TokenSettings {
 type Authorization<'r> = (Cow<'r, [u8]>, Scheme);
 
 /// `Authorization: Bearer TOKEN` or `DPoP TOKEN`; the scheme without regard to case, at least one
-/// space behind it. With another scheme it is no token of ours. A repeated header is refused,
-/// whatever it holds.
+/// space behind it. A header with another scheme has no token. A repeated header is refused, with
+/// any content.
 fn authorization<'r>(request: &RequestView<'r>) -> Result<Option<Authorization<'r>>, Reason> {
     let lines = request.headers.get_all(header::AUTHORIZATION).iter();
     let value = match one(lines.map(|value| Cow::Borrowed(value.as_bytes())))? {
@@ -155,7 +155,7 @@ mod tests {
     use crate::request::Forwarded;
     use http::{HeaderMap, HeaderName, HeaderValue};
 
-    /// What is found in a request with these headers and this query.
+    /// The result for a request with these headers and this query.
     fn found(
         from: &[Place],
         query: Option<&str>,

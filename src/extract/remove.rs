@@ -1,4 +1,4 @@
-//! Taking the token out of what is forwarded, wherever it was.
+//! Removes the token from the forwarded request, from every place.
 
 use super::{Place, TokenSettings};
 use crate::request::names;

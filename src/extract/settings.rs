@@ -1,4 +1,4 @@
-//! What the configuration says about where tokens are.
+//! Settings of the places of tokens.
 
 use http::HeaderName;
 

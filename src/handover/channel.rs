@@ -1,6 +1,6 @@
-//! Sealed messages between the two processes. The peer is a process of the same user (or root), as
-//! the kernel says; the messages are encrypted with keys that only these two processes have
-//! (X25519, RFC 7748; HKDF, RFC 5869; AES-256-GCM).
+//! Sealed messages between the two processes. The peer is a process of the same user (or root), by
+//! the kernel's peer credentials; the messages are encrypted with keys that only these two
+//! processes have (X25519, RFC 7748; HKDF, RFC 5869; AES-256-GCM).
 
 use super::message::Message;
 use aws_lc_rs::aead::{self, AES_256_GCM, Aad, BoundKey, Nonce, NonceSequence, UnboundKey};

@@ -1,4 +1,4 @@
-//! What the two processes say to each other.
+//! The messages between the two processes.
 
 use crate::cache::{Forget, HandedAnswer};
 use crate::proof::dpop::HandedProof;

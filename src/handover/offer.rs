@@ -17,8 +17,8 @@ use std::sync::atomic::Ordering;
 /// Answers and proofs in one message.
 const BATCH: usize = 512;
 
-/// Waits at `path` for as long as the process runs. Where that is impossible, upgrades are not
-/// available, which the log says.
+/// Waits at `path` for as long as the process runs. If that is impossible, upgrades are not
+/// available, and a warning is logged.
 pub fn offer(process: Arc<Process>, path: PathBuf) {
     let listener = match listen(&path) {
         Ok(listener) => listener,
@@ -46,8 +46,7 @@ pub fn offer(process: Arc<Process>, path: PathBuf) {
     }
 }
 
-/// A socket file on which no process listens is replaced, and so is that of a process which was
-/// told to stop.
+/// A socket file on which no process listens is replaced, and so is that of a stopping process.
 fn listen(path: &Path) -> io::Result<UnixListener> {
     if let Ok(found) = fs::symlink_metadata(path) {
         use std::os::unix::fs::FileTypeExt;

@@ -80,7 +80,7 @@ impl Taken {
         answers.fold(0, |kept, answer| kept + usize::from(store.take_over(answer, settings, now)))
     }
 
-    /// Tells the old process to stop, and forgets what it forgets until it has ended.
+    /// Asks the old process to stop, and repeats its purges until it has ended.
     pub fn ready(mut self, store: Arc<Store>) -> io::Result<()> {
         self.channel.send(&Message::Ready)?;
         self.channel.wait_for_ever()?;

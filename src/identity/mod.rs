@@ -22,7 +22,7 @@ pub struct Identity {
     folded_prefix: Box<[u8]>,
     /// Of the headers that it can render, in their order.
     names: Box<[Option<HeaderName>]>,
-    /// Tells what one `Identity` rendered from what another did.
+    /// Distinguishes the headers of one `Identity` from another's.
     generation: u64,
 }
 
@@ -41,8 +41,8 @@ impl Identity {
     }
 
     /// The header that carries a claim: the prefix, then the names on the claim's path, each part
-    /// with a capital and what separates them (`_` `.` `-` `:` `/`) read as one `-`. `None` where
-    /// that is no header name.
+    /// with a capital and the separators (`_` `.` `-` `:` `/`) read as one `-`. `None` where that
+    /// is no header name.
     ///
     /// `extension_field` → `X-Introspected-Extension-Field`, `realm_access.roles` →
     /// `X-Introspected-Realm-Access-Roles`

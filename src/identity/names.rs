@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 static TEXTS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
-/// A name that was found to be one. Its text is never given back, which is fine for what stands in
-/// a configuration, and for nothing else.
+/// A valid header name. Its memory is never freed, which is acceptable for names from a
+/// configuration, and for nothing else.
 pub fn intern(name: &str) -> HeaderName {
     HeaderName::from_static(intern_text(&name.to_ascii_lowercase()))
 }

@@ -11,13 +11,13 @@ use serde_json::Map;
 use std::ops::Range;
 use thiserror::Error;
 
-/// Headers that are ready to be sent, and which `Identity` made them. Most values stand in the
-/// answer's own text and need no other.
+/// Headers that are ready to be sent, and which `Identity` made them. Most values are slices of the
+/// answer's own text.
 #[derive(Debug)]
 pub struct Rendered {
     generation: u64,
     values: Box<[Value]>,
-    /// What does not stand in the answer's text.
+    /// Text that does not occur in the answer's text.
     own: Bytes,
 }
 
@@ -27,7 +27,7 @@ struct Value {
     /// The place of its name among the `Identity`'s.
     name: u16,
     length: u16,
-    /// Counted through the answer's text, and on through what was added to it.
+    /// Counted through the answer's text, and on through the added text.
     start: u32,
 }
 
@@ -72,8 +72,8 @@ impl Identity {
         Ok(self.packed(&text, &ends, &text[server], facts))
     }
 
-    /// The parts of `text` that end at `ends`, each as a place in the answer's text where it stands
-    /// there, as it mostly does.
+    /// The parts of `text` that end at `ends`, each as a place in the answer's text if it occurs
+    /// there, which is usual.
     fn packed(&self, text: &str, ends: &[usize], server: &str, facts: &ActiveFacts) -> Rendered {
         let answer = facts.claims.shared();
         let mut own = String::new();
@@ -101,7 +101,7 @@ impl Identity {
         Rendered { generation: self.generation, values, own }
     }
 
-    /// What this `Identity` rendered from these facts.
+    /// The headers that this `Identity` rendered from these facts.
     pub fn headers<'r>(
         &'r self,
         rendered: &'r Rendered,
@@ -123,7 +123,7 @@ impl Identity {
             .filter_map(|(name, text, place)| Some((name, text.get(place)?)))
     }
 
-    /// Each name with the text that its value stands in, and where.
+    /// Each name with the text that contains its value, and the place.
     fn places<'r>(
         &'r self,
         rendered: &'r Rendered,

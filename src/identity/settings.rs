@@ -1,4 +1,4 @@
-//! What the configuration says about identity headers.
+//! Settings of identity headers.
 
 use crate::token::ClaimPath;
 

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 /// connections hold.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a listener's loop works with.
+/// The parts of a listener's loop.
 pub struct Acceptor<A> {
     /// Serves the connections.
     pub app: Arc<A>,

@@ -1,4 +1,4 @@
-//! What is known of a client's connection, besides its bytes.
+//! Properties of a client's connection, besides its bytes.
 
 use super::settings::{Limits, ListenerSettings, Protocols, Serves};
 use super::tls::{Handshake, Terminator, Unusable};

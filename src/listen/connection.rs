@@ -37,7 +37,7 @@ impl Layers {
 
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            // what was decrypted already does not show at the socket
+            // bytes that were decrypted already do not show at the socket
             Self::Tls(stream) if !stream.get_ref().1.wants_read() => Poll::Ready(Ok(())),
             _ => self.socket().poll_readable(context),
         }
@@ -51,7 +51,7 @@ impl Layers {
     }
 }
 
-/// What can be read and written.
+/// A stream for reading and writing.
 trait Layer: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Layer for T {}
@@ -160,7 +160,7 @@ impl AsyncWrite for Connection {
 #[async_trait]
 impl Shutdown for Connection {
     async fn shutdown(&mut self) {
-        // it fails when the client is gone, which is what was wanted
+        // it fails when the client is gone, which ends the connection too
         let _ = AsyncWriteExt::shutdown(self).await;
     }
 }

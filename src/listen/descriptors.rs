@@ -26,8 +26,8 @@ impl Capacity {
         Self::of(getrlimit(Resource::Nofile).current)
     }
 
-    /// A request needs a second descriptor for its upstream, so clients get half of what is not
-    /// reserved. `None`: there is no limit.
+    /// A request needs a second descriptor for its upstream, so clients get half of the rest.
+    /// `None`: there is no limit.
     fn of(limit: Option<u64>) -> Self {
         /// Enough for every machine, and within a semaphore's bounds.
         const MOST: u64 = 1 << 30;

@@ -1,4 +1,4 @@
-//! How connections of clients come in: the sockets, the limits, and what is known of a connection.
+//! How connections of clients come in: the sockets, the limits, and the properties of a connection.
 //!
 //! pingora's own listeners bind once and for good and accept without a limit. The gateway accepts
 //! connections itself, and hands each one to the application as a pingora stream:
@@ -15,7 +15,7 @@
 //! | `connection` | a connection as pingora sees it |
 //! | `proxy_protocol` | the header in which a proxy names its client |
 //! | [`tls`] | certificates and handshakes |
-//! | `arrival` | what the gate may know of the connection |
+//! | `arrival` | the gate's view of a connection |
 
 mod accept;
 mod arrival;

@@ -1,4 +1,5 @@
-//! The PROXY protocol, versions 1 and 2: a proxy says in front of a connection whose it is.
+//! The PROXY protocol, versions 1 and 2: a proxy sends the client's address in front of a
+//! connection.
 //!
 //! It is believed from `trusted_proxies` alone. Everything else closes the connection: a client
 //! could otherwise choose its own address.

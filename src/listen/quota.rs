@@ -18,7 +18,7 @@ struct State {
 }
 
 impl Quota {
-    /// `most` above what a semaphore can count is no limit in practice.
+    /// `most` above a semaphore's maximum is no limit in practice.
     pub fn new(most: usize) -> Self {
         let most = most.min(Semaphore::MAX_PERMITS);
         let state = Mutex::new(State { most, surplus: 0 });

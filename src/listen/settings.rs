@@ -30,7 +30,7 @@ pub enum Serves {
     },
 }
 
-/// `listeners[].protocols`: what clients may speak.
+/// `listeners[].protocols`: the permitted protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protocols {
     pub h1: bool,

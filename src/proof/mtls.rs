@@ -39,7 +39,7 @@ pub fn presented(request: &RequestView<'_>) -> Option<Thumbprint> {
             return None;
         }
     }
-    // the proxy's own certificate, where it says nothing of its client
+    // the proxy's own certificate, if it sends none of its client
     found.or(request.certificate)
 }
 

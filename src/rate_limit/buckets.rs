@@ -2,8 +2,7 @@
 //! moment at which it will be full again.
 //!
 //! `governor`, the usual crate for this, was considered: its keyed stores grow without bound, and
-//! whatever shrinks them has to be called from outside. Here memory has a fixed bound, and the
-//! arithmetic is five lines.
+//! the caller has to shrink them. Here memory has a fixed bound, and the arithmetic is five lines.
 
 use super::Rate;
 use crate::clock::Mono;

@@ -1,7 +1,7 @@
 //! How often a route may be used: one token bucket for each client, subject, address or token.
 //!
-//! This folder is pure: it knows neither requests nor Redis. [`crate::gate::Limiter`] says whose
-//! bucket a request takes from.
+//! This folder is pure: it knows neither requests nor Redis. [`crate::gate::Limiter`] chooses the
+//! bucket that a request takes from.
 
 mod buckets;
 mod settings;

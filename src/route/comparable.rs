@@ -132,7 +132,7 @@ mod tests {
             if let (Ok(one), Ok(other)) = (normalise(one.as_bytes()), normalise(other.as_bytes())) {
                 prop_assert_eq!(one.comparable(), other.comparable());
             } else {
-                // what is refused in one form is refused in all
+                // a path that is refused in one form is refused in all
                 prop_assert!(normalise(other.as_bytes()).is_err() && normalise(one.as_bytes()).is_err());
             }
         }

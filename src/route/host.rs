@@ -83,7 +83,7 @@ mod tests {
         }
     }
 
-    /// RFC 9110 §7.2: `uri-host [ ":" port ]`, and what two readers could take for two hosts.
+    /// RFC 9110 §7.2: `uri-host [ ":" port ]`, and texts that two readers could take for two hosts.
     #[test]
     fn texts_that_are_no_host() {
         for text in [

@@ -48,7 +48,7 @@ pub enum Unsafe {
 }
 
 impl Unsafe {
-    /// What is wrong, for the client and for the operator.
+    /// The fault, for the client and for the operator.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::NotAPath => "The request target is not a path.",

@@ -1,4 +1,4 @@
-//! What a route may write as its host and path.
+//! Patterns of a route's host and path.
 
 use super::comparable::comparable;
 use super::normalise::normalise;

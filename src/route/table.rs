@@ -6,7 +6,7 @@ use super::pattern::{HostPattern, PathForm, PathPattern, Segment};
 use http::Method;
 use std::collections::{BTreeSet, HashMap};
 
-/// What requests a route reaches out for.
+/// The requests that a route matches.
 #[derive(Clone, Debug)]
 pub struct Reach {
     /// Empty: any host.
@@ -353,7 +353,7 @@ mod tests {
         }
     }
 
-    /// What a request for a path finds.
+    /// The route that a request for a path finds.
     fn found(routes: &[&str], target: &str) -> Result<Option<usize>, Unsafe> {
         let table = table(routes).unwrap_or_default();
         table.find("x", crate::route::normalise(target.as_bytes())?.comparable(), &Method::GET)

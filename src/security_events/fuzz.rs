@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// Whatever the claims of an event are, it ends answers of its own authorization server alone.
+/// With any claims, an event ends only answers of its own authorization server.
 pub fn security_event(data: &[u8]) {
     let Ok(claims) = json::object(data) else { return };
     if let Ok(keys) = Url::parse("https://as.example.com/jwks.json") {

@@ -1,4 +1,4 @@
-//! What may happen, by the URIs of event types.
+//! Kinds of events, by the URIs of event types.
 
 /// A closed set, for logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub enum Kind {
     Logout,
     /// The sessions of a subject have ended (CAEP 1.0; RISC's older name, and Google's for tokens).
     SessionRevoked,
-    /// What tokens say of a subject is not true any more (CAEP 1.0).
+    /// Claims about a subject in its tokens have changed (CAEP 1.0).
     TokenClaimsChange,
     /// Of a subject's credentials (CAEP 1.0, RISC 1.0).
     CredentialChange,

@@ -1,5 +1,5 @@
-//! What authorization servers tell of their own accord: security events (RFC 8417) and logout
-//! tokens (OpenID Connect Back-Channel Logout 1.0), read as the answers that are to be forgotten.
+//! Events that authorization servers send: security events (RFC 8417) and logout tokens (OpenID
+//! Connect Back-Channel Logout 1.0), read as selectors of the answers to forget.
 //!
 //! The signature is all the authentication there is, so nothing of an event is believed before it
 //! holds, and an event speaks for the tokens of the authorization server that it came from alone.
@@ -38,7 +38,7 @@ struct Transmitter {
     /// Of the authorization server whose tokens it speaks of.
     server: Arc<str>,
     settings: EventSettings,
-    /// What `iss` of those tokens is, where that is known.
+    /// The `iss` of those tokens, if known.
     issuers: Option<Issuer>,
     keys: Keys,
 }
@@ -57,7 +57,7 @@ pub enum Delivery {
 pub struct Event {
     /// The authorization servers that it is about.
     pub servers: Vec<Arc<str>>,
-    /// What happened, in the order of the event; those that are nothing to a cache included.
+    /// The kinds in the order of the event, including those without effect on a cache.
     pub kinds: Vec<Kind>,
     /// Whose answers are to be forgotten; empty when nothing is asked for.
     pub named: Vec<PurgeSelector>,
@@ -91,7 +91,7 @@ impl Events {
         Ok(Self { transmitters: transmitters.collect::<Result<_, Unusable>>()?, clock })
     }
 
-    /// Whether nobody's events are believed.
+    /// Whether no events are accepted.
     pub fn is_off(&self) -> bool {
         self.transmitters.is_empty()
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Refusal {
     pub code: Code,
-    /// For whoever sent it, and the log; nothing of the event is in it.
+    /// For the sender and the log; contains nothing of the event.
     pub why: &'static str,
     /// For the log alone.
     pub detail: Option<Arc<str>>,
@@ -21,7 +21,7 @@ pub enum Code {
     AuthenticationFailed,
     /// It was taken before.
     Replayed,
-    /// Nobody can say at the moment whether it is good.
+    /// Its validity cannot be checked at the moment.
     Unavailable,
 }
 

@@ -1,6 +1,6 @@
-//! Who an event is about (RFC 9493; complex subjects by the Shared Signals Framework 1.0 §3.2), as
-//! far as cached answers can be told apart by it. Where they cannot, the event is refused: to take
-//! it would be to say that something was done.
+//! The subject of an event (RFC 9493; complex subjects by the Shared Signals Framework 1.0 §3.2),
+//! as far as cached answers can be selected by it. If they cannot, the event is refused: accepting
+//! it would claim that it was carried out.
 
 use super::{Kind, Refusal};
 use crate::cache::PurgeSelector;
@@ -14,7 +14,7 @@ pub struct Speaker<'a> {
     pub server: &'a Arc<str>,
     /// `iss` of the event.
     pub issuer: &'a str,
-    /// What `iss` of the server's tokens is, where that is known.
+    /// The `iss` of the server's tokens, if known.
     pub issuers: Option<&'a Issuer>,
 }
 
@@ -26,8 +26,9 @@ const NO_INDEX: Refusal = Refusal {
     detail: None,
 };
 
-/// Whose answers an event of this kind means. It may be said in the token (`sub_id`, `sub`, `sid`)
-/// and in the event (`subject`, as before RFC 9493): where it is said twice, it must be the same.
+/// The answers that an event of this kind selects. The subject may be in the token (`sub_id`,
+/// `sub`, `sid`) and in the event (`subject`, as before RFC 9493): if it is in both, both must be
+/// equal.
 pub fn named(
     kind: Kind,
     claims: &Members,
@@ -100,7 +101,7 @@ impl Speaker<'_> {
                 "its subject is one of another issuer than this authorization server's",
             ));
         }
-        // where it is not known what `iss` of answers is, it excludes none
+        // if the answers' `iss` is unknown, it excludes none
         let issuer = self.issuers.map(|_| issuer.to_owned());
         Ok(PurgeSelector { server: Some(self.server.clone()), issuer, ..PurgeSelector::default() })
     }
@@ -148,9 +149,9 @@ impl Speaker<'_> {
         }
     }
 
-    /// Members narrow the subject down together. What cannot be told from an answer (`device`,
-    /// `group`, `org_unit`) may be left out, since to forget too much does no harm, as long as it
-    /// is not all that keeps the event from being about everybody.
+    /// Members narrow the subject down together. Members without a counterpart in an answer
+    /// (`device`, `group`, `org_unit`) may be left out, since forgetting too much does no harm,
+    /// unless the event would then select all subjects.
     fn complex(&self, identifier: &Members) -> Result<PurgeSelector, Refusal> {
         let member = |name: &str| match identifier.get(name) {
             None => Ok(None),
@@ -246,7 +247,7 @@ mod tests {
 
     const AS: &str = "https://as.test";
 
-    /// What is named, in short: the members of [`PurgeSelector`] that are given.
+    /// The selection in short: the members of [`PurgeSelector`] that are set.
     fn read(kind: Kind, claims: Value, event: Value) -> Result<Vec<String>, &'static str> {
         let issuer = Issuer::Exactly(AS.into());
         let server: Arc<str> = "main".into();

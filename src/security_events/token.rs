@@ -8,7 +8,7 @@ use crate::introspect::EventSettings;
 use crate::introspect::jwt::{Header, is_for, time};
 use serde_json::{Map, Value};
 
-/// RFC 8417 §2.3: an event says that it is one. Logout tokens should, and older providers do not;
+/// RFC 8417 §2.3: an event declares its type. Logout tokens should, and older providers do not;
 /// they are known by their `events`.
 pub fn check_type(header: &Header, delivery: Delivery) -> Result<(), Refusal> {
     match (delivery, header.typ.as_deref()) {
@@ -49,7 +49,7 @@ pub fn check_claims(
     Ok(())
 }
 
-/// What is said to have happened.
+/// The events that the token states.
 pub struct Stated<'c>(Vec<(Kind, &'c Map<String, Value>)>);
 
 pub fn read(claims: &Map<String, Value>, delivery: Delivery) -> Result<Stated<'_>, Refusal> {

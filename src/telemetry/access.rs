@@ -107,7 +107,7 @@ impl AccessLogger {
         self.0.push(&line.written(format));
     }
 
-    /// Writes out what is left; lines from now on are lost.
+    /// Writes the remaining lines; lines from now on are lost.
     pub fn finish(&self) {
         self.0.finish();
     }

@@ -5,8 +5,8 @@ use arc_swap::ArcSwapOption;
 use prometheus::{IntCounter, IntCounterVec};
 use std::sync::Arc;
 
-/// One metric of one route or upstream: its counters by the labels that are left. Few are in use,
-/// whatever there could be, so they are looked through in order.
+/// One metric of one route or upstream: its counters by the remaining labels. Few combinations are
+/// in use, so they are looked through in order.
 pub struct Counters<K> {
     all: IntCounterVec,
     used: ArcSwapOption<Vec<(K, IntCounter)>>,

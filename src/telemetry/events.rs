@@ -1,4 +1,4 @@
-//! Events that are both counted and told.
+//! Events that are both counted and logged.
 
 use super::{Metrics, Occasionally};
 use crate::clock::Mono;
@@ -6,7 +6,7 @@ use crate::clock::Mono;
 /// The configuration was read again.
 pub struct Reloaded<'a> {
     pub file: &'a str,
-    /// What needs a restart to take effect, or what is wrong with the file.
+    /// Settings that need a restart to take effect, or the errors of the file.
     pub outcome: Result<&'a [&'static str], &'a [String]>,
     /// The names of the routes in shadow mode.
     pub shadow: &'a [&'a str],
@@ -50,19 +50,19 @@ impl Reloaded<'_> {
     }
 }
 
-/// An authorization server told of something, or somebody did in its name.
+/// An event from an authorization server, or from a sender in its name.
 pub struct Received<'a> {
     /// `None`: it is not known whose event it was.
     pub server: Option<&'a str>,
     /// From a closed set.
     pub result: &'static str,
-    /// What came of it, or what is wrong with it.
+    /// The outcome, or the reason for the refusal.
     pub outcome: Result<CarriedOut<'a>, &'a str>,
     pub now: Mono,
 }
 
 pub struct CarriedOut<'a> {
-    /// What happened, in words of a closed set.
+    /// The events, in words of a closed set.
     pub events: &'a [&'a str],
     /// Answers that were forgotten.
     pub purged: usize,

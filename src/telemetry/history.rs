@@ -1,5 +1,5 @@
-//! The last hour, for the status page: what the metrics counted in each interval. The metrics are
-//! read from time to time in the background, so that no request pays for it.
+//! The last hour, for the status page: the metrics' increase in each interval. The metrics are read
+//! from time to time in the background, so that no request pays for it.
 
 use super::Metrics;
 use prometheus::core::Collector;
@@ -56,7 +56,7 @@ pub struct History {
     intervals: VecDeque<Interval>,
 }
 
-/// What the metrics say at one moment.
+/// The metrics' values at one moment.
 #[derive(Clone, Default)]
 struct Totals {
     decisions: Outcomes<u64>,

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::time::Duration;
 
-/// A member's name, with what stands around it in either form.
+/// A member's name, with its surrounding text in either form.
 #[derive(Clone, Copy)]
 pub struct Name {
     pub json: &'static str,
@@ -45,7 +45,7 @@ impl Line {
         self.text
     }
 
-    /// A text; JSON says `null` for none, the other form nothing.
+    /// A text; for none, JSON has `null` and the other form nothing.
     pub fn text(&mut self, name: Name, value: Option<&str>) {
         let Some(value) = self.member(name, value) else { return };
         let plain = match self.format {
@@ -62,7 +62,7 @@ impl Line {
         }
     }
 
-    /// What is shown without characters that would have to be escaped.
+    /// A value that displays without characters to escape.
     pub fn shown(&mut self, name: Name, value: Option<impl fmt::Display>) {
         let Some(value) = self.member(name, value) else { return };
         let quote: &[u8] = if self.format == LogFormat::Json { b"\"" } else { b"" };
@@ -135,7 +135,7 @@ impl Line {
     }
 }
 
-/// Looks at every byte, whatever the first ones say: so the processor looks at many at once.
+/// Looks at every byte, without stopping early: so the processor looks at many at once.
 fn all(text: &str, fits: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, byte| all & fits(byte))
 }

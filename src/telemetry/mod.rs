@@ -1,5 +1,5 @@
-//! What an operator sees: metrics, log lines, the access log. One struct for each event, so that
-//! its log line and its metric cannot drift apart.
+//! The operator's view: metrics, log lines, the access log. One struct for each event, so that its
+//! log line and its metric cannot drift apart.
 
 mod access;
 mod counters;

@@ -92,7 +92,7 @@ impl Queue {
             }
             std::mem::swap(&mut waiting.lines, &mut lines);
             drop(waiting);
-            // nobody can be told of a log that cannot be written
+            // failures of the log cannot be logged
             let _ = to.write_all(&lines).and_then(|()| to.flush());
             lines.clear();
         }

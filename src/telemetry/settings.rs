@@ -1,4 +1,4 @@
-//! What the configuration says about logs.
+//! Settings of logs.
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {

@@ -1,4 +1,4 @@
-//! What a client presented as its access token.
+//! The access token as the client presented it.
 
 use crate::secret::Secret;
 use std::fmt;

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 /// All members of an answer, kept as compact text and parsed again only for the routes that look
 /// at extension members: most never do.
 pub struct Claims {
-    /// The answer, and behind it what was read from it and does not stand in it.
+    /// The answer, followed by texts that were derived from it and do not occur in it.
     shared: Bytes,
     /// Where the answer ends.
     length: u32,
@@ -19,7 +19,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// `members`, and the places of what `read` keeps besides them.
+    /// `members`, and the places of the texts that `read` keeps besides them.
     pub(super) fn new<R>(
         members: &Map<String, Value>,
         read: impl FnOnce(&mut Draft) -> R,
@@ -37,12 +37,12 @@ impl Claims {
         text.and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("{}")
     }
 
-    /// The text that everything read from the answer stands in.
+    /// The text that contains everything read from the answer.
     pub fn shared(&self) -> &Bytes {
         &self.shared
     }
 
-    /// The answer's members, for one look: what is parsed here is not kept.
+    /// The answer's members, for one look: the parsed members are not kept.
     pub fn read(&self) -> Cow<'_, Map<String, Value>> {
         self.read_some(|_| true)
     }
@@ -94,7 +94,7 @@ impl fmt::Debug for Claims {
     }
 }
 
-/// Where a claim is: `name`, or `outer.inner`; `\.` stands for a dot in a name.
+/// Where a claim is: `name`, or `outer.inner`; `\.` is a dot in a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClaimPath {
     written: String,
@@ -102,7 +102,7 @@ pub struct ClaimPath {
 }
 
 impl ClaimPath {
-    /// `None` when a step is empty or a backslash stands before anything but a dot or a backslash.
+    /// `None` when a step is empty or a backslash precedes anything but a dot or a backslash.
     pub fn parse(written: &str) -> Option<Self> {
         let mut steps = vec![String::new()];
         let mut chars = written.chars();

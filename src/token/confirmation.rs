@@ -9,7 +9,7 @@ use std::fmt;
 /// The binding of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Confirmation {
-    /// A bearer token: whoever holds it may use it.
+    /// A bearer token: any holder may use it.
     #[default]
     None,
     /// Boxed: most tokens have none, and a cache keeps a million of these.

@@ -65,7 +65,7 @@ impl TokenDigest {
 }
 
 impl TokenDigest {
-    /// All of it, for what is itself keyed or encrypted.
+    /// The whole digest, for use in data that is itself keyed or encrypted.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What an authorization server said about a token.
+//! The statements of an authorization server about a token.
 
 use super::shared_text::Span;
 use super::{Claims, Confirmation, ScopeSet};
@@ -36,8 +36,8 @@ impl Refused {
     }
 }
 
-/// The members that decisions need, read once (RFC 7662 §2.2), and the whole answer. What is text
-/// in them stands in the answer's own text: a cache keeps a million of these.
+/// The members that decisions need, read once (RFC 7662 §2.2), and the whole answer. Texts in them
+/// are slices of the answer's own text: a cache keeps a million of these.
 #[derive(Debug)]
 pub struct ActiveFacts {
     scopes: Option<Span>,
@@ -53,15 +53,15 @@ pub struct ActiveFacts {
     pub not_before: Option<i64>,
     /// `iat`, seconds since the Unix epoch.
     pub issued_at: Option<i64>,
-    /// Seconds by which the clock of whoever wrote `exp` and `nbf` may differ from ours.
+    /// Seconds by which the clock of the issuer of `exp` and `nbf` may differ from ours.
     pub leeway: i64,
-    /// The answer says that this is a refresh token (`token_type` or `token_use`).
+    /// This is a refresh token by the answer's `token_type` or `token_use`.
     pub refresh_token: bool,
     pub confirmation: Confirmation,
     pub claims: Claims,
 }
 
-/// What was read from an answer's members.
+/// The values read from an answer's members.
 #[derive(Debug, Default)]
 pub struct Stated<'a> {
     /// As [`ScopeSet::joined`] or [`ScopeSet::of_members`] makes it.
@@ -80,7 +80,7 @@ pub struct Stated<'a> {
 }
 
 impl ActiveFacts {
-    /// `stated` is what was read from `members`.
+    /// `stated` was read from `members`.
     pub fn new(members: &Map<String, Value>, stated: &Stated<'_>) -> Self {
         let (claims, (texts, audience)) = Claims::new(members, |draft| {
             let mut keep =
@@ -118,7 +118,8 @@ impl ActiveFacts {
         }
     }
 
-    /// Everything but the members themselves: what [`ActiveFacts::new`] makes the same facts of.
+    /// Everything but the members themselves: the input from which [`ActiveFacts::new`] makes the
+    /// same facts.
     pub fn stated(&self) -> Stated<'_> {
         Stated {
             scopes: self.scopes().text().into(),

@@ -1,4 +1,4 @@
-//! JSON from strangers: an object in which a name stands twice, at any depth, is refused, since
+//! JSON from untrusted sources: an object with a duplicate name, at any depth, is refused, since
 //! two readers may take different ones (RFC 8259 §4).
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};

@@ -1,5 +1,5 @@
-//! The words that everything else is said in: a token and its digest, and the facts that an
-//! authorization server states about it.
+//! The basic terms of the crate: a token and its digest, and the facts that an authorization server
+//! states about it.
 
 mod access_token;
 mod claims;

@@ -7,22 +7,22 @@ use std::num::NonZeroU32;
 /// A text that is still being written.
 pub struct Draft(String);
 
-/// Where a part of a text stands.
+/// The place of a part in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     start: u32,
-    /// Never 0: nothing stands before the first letter.
+    /// Never 0: an empty part is placed at the end of the text.
     end: NonZeroU32,
 }
 
 impl Draft {
-    /// Begins with what most parts stand in already.
+    /// Starts with the text that contains most parts.
     pub fn of(text: String) -> Self {
         Self(text)
     }
 
-    /// The place of `part`: where it stands already, or at the end, where it is added. `None`
-    /// beyond 4 GiB.
+    /// The place of `part`: its first occurrence, or the end, where it is appended. `None` beyond 4
+    /// GiB.
     pub fn keep(&mut self, part: &str) -> Option<Span> {
         let start = place(self.0.as_bytes(), part.as_bytes()).unwrap_or_else(|| {
             self.0.push_str(part);
@@ -47,7 +47,7 @@ impl Span {
     }
 }
 
-/// Where `part` stands in `text` first; an empty one stands nowhere.
+/// The first place of `part` in `text`; an empty part has none.
 pub fn place(text: &[u8], part: &[u8]) -> Option<usize> {
     let first = *part.first()?;
     if part.len() > SHORT {
@@ -56,8 +56,8 @@ pub fn place(text: &[u8], part: &[u8]) -> Option<usize> {
     memchr_iter(first, text).find(|&at| text.get(at..).is_some_and(|rest| rest.starts_with(part)))
 }
 
-/// Up to here comparing at each possible place is cheaper than what a search that is never slow has
-/// to prepare, and never slow either.
+/// Up to this length, comparing at each possible place is never slow, and cheaper than the
+/// preparation of a search with linear worst case.
 const SHORT: usize = 64;
 
 #[cfg(test)]

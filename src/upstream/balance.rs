@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Turns {
     balance: Balance,
     weights: Vec<u32>,
-    /// Of each server: a hash of its URL, so that gateways agree about [`Balance::Hash`] whatever
-    /// the order of servers is.
+    /// Of each server: a hash of its URL, so that gateways agree about [`Balance::Hash`] with any
+    /// order of servers.
     seeds: Vec<u64>,
     order: Vec<usize>,
     next: AtomicUsize,
@@ -84,7 +84,7 @@ impl Turns {
 }
 
 /// A server's score for a key (weighted rendezvous hashing, Schindelhauer and Schomaker 2005): the
-/// highest one wins, and each server wins as often as its weight says.
+/// highest one wins, and each server wins in proportion to its weight.
 fn rendezvous(mixed: u64, weight: u32) -> f64 {
     let bits = splitmix(mixed) >> 11;
     let unit = (bits as f64 + 0.5) / (1u64 << 53) as f64;

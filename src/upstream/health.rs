@@ -15,7 +15,7 @@ const EJECTED: Duration = Duration::from_secs(10);
 /// The health of one server. A server that was never checked is healthy.
 #[derive(Debug)]
 pub struct Health {
-    /// What the checks found.
+    /// Result of the checks.
     unhealthy: AtomicBool,
     /// Checks in a row that say the opposite.
     against: AtomicU32,
@@ -43,7 +43,7 @@ impl Health {
                 || now >= self.ejected_until.load())
     }
 
-    /// What the checks found last; true without any.
+    /// The last result of the checks; true without any.
     pub fn is_checked_good(&self) -> bool {
         !self.unhealthy.load(Ordering::Relaxed)
     }

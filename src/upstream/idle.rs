@@ -1,7 +1,7 @@
 //! Connections to one server that wait for their next request.
 //!
-//! No task watches them: whether one is still good is seen when it is taken, from what the event
-//! loop already knows, and the rest is swept now and then.
+//! No task watches them: whether one is still good is seen when it is taken, from the state of the
+//! event loop, and the rest is swept now and then.
 
 use super::Upstream;
 use futures::FutureExt;
@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 /// The oldest one goes when there are more.
 const AT_MOST: usize = 1024;
 
-/// A connection that nobody took for so long is not in constant use.
+/// A connection that was idle for so long is not in constant use.
 const RESTED: Duration = Duration::from_secs(1);
 
 /// The longest-waiting first.
@@ -107,7 +107,7 @@ mod tests {
             Ok(Self(listener, address))
         }
 
-        /// Both ends of a connection, and by what the gateway's can be told from others.
+        /// Both ends of a connection, and the descriptor that identifies the gateway's.
         async fn connection(&self) -> std::io::Result<(Stream, i32, tokio::net::TcpStream)> {
             let ours: Stream =
                 Box::new(TcpStream::from(tokio::net::TcpStream::connect(self.1).await?));

@@ -118,7 +118,7 @@ impl Upstream {
         }
     }
 
-    /// What [`Balance::Hash`] goes by, if it is in use.
+    /// The key of [`Balance::Hash`], if it is in use.
     pub fn hash_key(&self) -> Option<HashKey> {
         match self.settings.balance {
             Balance::Hash(key) => Some(key),
@@ -171,8 +171,8 @@ impl Upstream {
         Some(Aim { place, address, generation: server.addresses.generation() })
     }
 
-    /// Whether another attempt may follow one whose connection failed: on another server as often
-    /// as `retries` says, then once after the name was looked up again.
+    /// Whether another attempt may follow one whose connection failed: on another server up to
+    /// `retries` times, then once after the name was looked up again.
     pub fn may_try_again(&self, attempts: &Attempts) -> bool {
         let named = || self.servers.iter().any(|server| server.addresses().1.is_some());
         attempts.made <= self.settings.retries as usize || (!attempts.looked_up && named())

@@ -30,7 +30,7 @@ pub struct Secured {
     pub certificate: Option<CertificateDer<'static>>,
 }
 
-/// What became of a handshake; the `result` label of its metric.
+/// The outcome of a handshake; the `result` label of its metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handshake {
     Done,

@@ -41,7 +41,7 @@ pub struct Dpop {
 pub struct Expected<'r> {
     /// Of the request.
     pub method: &'r Method,
-    /// As the client used it, without query; `None` when that cannot be told, which no proof meets.
+    /// As the client used it, without query; `None` if it is unknown; then every proof fails.
     pub url: Option<&'r HttpUrl>,
     /// The access token that the proof is presented with.
     pub token: AccessToken<'r>,
@@ -87,7 +87,7 @@ impl Dpop {
         }
     }
 
-    /// The one proof of a request, checked in the order of RFC 9449 §4.3: what costs least first,
+    /// The one proof of a request, checked in the order of RFC 9449 §4.3: the cheapest check first,
     /// the signature last. The key is not compared with the token's yet.
     pub fn check(&self, headers: &HeaderMap, expected: &Expected<'_>) -> Result<Proof, Flaw> {
         let mut lines = headers.get_all(&DPOP).iter();

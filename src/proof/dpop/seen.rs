@@ -19,7 +19,7 @@ pub struct Seen {
 #[derive(Debug, Default)]
 struct Shard {
     proofs: HashMap<[u8; 16], u32, DigestHasher>,
-    /// Forgetting is due at this size: twice what was left the last time, so that each proof is
+    /// Forgetting is due at this size: twice the size after the last run, so that each proof is
     /// looked at a constant number of times.
     due: usize,
 }
