@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::proof::dpop::{Dpop, DpopSettings};
 use crate::route::{HostPattern, Reach, RouteTable};
 use crate::runtime::{AuthorizationServer, Parts, Runtime};
-use crate::security_events::Events;
+use crate::security_events::{Events, Subscription};
 use crate::telemetry::{Metrics, Occasionally, RouteMetrics};
 use crate::token::DigestKey;
 use crate::upstream::{Destination, Upstream, UpstreamSettings};
@@ -48,7 +48,8 @@ impl Parts {
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
-        let (taken, event_log, seen_proofs, rate_limits, shared, upstreams) = Default::default();
+        let (taken, event_log, streams, seen_proofs, rate_limits, shared, upstreams) =
+            Default::default();
         Ok(Self {
             clock,
             metrics,
@@ -56,6 +57,7 @@ impl Parts {
             documents,
             taken,
             event_log,
+            streams,
             seen_proofs,
             rate_limits,
             shared,
@@ -120,6 +122,7 @@ impl Parts {
                 .filter_map(|server| servers.get(&server.name).cloned())
                 .collect(),
             upstreams: in_order,
+            subscriptions: Subscription::all(&settings.servers, &self.documents, &self.streams)?,
             events: Events::new(&settings.servers, &self.documents, self.clock.clone())?,
             shared,
             loaded_at: self.clock.now().unix_seconds(),

@@ -52,6 +52,7 @@
 //! | [`gate`] | the whole product on one screen |
 //! | [`config`] | `gateway.yaml`: read, check, compile |
 //! | [`runtime`] | the process, and the immutable snapshot that one configuration became |
+//! | [`delivery`] | security events arrive, pushed or fetched, and take effect |
 //! | [`explain`] | what would happen to a request, and why |
 //! | [`assemble`] | configuration → runtime: the only place that picks implementations |
 //! | [`decisions`] | the questions of other proxies: may this request pass? |
@@ -71,6 +72,7 @@ mod cli;
 mod clock;
 mod config;
 mod decisions;
+mod delivery;
 mod deny;
 mod doctor;
 mod explain;

@@ -11,7 +11,7 @@ use crate::introspect::{Documents, Guarded, Introspector};
 use crate::listen::OpenSockets;
 use crate::proof::dpop::Seen;
 use crate::rate_limit::RouteBuckets;
-use crate::security_events::{Events, Taken};
+use crate::security_events::{Events, Streams, Subscription, Taken};
 use crate::telemetry::{
     AccessLogger, Decisions, History, LogSettings, Metrics, Occasionally, RouteMetrics,
 };
@@ -67,6 +67,8 @@ pub struct Parts {
     /// Events that came, so that none counts twice; and refused ones, for the log.
     pub taken: Arc<Taken>,
     pub event_log: Arc<Occasionally>,
+    /// The state of event streams.
+    pub streams: Arc<Streams>,
     /// Proofs of possession that were used.
     pub seen_proofs: Arc<Seen>,
     /// The buckets of rate limits, those of the last runtime.
@@ -91,6 +93,8 @@ pub struct Runtime {
     pub unrouted: RouteMetrics,
     pub servers: Vec<Arc<AuthorizationServer>>,
     pub events: Events,
+    /// Transmitters of events that are called.
+    pub subscriptions: Vec<Arc<Subscription>>,
     /// The second level of the cache.
     pub shared: Option<Arc<Shared>>,
     pub upstreams: Vec<Arc<Upstream>>,

@@ -4,14 +4,13 @@
 
 use super::body::{self, Unread};
 use super::respond::{not_allowed, not_found, response, text};
-use crate::cache::{Purge, PurgeSelector};
+use crate::delivery::{Refused, take};
 use crate::runtime::Process;
-use crate::security_events::{Code, Delivery, Kind, Refusal};
-use crate::telemetry::{CarriedOut, Received};
+use crate::security_events::{Code, Delivery, Refusal};
+use crate::telemetry::Received;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
 use serde_json::json;
-use std::sync::Arc;
 
 pub async fn events(process: &Process, session: &mut ServerSession) -> Response<Vec<u8>> {
     if process.runtime.load().events.is_off() {
@@ -41,10 +40,16 @@ pub async fn events(process: &Process, session: &mut ServerSession) -> Response<
             return refuse(process, delivery, status, (None, Refusal::invalid(unread.why())));
         }
     };
-    match take(process, &body, delivery).await {
-        Ok(()) => {
-            text(if delivery == Delivery::Push { StatusCode::ACCEPTED } else { StatusCode::OK }, "")
-        }
+    let token = token(&body, delivery).map_err(|refusal| (None, refusal));
+    let taken = match token {
+        Ok(token) => take(process, &token, delivery).await,
+        Err(refused) => Err(refused),
+    };
+    match taken {
+        Ok(()) => text(
+            if delivery == Delivery::Logout { StatusCode::OK } else { StatusCode::ACCEPTED },
+            "",
+        ),
         Err(refused) => {
             // RFC 8935 §2.3: 400 means that the event is invalid, and another status that it may be
             // valid
@@ -67,43 +72,8 @@ fn delivery(session: &ServerSession) -> Option<Delivery> {
     }
 }
 
-/// Carries out what an event asks for.
-async fn take(
-    process: &Process,
-    body: &[u8],
-    delivery: Delivery,
-) -> Result<(), (Option<Arc<str>>, Refusal)> {
-    let runtime = process.runtime.load_full();
-    let parts = &process.parts;
-    let token = token(body, delivery).map_err(|refusal| (None, refusal))?;
-    let event = runtime.events.read(&token, delivery).await?;
-    let server = event.servers.first().cloned();
-    let session_alone =
-        !event.named.is_empty() && event.named.iter().all(PurgeSelector::is_session_alone);
-    if session_alone && !event.servers.iter().any(|server| parts.store.knows_sessions(server)) {
-        let why = "it names a session alone, and this authorization server's answers have no `sid`; name the `sub` as well";
-        return Err((server, Refusal::invalid(why)));
-    }
-    if !parts.taken.first(event.id, event.until, parts.clock.now().mono) {
-        return Err((server, Refusal::new(Code::Replayed, "its `jti` was taken before")));
-    }
-    let purged = if event.named.is_empty() {
-        0
-    } else {
-        process.purge(&Purge::Matching(event.named)).await.0
-    };
-    let result = if event.kinds.iter().any(|kind| kind.forgets()) { "accepted" } else { "ignored" };
-    let kinds: Vec<&str> = event.kinds.iter().copied().map(Kind::as_str).collect();
-    for server in &event.servers {
-        let outcome = Ok(CarriedOut { events: &kinds, purged });
-        Received { server: Some(server), result, outcome, now: parts.clock.now().mono }
-            .emit(&parts.metrics, &parts.event_log);
-    }
-    Ok(())
-}
-
 fn token(body: &[u8], delivery: Delivery) -> Result<String, Refusal> {
-    if delivery == Delivery::Push {
+    if delivery != Delivery::Logout {
         let token = std::str::from_utf8(body.trim_ascii());
         return token
             .map(str::to_owned)
@@ -123,7 +93,7 @@ fn refuse(
     process: &Process,
     delivery: Delivery,
     status: StatusCode,
-    refused: (Option<Arc<str>>, Refusal),
+    refused: Refused,
 ) -> Response<Vec<u8>> {
     let (server, refusal) = refused;
     let parts = &process.parts;
@@ -134,7 +104,9 @@ fn refuse(
         .emit(&parts.metrics, &parts.event_log);
 
     let body = match delivery {
-        Delivery::Push => json!({"err": refusal.code.as_str(), "description": refusal.why}),
+        Delivery::Push | Delivery::Poll => {
+            json!({"err": refusal.code.as_str(), "description": refusal.why})
+        }
         Delivery::Logout => json!({"error": "invalid_request", "error_description": refusal.why}),
     };
     let mut response = response(status, "application/json", format!("{body}\n"));

@@ -1,6 +1,7 @@
 //! The state of the gateway, as JSON and for Prometheus.
 
-use crate::runtime::Process;
+use crate::runtime::{Process, Runtime};
+use crate::security_events::StreamStatus;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,7 +34,7 @@ pub fn status(process: &Process) -> Value {
                 .guarded
                 .last_error()
                 .map(|error| json!({"reason": error.kind.reason().as_str(), "detail": &*error.detail, "at": error.at, "remedy": error.kind.remedy()}));
-            json!({"name": &*server.name, "circuit": server.guarded.circuit().as_str(), "in_flight": server.guarded.in_flight(), "last_error": last_error})
+            json!({"name": &*server.name, "circuit": server.guarded.circuit().as_str(), "in_flight": server.guarded.in_flight(), "last_error": last_error, "events": events(process, &runtime, &server.name)})
         })
         .collect();
     let connections = process.parts.metrics.last_connections();
@@ -109,8 +110,53 @@ pub fn metrics(process: &Process) -> String {
             .with_label_values(&[cache])
             .set(i64::try_from(held).unwrap_or(i64::MAX));
     }
+    for subscription in &process.runtime.load().subscriptions {
+        let (facts, server) = (subscription.state.facts(), &*subscription.server.name);
+        if let Some(at) = facts.last_poll {
+            metrics.event_last_poll.with_label_values(&[server]).set(at);
+        }
+        if let Some((status, _)) = facts.status {
+            let enabled = i64::from(status == StreamStatus::Enabled);
+            metrics.event_stream_enabled.with_label_values(&[server]).set(enabled);
+        }
+        if subscription.settings.stream.is_some() {
+            let overdue = i64::from(facts.verification.overdue);
+            metrics.event_verification_overdue.with_label_values(&[server]).set(overdue);
+        }
+    }
     metrics.log_lines_dropped.set(i64::try_from(process.access_log.dropped()).unwrap_or(i64::MAX));
     metrics.text()
+}
+
+/// The delivery of a server's security events; `null` without `events`.
+fn events(process: &Process, runtime: &Runtime, server: &Arc<str>) -> Value {
+    let of_server = runtime.settings.servers.iter().find(|settings| settings.name == *server);
+    let Some(settings) = of_server.and_then(|settings| settings.events.as_ref()) else {
+        return Value::Null;
+    };
+    let facts = process.parts.streams.of(server).facts();
+    let called = settings.poll.is_some() || settings.stream.is_some();
+    let stream = settings.stream.as_ref().map(|_| {
+        let (status, reason) = facts.status.clone().unzip();
+        json!({
+            "id": facts.stream_id,
+            "status": status.map(StreamStatus::as_str),
+            "meaning": status.map(StreamStatus::sentence),
+            "reason": reason.flatten(),
+            "verified_at": facts.verification.verified,
+            "verification_overdue": facts.verification.overdue,
+        })
+    });
+    let trouble =
+        facts.trouble.as_ref().map(|trouble| json!({"detail": &*trouble.detail, "at": trouble.at}));
+    json!({
+        "delivery": if settings.poll.is_some() { "poll" } else { "push" },
+        "role": called.then(|| facts.role.sentence()),
+        "last_poll": facts.last_poll,
+        "last_event": facts.last_event,
+        "stream": stream,
+        "last_error": trouble,
+    })
 }
 
 /// As a route writes it: a name, a list of several, `null` for none.

@@ -19,7 +19,9 @@ pub use cached::{Cached, Found, Known, Source};
 pub use entry::Entry;
 pub use handover::HandedAnswer;
 pub use purge_selector::PurgeSelector;
-pub use redis::{Forget, Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology};
+pub use redis::{
+    Forget, LeaseHolder, Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology,
+};
 pub use settings::{CacheSettings, GuardSettings};
 pub use store::{Purge, Store};
 pub use told_host::ToldHosts;

@@ -61,20 +61,29 @@ impl Discovery {
         )
     }
 
+    /// `jwks_uri` of a transmitter of security events (SSF 1.0 §7.1.1).
+    pub fn of_transmitter_keys(
+        documents: &Documents,
+        (issuer, at): (&str, &Url),
+        client: &Arc<HttpClient>,
+        server: &ServerSettings,
+    ) -> Arc<Fetched<Self>> {
+        let source = || Self {
+            client: client.clone(),
+            issuer: issuer.to_owned(),
+            places: transmitter_places(at),
+            wanted: Wanted::Member("jwks_uri"),
+        };
+        let place = format!("jwks_uri of the transmitter {issuer} at {at}");
+        documents.of(server, "discovery", REFRESH, &place, source)
+    }
+
     fn read(&self, members: &Map<String, Value>) -> Result<Url, String> {
         check_issuer(members, &self.issuer)?;
         let shown = self.wanted.shown();
         let wanted =
             self.wanted.of(members).ok_or_else(|| format!("the document has no `{shown}`"))?;
-        let url = Url::parse(wanted).ok().filter(|url| {
-            url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
-        });
-        let url =
-            url.ok_or_else(|| format!("the document's `{shown}` is not a URL that can be called"))?;
-        if !is_safe(&url) {
-            return Err(format!("the document's `{shown}` is not an https URL"));
-        }
-        Ok(url)
+        callable(wanted).map_err(|wrong| format!("the document's `{shown}` {wrong}"))
     }
 }
 
@@ -126,6 +135,18 @@ impl Fetch for Discovery {
     }
 }
 
+/// A URL of a document that may be called, or why not, as the end of a sentence.
+pub fn callable(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).ok().filter(|url| {
+        url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+    });
+    match url {
+        None => Err("is not a URL that can be called"),
+        Some(url) if !is_safe(&url) => Err("is not an https URL"),
+        Some(url) => Ok(url),
+    }
+}
+
 /// RFC 8414 §3.3.
 fn check_issuer(members: &Map<String, Value>, issuer: &str) -> Result<(), String> {
     match members.get("issuer").and_then(Value::as_str) {
@@ -145,24 +166,65 @@ pub async fn metadata(
 ) -> Option<Result<Map<String, Value>, Failure>> {
     let issuer = server.issuer.as_deref()?;
     let at = Url::parse(issuer).ok().filter(is_safe)?;
-    let client = match HttpClient::new(server, clock.clone()) {
-        Ok(client) => client,
-        Err(error) => return Some(Err(Failure::new(FailureKind::Unavailable, error.to_string()))),
-    };
+    Some(document_of(server, issuer, &places(&at), clock).await)
+}
+
+/// The configuration of the transmitter `issuer`, which is at `at` (SSF 1.0 §7.2).
+pub async fn transmitter_configuration(
+    server: &ServerSettings,
+    (issuer, at): (&str, &Url),
+    clock: &Clock,
+) -> Result<Map<String, Value>, Failure> {
+    let mut found = Vec::new();
+    for place in transmitter_places(at) {
+        match document_of(server, issuer, &[place], clock).await {
+            Err(failure) if failure.kind == FailureKind::BadResponse => {
+                found.push(failure.detail.to_string())
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(Failure::new(FailureKind::BadResponse, found.join("; ")))
+}
+
+/// The first document that is published at `places` and names this issuer.
+async fn document_of(
+    server: &ServerSettings,
+    issuer: &str,
+    places: &[Url],
+    clock: &Clock,
+) -> Result<Map<String, Value>, Failure> {
+    let unusable =
+        |error: super::Unusable| Failure::new(FailureKind::Unavailable, error.to_string());
+    let client = HttpClient::new(server, clock.clone()).map_err(unusable)?;
     let mut outcome = Err(Failure::new(FailureKind::Unavailable, "no metadata"));
-    for place in places(&at) {
-        let found = tokio::time::timeout(server.timeout, json_object(&client, &place)).await;
+    for place in places {
+        let found = tokio::time::timeout(server.timeout, json_object(&client, place)).await;
         let late = |_| Err(Failure::new(FailureKind::Timeout, "no answer in time"));
         outcome = found.unwrap_or_else(late).and_then(|members| {
-            let wrong =
-                |why: String| Failure::new(FailureKind::BadResponse, why).at(&shown(&place));
+            let wrong = |why: String| Failure::new(FailureKind::BadResponse, why).at(&shown(place));
             check_issuer(&members, issuer).map_err(wrong).map(|()| members)
         });
         if outcome.is_ok() {
             break;
         }
     }
-    Some(outcome)
+    outcome
+}
+
+/// SSF 1.0 §7.2: between host and path. Keycloak has it behind the path, as OpenID Connect
+/// Discovery §4 would.
+fn transmitter_places(issuer: &Url) -> [Url; 2] {
+    let path = issuer.path().trim_end_matches('/').to_owned();
+    let at = |path: &str| {
+        let mut url = issuer.clone();
+        url.set_path(path);
+        url
+    };
+    [
+        at(&format!("/.well-known/ssf-configuration{path}")),
+        at(&format!("{path}/.well-known/ssf-configuration")),
+    ]
 }
 
 /// RFC 8414 §3: between host and path. OpenID Connect Discovery §4: behind the path. Both without

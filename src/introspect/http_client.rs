@@ -1,7 +1,7 @@
 //! The one way out to authorization servers: keep-alive, no redirects, bounded bodies.
 
 use super::broken_call::{explained, failure, was_closed};
-use super::{Failure, FailureKind, ServerSettings, Unusable};
+use super::{ClientCertificate, Failure, FailureKind, ServerSettings, Unusable};
 use crate::clock::Clock;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -33,6 +33,7 @@ struct NameOverride {
     name: String,
     by_host: Mutex<HashMap<String, Clients>>,
     settings: ServerSettings,
+    certificate: Option<ClientCertificate>,
 }
 
 /// A whole answer.
@@ -46,17 +47,28 @@ pub struct Answer {
 }
 
 impl HttpClient {
+    /// A client that presents the certificate of the server's `client_auth`.
     pub fn new(settings: &ServerSettings, clock: Clock) -> Result<Self, Unusable> {
+        Self::with_certificate(settings, settings.profile().certificate, clock)
+    }
+
+    /// The same with this certificate instead, or with none.
+    pub fn with_certificate(
+        settings: &ServerSettings,
+        certificate: Option<&ClientCertificate>,
+        clock: Clock,
+    ) -> Result<Self, Unusable> {
         let unusable = |error: Error| Unusable::Client {
             name: settings.name.to_string(),
             why: explained(&error),
         };
         Ok(Self {
-            clients: Clients::build(settings, None).map_err(unusable)?,
+            clients: Clients::build(settings, certificate, None).map_err(unusable)?,
             named: settings.server_name.clone().map(|name| NameOverride {
                 name,
                 by_host: Mutex::default(),
                 settings: settings.clone(),
+                certificate: certificate.cloned(),
             }),
             max_response_size: settings.max_response_size,
             clock,
@@ -150,19 +162,27 @@ fn without_mark(body: Bytes) -> Bytes {
 
 impl Clients {
     /// `instead`: the host that is looked up whatever the URL's is.
-    fn build(settings: &ServerSettings, instead: Option<Instead>) -> Result<Self, Error> {
+    fn build(
+        settings: &ServerSettings,
+        certificate: Option<&ClientCertificate>,
+        instead: Option<Instead>,
+    ) -> Result<Self, Error> {
         let builder = || {
             let mut builder = Client::builder()
                 .user_agent(concat!("introgate/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
                 .connect_timeout(settings.connect_timeout)
+                // a transmitter may hold a poll for long: a peer that is gone is noticed meanwhile
+                .tcp_keepalive(Duration::from_secs(10))
+                .tcp_keepalive_interval(Duration::from_secs(2))
+                .tcp_keepalive_retries(3)
                 .tcp_nodelay(true);
             builder = settings.proxy.apply(builder)?;
             if let Some((_, pem)) = &settings.extra_roots {
                 builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
             }
-            if let Some(certificate) = settings.profile().certificate {
+            if let Some(certificate) = certificate {
                 builder = builder.identity(reqwest::Identity::from_pem(certificate.pem())?);
             }
             if settings.is_plain() && !settings.proxy.may_use_tls() {
@@ -193,7 +213,9 @@ impl NameOverride {
         if let Some(clients) = by_host.get(&key) {
             return Ok(clients.clone());
         }
-        let clients = Clients::build(&self.settings, Some(Instead(host))).map_err(failure)?;
+        let clients =
+            Clients::build(&self.settings, self.certificate.as_ref(), Some(Instead(host)))
+                .map_err(failure)?;
         by_host.insert(key, clients.clone());
         Ok(clients)
     }

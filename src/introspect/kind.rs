@@ -2,7 +2,9 @@
 //! kind's two configuration files names a kind.
 
 use super::jwt::{Issuer, KeySource, Then};
-use super::{ClientCertificate, Documents, Fingerprint, Introspector, ServerSettings, Unusable};
+use super::{
+    ClientAuth, ClientCertificate, Documents, Fingerprint, Introspector, ServerSettings, Unusable,
+};
 use crate::clock::Clock;
 use jsonwebtoken::Algorithm;
 use std::any::Any;
@@ -50,6 +52,8 @@ pub struct Profile<'k> {
     pub credentials: Credentials,
     /// The name of that authentication in the server's metadata (RFC 8414 §2).
     pub auth_method: Option<&'static str>,
+    /// `client_auth`, of kinds that have it.
+    pub client_auth: Option<&'k ClientAuth>,
     /// The certificate that TLS connections to the server present.
     pub certificate: Option<&'k ClientCertificate>,
     /// Whether the client's `X-Forwarded-*` go to the server too.

@@ -27,6 +27,7 @@ mod settings;
 mod signed_answer;
 mod status;
 mod tokeninfo;
+mod transmitter;
 mod xml;
 mod xpath;
 
@@ -35,7 +36,7 @@ pub use breaker::{Breaker, CircuitState};
 pub use client_auth::{
     Assertion, AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
 };
-pub use discovery::metadata;
+pub use discovery::{callable, metadata, transmitter_configuration};
 pub use documents::Documents;
 pub use endpoint::{is_loopback, is_safe};
 pub use failure::{Failure, FailureKind};
@@ -46,8 +47,11 @@ pub use placed::{Place, Template};
 pub use proxy::ProxySettings;
 pub use reach::reach;
 pub use selector::TokenSelector;
-pub use settings::{BreakerSettings, EventSettings, Fingerprint, ServerSettings};
+pub use settings::{
+    BreakerSettings, EventSettings, Fingerprint, PollSettings, ServerSettings, StreamSettings,
+};
 pub use signed_answer::SignedSettings;
+pub use transmitter::{Responded, TransmitterClient};
 pub use xml::is_xml;
 pub use xpath::{Expression, Name, Wrong};
 

@@ -1,7 +1,7 @@
 //! Settings of one authorization server.
 
 use super::jwt::KeySource;
-use super::{Call, Profile, ProxySettings, ServerKind, TokenSelector};
+use super::{Call, ClientAuth, Profile, ProxySettings, ServerKind, TokenSelector};
 use crate::policy::{Implications, ServerDemands};
 use jsonwebtoken::Algorithm;
 use std::path::PathBuf;
@@ -50,8 +50,48 @@ pub struct EventSettings {
     pub keys: KeySource,
     /// At least one; none of a secret-key family.
     pub algorithms: Vec<Algorithm>,
-    /// How long ago an event may have been issued when it comes.
+    /// How long ago a pushed event may have been issued when it comes.
     pub max_age: Duration,
+    /// How the gateway authenticates at the transmitter: a method that needs no form parameters.
+    pub client_auth: ClientAuth,
+    /// Of `delivery: poll`; `None`: events are pushed.
+    pub poll: Option<PollSettings>,
+    /// Of `transmitter`; `None`: streams are managed by hand.
+    pub stream: Option<StreamSettings>,
+}
+
+/// `delivery: poll` (RFC 8936).
+#[derive(Clone, Debug)]
+pub struct PollSettings {
+    /// `None`: found by the stream.
+    pub endpoint: Option<Url>,
+    /// Between two polls that the transmitter does not hold, and the longest pause after failures.
+    pub interval: Duration,
+}
+
+/// `transmitter` (OpenID Shared Signals Framework 1.0).
+#[derive(Clone, Debug)]
+pub struct StreamSettings {
+    /// As it is written, and as a URL.
+    pub issuer: String,
+    pub at: Url,
+    /// Where pushed events go; `None`: they are polled.
+    pub push_endpoint: Option<Url>,
+    pub verify_every: Duration,
+}
+
+impl EventSettings {
+    /// Every URL that is called for events.
+    pub fn calls(&self) -> Vec<Call> {
+        let keys = self.keys.call();
+        let poll = self.poll.as_ref().and_then(|poll| poll.endpoint.clone()).map(Call::To);
+        let stream = self.stream.as_ref().map(|stream| Call::FoundBy(stream.at.clone()));
+        let token = match &self.client_auth {
+            ClientAuth::ClientCredentials(own) => own.token_endpoint.clone().map(Call::To),
+            _ => None,
+        };
+        keys.into_iter().chain(poll).chain(stream).chain(token).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +152,7 @@ impl ServerSettings {
 
     /// Whether only plain http is ever called: endpoints found by an issuer may be https.
     pub fn is_plain(&self) -> bool {
-        let of_events = self.events.as_ref().and_then(|events| events.keys.call());
+        let of_events = self.events.iter().flat_map(EventSettings::calls).collect::<Vec<_>>();
         self.profile().calls.iter().chain(&of_events).all(Call::is_plain)
     }
 

@@ -3,8 +3,8 @@
 use super::Delivery;
 use super::subject::Speaker;
 use super::token::{check_claims, read};
-use crate::introspect::EventSettings;
 use crate::introspect::jwt::{Issuer, KeySource};
+use crate::introspect::{ClientAuth, EventSettings};
 use crate::token::json;
 use jsonwebtoken::Algorithm;
 use std::sync::Arc;
@@ -21,17 +21,22 @@ pub fn security_event(data: &[u8]) {
             keys: KeySource::At(keys),
             algorithms: vec![Algorithm::RS256],
             max_age: Duration::MAX,
+            client_auth: ClientAuth::None,
+            poll: None,
+            stream: None,
         };
         for now in [i64::MIN, 0, i64::MAX] {
             // may be an error, must not panic
-            let _ = check_claims(&claims, &settings, now);
+            for delivery in [Delivery::Push, Delivery::Poll, Delivery::Logout] {
+                let _ = check_claims(&claims, &settings, delivery, now);
+            }
         }
     }
     let server: Arc<str> = "main".into();
     let issuers = Issuer::Exactly("https://as.example.com".into());
     for issuers in [None, Some(&issuers)] {
         let speaker = Speaker { server: &server, issuer: "https://as.example.com", issuers };
-        for delivery in [Delivery::Push, Delivery::Logout] {
+        for delivery in [Delivery::Push, Delivery::Poll, Delivery::Logout] {
             let Ok(stated) = read(&claims, delivery) else { continue };
             let Ok(named) = stated.named(&claims, &speaker) else { continue };
             for selector in named {

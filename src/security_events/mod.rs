@@ -8,13 +8,18 @@
 pub mod fuzz;
 mod kind;
 mod refusal;
+mod streams;
 mod subject;
+mod subscription;
 mod taken;
 mod token;
 
-pub use kind::Kind;
+pub use kind::{Kind, REQUESTED};
 pub use refusal::{Code, Refusal};
+pub use streams::{Role, StreamStatus, Streams};
+pub use subscription::Subscription;
 pub use taken::Taken;
+pub use token::printable;
 
 use crate::cache::PurgeSelector;
 use crate::clock::{Clock, Mono};
@@ -48,6 +53,8 @@ struct Transmitter {
 pub enum Delivery {
     /// RFC 8935.
     Push,
+    /// RFC 8936.
+    Poll,
     /// OpenID Connect Back-Channel Logout 1.0 §2.5.
     Logout,
 }
@@ -61,10 +68,21 @@ pub struct Event {
     pub kinds: Vec<Kind>,
     /// Whose answers are to be forgotten; empty when nothing is asked for.
     pub named: Vec<PurgeSelector>,
+    /// What it says of the stream that it came by.
+    pub notices: Vec<Notice>,
+    /// `jti`.
+    pub token_id: String,
     /// Covers `iss` and `jti`: by this a repetition is known.
     pub id: [u8; 32],
     /// Until when a repetition would be believed.
     pub until: Mono,
+}
+
+/// What an event says of the stream that it came by (SSF 1.0 §8.1.4 and §8.1.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    Verified { state: Option<String> },
+    Updated { status: StreamStatus, reason: Option<String> },
 }
 
 impl Events {
@@ -117,7 +135,7 @@ impl Events {
         for transmitter in
             self.transmitters.iter().filter(|transmitter| transmitter.settings.issuer == issuer)
         {
-            match self.check(transmitter, &jws, &claims).await {
+            match self.check(transmitter, &jws, &claims, delivery).await {
                 Ok(()) => good.push(transmitter),
                 Err(refusal) if refusal.code == Code::Unavailable => {
                     return Err((Some(transmitter.server.clone()), refusal));
@@ -151,7 +169,15 @@ impl Events {
         let max_age =
             good.iter().map(|transmitter| transmitter.settings.max_age).max().unwrap_or_default();
         let until = self.clock.now().mono + max_age + 2 * LEEWAY;
-        Ok(Event { servers, kinds: stated.kinds(), named, id: token::id(issuer, &claims), until })
+        Ok(Event {
+            servers,
+            kinds: stated.kinds(),
+            named,
+            notices: stated.notices(),
+            token_id: token::token_id(&claims),
+            id: token::id(issuer, &claims),
+            until,
+        })
     }
 
     async fn check(
@@ -159,6 +185,7 @@ impl Events {
         transmitter: &Transmitter,
         jws: &Jws<'_>,
         claims: &Map<String, Value>,
+        delivery: Delivery,
     ) -> Result<(), Refusal> {
         let settings = &transmitter.settings;
         if !settings.algorithms.contains(&jws.header.algorithm) {
@@ -172,7 +199,7 @@ impl Events {
                 "the key that signed it is published for another issuer",
             ));
         }
-        token::check_claims(claims, settings, now)
+        token::check_claims(claims, settings, delivery, now)
     }
 }
 

@@ -28,6 +28,14 @@ impl Default for Taken {
 }
 
 impl Taken {
+    /// It did not take effect everywhere: it counts as new when it comes again.
+    pub fn forget(&self, id: &[u8; 32]) {
+        let mut held = self.held.lock();
+        if held.known.remove(id) {
+            held.order.retain(|(_, held)| held != id);
+        }
+    }
+
     /// Whether this is the first time. It is remembered until then.
     pub fn first(&self, id: [u8; 32], until: Mono, now: Mono) -> bool {
         let mut held = self.held.lock();

@@ -1,8 +1,9 @@
 //! The token that carries an event (RFC 8417 §2.2), apart from its signature.
 
 use super::kind::Kind;
+use super::streams::StreamStatus;
 use super::subject::{self, Speaker};
-use super::{Code, Delivery, LEEWAY, Refusal};
+use super::{Code, Delivery, LEEWAY, Notice, Refusal};
 use crate::cache::PurgeSelector;
 use crate::introspect::EventSettings;
 use crate::introspect::jwt::{Header, is_for, time};
@@ -12,9 +13,11 @@ use serde_json::{Map, Value};
 /// they are known by their `events`.
 pub fn check_type(header: &Header, delivery: Delivery) -> Result<(), Refusal> {
     match (delivery, header.typ.as_deref()) {
-        (Delivery::Push, Some("secevent+jwt"))
+        (Delivery::Push | Delivery::Poll, Some("secevent+jwt"))
         | (Delivery::Logout, None | Some("logout+jwt" | "jwt")) => Ok(()),
-        (Delivery::Push, _) => Err(Refusal::invalid("its `typ` is not `secevent+jwt`")),
+        (Delivery::Push | Delivery::Poll, _) => {
+            Err(Refusal::invalid("its `typ` is not `secevent+jwt`"))
+        }
         (Delivery::Logout, _) => Err(Refusal::invalid("its `typ` is not `logout+jwt`")),
     }
 }
@@ -23,6 +26,7 @@ pub fn check_type(header: &Header, delivery: Delivery) -> Result<(), Refusal> {
 pub fn check_claims(
     claims: &Map<String, Value>,
     settings: &EventSettings,
+    delivery: Delivery,
     now: i64,
 ) -> Result<(), Refusal> {
     let leeway = seconds(LEEWAY.as_secs());
@@ -37,7 +41,11 @@ pub fn check_claims(
     if issued.saturating_sub(leeway) > now {
         return Err(Refusal::invalid("its `iat` is in the future; look at the clocks"));
     }
-    if issued.saturating_add(seconds(settings.max_age.as_secs())).saturating_add(leeway) < now {
+    // a transmitter keeps events for a poller that was away, and they are still true; who sent a
+    // polled event is known without its age
+    if delivery != Delivery::Poll
+        && issued.saturating_add(seconds(settings.max_age.as_secs())).saturating_add(leeway) < now
+    {
         return Err(Refusal::invalid("it was issued too long ago"));
     }
     if time("exp")?.is_some_and(|ends| ends.saturating_add(leeway) <= now) {
@@ -57,7 +65,10 @@ pub fn read(claims: &Map<String, Value>, delivery: Delivery) -> Result<Stated<'_
     let events = events.as_object().filter(|events| !events.is_empty());
     let events = events
         .ok_or_else(|| Refusal::invalid("`events` is not an object with at least one member"))?;
-    let read = |(uri, payload): (&String, _)| Some((Kind::of(uri), Value::as_object(payload)?));
+    let read = |(uri, payload): (&String, _)| {
+        let payload = Value::as_object(payload)?;
+        Some((Kind::of(uri, payload), payload))
+    };
     let stated: Option<Vec<_>> = events.iter().map(read).collect();
     let stated =
         Stated(stated.ok_or_else(|| Refusal::invalid("a member of `events` is not an object"))?);
@@ -78,6 +89,22 @@ impl Stated<'_> {
         self.0.iter().map(|(kind, _)| *kind).collect()
     }
 
+    /// What is said of the stream itself. A status that is none of SSF 1.0 §8.1.2 says nothing.
+    pub fn notices(&self) -> Vec<Notice> {
+        let text = |payload: &Map<String, Value>, name: &str| {
+            payload.get(name).and_then(Value::as_str).map(printable)
+        };
+        let notice = |(kind, payload): &(Kind, &Map<String, Value>)| match kind {
+            Kind::Verification => Some(Notice::Verified { state: text(payload, "state") }),
+            Kind::StreamUpdated => {
+                let status = StreamStatus::of(payload.get("status")?.as_str()?)?;
+                Some(Notice::Updated { status, reason: text(payload, "reason") })
+            }
+            _ => None,
+        };
+        self.0.iter().filter_map(notice).collect()
+    }
+
     /// Whose answers are to be forgotten. Several events in one token are about the same subject
     /// (RFC 8417 §2.2).
     pub fn named(
@@ -95,6 +122,16 @@ impl Stated<'_> {
         }
         Ok(named.unwrap_or_default())
     }
+}
+
+/// A transmitter's text as a log may show it.
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// `jti` of an event whose claims are checked.
+pub fn token_id(claims: &Map<String, Value>) -> String {
+    claims.get("jti").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// RFC 8417 §2.2: a `jti` is unique for its issuer.

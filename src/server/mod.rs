@@ -3,6 +3,8 @@
 mod listeners;
 
 use crate::admin::Admin;
+use crate::cache::LeaseHolder;
+use crate::delivery;
 use crate::handover::{self, Taken};
 use crate::listen::raise_limit;
 use crate::listen::tls::Unusable;
@@ -111,6 +113,7 @@ pub fn run(process: Arc<Process>, extras: Extras) -> Result<(), StartError> {
     server.add_service(background_service("names", Names(process.clone())));
     server.add_service(background_service("history", Recorder(process.clone())));
     server.add_service(background_service("shared cache", Fleet(process.clone())));
+    server.add_service(background_service("security events", EventDelivery(process.clone())));
     server.add_service(background_service("watchdog", Watchdog));
     server.add_service(background_service("drain", Drain(process)));
     server.run(RunArgs::default());
@@ -208,6 +211,25 @@ impl BackgroundService for Recorder {
         }
     }
 }
+
+/// Fetches security events and manages their streams.
+struct EventDelivery(Arc<Process>);
+
+#[async_trait]
+impl BackgroundService for EventDelivery {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let holder = LeaseHolder::default();
+        tokio::select! {
+            _ = shutdown.changed() => {}
+            () = delivery::keep(&self.0, &holder) => {}
+        }
+        // if Redis does not answer, the leases end by themselves
+        let _ = tokio::time::timeout(RELEASE, delivery::release(&self.0, &holder)).await;
+    }
+}
+
+/// How long it may take to give up the duties of this gateway.
+const RELEASE: Duration = Duration::from_millis(500);
 
 /// Keeps in touch with Redis, whichever the configuration in force names; until the very end, for
 /// the requests that are in flight then.

@@ -2,6 +2,7 @@
 
 use super::{Metrics, Occasionally};
 use crate::clock::Mono;
+use std::time::Duration;
 
 /// The configuration was read again.
 pub struct Reloaded<'a> {
@@ -91,6 +92,131 @@ impl Received<'_> {
                     );
                 }
             }
+        }
+    }
+}
+
+/// Events that were fetched together.
+pub struct ReceivedTogether<'a> {
+    pub server: &'a str,
+    /// What happened, in words of a closed set.
+    pub events: &'a [&'a str],
+    pub count: usize,
+    /// Answers that were forgotten.
+    pub purged: usize,
+}
+
+impl ReceivedTogether<'_> {
+    pub fn emit(self) {
+        let (server, count, purged) = (self.server, self.count, self.purged);
+        let events = self.events.join(",");
+        tracing::info!(server, events, count, purged, "security events were fetched");
+    }
+}
+
+/// The transmitter was asked for events.
+pub struct Polled<'a> {
+    pub server: &'a str,
+    /// From a closed set.
+    pub result: &'static str,
+    /// Why it did not answer.
+    pub outcome: Result<(), &'a str>,
+    pub now: Mono,
+}
+
+impl Polled<'_> {
+    pub fn emit(self, metrics: &Metrics, log: &Occasionally) {
+        let (server, result) = (self.server, self.result);
+        metrics.event_polls.with_label_values(&[server, result]).inc();
+        match self.outcome {
+            Ok(()) => {
+                if log.over() {
+                    tracing::info!(server, "security events are fetched again");
+                }
+            }
+            Err(detail) => {
+                if let Some(skipped) = log.now(result, self.now) {
+                    tracing::warn!(
+                        server,
+                        result,
+                        detail,
+                        not_logged_since = skipped.count(),
+                        "security events cannot be fetched"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A stream's transmitter said that it sends events, or does not.
+pub struct StreamChanged<'a> {
+    pub server: &'a str,
+    /// From a closed set.
+    pub status: &'static str,
+    pub meaning: &'static str,
+    /// The transmitter's words.
+    pub reason: Option<String>,
+}
+
+impl StreamChanged<'_> {
+    pub fn emit(self) {
+        let Self { server, status, meaning, reason } = self;
+        if status == "enabled" {
+            tracing::info!(server, status, reason, meaning, "the event stream changed its status");
+        } else {
+            tracing::warn!(server, status, reason, meaning, "the event stream changed its status");
+        }
+    }
+}
+
+/// Another gateway calls the transmitter than before.
+pub struct StreamRole<'a> {
+    pub server: &'a str,
+    pub meaning: &'static str,
+}
+
+impl StreamRole<'_> {
+    pub fn emit(self) {
+        tracing::info!(server = self.server, meaning = self.meaning, "event delivery");
+    }
+}
+
+/// A stream does not deliver.
+pub struct VerificationMissing<'a> {
+    pub server: &'a str,
+    /// How long it had time.
+    pub within: Duration,
+}
+
+impl VerificationMissing<'_> {
+    pub fn emit(self) {
+        let within_seconds = self.within.as_secs_f64();
+        tracing::warn!(
+            server = self.server,
+            within_seconds,
+            "the event stream did not deliver its verification event: events may be lost"
+        );
+    }
+}
+
+/// A call that sets up a stream or asks about it failed.
+pub struct StreamFailed<'a> {
+    pub server: &'a str,
+    pub detail: &'a str,
+    pub now: Mono,
+}
+
+impl StreamFailed<'_> {
+    pub fn emit(self, log: &Occasionally) {
+        let (server, detail) = (self.server, self.detail);
+        if let Some(skipped) = log.now("stream", self.now) {
+            tracing::warn!(
+                server,
+                detail,
+                not_logged_since = skipped.count(),
+                "the event stream cannot be managed"
+            );
         }
     }
 }

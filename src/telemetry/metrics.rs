@@ -28,6 +28,10 @@ pub struct Metrics {
     pub(crate) stale_served: IntCounterVec,
     pub(crate) shadow_denials: IntCounterVec,
     pub(crate) events: IntCounterVec,
+    pub(crate) event_polls: IntCounterVec,
+    pub(crate) event_last_poll: IntGaugeVec,
+    pub(crate) event_stream_enabled: IntGaugeVec,
+    pub(crate) event_verification_overdue: IntGaugeVec,
     pub(crate) upstream_requests: IntCounterVec,
     pub(crate) upstream_up: IntGaugeVec,
     pub(crate) upstream_healthy: IntGaugeVec,
@@ -135,6 +139,26 @@ impl Metrics {
                 "events_total",
                 "Security events that came in.",
                 &["server", "result"],
+            )?,
+            event_polls: table.counters(
+                "event_polls_total",
+                "Polls for security events.",
+                &["server", "result"],
+            )?,
+            event_last_poll: table.gauges(
+                "event_last_poll_timestamp_seconds",
+                "When the transmitter last answered a poll, in seconds since the Unix epoch.",
+                &["server"],
+            )?,
+            event_stream_enabled: table.gauges(
+                "event_stream_enabled",
+                "1: the event stream is enabled, 0: its transmitter paused or disabled it.",
+                &["server"],
+            )?,
+            event_verification_overdue: table.gauges(
+                "event_verification_overdue",
+                "1: the event stream did not deliver a verification event in time.",
+                &["server"],
             )?,
             upstream_requests: table.counters(
                 "upstream_requests_total",

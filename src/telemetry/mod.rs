@@ -18,7 +18,10 @@ mod settings;
 
 pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
 pub use decisions::{Decision, Decisions};
-pub use events::{CarriedOut, Received, Reloaded};
+pub use events::{
+    CarriedOut, Polled, Received, ReceivedTogether, Reloaded, StreamChanged, StreamFailed,
+    StreamRole, VerificationMissing,
+};
 pub use history::{History, INTERVAL as HISTORY_INTERVAL, Interval, KEPT as HISTORY_KEPT};
 pub use lazy::LazyCounter;
 pub use logging::{Logging, start};

@@ -5,7 +5,12 @@ mod bad;
 mod delivery;
 mod keys;
 mod logout;
+mod poll;
+mod poll_bad;
 mod purges;
+mod stream;
+mod together;
+mod transmitter;
 
 use crate::jwt::Signer;
 use crate::support::{Builder, Response, Setup, active, now};
@@ -58,7 +63,12 @@ impl World {
 
     #[track_caller]
     fn with(yaml: &str) -> World {
-        let (signer, other) = (Signer::p256("main"), Signer::p256("other"));
+        World::signed_by(Signer::p256("main"), yaml)
+    }
+
+    #[track_caller]
+    fn signed_by(signer: Signer, yaml: &str) -> World {
+        let other = Signer::p256("other");
         let keys = |signer: &Signer| json!({ "keys": [signer.jwk()] }).to_string();
         let builder =
             Builder::new().file("main.json", &keys(&signer)).file("other.json", &keys(&other));

@@ -19,7 +19,7 @@ pub use http::{
     Connection, PATIENCE, Request, Response, percent_decode, read_request, request_bytes,
 };
 pub use redis::{REDIS_KEY, Redis};
-pub use server::Server;
+pub use server::{Running, Server};
 pub use setup::{Setup, active, known_tokens, one_route};
 pub use tinyproxy::Tinyproxy;
 pub use tls::{Authority, Hello, Identity, Tls};

@@ -42,6 +42,7 @@ pub fn page(process: &Process, filter: &Filter) -> Response<Vec<u8>> {
     now::tiles(&mut html, process, &status);
     now::charts(&mut html, process);
     parts::servers(&mut html, &status);
+    parts::events(&mut html, &status);
     parts::upstreams(&mut html, &status);
     now::refusals(&mut html, process);
     decisions::section(&mut html, process, filter);

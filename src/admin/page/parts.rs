@@ -80,6 +80,63 @@ pub fn cache(html: &mut Html, status: &Value) {
     html.raw("</section>");
 }
 
+/// The delivery of security events, of servers that have them.
+pub fn events(html: &mut Html, status: &Value) {
+    let servers = list(&status["authorization_servers"]);
+    let with_events: Vec<&Value> =
+        servers.iter().filter(|server| !server["events"].is_null()).collect();
+    html.raw("<div id=\"events\" data-live>");
+    if !with_events.is_empty() {
+        html.raw("<section aria-labelledby=\"events-title\"><h2 id=\"events-title\">Security events</h2>");
+        let columns =
+            ["Server", "Delivery", "Last poll (UTC)", "Last event (UTC)", "Stream", "Last error"];
+        html.table("Security events", &columns);
+        for server in with_events {
+            let events = &server["events"];
+            html.raw("<tr>").cell(text(&server["name"]));
+            let role = text(&events["role"]);
+            let delivery = text(&events["delivery"]);
+            html.cell(if role.is_empty() { delivery } else { format!("{delivery}; {role}") });
+            html.cell_of("time", time(&events["last_poll"]));
+            html.cell_of("time", time(&events["last_event"]));
+            let (class, stream) = stream(&events["stream"]);
+            html.cell_of(class, stream);
+            let error = &events["last_error"];
+            if error.is_null() {
+                html.cell("none");
+            } else {
+                html.cell_of(
+                    "bad",
+                    format!("{} ({} UTC)", text(&error["detail"]), time(&error["at"])),
+                );
+            }
+            html.raw("</tr>");
+        }
+        html.end_table().raw("</section>");
+    }
+    html.raw("</div>");
+}
+
+/// The class and the text of a stream's state.
+fn stream(stream: &Value) -> (&'static str, String) {
+    if stream.is_null() {
+        return ("", "not managed here".into());
+    }
+    if stream["status"].is_null() {
+        return ("", "unknown".into());
+    }
+    let mut told = format!("{}: {}", text(&stream["status"]), text(&stream["meaning"]));
+    if !stream["reason"].is_null() {
+        told.push_str(&format!(" (reason: {})", text(&stream["reason"])));
+    }
+    let overdue = stream["verification_overdue"] == true;
+    if overdue {
+        told.push_str("; its verification event did not come in time");
+    }
+    let good = stream["status"] == "enabled" && !overdue;
+    (if good { "good" } else { "bad" }, told)
+}
+
 /// Routes in shadow mode, and what they would have refused.
 pub fn shadow(html: &mut Html, status: &Value) {
     let routes = list(&status["shadow_routes"]);

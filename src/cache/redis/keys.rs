@@ -67,6 +67,12 @@ impl Keys {
         format!("{}rate:{keyed}", self.prefix)
     }
 
+    /// The name of the lease of a duty.
+    pub fn lease(&self, duty: &str) -> String {
+        let keyed = blake3::keyed_hash(&self.names, format!("lease {duty}").as_bytes()).to_hex();
+        format!("{}lease:{}", self.prefix, &keyed[..32])
+    }
+
     /// The name of the log of purges.
     pub fn log(&self) -> String {
         let keyed = blake3::keyed_hash(&self.names, b"purges").to_hex();

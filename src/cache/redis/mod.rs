@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | `PREFIX{…}` | one token's answer, sealed | `ttl` and `stale_if_error`, never past `exp`; `inactive_ttl` |
 //! | `PREFIX{…}:asked` | a gateway is asking for it | [`turn::LEASE`] at most |
+//! | `PREFIXlease:…` | the gateway that has a duty of the fleet | until it is renewed |
 //! | `PREFIXonce:…` | a proof of possession was used | three times `dpop.window` at most |
 //! | `PREFIXrate:…` | a bucket of a rate limit: the microsecond at which it is full | until then |
 //! | `PREFIXpurges:…` | a stream: the log of purges, sealed | the newest [`ledger::LIMIT`] |
@@ -38,6 +39,7 @@ mod connection;
 mod follower;
 mod health;
 mod keys;
+mod lease;
 mod ledger;
 mod record;
 mod settings;
@@ -46,6 +48,7 @@ mod writer;
 
 pub use follower::Forget;
 pub use health::LastRedisError;
+pub use lease::LeaseHolder;
 pub use record::Written;
 pub use settings::{Login, Node, RedisSettings, SharedKey, TlsSettings, Topology};
 pub use turn::{Answer, Asking, Heard, Turn};

@@ -1,6 +1,6 @@
 //! `authorization_servers.NAME.events`.
 
-use super::Period;
+use super::{ClientAuth, Period};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -26,8 +26,37 @@ pub struct Events {
     /// Allowed signature algorithms; default: RS256, ES256 and EdDSA.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<String>>,
-    /// How long ago an event may have been issued when it comes.
+    /// How long ago an event may have been issued when it is pushed.
     pub max_age: Period,
+    /// How events come: the transmitter sends each to `POST /api/events` of the admin listener
+    /// (RFC 8935), or the gateway fetches them (RFC 8936).
+    pub delivery: Delivery,
+    /// The issuer of a transmitter (OpenID Shared Signals Framework 1.0): its configuration, keys
+    /// and poll endpoint are found by it, and the stream of this gateway's `audience` is created or
+    /// updated at the start.
+    pub transmitter: String,
+    /// For `delivery: poll`: where events are fetched; found by `transmitter` unless written.
+    pub poll_endpoint: String,
+    /// For `delivery: poll`: the time between two polls that the transmitter answers at once, and
+    /// the longest pause after a failure. A transmitter that holds a poll until there is an event
+    /// is asked again at once.
+    pub poll_interval: Period,
+    /// How the gateway authenticates at the transmitter: `none`, `bearer`, `client_secret_basic`,
+    /// `tls_client_auth`, `self_signed_tls_client_auth` or `client_credentials`; default: the
+    /// server's own `client_auth`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_auth: Option<ClientAuth>,
+    /// With `transmitter`: how often a verification event is asked for. When none comes within a
+    /// minute, the log, the status page and a metric report it.
+    pub verify_every: Period,
+}
+
+/// `events.delivery`.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    Push,
+    Poll,
 }
 
 impl Default for Events {
@@ -39,6 +68,12 @@ impl Default for Events {
             keys: None,
             algorithms: None,
             max_age: Period(Duration::from_secs(600)),
+            delivery: Delivery::Push,
+            transmitter: String::new(),
+            poll_endpoint: String::new(),
+            poll_interval: Period(Duration::from_secs(5)),
+            client_auth: None,
+            verify_every: Period(Duration::from_secs(600)),
         }
     }
 }

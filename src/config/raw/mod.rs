@@ -20,7 +20,7 @@ mod upstream;
 
 pub use cache::{Cache, Redis};
 pub use client_auth::{ClientAuth, Method};
-pub use events::Events;
+pub use events::{Delivery, Events};
 pub use identity::Identity;
 pub(in crate::config) use kinds::for_each_kind;
 pub use kinds::*;

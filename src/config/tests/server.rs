@@ -397,6 +397,76 @@ fn events_need_an_audience_an_issuer_and_keys() {
 }
 
 #[test]
+fn events_by_poll_and_streams() {
+    let (endpoint, fine): (_, &[&str]) =
+        ("introspection_endpoint: https://a, issuer: https://a", &[]);
+    let poll = "audience: [g], delivery: poll";
+    for of_events in [
+        format!("{poll}, poll_endpoint: https://a/poll, poll_interval: 1s"),
+        format!("{poll}, transmitter: https://t/x, verify_every: 1m"),
+        format!("{poll}, poll_endpoint: https://a/poll, client_auth: {{method: bearer, token: t}}"),
+        format!(
+            "{poll}, poll_endpoint: https://a/poll, client_auth: {{method: client_credentials, client_id: i, client_secret: s}}"
+        ),
+    ] {
+        assert_eq!(events(endpoint, &of_events), fine, "{of_events}");
+    }
+    let post = "introspection_endpoint: https://a, issuer: https://a, client_auth: {method: client_secret_post, client_id: i, client_secret: s}";
+    assert_eq!(events(post, "audience: [g]"), fine, "a push needs no credentials");
+    let at = "error: authorization_servers.a.events.";
+    for (of_server, of_events, expected) in [
+        (endpoint, "delivery: poll", "poll_endpoint: is missing; `delivery: poll` needs it"),
+        (endpoint, "delivery: pull", "delivery: "),
+        (
+            endpoint,
+            "delivery: poll, poll_endpoint: https://a, transmitter: https://t",
+            "poll_endpoint: `transmitter` is written as well",
+        ),
+        (endpoint, "poll_endpoint: https://a", "poll_endpoint: belongs to `delivery: poll`"),
+        (endpoint, "poll_interval: 1s", "poll_interval: belongs to `delivery: poll`"),
+        (endpoint, "verify_every: 1s", "verify_every: needs `transmitter`"),
+        (
+            endpoint,
+            "delivery: poll, poll_endpoint: https://a, poll_interval: 0s",
+            "poll_interval: must be longer than zero",
+        ),
+        (
+            endpoint,
+            "delivery: poll, transmitter: https://t, verify_every: 0s",
+            "verify_every: must be longer than zero",
+        ),
+        (endpoint, "delivery: poll, transmitter: http://t", "transmitter: is plain http"),
+        (endpoint, "delivery: poll, transmitter: t", "transmitter: is not an https URL"),
+        (endpoint, "transmitter: https://t", "transmitter: needs `public_url`"),
+        (endpoint, "client_auth: {method: bearer, token: t}", "client_auth: has no effect"),
+        (
+            post,
+            "delivery: poll, poll_endpoint: https://a",
+            "client_auth: the server's own method sends credentials in a form",
+        ),
+        (
+            endpoint,
+            "delivery: poll, poll_endpoint: https://a, client_auth: {method: client_secret_post, client_id: i, client_secret: s}",
+            "client_auth: its method sends credentials in a form",
+        ),
+        (
+            endpoint,
+            "delivery: poll, poll_endpoint: https://a, client_auth: {method: bearer}",
+            "client_auth.token: is missing",
+        ),
+    ] {
+        let told = events(of_server, &format!("audience: [g], {of_events}"));
+        let expected = format!("{at}{expected}");
+        assert!(told.len() == 1 && told[0].starts_with(&expected), "{of_events}: {told:?}");
+    }
+    let off = told(
+        "admin: {address: off}\nauthorization_servers: {a: {introspection_endpoint: https://a, issuer: https://a, events: {audience: [g], delivery: poll, poll_endpoint: https://a/p}}}\n\
+         routes: [{path: /*, upstream: http://b}]\n",
+    );
+    assert!(!off.concat().contains("error"), "polling needs no admin listener: {off:?}");
+}
+
+#[test]
 fn scope_implications() {
     let expected: &[&str] = &[
         "4:26: error: authorization_servers.main.scope_implications.\"a b\": `\"a b\"` is not a scope; write the name of one",

@@ -47,6 +47,8 @@ pub enum KeySource {
     At(Url),
     /// Found by the issuer: its text, and where it is.
     Issuer(String, Url),
+    /// Found in the configuration of a transmitter of security events, by its issuer.
+    Transmitter(String, Url),
     Files {
         keys: Arc<KeySet>,
         /// Of the files' content.
@@ -80,6 +82,7 @@ impl KeySource {
         match self {
             Self::At(url) => vec!["at".into(), url.to_string()],
             Self::Issuer(..) => vec!["discovered".into()],
+            Self::Transmitter(..) => vec!["transmitter".into()],
             Self::Files { digest, .. } => vec!["files".into(), digest.clone()],
         }
     }
@@ -88,7 +91,7 @@ impl KeySource {
     pub fn call(&self) -> Option<Call> {
         match self {
             Self::At(url) => Some(Call::To(url.clone())),
-            Self::Issuer(_, url) => Some(Call::FoundBy(url.clone())),
+            Self::Issuer(_, url) | Self::Transmitter(_, url) => Some(Call::FoundBy(url.clone())),
             Self::Files { .. } => None,
         }
     }

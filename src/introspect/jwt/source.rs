@@ -64,6 +64,13 @@ impl Keys {
                 );
                 published(&format!("of {issuer} at {at}"), client, Place::Found(discovery))
             }
+            KeySource::Transmitter(issuer, at) => {
+                let client = Arc::new(HttpClient::new(server, documents.clock().clone())?);
+                let discovery =
+                    Discovery::of_transmitter_keys(documents, (issuer, at), &client, server);
+                let place = format!("of the transmitter {issuer} at {at}");
+                published(&place, client, Place::Found(discovery))
+            }
         })
     }
 

@@ -34,6 +34,7 @@ impl ServerKind for AmazonSettings {
             calls: vec![Call::To(self.endpoint.clone())],
             credentials: Credentials::NotNeeded,
             auth_method: None,
+            client_auth: None,
             certificate: None,
             forward_host: false,
             audience: &self.audience,

@@ -67,6 +67,7 @@ impl ServerKind for CustomSettings {
             calls: Url::parse(&self.url.text()).into_iter().map(Call::To).collect(),
             credentials: Credentials::Configured,
             auth_method: None,
+            client_auth: None,
             certificate: None,
             forward_host: false,
             audience: &[],

@@ -53,6 +53,7 @@ impl ServerKind for GithubSettings {
             calls: vec![Call::To(self.endpoint.clone())],
             credentials: Credentials::Configured,
             auth_method: None,
+            client_auth: None,
             certificate: None,
             forward_host: false,
             audience: &[],

@@ -35,6 +35,7 @@ impl ServerKind for GoogleSettings {
             calls: vec![Call::To(self.endpoint.clone())],
             credentials: Credentials::NotNeeded,
             auth_method: None,
+            client_auth: None,
             certificate: None,
             forward_host: false,
             audience: &self.audience,

@@ -56,6 +56,7 @@ impl ServerKind for JwtSettings {
             calls: self.keys.call().into_iter().collect(),
             credentials: Credentials::NotNeeded,
             auth_method: None,
+            client_auth: None,
             certificate: None,
             forward_host: false,
             // `aud` was checked together with the signature

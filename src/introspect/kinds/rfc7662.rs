@@ -76,6 +76,7 @@ impl ServerKind for Rfc7662Settings {
                 _ => Credentials::Configured,
             },
             auth_method: self.client_auth.method(),
+            client_auth: Some(&self.client_auth),
             certificate: self.client_auth.certificate(),
             forward_host: self.forward_host,
             audience: &[],

@@ -74,6 +74,7 @@ impl ServerKind for SoapSettings {
             calls: vec![Call::To(self.endpoint.clone())],
             credentials: Credentials::NotNeeded,
             auth_method: None,
+            client_auth: None,
             certificate: None,
             forward_host: false,
             audience: &[],
