@@ -107,11 +107,10 @@ fn ten_thousand_events_in_one_poll() {
 fn a_response_that_is_too_large_is_asked_for_in_smaller_parts() {
     let (transmitter, world) = start("poll_interval: 200ms");
     let padding = "x".repeat(300_000);
-    for n in 0..100 {
-        let jti = format!("e{n}");
-        transmitter.send(&jti, &padding);
-    }
-    transmitter.send("good", &world.revocation("good", "alice"));
+    let mut events: Vec<_> = (0..100).map(|n| (format!("e{n}"), json!(padding))).collect();
+    events.push(("good".into(), json!(world.revocation("good", "alice"))));
+    // all at once: a request whose response is too large is repeated with what it reported
+    transmitter.state().events = events;
     acknowledged(&transmitter, "good");
     assert_eq!(transmitter.state().refused.len(), 100);
     assert!(world.polls("bad_response") >= 1.0);
