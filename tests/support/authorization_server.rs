@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// What the server does with one introspection request.
+/// Behaviour of the server for one introspection request.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
     /// 200 with this JSON.
@@ -75,11 +75,11 @@ struct Script {
 
 #[derive(Default)]
 struct State {
-    /// What each token gets: all but the last are used once.
+    /// The behaviours for each token: all but the last are used once.
     tokens: HashMap<String, VecDeque<Behaviour>>,
-    /// What every request gets, whatever its token.
+    /// The behaviour for every request, with any token.
     all: Option<Behaviour>,
-    /// What requests for these paths get, whatever else was said.
+    /// The behaviours for requests of these paths, before all others.
     documents: HashMap<String, VecDeque<Behaviour>>,
     /// A second request on one connection finds it closed.
     one_answer_a_connection: bool,
@@ -87,7 +87,7 @@ struct State {
 }
 
 impl AuthorizationServer {
-    /// Every token is inactive until the test says otherwise.
+    /// Every token is inactive until the test sets another behaviour.
     pub fn start() -> AuthorizationServer {
         let mut server = AuthorizationServer {
             port: free_port(),
@@ -147,7 +147,7 @@ impl AuthorizationServer {
         self.script.state().tokens.insert(token.to_owned(), behaviours);
     }
 
-    /// This behaviour for every request, whatever its token.
+    /// This behaviour for every request, with any token.
     pub fn behave_for_all(&self, behaviour: Behaviour) {
         self.script.state().all = Some(behaviour);
     }
@@ -172,7 +172,7 @@ impl AuthorizationServer {
         self.script.state().requests.iter().filter(|request| request.path() == path).count()
     }
 
-    /// Back to what the tokens have; a token without a script is inactive.
+    /// Back to the tokens' own behaviours; a token without a script is inactive.
     pub fn default_inactive(&self) {
         self.script.state().all = None;
     }

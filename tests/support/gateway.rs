@@ -18,9 +18,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_introgate");
 /// beside it.
 const START: Duration = Duration::from_secs(20);
 
-/// What a gateway is started with. `@PORT@`, `@ADMIN_PORT@` and `@DIR@` in the configuration and in
-/// environment values stand for the listener's port, the admin listener's port and the folder of
-/// the configuration file.
+/// The settings with which a gateway is started. `@PORT@`, `@ADMIN_PORT@` and `@DIR@` in the
+/// configuration and in environment values are replaced by the listener's port, the admin
+/// listener's port and the folder of the configuration file.
 pub struct Builder {
     port: u16,
     admin_port: u16,
@@ -116,8 +116,8 @@ impl Builder {
     }
 
     /// The configuration with the listeners in front, unless it has its own. With `FAST_PATH=off`
-    /// in the tests' environment every request takes the general way, unless the configuration says
-    /// where they go.
+    /// in the tests' environment every request takes the general way, unless the configuration
+    /// chooses the way.
     fn whole(&self, yaml: &str) -> String {
         let has = |key: &str| yaml.lines().any(|line| line.starts_with(key));
         let mut whole = String::new();
@@ -167,7 +167,7 @@ impl Gateway {
         let deadline = Instant::now() + START;
         loop {
             if let Some(status) = self.child.try_wait().expect("the child's state") {
-                // what it wrote last is still on its way through the pipes
+                // its last output is still on its way through the pipes
                 std::thread::sleep(Duration::from_millis(100));
                 panic!("the gateway ended with {status}\n{}", self.output());
             }
@@ -344,7 +344,7 @@ impl Gateway {
         self.err.lock().expect("stderr").join("\n")
     }
 
-    /// The operational log as soon as it has this text; what is logged comes through a pipe.
+    /// The operational log as soon as it has this text; the log comes through a pipe.
     #[track_caller]
     pub fn log_with(&self, text: &str) -> String {
         self.log_with_so_many(text, 1)
@@ -404,7 +404,7 @@ impl Gateway {
         std::mem::replace(&mut self.child, child)
     }
 
-    /// Ends it at once, in the middle of whatever it does.
+    /// Ends it at once, in the middle of its work.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill the gateway");
         self.child.wait().expect("its end");
@@ -501,8 +501,8 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// The program without what the tests' own environment could tell it.
-/// The same program behind a shell that lowers the limit of open files.
+/// The program without the tests' own environment. The same program behind a shell that lowers the
+/// limit of open files.
 fn limited(program: Command, open_files: u32) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("ulimit -n {open_files}; exec \"$0\" \"$@\""));

@@ -220,7 +220,7 @@ impl Connection {
         Ok(bytes)
     }
 
-    /// Whatever comes until the other side closes or the read time-out passes.
+    /// All bytes until the other side closes or the read time-out passes.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let _ = self.stream.read_to_end(&mut bytes);
@@ -261,7 +261,7 @@ pub fn read_request(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
     Ok(Some(Request { method: method.to_owned(), target: target.to_owned(), headers, body }))
 }
 
-/// What a message without `Content-Length` and `Transfer-Encoding` has behind its head.
+/// The body of a message without `Content-Length` and `Transfer-Encoding`.
 enum Framing {
     Empty,
     UntilClose,
@@ -342,7 +342,7 @@ fn form_decode(text: &str) -> String {
     percent_decode(&text.replace('+', " "))
 }
 
-/// Decodes `%XX`; panics on a broken escape or on what is no UTF-8 afterwards.
+/// Decodes `%XX`; panics on a broken escape or if the result is not UTF-8.
 #[track_caller]
 pub fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());

@@ -1,6 +1,6 @@
-//! What the tests are made with: the gateway as a child process, a fake authorization server that
-//! can misbehave, an upstream that records what reached it, and a small HTTP/1.1 client that sends
-//! exactly what it is told.
+//! The tools of the tests: the gateway as a child process, a fake authorization server that can
+//! misbehave, an upstream that records what reached it, and a small HTTP/1.1 client that sends
+//! exactly the given bytes.
 
 mod authorization_server;
 mod gateway;
@@ -52,7 +52,7 @@ pub fn now() -> i64 {
     i64::try_from(since.expect("a clock after 1970").as_secs()).expect("a date in range")
 }
 
-/// A loopback port that nobody listens on. It lies below the ports that the kernel hands out for
+/// A loopback port without a listener. It lies below the ports that the kernel hands out for
 /// outgoing connections, so that no other connection of the tests can take it before it is bound.
 pub fn free_port() -> u16 {
     const FIRST: u16 = 11_000;

@@ -20,14 +20,14 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// `None`, and said, where there is no `redis-server`; with `INTEROP=required` that is a
+    /// `None`, with a message, if there is no `redis-server`; with `INTEROP=required` that is a
     /// failure.
     #[track_caller]
     pub fn start() -> Option<Redis> {
         Redis::with(&[])
     }
 
-    /// With further arguments; `@DIR@` stands for its folder.
+    /// With further arguments; `@DIR@` is replaced by its folder.
     #[track_caller]
     pub fn with(arguments: &[&str]) -> Option<Redis> {
         Redis::program("redis-server", arguments)
@@ -80,7 +80,7 @@ impl Redis {
         });
     }
 
-    /// Ends it; what it held is lost.
+    /// Ends it; its data is lost.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("kill Redis");
@@ -125,7 +125,7 @@ impl Redis {
             .ok()?;
         match redis::cmd("PING").query::<String>(&mut connection) {
             Ok(_) => Some(connection),
-            // it answers, whatever it says
+            // it answers, with any content
             Err(error) if error.code().is_some() => Some(connection),
             Err(_) => None,
         }
@@ -170,7 +170,7 @@ impl Redis {
         let _: () = self.connection().pset_ex(name, value, millis).expect("set");
     }
 
-    /// All names and values there are, whatever their kind.
+    /// All names and values there are, of any kind.
     #[track_caller]
     pub fn dump(&self) -> Vec<u8> {
         let mut connection = self.connection();

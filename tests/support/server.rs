@@ -20,7 +20,7 @@ struct Shared {
     streams: Mutex<Vec<TcpStream>>,
 }
 
-/// What a connection's thread knows of the server that runs it.
+/// The part of the server that the thread of a connection knows.
 #[derive(Clone)]
 pub struct Running {
     stopped: Arc<AtomicBool>,
@@ -89,7 +89,7 @@ impl Server {
                 let serve = serve.clone();
                 std::thread::spawn(move || {
                     // the list above holds the socket open, so the end of this thread has to be
-                    // told to the other side
+                    // signalled to the other side
                     let ending = stream.try_clone();
                     serve(stream, running);
                     if let Ok(stream) = ending {

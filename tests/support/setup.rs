@@ -10,8 +10,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Starts all three. In the configuration `@AS@` stands for the introspection endpoint,
-    /// `@AS_ORIGIN@` for its URL without a path and `@UPSTREAM@` for the upstream's URL; without
+    /// Starts all three. In the configuration `@AS@` is replaced by the introspection endpoint,
+    /// `@AS_ORIGIN@` by its URL without a path and `@UPSTREAM@` by the upstream's URL; without
     /// `authorization_servers:` there is one, `main`, with `client_auth` none. The tokens of
     /// [`known_tokens`] are known.
     #[track_caller]
@@ -62,7 +62,7 @@ impl Setup {
         self.gateway.get_with("/", token)
     }
 
-    /// The same, as status and reason; the reason of what is no refusal is empty.
+    /// The same, as status and reason; the reason is empty unless the response is a refusal.
     #[track_caller]
     pub fn outcome(&self, token: &str) -> (u16, String) {
         let response = self.get(token);

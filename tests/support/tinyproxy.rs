@@ -14,8 +14,8 @@ pub struct Tinyproxy {
 }
 
 impl Tinyproxy {
-    /// With user and password, where it wants them. `None`, and said, where there is no tinyproxy;
-    /// with `INTEROP=required` that is a failure.
+    /// With user and password, where it wants them. `None`, with a message, if there is no
+    /// tinyproxy; with `INTEROP=required` that is a failure.
     #[track_caller]
     pub fn start(login: Option<(&str, &str)>) -> Option<Tinyproxy> {
         if Command::new("tinyproxy").arg("-v").stdout(Stdio::null()).status().is_err() {
@@ -58,7 +58,7 @@ impl Tinyproxy {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    /// What is in the log behind so many bytes, once that has this text.
+    /// The log behind so many bytes, once that part has this text.
     #[track_caller]
     pub fn log_with(&self, from: usize, text: &str) -> String {
         let log = || self.log().get(from..).unwrap_or_default().to_owned();

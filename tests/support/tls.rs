@@ -1,4 +1,4 @@
-//! TLS in front of a fake server: who the client asked for, and what it showed of itself.
+//! TLS in front of a fake server: the name that the client asked for, and its own certificate.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -80,7 +80,7 @@ impl Identity {
     }
 }
 
-/// What a client said in one handshake that succeeded.
+/// The client's parameters in one successful handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     pub server_name: Option<String>,
@@ -88,7 +88,7 @@ pub struct Hello {
     pub certificate: Option<Vec<u8>>,
 }
 
-/// Takes TLS connections and hands on what is in them. Dropping it stops it.
+/// Accepts TLS connections and forwards their content. Dropping it stops it.
 pub struct Tls {
     port: u16,
     seen: Arc<Mutex<Vec<Hello>>>,

@@ -1,6 +1,6 @@
 //! The protected service on loopback: it records every request that reaches it and answers with a
-//! JSON echo, or as the test says. A request with `Upgrade` gets 101 and its bytes back. Bytes that
-//! are not HTTP fail the test, whichever it is.
+//! JSON echo, or with the test's response. A request with `Upgrade` gets 101 and its bytes back.
+//! Bytes that are not HTTP fail any test.
 
 use super::free_port;
 use super::http::{Request, read_request};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// What the upstream does with one request.
+/// Behaviour of the upstream for one request.
 #[derive(Clone, Debug)]
 pub enum UpstreamBehaviour {
     /// 200 with `{"upstream", "method", "target", "headers": [[name, value]…], "body_length"}`.
@@ -59,7 +59,7 @@ impl Upstream {
         Upstream::named("upstream")
     }
 
-    /// An upstream whose echo says which one it is.
+    /// An upstream whose echo contains its name.
     pub fn named(name: &str) -> Upstream {
         let behaviour = UpstreamBehaviour::Echo;
         let state = State { behaviour, requests: Vec::new(), not_http: Vec::new() };
