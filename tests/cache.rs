@@ -1,4 +1,4 @@
-//! The cache holds what the authorization server said: how long, under which key, within which
+//! The cache holds the authorization server's answers: how long, under which key, within which
 //! bounds, and one introspection for any number of simultaneous requests.
 
 use crate::support::{
@@ -62,7 +62,7 @@ fn a_hit_asks_nobody_and_looks_like_the_miss() {
     assert_eq!((miss.0, miss.1, miss.2), (hit.0, hit.1, hit.2));
 }
 
-/// Pitfall 1: what is cached is the answer, not the decision.
+/// Pitfall 1: the answer is cached, not the decision.
 #[test]
 fn a_token_warmed_on_a_lax_route_is_still_refused_on_a_strict_one() {
     let setup = Setup::start(
@@ -105,7 +105,7 @@ routes:
     );
 }
 
-/// Pitfall 3; contract §3: the key covers what can change the answer.
+/// Pitfall 3; contract §3: the key covers all settings that can change the answer.
 #[test]
 fn each_way_of_asking_has_its_own_answers() {
     let setup = Setup::start(
@@ -181,8 +181,8 @@ fn a_ttl_of_zero_asks_each_time() {
     assert_eq!(setup.server.count(), 3);
 }
 
-/// Pitfalls 15 and 17: a route's own limit holds for what a laxer route has cached, and 0 asks each
-/// time.
+/// Pitfalls 15 and 17: a route's own limit holds for answers that a laxer route has cached, and 0
+/// asks each time.
 #[test]
 fn a_routes_max_age_is_stricter_than_the_cache() {
     let setup = Setup::start(
@@ -432,8 +432,8 @@ fn the_first_client_may_go_away() {
     assert_eq!(setup.server.count(), 1);
 }
 
-/// Pitfall 24: one failed call fails at most the request that made it; nobody hangs and nobody is
-/// told that the token is bad.
+/// Pitfall 24: one failed call fails at most the request that made it; no request hangs, and none
+/// gets a refusal of its token.
 #[test]
 fn a_failed_first_call_does_not_fail_the_others() {
     let setup = Setup::server("retries: 0");
@@ -571,7 +571,7 @@ fn a_purge_that_says_nothing_clear_is_refused() {
 }
 
 /// Pitfalls 18 and 22: a flood of bad tokens leaves the good ones cached and the memory flat.
-/// `FLOOD` says how many.
+/// `FLOOD` is the number of bad tokens.
 #[test]
 fn a_flood_of_bad_tokens_changes_nothing_for_good_ones() {
     let flood: usize =

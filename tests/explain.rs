@@ -1,5 +1,5 @@
-//! `introgate explain` and `POST /api/explain`: what would happen to a request, and why. What they
-//! say is what the gateway does.
+//! `introgate explain` and `POST /api/explain`: the explained outcome of a request is the gateway's
+//! actual outcome.
 
 use crate::support::{Setup, active, run_cli_in};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ routes:
   - { name: public, path: /public, upstream: "http://127.0.0.1:9", auth: none }
 "#;
 
-/// Exit code, and what was printed, of `explain --json` with this answer.
+/// Exit code and output of `explain --json` with this answer.
 fn explained(response: Option<Value>, arguments: &[&str]) -> (i32, Value, String) {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("gateway.yaml"), FILE).expect("written");
@@ -169,7 +169,7 @@ fn the_text_says_the_same() {
     assert!(!out.contains("s3cret-token"));
 }
 
-/// The running gateway explains with live introspection what it then does.
+/// The running gateway explains with live introspection the outcome that the request then has.
 #[test]
 fn the_admin_listener_explains_what_the_gateway_does() {
     let setup = Setup::route("scopes: [read]");

@@ -9,7 +9,7 @@ fn folded(name: &str) -> String {
     name.chars().map(fold).collect()
 }
 
-/// The values that a service reads under a name, whatever the spelling.
+/// The values that a service reads under a name, in any spelling.
 fn read(request: &Request, name: &str) -> Vec<String> {
     let named = request.headers.iter().filter(|(n, _)| folded(n) == folded(name));
     named.map(|(_, value)| value.clone()).collect()
@@ -24,7 +24,7 @@ fn open(trusted: bool) -> Setup {
 }
 
 /// Contract §4, pitfall 81: every header that the gateway sets, removes or decides by has one
-/// reading, so no other spelling of it is forwarded, whoever sends it, and by whatever method.
+/// reading, so no other spelling of it is forwarded, from any client, with any method.
 #[test]
 fn no_spelling_of_a_header_of_the_gateway_is_forwarded() {
     let names = [
@@ -117,8 +117,9 @@ routes:
     }
 }
 
-/// Headers by which proxies tell services how a request came: of a stranger they are removed, of a
-/// trusted proxy they are forwarded. `Proxy` (HTTP_PROXY in CGI) is forwarded of nobody.
+/// Headers by which proxies tell services how a request came: from an untrusted client they are
+/// removed, from a trusted proxy they are forwarded. `Proxy` (HTTP_PROXY in CGI) is never
+/// forwarded.
 #[test]
 fn headers_of_proxies_are_forwarded_of_trusted_proxies_only() {
     let of_proxies = [

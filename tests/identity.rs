@@ -1,11 +1,10 @@
-//! The headers that the service trusts: nobody but the gateway can set them, and no value can break
-//! them.
+//! The headers that the service trusts: only the gateway can set them, and no value can break them.
 
 use crate::support::{Behaviour, Request, Setup, active, now, one_route, percent_decode};
 use base64::prelude::*;
 use serde_json::{Value, json};
 
-/// The headers that a service could take for the gateway's, in whatever spelling.
+/// The headers that a service could take for the gateway's, in any spelling.
 fn introspected(request: &Request) -> Vec<(String, String)> {
     let lower = |name: &str| name.to_lowercase().replace(['_', '.'], "-");
     let named =
@@ -150,7 +149,7 @@ fn a_missing_member_is_no_header() {
     );
 }
 
-/// Contract §4: nor is an empty one, of whatever type.
+/// Contract §4: nor is an empty one, of any type.
 #[test]
 fn an_empty_member_is_no_header() {
     let setup = Setup::start(&format!(
@@ -430,7 +429,7 @@ fn a_request_has_an_id() {
     assert_eq!(setup.upstream.last().headers_all("x-request-id").len(), 1);
 }
 
-/// Contract §4 and pitfall 59: forwarded headers tell the truth, unless a trusted proxy has told it
+/// Contract §4 and pitfall 59: forwarded headers are true, unless a trusted proxy has set them
 /// before.
 #[test]
 fn forwarded_headers_are_replaced_unless_trusted() {
@@ -491,7 +490,7 @@ fn a_trace_is_continued() {
     }
 }
 
-/// What the authorization server sends beside its JSON goes nowhere.
+/// Headers of the authorization server's response are never forwarded.
 #[test]
 fn headers_of_the_authorization_server_go_nowhere() {
     let setup = Setup::route("");

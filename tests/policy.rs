@@ -1,9 +1,10 @@
-//! What a route demands of an active token: scopes, audience, claims; and who needs no token.
+//! Demands of a route on an active token: scopes, audience, claims; and requests that need no
+//! token.
 
 use crate::support::{Behaviour, Setup, active, now};
 use serde_json::{Value, json};
 
-/// One route with these demands; what a token with these members gets there.
+/// One route with these demands; the result for a token with these members.
 struct Demand {
     setup: Setup,
     tokens: std::cell::Cell<usize>,
@@ -237,8 +238,8 @@ fn a_refresh_token_is_no_access_token() {
     }
 }
 
-/// Pitfalls 70 and 72: a token that is bound to a key is not accepted from whoever holds it, also
-/// not from the cache.
+/// Pitfalls 70 and 72: a token that is bound to a key is not accepted from other holders, also not
+/// from the cache.
 #[test]
 fn a_bound_token_is_refused_without_its_proof() {
     let demand = Demand::of("");
@@ -292,7 +293,7 @@ fn none_asks_for_nothing_and_nobody() {
 }
 
 /// `scope_implications`: a token with `admin` meets a demand for `read`, over several steps; the
-/// upstream gets what the server said.
+/// upstream gets the server's own scopes.
 #[test]
 fn a_scope_may_imply_others() {
     let setup = Setup::start(

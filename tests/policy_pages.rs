@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 const PAGE: &str = include_str!("../docs/policy.md");
 
-/// The rows of the table below a line, without its head; cells are what is between the bars.
+/// The rows of the table below a line, without its head; cells are the texts between the bars.
 fn rows(heading: &str) -> Vec<Vec<String>> {
     let after = PAGE.lines().skip_while(|line| !line.starts_with(heading)).skip(1);
     let table =

@@ -8,7 +8,7 @@ fn three_per(per: &str) -> String {
     format!("rate_limit: {{ per: {per}, requests: 3, window: 1h }}")
 }
 
-/// One route with these keys; what clients behind a trusted proxy get there.
+/// One route with these keys; the results for clients behind a trusted proxy.
 struct Limited {
     setup: Setup,
 }

@@ -1,4 +1,4 @@
-//! What a refused client gets: status, challenge, problem document; and what it never gets.
+//! Refusals: status, challenge and problem document; and data that they never contain.
 
 use crate::support::{Behaviour, Response, Setup, UpstreamBehaviour, active, now};
 use serde_json::json;
@@ -14,7 +14,7 @@ routes:
   - { name: plain, path: /plain, upstream: "@UPSTREAM@" }
 "#;
 
-/// A cause and what it leads to: path, `Authorization`, status, reason, OAuth error.
+/// A cause and its result: path, `Authorization`, status, reason, OAuth error.
 struct Case {
     path: &'static str,
     authorization: Option<&'static str>,
@@ -77,8 +77,8 @@ fn ask(setup: &Setup, method: &str, case: &Case, more: &[(&str, &str)]) -> Respo
     setup.gateway.request(method, case.path, &headers, b"")
 }
 
-/// Contract §5: the problem document has its members and nothing that the authorization server said
-/// (pitfall 67).
+/// Contract §5: the problem document has its members and nothing from the authorization server's
+/// answer (pitfall 67).
 #[test]
 fn a_refusal_is_a_problem_document() {
     let setup = setup();
@@ -141,7 +141,7 @@ fn a_refusal_challenges_as_the_rfc_says() {
     }
 }
 
-/// Contract §5: `scope` names what the route needs.
+/// Contract §5: `scope` names the scopes that the route needs.
 #[test]
 fn the_challenge_names_the_scopes_that_are_needed() {
     let setup = setup();
@@ -254,7 +254,7 @@ fn nothing_leaks() {
         {
             assert!(!all.contains(secret), "{}: {secret} in {all}", case.reason);
         }
-        // `expired` and `inactive` are words of ours; the token's value would stand in quotes or
+        // `expired` and `inactive` are words of ours; the token's value would be in quotes or
         // behind Bearer
         for token in tokens {
             assert!(!all.contains(&format!("Bearer {token}")), "{}: {all}", case.reason);
@@ -308,7 +308,7 @@ fn the_body_of_a_refused_request_is_no_request() {
         connection.send(request.as_bytes()).expect("send");
         let refused = connection.read_response("POST").expect("a refusal");
         assert!([400, 401].contains(&refused.status));
-        // whatever follows on this connection is the answer to this request or nothing
+        // the next response on this connection belongs to this request
         let follow = connection.request("GET", "/", &[("Connection", "close")], b"");
         assert!(
             follow.is_err() || follow.is_ok_and(|response| response.status == 401),

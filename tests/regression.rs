@@ -1,4 +1,4 @@
-//! What was broken once, named after how it showed.
+//! Fixed defects, named after their symptom.
 
 use crate::support::{Builder, Setup, run_cli};
 

@@ -226,7 +226,7 @@ fn the_upstream_gets_the_path_that_was_matched() {
     }
 }
 
-/// Pitfall 60: whatever the spelling, what ends below `/admin` is judged by the rule for `/admin`.
+/// Pitfall 60: in any spelling, a path that ends below `/admin` is judged by the rule for `/admin`.
 #[test]
 fn every_spelling_of_a_guarded_path_is_guarded() {
     let setup = Setup::start(PUBLIC_AND_ADMIN);
@@ -311,9 +311,9 @@ fn control_and_foreign_bytes_in_the_target_are_refused() {
     assert_eq!(setup.upstream.count(), 0);
 }
 
-/// Whatever is put together from harmless and harmful segments: without a token only paths below
-/// `/public` are forwarded, and what is forwarded has nothing left in it that a service could read
-/// in another way.
+/// For paths of harmless and harmful segments in any order: without a token only paths below
+/// `/public` are forwarded, and the forwarded path contains nothing that a service could read in
+/// another way.
 #[test]
 fn no_combination_of_segments_leads_around_the_rule() {
     let setup = Setup::start(PUBLIC_AND_ADMIN);

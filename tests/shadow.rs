@@ -53,7 +53,7 @@ fn a_refusal_is_logged_counted_and_not_enforced() {
     assert_eq!(setup.upstream.count(), cases.len());
 }
 
-/// A request that passes is forwarded with its identity, and nothing says that it was not enforced.
+/// A request that passes is forwarded with its identity, without a sign that it was not enforced.
 #[test]
 fn a_permit_is_a_permit() {
     let setup = Setup::start(SHADOW);
@@ -77,7 +77,7 @@ fn what_is_not_the_routes_own_decision_is_enforced() {
     assert_eq!(setup.upstream.count(), 0);
 }
 
-/// The token goes on where `token.forward` says so, and from a query it is removed.
+/// The token is forwarded with `token.forward`, and removed from a query.
 #[test]
 fn the_token_is_removed_as_configured() {
     let setup = Setup::start(&format!("token: {{ from: [header, query] }}{SHADOW}"));
@@ -88,7 +88,7 @@ fn the_token_is_removed_as_configured() {
     assert_eq!(keeps.upstream.last().header("authorization"), Some("Bearer unknown"));
 }
 
-/// Nothing is protected then: said at start, at a reload, and on the status page.
+/// Nothing is protected then: a warning appears at start, at a reload, and on the status page.
 #[test]
 fn shadow_mode_is_announced() {
     let setup = Setup::start(SHADOW);

@@ -1,4 +1,4 @@
-//! Where a token may stand and how it may look. What is no token is refused without asking anybody.
+//! The places and the form of a token. A malformed token is refused without introspection.
 
 use crate::support::{Setup, one_route, request_bytes};
 
@@ -141,7 +141,7 @@ fn unusual_but_visible_characters_arrive_intact() {
     }
 }
 
-/// Pitfall 63: a repeated header, whatever it says.
+/// Pitfall 63: a repeated header, with any content.
 #[test]
 fn two_authorization_headers_are_refused() {
     let setup = Setup::route("");
@@ -407,8 +407,8 @@ fn only_short_forms_are_searched() {
     }
 }
 
-/// RFC 9110 §10.1.1: a client that waits before it sends the form is told to go on. Pieces that come
-/// slowly are one form.
+/// RFC 9110 §10.1.1: a client that waits before it sends the form gets `100 Continue`. Pieces that
+/// come slowly are one form.
 #[test]
 fn a_form_that_is_waited_for() {
     let setup = from("form");

@@ -135,7 +135,7 @@ fn is_guarded(mut beside: Beside) {
         (403, true),
         "{challenge}"
     );
-    // the method and the path in question decide, whatever the client says of them
+    // the method and the path in question decide, against all headers of the client
     let described = [
         ("Authorization", reader.as_str()),
         ("X-Forwarded-Method", "GET"),

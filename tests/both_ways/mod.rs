@@ -1,6 +1,6 @@
-//! `fast_path`: the two ways that a request can go differ in nothing but their price. Whatever is
-//! sent, the client gets the same response, the upstream the same request and the operator the same
-//! line in the log.
+//! `fast_path`: the two ways that a request can go differ in nothing but their price. On both, the
+//! client gets the same response, the upstream the same request and the operator the same line in
+//! the log.
 
 mod fuzz;
 
@@ -29,10 +29,10 @@ struct Seen {
     response: Option<(u16, Vec<String>, String)>,
     /// Whether the connection took another request.
     kept: bool,
-    /// What reached the upstream: request lines, headers in order of their names, length of the
-    /// body.
+    /// Requests that reached the upstream: request lines, headers in order of their names, length
+    /// of the body.
     forwarded: Vec<(String, Vec<String>, usize)>,
-    /// What was logged, times aside.
+    /// The logged line, without times.
     logged: Option<Value>,
 }
 
@@ -127,7 +127,7 @@ fn told(request: &Request) -> (String, Vec<String>, usize) {
     (format!("{} {}", request.method, request.target), sorted(&request.headers), request.body.len())
 }
 
-/// Without what differs from request to request.
+/// Without the headers that differ between requests.
 fn sorted(headers: &[(String, String)]) -> Vec<String> {
     let made_anew = ["date", "x-request-id", "traceparent"];
     let line = |(name, value): &(String, String)| {
@@ -146,7 +146,7 @@ fn sorted(headers: &[(String, String)]) -> Vec<String> {
     lines
 }
 
-/// A refusal or an echo without what differs.
+/// A refusal or an echo without its varying parts.
 fn steady(body: &str) -> String {
     match serde_json::from_str::<Value>(body) {
         Ok(mut value) if value.is_object() => {
@@ -187,7 +187,7 @@ fn requests_made_of_odd_parts() {
     }
 }
 
-/// What the comparison of odd parts has found to differ.
+/// Differences that the comparison of odd parts has found.
 #[test]
 fn repeated_headers() {
     let both = Both::start();
@@ -452,7 +452,7 @@ fn plain_requests_that_come_at_once() {
     }
 }
 
-/// As nginx logs it: 499, and the service does not work on for nobody.
+/// As nginx logs it: 499, and the service's work is cancelled.
 #[test]
 fn a_client_that_leaves_is_noticed() {
     let both = Both::start();

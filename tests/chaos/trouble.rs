@@ -1,4 +1,4 @@
-//! What goes wrong, in an order that the seed decides.
+//! Failures, in an order that the seed decides.
 
 use super::truth::Truth;
 use crate::support::{Behaviour, Gateway, Redis};
@@ -11,7 +11,7 @@ pub struct Trouble<'t> {
     pub random: StdRng,
     pub truth: &'t Truth,
     pub gateways: &'t [Gateway],
-    /// What they share, if there are several.
+    /// The Redis that they share, if there are several gateways.
     pub redis: Option<Redis>,
     pub configuration: String,
 }
@@ -107,8 +107,8 @@ impl Trouble<'_> {
     }
 }
 
-/// From when on the token must not pass any more: at once; in a fleet within a second, if the fleet
-/// was told.
+/// The moment from which the token must be refused: at once; in a fleet within a second, if the
+/// purge was published.
 fn purge(gateway: &Gateway, token: &str) -> Option<Instant> {
     let answer = gateway.admin_post("/api/cache/purge", &json!({ "token": token }));
     assert_eq!(answer.status, 200, "{answer:?}");

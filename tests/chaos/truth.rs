@@ -1,4 +1,4 @@
-//! What every token is worth at every moment, and so which answers are wrong.
+//! The state of every token at every moment, and so the answers that are wrong.
 
 use crate::support::{AuthorizationServer, Behaviour, Response, active};
 use rand::Rng;
@@ -42,7 +42,7 @@ impl Token {
     }
 }
 
-/// A revocation. Two times, since what happens in between may go either way.
+/// A revocation. Two times, since requests in between may have either outcome.
 #[derive(Clone, Copy, Debug)]
 struct Revocation {
     begins: Instant,
@@ -93,7 +93,7 @@ impl Truth {
         self.server.lock().expect("the server")
     }
 
-    /// What a client tries next.
+    /// The token that a client tries next.
     pub fn pick(&self, random: &mut StdRng) -> Token {
         match random.random_range(0..100) {
             0..60 => Token::Steady(random.random_range(0..Token::STEADY)),
@@ -120,8 +120,8 @@ impl Truth {
         self.doomed.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Revokes the token that is next, and tells `purge` its text, if there is one: it says from
-    /// when on the token must not pass any more.
+    /// Revokes the next token, and passes its text to `purge`, if given, which returns the moment
+    /// from which the token must be refused.
     pub fn revoke(&self, purge: Option<impl FnOnce(&str) -> Option<Instant>>) {
         let number = self.doomed.load(Ordering::SeqCst) - 1;
         let text = Token::Doomed(number).text();
@@ -169,14 +169,14 @@ impl Truth {
                 _ => Some("an active token was called inactive"),
             },
             (403, "insufficient_scope") if matches!(seen.token, Token::Narrow(_)) => None,
-            // nobody knows: never wrong, at worst unhelpful
+            // state unknown: never wrong, at worst unhelpful
             (503, reason) if reason.starts_with("as_") => None,
             _ => Some("an answer that nothing here asks for"),
         }
     }
 }
 
-/// As whom the request reached the service, by what the echo says.
+/// The subject with which the request reached the service, by the echo.
 pub fn subject(response: &Response) -> Option<String> {
     if response.status != 200 {
         return None;

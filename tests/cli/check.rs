@@ -1,4 +1,4 @@
-//! `introgate check`: every mistake at once, each with its place, its key and what to do.
+//! `introgate check`: every mistake at once, each with its place, its key and its remedy.
 
 use super::{Problem, SMALLEST, check, problems};
 use crate::support::run_cli;
@@ -110,7 +110,7 @@ fn an_unset_variable_is_an_error_unless_it_has_a_default() {
     assert_eq!(check(&with("realm: \"${INTROGATE_TEST_UNSET:-}x\"")).0, 0);
 }
 
-/// A route that names what is not there.
+/// A route that names undefined things.
 #[test]
 fn names_must_exist() {
     let yaml = with("upstreams: { apis: { servers: [\"http://127.0.0.1:1\"] } }")
@@ -253,7 +253,7 @@ fn what_is_needed_must_be_there() {
     assert_eq!((code, output.contains("path")), (64, true), "{output}");
 }
 
-/// What is no YAML has a place too; what is YAML twice is an error.
+/// Text that is not YAML has a place too; a second YAML document is an error.
 #[test]
 fn broken_yaml_is_reported_with_its_place() {
     for yaml in [
@@ -278,7 +278,7 @@ fn broken_yaml_is_reported_with_its_place() {
     assert_eq!(check(bomb).0, 64);
 }
 
-/// Warnings stand apart and do not fail.
+/// Warnings are listed apart and do not fail.
 #[test]
 fn a_warning_is_no_error() {
     let yaml =
@@ -299,7 +299,7 @@ fn a_warning_is_no_error() {
     assert_eq!((code, output.contains("warning")), (0, false), "{output}");
 }
 
-/// Pitfall 68: what is wrong with a secret is said without the secret.
+/// Pitfall 68: a fault of a secret is reported without the secret.
 #[test]
 fn secrets_are_not_printed() {
     let yamls = [
@@ -322,7 +322,7 @@ fn secrets_are_not_printed() {
     }
 }
 
-/// `check` touches no network: an endpoint that nobody answers at is no problem.
+/// `check` touches no network: an unreachable endpoint is no problem.
 #[test]
 fn nothing_is_contacted() {
     let server = crate::support::AuthorizationServer::start();

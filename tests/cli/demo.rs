@@ -42,7 +42,7 @@ fn the_demos_curl_lines_work() {
     }
 }
 
-/// Ended whatever becomes of the test.
+/// Killed when dropped, also by a failed test.
 struct Running(Child);
 
 impl Drop for Running {
@@ -52,7 +52,7 @@ impl Drop for Running {
     }
 }
 
-/// Does what a curl line says, without curl: `-H`, `-X`, a URL on loopback.
+/// Carries out a curl line, without curl: `-H`, `-X`, a URL on loopback.
 fn run(line: &str) -> Response {
     let words = words(line);
     let (mut method, mut headers, mut url) = ("GET", Vec::new(), None);

@@ -39,7 +39,7 @@ fn systemds_configuration_is_accepted() {
     accepted(&read("deploy/systemd/gateway.yaml"), &["introspection-client-secret"], &[]);
 }
 
-/// It stands inside a ConfigMap, indented.
+/// The configuration is inside a ConfigMap, indented.
 #[test]
 fn the_sidecars_configuration_is_accepted() {
     let manifest = read("deploy/kubernetes/sidecar.yaml");
@@ -56,7 +56,7 @@ fn the_sidecars_configuration_is_accepted() {
     );
 }
 
-/// Only what is named there reaches the image's builder.
+/// Only the files named there reach the image's builder.
 #[test]
 fn the_image_is_built_with_what_the_program_embeds() {
     let embedded = "deploy/gateway.schema.json";

@@ -1,4 +1,4 @@
-//! `introgate doctor`: what it says of servers that are well and of servers that are not.
+//! `introgate doctor`: its report on healthy servers and on faulty ones.
 
 use crate::support::{
     AuthorizationServer, Behaviour, REDIS_KEY, Redis, Upstream, active, free_port, now, run_cli_in,
@@ -49,7 +49,7 @@ impl Practice {
 
 const BASIC: &str = "introspection_endpoint: AS/introspect, client_auth: { method: client_secret_basic, client_id: gate, client_secret: s3cret }";
 
-/// The report says this, and the exit code fits.
+/// The report contains this, and the exit code fits.
 #[track_caller]
 fn finds((code, report): (i32, String), expected_code: i32, lines: &[&str]) {
     assert_eq!(code, expected_code, "{report}");

@@ -1,4 +1,4 @@
-//! `introgate init`: a configuration from what the authorization server publishes.
+//! `introgate init`: a configuration from the authorization server's metadata.
 
 use crate::support::{AuthorizationServer, Behaviour, run_cli, run_cli_in};
 use serde_json::json;

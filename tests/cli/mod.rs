@@ -30,7 +30,7 @@ routes:
     scopes: [read]
 "#;
 
-/// What `introgate check -c FILE` makes of this text: exit code and everything it printed.
+/// Runs `introgate check -c FILE` with this text: exit code and everything it printed.
 fn check(yaml: &str) -> (i32, String) {
     let directory = tempfile::tempdir().expect("a folder");
     fs::write(directory.path().join("gateway.yaml"), yaml).expect("write");
@@ -47,7 +47,7 @@ struct Problem {
     text: String,
 }
 
-/// The errors among what `check` printed.
+/// The errors in the output of `check`.
 fn problems(output: &str) -> Vec<Problem> {
     let parse = |line: &str| {
         let (place, rest) = line.split_once(": error: ")?;

@@ -61,7 +61,7 @@ fn the_configuration_is_found_in_order() {
     assert!(found(&["check", "-c", "third.yaml"], &environment).contains("in_argument"));
 }
 
-/// An address that is taken is a failure at run time, and said.
+/// An address in use is a failure at run time, with a message.
 #[test]
 fn an_address_that_is_taken_is_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");

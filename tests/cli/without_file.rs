@@ -13,7 +13,7 @@ type Variables = &'static [(&'static str, &'static str)];
 const SMALLEST: [&str; 4] =
     ["--upstream", "http://127.0.0.1:9000", "--introspect", "http://127.0.0.1:9/introspect"];
 
-/// Ended whatever becomes of the test.
+/// Killed when dropped, also by a failed test.
 struct Running(Child);
 
 impl Drop for Running {

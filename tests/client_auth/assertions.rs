@@ -140,7 +140,7 @@ fn a_secret_signs() {
     }
 }
 
-/// The issuer where there is one, what is configured in any case, else the endpoint.
+/// The configured audience, else the issuer if there is one, else the endpoint.
 #[test]
 fn the_audience() {
     let key = Signer::ed25519("k");
@@ -210,7 +210,7 @@ fn every_attempt_has_its_own() {
     assert_ne!(jti(&requests[1], &setup.server.url()), jti(&requests[2], &setup.server.url()));
 }
 
-/// What was answered to the old key is asked again.
+/// Answers got with the old key are not used for the new one.
 #[test]
 fn a_new_key_file_takes_effect_without_a_restart() {
     let (old, new) = (Signer::p256("old"), Signer::ed25519("new"));

@@ -29,7 +29,7 @@ fn token(text: &str, members: Value) -> Behaviour {
     Behaviour::Json(answer)
 }
 
-/// What `Authorization` said to the introspection endpoint, call by call.
+/// The `Authorization` header of each call to the introspection endpoint.
 fn shown(setup: &Setup) -> Vec<String> {
     let requests = setup.server.requests_of_path("/introspect");
     requests
@@ -108,7 +108,7 @@ fn it_is_renewed_before_it_ends() {
     );
 }
 
-/// Also when it ended while nobody asked.
+/// Also when it expired between requests.
 #[test]
 fn an_ended_one_is_not_used() {
     let setup = start("");
@@ -190,7 +190,7 @@ fn a_hundred_refused_requests_are_one_renewal() {
             .collect();
         for outcome in asking {
             let outcome = outcome.join().expect("no panic");
-            // whoever came after the renewal met the script's 401 with the new token
+            // requests after the renewal met the script's 401 with the new token
             assert!(
                 matches!((outcome.0, &*outcome.1), (401, "inactive") | (503, "as_rejected_us")),
                 "{outcome:?}"

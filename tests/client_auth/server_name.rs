@@ -1,4 +1,4 @@
-//! `tls.server_name`: the certificate's name, whatever the URL's host. Verification is never off.
+//! `tls.server_name`: the certificate's name, with any host in the URL. Verification is never off.
 
 use super::start_before;
 use crate::support::{Authority, AuthorizationServer, Behaviour, Builder, Setup, Tls, now};
@@ -98,7 +98,7 @@ fn other_kinds_have_it_too() {
     assert_eq!(tls.seen()[0].server_name.as_deref(), Some("as.internal"));
 }
 
-/// Without `tls.ca` the system's roots count, for each kind of server and for what is found by an
+/// Without `tls.ca` the system's roots count, for each kind of server and for endpoints found by an
 /// issuer.
 #[test]
 fn the_systems_roots_are_trusted_by_every_kind() {

@@ -1,4 +1,4 @@
-//! What the standards demand, named after the clause.
+//! The requirements of the standards, named after the clause.
 
 mod rfc3986;
 mod rfc6750;

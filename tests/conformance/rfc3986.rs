@@ -18,8 +18,8 @@ routes:
   - { name: moved, path: "/a:b/*", upstream: "@UPSTREAM@", scopes: [read], rewrite: { strip_prefix: "/a%3Ab" } }
 "#;
 
-/// §2.2, §3.3: `pchar` may be raw or escaped, and services read both as one. What is forwarded
-/// stays as it came.
+/// §2.2, §3.3: `pchar` may be raw or escaped, and services read both as one. The forwarded path
+/// keeps the original form.
 #[test]
 fn section_3_3_an_escaped_pchar_is_the_character() {
     let setup = Setup::start(WIDE_AND_GUARDED);
@@ -142,8 +142,8 @@ routes:
     }
 }
 
-/// §6.2.2: whatever is escaped, and in whatever case, the route is the plain path's, or the request
-/// is refused.
+/// §6.2.2: with any escapes, in either case, the route is the plain path's, or the request is
+/// refused.
 #[test]
 fn section_6_2_2_no_spelling_takes_another_route() {
     let setup = Setup::start(WIDE_AND_GUARDED);

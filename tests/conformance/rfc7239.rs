@@ -88,7 +88,7 @@ fn section_4_and_6_nodes_host_and_proto() {
     }
 }
 
-/// §4: what does not follow the grammar tells nothing that could be believed.
+/// §4: a header that violates the grammar is ignored.
 #[test]
 fn section_4_malformed_fields_are_refused() {
     let setup = behind_a_proxy();

@@ -15,7 +15,7 @@ fn section_3_1_compact_serialization() {
 }
 
 /// §4.1.13: an extension that is not understood is refused, and so is a list that is empty or names
-/// what is registered.
+/// registered parameters.
 #[test]
 fn section_4_1_13_crit() {
     let sealer = Sealer::rsa();
@@ -32,8 +32,8 @@ fn section_4_1_13_crit() {
     }
 }
 
-/// §5.2: the protected header is authenticated with the content: a spelling of it that says the
-/// same is another one.
+/// §5.2: the protected header is authenticated with the content: a different spelling with the same
+/// meaning does not verify.
 #[test]
 fn section_5_2_the_header_is_protected() {
     let sealer = Sealer::rsa();
@@ -47,7 +47,7 @@ fn section_5_2_the_header_is_protected() {
     );
 }
 
-/// §11.5: what was wrong inside is told to nobody: a key for another, a wrong key, a wrong tag.
+/// §11.5: the flaw inside is not revealed: a key for another, a wrong key, a wrong tag.
 #[test]
 fn section_11_5_failures_are_alike() {
     let sealer = Sealer::rsa();

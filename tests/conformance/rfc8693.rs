@@ -28,7 +28,7 @@ fn section_4_1_the_outermost_actor() {
     assert_eq!((line["sub"].as_str(), line["act_sub"].as_str()), (Some("user@example.com"), actor));
 }
 
-/// A token that is not delegated has no actor, whatever the client sends.
+/// A token that is not delegated has no actor, with any headers of the client.
 #[test]
 fn section_4_1_no_actor() {
     let setup = Setup::route("");

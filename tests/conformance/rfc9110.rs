@@ -2,7 +2,7 @@
 
 use crate::support::{Setup, UpstreamBehaviour};
 
-/// §7.6.1: what `Connection` names is for this hop, and is removed before forwarding.
+/// §7.6.1: fields that `Connection` names are for this hop, and are removed before forwarding.
 #[test]
 fn section_7_6_1_connection() {
     let setup = Setup::route("auth: none");
@@ -77,7 +77,7 @@ fn section_6_6_1_date() {
     assert!(response.header("date").is_some_and(|date| date.ends_with(" GMT")));
 }
 
-/// §15.2: a 1xx that was not asked for does not stand for the final answer.
+/// §15.2: a 1xx that was not asked for does not replace the final response.
 #[test]
 fn section_15_2_interim_answers() {
     let setup = Setup::route("");

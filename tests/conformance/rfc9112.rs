@@ -300,7 +300,7 @@ fn section_2_2_bare_cr() {
     }
 }
 
-/// §2.3: what is not HTTP/1 is refused, and HTTP/1.0 is answered.
+/// §2.3: other versions than HTTP/1 are refused, and HTTP/1.0 is answered.
 #[test]
 fn section_2_3_versions() {
     let setup = Setup::route(OPEN);
@@ -328,7 +328,7 @@ fn section_9_3_2_pipelining() {
     let two = "GET /two HTTP/1.1\r\nHost: x\r\n\r\n";
     connection.send(format!("{one}{two}").as_bytes()).expect("send");
     assert_eq!(connection.read_response("GET").expect("the first").status, 200);
-    // a server may close instead of answering what was sent ahead
+    // a server may close instead of answering pipelined requests
     if let Ok(second) = connection.read_response("GET") {
         assert_eq!(second.status, 401);
     }

@@ -1,10 +1,10 @@
 //! Request smuggling (RFC 9112 §11.2), as a table: the bytes that a client sends, the statuses that
-//! it gets, and the requests that the service sees. Whatever one reader could take for the end of a
-//! message and another one not is refused, and the bytes behind it are no request.
+//! it gets, and the requests that the service sees. Bytes that one reader could take for the end of
+//! a message, and another one not, are refused, and the bytes behind it are no request.
 
 use crate::support::Setup;
 
-/// `sent` stands between a request line and what hides behind the message.
+/// `sent` is placed between a request line and the request that hides behind the message.
 struct Row {
     what: &'static str,
     sent: &'static str,

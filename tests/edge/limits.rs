@@ -118,7 +118,7 @@ fn large_header_sections_take_little_memory() {
     assert!(grown < 48 << 20, "{} KiB", grown >> 10);
 }
 
-/// What is announced is refused before anything goes on; what is not is counted.
+/// An announced body is refused before anything is forwarded; a body without a length is counted.
 #[test]
 fn a_body_has_a_size_limit() {
     let setup = setup_with("limits: { body_size: 1KiB }");

@@ -39,7 +39,7 @@ fn a_reload_opens_and_closes_listeners() {
     wait_until("the wider listener is open", || get(second));
 }
 
-/// An address that is taken is said once, and opened as soon as it is free.
+/// An address in use is logged once, and opened as soon as it is free.
 #[test]
 fn a_listener_that_cannot_be_opened_is_tried_again() {
     let route = one_route("auth: none");

@@ -1,4 +1,4 @@
-//! The PROXY protocol: who may name a client, and what is not believed.
+//! The PROXY protocol: who may name a client, and the headers that are rejected.
 
 use crate::support::{Authority, Builder, Setup, free_port, one_route, wait_until};
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! What one gateway heard, all know: for as long as if they had heard it themselves.
+//! All gateways share the answers of each one, for as long as if they had asked themselves.
 
 use super::{Fleet, MS, cache, wait_for_answers};
 use crate::support::{Behaviour, Redis, active, now, one_route, wait_until};
@@ -44,7 +44,7 @@ fn an_answer_of_another_looks_like_ones_own() {
     assert_eq!(fleet.server.count(), 1);
 }
 
-/// An in-process hit is nobody else's business.
+/// An in-process hit causes no traffic to Redis.
 #[test]
 fn a_hit_never_comes_to_redis() {
     let Some(redis) = Redis::start() else { return };
@@ -109,7 +109,7 @@ fn inactive_answers_have_their_own_ttl() {
     assert_eq!(fleet.get(1, "later"), 200);
 }
 
-/// An inactive answer ends what Redis has, also when it is itself not kept.
+/// An inactive answer ends the answer in Redis, also if it is not kept itself.
 #[test]
 fn an_inactive_answer_ends_the_active_one_in_redis() {
     let Some(redis) = Redis::start() else { return };
@@ -190,7 +190,7 @@ fn a_new_token_at_three_gateways_is_one_introspection() {
     assert_eq!(fleet.server.count_of("new"), 1);
 }
 
-/// A failure is nobody's answer: the next one tries at once.
+/// A failure is not shared: the next one tries at once.
 #[test]
 fn a_gateway_that_fails_lets_the_others_ask() {
     let Some(redis) = Redis::start() else { return };
@@ -207,7 +207,7 @@ fn a_gateway_that_fails_lets_the_others_ask() {
     });
 }
 
-/// Whoever died while asking holds nobody up for longer than a second.
+/// A gateway that died while asking delays the others by a second at most.
 #[test]
 fn a_gateway_that_died_while_asking_delays_the_others_a_second_at_most() {
     let Some(redis) = Redis::start() else { return };
@@ -234,7 +234,7 @@ fn a_gateway_that_died_while_asking_delays_the_others_a_second_at_most() {
     assert!(started.elapsed() < MS(1400), "{:?}", started.elapsed());
 }
 
-/// A gateway that has never seen a token can still bridge an outage with what another one heard.
+/// A gateway that has never seen a token can still bridge an outage with the answer of another one.
 #[test]
 fn a_stale_answer_may_come_from_redis() {
     let Some(redis) = Redis::start() else { return };

@@ -49,7 +49,7 @@ fn what_was_not_sealed_for_this_place_is_not_believed() {
         assert_eq!(fleet.get(1, "narrow"), 403, "{lie}");
         assert_eq!(fleet.looks(1, "error"), (n + 1) as f64, "{lie}");
         assert_eq!(fleet.server.count_of("narrow"), n + 2, "{lie}");
-        // what was heard takes its place, and is forgotten here
+        // the new answer takes its place, and is forgotten here
         wait_until("the answer is written", || redis.get(&narrow) != *value);
         assert_eq!(
             fleet.gateways[1].admin_post("/api/cache/purge", &json!({"token": "narrow"})).status,
@@ -116,7 +116,7 @@ fn an_answer_that_is_put_back_grows_no_younger() {
     assert_eq!((fleet.get(0, "narrow"), fleet.get(1, "narrow")), (401, 401), "purged");
 }
 
-/// Nobody without the key can purge; whoever repeats a purge costs an introspection.
+/// A purge needs the key; repeating a recorded purge only costs an introspection.
 #[test]
 fn a_forged_purge_is_not_believed_and_a_repeated_one_only_costs() {
     let Some(redis) = Redis::start() else { return };
@@ -171,7 +171,7 @@ fn a_log_that_was_tampered_with_is_begun_anew() {
     wait_until("the purge", || fleet.get(0, "good") == 401);
 }
 
-/// Pitfall 7: neither token nor identity, nor what they are purged by.
+/// Pitfall 7: neither token nor identity, nor the subject of a purge.
 #[test]
 fn a_dump_shows_no_token_and_no_identity() {
     let Some(redis) = Redis::start() else { return };
@@ -196,7 +196,7 @@ fn a_dump_shows_no_token_and_no_identity() {
     assert!(dump.len() > 500, "{}", dump.len());
     let fingerprint =
         fleet.gateways[0].access_log(2)[0]["token_fp"].as_str().expect("a fingerprint").to_owned();
-    // three letters without their quotes stand in enough random bytes by chance
+    // three letters without their quotes occur in enough random bytes by chance
     for secret in [
         token,
         "0123456789",

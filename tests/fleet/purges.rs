@@ -1,5 +1,5 @@
-//! A purge reaches every gateway, beats every introspection in flight, and what it names is dead in
-//! Redis too.
+//! A purge reaches every gateway, beats every introspection in flight, and the answers that it
+//! selects are dead in Redis too.
 
 use super::{Fleet, MS, cache, is_up, wait_for_answers};
 use crate::jwt::Signer;
@@ -7,7 +7,7 @@ use crate::support::{Behaviour, Redis, active, now, one_route, wait_until, wait_
 use serde_json::{Value, json};
 use std::thread::sleep;
 
-/// A second, and what a busy machine adds.
+/// A second, and a margin for a busy machine.
 const SECOND: std::time::Duration = std::time::Duration::from_millis(1500);
 
 fn purge(fleet: &Fleet, gateway: usize, selector: &Value) -> Value {
@@ -49,7 +49,7 @@ fn every_selector_reaches_every_gateway_within_a_second() {
     }
 }
 
-/// What an authorization server tells one gateway, all of them do.
+/// All gateways carry out an event that one of them receives.
 #[test]
 fn an_event_reaches_every_gateway_and_what_is_in_redis() {
     let Some(redis) = Redis::start() else { return };
@@ -90,7 +90,7 @@ fn an_event_reaches_every_gateway_and_what_is_in_redis() {
     );
 }
 
-/// What is in Redis is dead too, also for a gateway that was started later.
+/// Answers in Redis are dead too, also for a gateway that was started later.
 #[test]
 fn a_purged_answer_in_redis_is_dead_for_newcomers() {
     let Some(redis) = Redis::start() else { return };
@@ -130,7 +130,8 @@ fn a_purge_beats_an_introspection_in_flight_at_another_gateway() {
     assert_eq!((fleet.get(1, "t"), fleet.get(0, "t")), (401, 401));
 }
 
-/// A gateway that was cut off hears afterwards what it missed, and only that goes.
+/// A gateway that was cut off reads the missed purges afterwards, and forgets only the answers that
+/// they select.
 #[test]
 fn what_was_missed_is_heard_afterwards() {
     let Some(redis) = Redis::start() else { return };
@@ -159,7 +160,7 @@ fn what_was_missed_is_heard_afterwards() {
     assert_eq!((fleet.get(1, "alice"), fleet.get(1, "bob")), (401, 200));
 }
 
-/// What cannot be told now is told later.
+/// A purge that cannot be published now is published later.
 #[test]
 fn a_purge_without_redis_is_told_when_it_is_back() {
     let Some(redis) = Redis::start() else { return };
@@ -186,7 +187,7 @@ fn a_purge_without_redis_is_told_when_it_is_back() {
     wait_until("the other one hears of it", || fleet.get(0, "alice") == 401);
 }
 
-/// Where the log of purges is gone, nobody knows what was in it: everything goes.
+/// If the log of purges is lost, its content is unknown: all answers are forgotten.
 #[test]
 fn a_lost_log_empties_every_cache() {
     for how in ["FLUSHALL", "restart"] {

@@ -61,7 +61,7 @@ fn a_flood_does_not_reach_redis() {
     assert_eq!(calls(&redis), 11);
 }
 
-/// Without Redis each gateway limits on its own: what passed there is counted there.
+/// Without Redis each gateway limits on its own: it counts the requests that it passed.
 #[test]
 fn without_redis_each_limits_on_its_own() {
     let Some(mut redis) = Redis::start() else { return };

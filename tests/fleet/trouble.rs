@@ -1,4 +1,4 @@
-//! Redis slow, down, full, or not what it should be: passed by, and nothing fails.
+//! Redis slow, down, full, or another service: it is bypassed, and no request fails.
 
 use super::{Fleet, MS, cache, is_up, looks, wait_for_answers};
 use crate::support::{Behaviour, Builder, Redis, active, free_port, one_route, wait_until};
@@ -173,7 +173,7 @@ fn a_wrong_password_is_passed_by_and_told_without_the_password() {
     wait_until("the right one is used", || is_up(gateway));
 }
 
-/// What is no Redis at all.
+/// A service that is not Redis.
 #[test]
 fn garbage_is_passed_by() {
     let listener = TcpListener::bind(("127.0.0.1", free_port())).expect("a port");
@@ -217,7 +217,7 @@ fn a_reload_takes_up_another_redis() {
         new_tokens(&fleet, "with", 1);
         wait_for_answers(redis, 1);
     }
-    // the same settings: the same connection, and what is cached stays
+    // the same settings: the same connection, and cached answers stay
     let asked = fleet.server.count();
     reload(&fleet, &with(&two));
     assert!(is_up(&fleet.gateways[0]));
@@ -248,7 +248,7 @@ fn another_key_is_another_cache() {
     assert_eq!((fleet.looks(1, "miss"), fleet.looks(1, "error")), (1.0, 0.0));
 }
 
-/// `check` says what is wrong with the section, and shows nothing secret.
+/// `check` reports the section's faults, and shows nothing secret.
 #[test]
 fn mistakes_are_told_by_check() {
     let directory = tempfile::tempdir().expect("a folder");

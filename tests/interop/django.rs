@@ -79,7 +79,7 @@ impl Django {
         format!("{}/o/introspect/", self.server.origin())
     }
 
-    /// What `seed.py` put there under this name: a token, a client's id or secret.
+    /// The value that `seed.py` stored under this name: a token, a client's id or secret.
     #[track_caller]
     pub fn seeded(&self, name: &str) -> &str {
         let value = self.seed.names[name].as_str();

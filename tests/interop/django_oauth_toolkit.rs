@@ -79,7 +79,7 @@ fn a_token_that_does_not_suffice_is_refused(client_auth: &str) {
     assert!(challenge(&narrow).contains(r#"error="insufficient_scope""#));
     assert!(challenge(&narrow).contains(r#"scope="read""#), "{narrow:?}");
 
-    // Django says of an expired token no more than of one that never was: `{"active": false}`
+    // Django gives the same answer for an expired token as for an unknown one: `{"active": false}`
     for token in [parts.django.seeded("expired_token"), "never-issued"] {
         let refusal = gateway.get_with("/echo", token);
         assert_refused(&refusal, 401, "inactive");
@@ -102,7 +102,7 @@ fn while_django_is_down_cached_tokens_work_and_others_get_503(client_auth: &str)
     let new = gateway.get_with("/echo", &late);
     assert_unavailable(&new);
     assert_eq!(new.reason(), "as_unavailable");
-    // more failures than the circuit breaker bears: from then on nobody waits for a connection
+    // more failures than the circuit breaker bears: from then on no request waits for a connection
     let rest = (0..8).map(|n| gateway.get_with("/echo", &format!("never-issued-{n}")));
     let rest: Vec<_> = rest.inspect(assert_unavailable).collect();
     assert_eq!(rest[7].reason(), "as_circuit_open");
@@ -153,7 +153,7 @@ fn credentials_of_ours_that_django_rejects_are_no_fault_of_the_client() {
         "{ method: bearer, token: never-issued }".to_owned(),
         format!("{{ method: bearer, token: \"{no_scope}\" }}"),
         basic("not-the-secret", ""),
-        // Django decodes what was never encoded
+        // Django decodes credentials that were never encoded
         basic(secret, ", form_encode: false"),
         "{ method: client_secret_post, client_id: gateway, client_secret: not-the-secret }"
             .to_owned(),
@@ -195,7 +195,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// `None`, said loudly, where a part is missing.
+    /// `None`, with a message, if a part is missing.
     #[track_caller]
     fn start() -> Option<Parts> {
         let python = unless_missing(python::with_django())?;
@@ -233,7 +233,7 @@ routes:
     }
 }
 
-/// The headers that the service says it got.
+/// The headers that the service echoes.
 #[derive(Debug)]
 struct Seen(Vec<(String, String)>);
 

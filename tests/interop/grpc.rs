@@ -44,7 +44,7 @@ impl Service {
         ))
     }
 
-    /// What the client prints, by the name of the call.
+    /// The client's output, by the name of the call.
     fn calls(&self, port: u16, token: &str, ca: Option<PathBuf>) -> BTreeMap<String, Value> {
         let mut command = Command::new(self.python);
         command.arg(source("grpc/client.py")).arg(port.to_string()).arg(token).args(ca);

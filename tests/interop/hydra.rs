@@ -1,5 +1,5 @@
 //! Ory Hydra, built from the module proxy's zip: opaque tokens, and an introspection endpoint on a
-//! second listener that asks nobody who they are.
+//! second listener without authentication.
 
 use super::parts::{fetch, kept, run};
 use super::server::{APP_SECRET, BRIEF, Launch, Server, call};

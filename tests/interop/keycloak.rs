@@ -1,6 +1,5 @@
 //! Keycloak from Maven Central, in its development mode: H2, a realm imported at start, and its own
-//! name taken from whatever `Host` or
-//! `X-Forwarded-Host` it is called by.
+//! name taken from the request's `Host` or `X-Forwarded-Host`.
 
 use super::keys::GatewayKey;
 use super::parts::{fetch, kept, run};
@@ -125,8 +124,8 @@ fn unpack(folder: &Path) -> Result<(), String> {
     fs::remove_file(&archive).map_err(|error| error.to_string())
 }
 
-/// Since 26.6.2 Keycloak calls a token inactive unless the client that asks stands in its `aud`:
-/// each one gets an audience mapper.
+/// Since 26.6.2 Keycloak calls a token inactive unless the client that asks is in its `aud`: each
+/// one gets an audience mapper.
 fn realm(jwk: &Value) -> Value {
     let gateways = ["gateway", "gateway-secret-jwt", "gateway-key-jwt"];
     let mapper = |client: &&str| {
@@ -152,7 +151,7 @@ fn realm(jwk: &Value) -> Value {
             "clientAuthenticatorType": authenticator, "attributes": attributes,
         })
     };
-    // a key that does not say what it is for is not looked at
+    // a key without `use` is ignored
     let mut jwk = jwk.clone();
     jwk["use"] = json!("sig");
     let keys = json!({ "keys": [jwk] }).to_string();

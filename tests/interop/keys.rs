@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use serde_json::{Value, json};
 
-/// ECDSA on P-256, and another one that nobody knows.
+/// ECDSA on P-256, and another one that no server knows.
 pub struct GatewayKey {
     own: KeyPair,
     foreign: KeyPair,
@@ -17,7 +17,7 @@ impl GatewayKey {
         GatewayKey { own: new(), foreign: new() }
     }
 
-    /// RFC 7518 §6.2.1; what it is used for is not said.
+    /// RFC 7518 §6.2.1; `use` is absent.
     pub fn public_jwk(&self) -> Value {
         // an uncompressed point: 04, x, y (SEC 1 §2.3.3)
         let (x, y) = self.own.der_bytes()[1..].split_at(32);

@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// What the folder's only file, `/items.txt`, contains.
+/// The content of the folder's only file, `/items.txt`.
 pub const ITEMS: &str = "one item\nanother item\n";
 
 pub struct LegacyService {

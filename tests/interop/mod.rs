@@ -2,10 +2,10 @@
 //! would run them.
 //!
 //! Each server is fetched once, at a pinned version, from its language's registry and kept below
-//! `target/interop`. Where the language or the registry is missing, its test is skipped and says so
-//! on standard error, whatever the test runner hides; with `INTEROP=required` in the environment a
-//! missing part is a failure. Keycloak and Hydra take minutes the first time and most of two cores:
-//! `make interop` runs them, and prints the table of what happened.
+//! `target/interop`. Where the language or the registry is missing, its test is skipped with a
+//! message on standard error that the test runner cannot hide; with `INTEROP=required` in the
+//! environment a missing part is a failure. Keycloak and Hydra take minutes the first time and most
+//! of two cores: `make interop` runs them, and prints the table of results.
 
 mod django;
 mod django_oauth_toolkit;

@@ -1,5 +1,4 @@
-//! What every program of other people needs here: fetched once and kept, started, and ended with
-//! its owner.
+//! Third-party programs: each is fetched once and kept, started, and ended with its owner.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,18 +12,18 @@ pub fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name)
 }
 
-/// What survives the runs: `target/interop`.
+/// The folder that survives the runs: `target/interop`.
 pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("interop")
 }
 
-/// The value, or `None`, said loudly, where it cannot be had; with `INTEROP=required` in the
-/// environment that is a failure.
+/// The value, or `None` with a message if it is missing; with `INTEROP=required` in the environment
+/// that is a failure.
 pub fn unless_missing<T>(had: Result<T, String>) -> Option<T> {
     had.map_err(|missing| skipped(&missing)).ok()
 }
 
-/// Written past the test runner, which hides what a passed test prints.
+/// Written past the test runner, which hides the output of passed tests.
 fn skipped(missing: &str) {
     let test = std::thread::current();
     let test = test.name().unwrap_or("a test").to_owned();
@@ -63,7 +62,7 @@ pub fn kept(
     }
 }
 
-/// Runs a command to its end and returns its standard output; on failure, what it said.
+/// Runs a command to its end and returns its standard output; on failure, its error output.
 pub fn run(command: &mut Command) -> Result<String, String> {
     let output =
         command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
@@ -75,8 +74,8 @@ pub fn run(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// The same for what needs a registry: on failure, `what` could not be had, and the last line of
-/// the reason.
+/// The same for downloads from a registry: on failure, `what` could not be had, and the last line
+/// of the reason.
 pub fn fetch(what: &str, command: &mut Command) -> Result<String, String> {
     run(command).map_err(|error| {
         let last = error.trim_end().lines().last().unwrap_or_default();

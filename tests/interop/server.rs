@@ -9,9 +9,9 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How a server is started, and what it calls its endpoints.
+/// How a server is started, and the paths of its endpoints.
 pub struct Launch {
-    /// The command that runs it until it is told to end, with its data below this folder.
+    /// The command that runs it until it is ended, with its data below this folder.
     pub command: Box<RunIn>,
     /// `token_endpoint` (RFC 6749 §3.2) and `revocation_endpoint` (RFC 7009).
     pub token: &'static str,
@@ -38,7 +38,7 @@ pub struct Server {
     process: Option<Process>,
 }
 
-/// What every server here knows its clients' secret by: `app`, and `brief`, whose tokens live for
+/// The secret of the clients of every server here: `app`, and `brief`, whose tokens live for
 /// [`BRIEF`].
 pub const APP_SECRET: &str = "app-secret";
 
@@ -116,7 +116,7 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// What it said last, when the test fails.
+    /// Its last output, if the test fails.
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = fs::read(self.directory.path().join("log")).unwrap_or_default();

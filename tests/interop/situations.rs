@@ -1,5 +1,5 @@
-//! The same situations for every real server and every way of asking it, and the table of what
-//! comes of them, which docs/interop.md shows.
+//! The same situations for every real server and every way of asking it, and the table of results,
+//! which docs/interop.md shows.
 
 use super::parts::{cache, unless_missing};
 use super::server::{BRIEF, Server};
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 /// An authorization server that can be had from a registry.
 pub struct Peer {
     pub name: &'static str,
-    /// Where its version stands, and what stands before it there.
+    /// The file that contains its version, and the text before it there.
     pub pinned: (&'static str, &'static str),
-    /// Fetches and starts it; an error says what is missing.
+    /// Fetches and starts it; an error names the missing part.
     pub start: fn() -> Result<Running, String>,
     pub ways: &'static [Way],
 }
@@ -21,7 +21,7 @@ pub struct Peer {
 /// A peer with the clients that its ways need.
 pub struct Running {
     pub server: Server,
-    /// What stands for the gateway's secrets in [`Way::asked`].
+    /// The values of the gateway's secrets in [`Way::asked`].
     pub credentials: Vec<(&'static str, String)>,
     /// Written beside the gateway's configuration; see [`Way::asked`].
     pub files: Vec<(&'static str, String)>,
@@ -31,8 +31,7 @@ pub struct Running {
 pub struct Way {
     name: &'static str,
     /// The server's section in `gateway.yaml`; further sections may follow. `@ORIGIN@` and
-    /// `@ADMIN@` stand for the server's addresses,
-    /// `@KEY@` for a file with our private key.
+    /// `@ADMIN@` are replaced by the server's addresses, `@KEY@` by a file with our private key.
     asked: &'static str,
     host: Option<&'static str>,
     differs: &'static [(Situation, &'static str)],
@@ -71,7 +70,7 @@ pub enum Situation {
     Stopped,
     /// The same, asked of a gateway that started meanwhile.
     StoppedBeforeUs,
-    /// The server runs again, and nobody has touched the two gateways.
+    /// The server runs again, and the two gateways were left alone.
     Back,
 }
 use Situation::*;
@@ -111,14 +110,14 @@ const TTL: Duration = Duration::from_secs(1);
 const RECOVERY: Duration = Duration::from_secs(30);
 
 /// One real server at a time: hashing passwords fills a core, starting Keycloak two, and time-outs
-/// are part of what is tested.
+/// are part of the tests.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the server, goes through all situations by all ways, and compares what happened with what
-/// should.
+/// Starts the server, goes through all situations by all ways, and compares the results with the
+/// expected ones.
 #[track_caller]
 pub fn go_through(peer: &Peer) {
     let _alone = alone();
@@ -133,7 +132,7 @@ pub fn go_through(peer: &Peer) {
     std::thread::sleep(BRIEF + 2 * TTL);
     rows.iter_mut().for_each(Row::later);
 
-    // what is asked for next was never seen before
+    // the tokens of the next situation are new
     let tokens: Vec<String> = rows.iter().map(|row| row.issue(&peer_runs, "app", "read")).collect();
     peer_runs.server.stop();
     for (row, token) in rows.iter_mut().zip(&tokens) {
@@ -164,7 +163,7 @@ pub fn go_through(peer: &Peer) {
     }
 }
 
-/// One way, and what happened so far.
+/// One way, and its results so far.
 struct Row {
     way: &'static Way,
     gateway: Gateway,
@@ -270,7 +269,7 @@ impl Row {
         peer.server.issue(client, scope, self.way.host)
     }
 
-    /// What a client hears that presents this token.
+    /// The result for a client that presents this token.
     #[track_caller]
     fn ask(&self, gateway: &Gateway, token: &str) -> String {
         let bearer = format!("Bearer {token}");
@@ -290,7 +289,7 @@ impl Row {
     }
 }
 
-/// Stands where a secret or a token of ours should; long enough for HS256.
+/// Takes the place of a secret or a token of ours; long enough for HS256.
 const WRONG: &str = "not-the-secret-that-the-server-knows";
 
 /// A gateway that asks this way, with the right credentials or with wrong ones.
@@ -334,7 +333,7 @@ fn doctor_says(gateway: &Gateway, code: i32, said: &str) {
     );
 }
 
-/// Status and reason. What every refusal of its status must have is asserted on the way.
+/// Status and reason. The common properties of each status are asserted on the way.
 #[track_caller]
 pub fn heard(response: &Response) -> String {
     let challenge = response.header("WWW-Authenticate").unwrap_or_default();
@@ -352,8 +351,8 @@ pub fn heard(response: &Response) -> String {
     format!("{} `{}`", response.status, response.reason())
 }
 
-/// A refusal that is not the client's fault: 503 with Retry-After, no challenge, nothing that the
-/// server said.
+/// A refusal that is not the client's fault: 503 with Retry-After, no challenge, nothing from the
+/// server's answer.
 #[track_caller]
 pub fn assert_unavailable(response: &Response) {
     assert_eq!(response.status, 503, "{response:?}");

@@ -1,4 +1,4 @@
-//! The answer: what is active, what is inactive and what is no answer at all.
+//! The answer: active, inactive, or no valid answer at all.
 
 use super::{failed, plain};
 use crate::support::{Behaviour, active, now, wait_until};
@@ -90,7 +90,7 @@ fn a_member_twice_makes_the_answer_bad() {
     }
 }
 
-/// Pitfall 12; contract §6: what `exp` may look like.
+/// Pitfall 12; contract §6: the forms of `exp`.
 #[test]
 fn exp_in_every_shape() {
     let setup = plain("");
@@ -165,8 +165,8 @@ fn nbf_in_the_future_is_not_yet_valid() {
     assert_eq!(setup.outcome("iat"), failed("as_bad_response"));
 }
 
-/// A token that becomes valid is not held back by what was said before: the answer is cached, not
-/// the refusal.
+/// A token that becomes valid is not held back by an earlier refusal: the answer is cached, not the
+/// refusal.
 #[test]
 fn a_token_becomes_valid_when_its_nbf_passes() {
     let setup = plain("");

@@ -1,11 +1,11 @@
-//! Failure: statuses, time-outs, broken connections, and what is tried again.
+//! Failure: statuses, time-outs, broken connections, and retries.
 
 use super::{MS, failed, plain};
 use crate::support::{AuthorizationServer, Behaviour, Gateway, Setup, active, now, wait_until};
 use serde_json::json;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-/// Contract §6 and real-servers: what each status means. Only its own 401 and 403 are about our
+/// Contract §6 and real-servers: the meaning of each status. Only its own 401 and 403 are about our
 /// credentials.
 #[test]
 fn a_status_other_than_200_is_a_failure_of_its_own_kind() {
@@ -86,7 +86,7 @@ fn redirects_are_not_followed() {
     assert_eq!((elsewhere.count(), setup.server.count()), (0, 5));
 }
 
-/// Pitfalls 33, 37 and 38: the time-out covers the whole call, and it fires when it says.
+/// Pitfalls 33, 37 and 38: the time-out covers the whole call, and it fires on time.
 #[test]
 fn the_timeout_covers_the_whole_call() {
     let setup = plain("timeout: 400ms");
@@ -118,7 +118,7 @@ fn retries_do_not_prolong_the_timeout() {
     assert!(setup.server.count() <= 3, "{} calls", setup.server.count());
 }
 
-/// Pitfalls 36 and 38; contract §2: what is repeated and what is not.
+/// Pitfalls 36 and 38; contract §2: calls that are repeated, and calls that are not.
 #[test]
 fn only_passing_failures_are_repeated() {
     let setup = Setup::server("retries: 1, circuit_breaker: { failures: 10000 }");
@@ -152,8 +152,7 @@ fn only_passing_failures_are_repeated() {
 }
 
 /// real-servers: a reused connection that the server has closed meanwhile is normal; the call is
-/// repeated at once, whatever
-/// `retries` says, and is no failure.
+/// repeated at once, with any `retries`, and this is no failure.
 #[test]
 fn a_stale_connection_is_replaced_whatever_retries_says() {
     let setup = plain("");
@@ -220,8 +219,8 @@ fn a_broken_answer_is_503() {
     assert_eq!(setup.upstream.count(), 0);
 }
 
-/// The case: the server is stopped; what is cached works on, what is new gets 503; the
-/// server is back and so is everything.
+/// The case: the server is stopped; cached tokens still work, new ones get 503; once the
+/// server is back, all tokens work.
 #[test]
 fn a_server_that_goes_away_and_comes_back() {
     let mut setup = Setup::server("circuit_breaker: { failures: 3, open_for: 300ms }");
@@ -284,7 +283,7 @@ fn a_pause_that_the_server_asks_for_is_kept() {
     }
 }
 
-/// The log says what to look at, by how the gateway authenticates, and shows the server's OAuth
+/// The log has advice that fits the gateway's authentication method, and shows the server's OAuth
 /// error code (RFC 6749 §5.2), but nothing else of its answer.
 #[test]
 fn a_refused_gateway_is_told_what_to_check() {

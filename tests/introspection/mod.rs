@@ -1,4 +1,4 @@
-//! Asking the authorization server: the exact request, what its answer means, and every way in
+//! Asking the authorization server: the exact request, the meaning of its answer, and every way in
 //! which it can fail.
 
 mod answer;

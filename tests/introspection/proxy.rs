@@ -91,7 +91,7 @@ fn the_environment_counts_only_where_it_is_asked_for() {
     }
 }
 
-/// What a fake proxy does with a connection after it has read the request's head.
+/// Behaviour of a fake proxy after it has read the request's head.
 #[derive(Clone, Copy, Debug)]
 enum Does {
     Answer(&'static str),

@@ -1,4 +1,4 @@
-//! The request: exactly what RFC 7662 §2.1 asks for, and one way to authenticate.
+//! The request: exactly the request of RFC 7662 §2.1, and one way to authenticate.
 
 use super::plain;
 use crate::support::{Builder, Setup, free_port, one_route};
@@ -54,7 +54,7 @@ fn basic_authentication() {
     assert_eq!(request.body, b"token=good", "one way to authenticate, not two (pitfall 29)");
 }
 
-/// Pitfall 28: form-encoded first (RFC 6749 §2.3.1), unless told otherwise.
+/// Pitfall 28: form-encoded first (RFC 6749 §2.3.1), unless configured otherwise.
 #[test]
 fn basic_credentials_are_form_encoded_unless_told_otherwise() {
     let keys = |id: &str, encode: bool| {

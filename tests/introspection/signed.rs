@@ -1,4 +1,4 @@
-//! `response: jwt`: answers that are signed. (What RFC 9701 itself demands:
+//! `response: jwt`: answers that are signed. (The requirements of RFC 9701 itself:
 //! `conformance::rfc9701`.)
 
 use super::failed;
@@ -215,7 +215,7 @@ fn answers_that_are_not_believed() {
         ),
     ] {
         assert_eq!(signed.outcome_of(&body), failed("as_bad_response"), "{told}: {body}");
-        // a failure is told once a minute: what is behind the last one is on the status page
+        // a failure is logged once a minute: the cause of the last one is on the status page
         let status = signed.setup.gateway.admin_get("/api/status").text();
         assert!(status.contains(told), "{told}: {status}");
     }
@@ -272,7 +272,7 @@ fn a_plain_answer_is_none() {
     }
 }
 
-/// Statuses other than 200 say what they say of plain answers.
+/// Statuses other than 200 have the same meaning as for plain answers.
 #[test]
 fn errors_are_not_signed() {
     let signed = Signed::start("");
@@ -400,7 +400,7 @@ fn encrypted_answers() {
     }
 }
 
-/// What was answered without a signature is asked again.
+/// Answers without a signature are not used any more.
 #[test]
 fn plain_answers_are_not_kept_for_it() {
     let plain = config("").replace("response: jwt, ", "");

@@ -45,7 +45,7 @@ fn the_defaults_are_rs256_es256_and_eddsa() {
     }
 }
 
-/// RFC 8725 §3.1: the key says what it is for, and the token does not.
+/// RFC 8725 §3.1: the key determines its algorithm, and the token does not.
 #[test]
 fn a_key_serves_only_for_what_it_is_meant() {
     let setup = start("algorithms: [RS256, PS256, ES256, EdDSA]");
@@ -79,8 +79,8 @@ fn short_rsa_keys_verify_nothing() {
     let setup = start("");
     let (short, rsa) = (Signer::short_rsa("s"), Signer::rsa("r"));
     publish(&setup, &[&short.with(json!({})), &rsa]);
-    // no library here signs with it, so the signature is another key's; that the key is not taken
-    // is what is seen
+    // no library here signs with it, so the signature is another key's; the test shows that the key
+    // is not used
     assert_eq!(setup.outcome(&rsa.named(Some("s")).sign(&claims())), invalid());
     assert_eq!(setup.outcome(&rsa.sign(&claims())), passed());
 }

@@ -1,4 +1,4 @@
-//! What a good signature is over: RFC 7519 §4.1, RFC 9068.
+//! The claims below a good signature: RFC 7519 §4.1, RFC 9068.
 
 use super::{ISSUER, Signer, claims, claims_with, invalid, passed, publish, refused, start};
 use crate::support::now;
@@ -173,6 +173,6 @@ fn rfc9068_profile() {
     for claim in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"] {
         assert_eq!(outcome("at+jwt", json!({ claim: null })), invalid(), "{claim}");
     }
-    // other names do not stand in for `client_id` here
+    // other names do not replace `client_id` here
     assert_eq!(outcome("at+jwt", json!({ "client_id": null, "azp": "app" })), invalid());
 }

@@ -97,7 +97,7 @@ fn without_keys_the_operator_is_told() {
     setup.gateway.log_with("there are no `decryption_keys`");
 }
 
-/// Whatever of it is changed, it does not open; and the client is told the same each time.
+/// A change of any part prevents decryption, and the client gets the same refusal each time.
 #[test]
 fn a_change_of_any_part() {
     let (rsa, p256) = (Sealer::rsa(), Sealer::p256());
@@ -131,7 +131,7 @@ fn a_change_of_any_part() {
                 "%",
                 &format!("{}=", parts[at]),
             ] {
-                // an absent encrypted key is what ECDH-ES has, and RSA headers are alike
+                // ECDH-ES has no encrypted key, and RSA headers are alike
                 if changed == parts[at] {
                     continue;
                 }

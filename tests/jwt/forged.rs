@@ -1,4 +1,4 @@
-//! What a forger might try. RFC 8725 names most of it.
+//! Attempts at forgery. RFC 8725 names most of them.
 
 use super::{ISSUER, JWKS, Signer, claims, encode, invalid, passed, publish, start};
 use crate::support::{Behaviour, Setup, now};
@@ -301,8 +301,8 @@ fn a_signature_of_zeros() {
     }
 }
 
-/// The client learns the reason; the operator, once a minute, what is behind it. Nothing of a token
-/// is in any log.
+/// The client learns the reason; the operator, once a minute, the cause. Nothing of a token is in
+/// any log.
 #[test]
 fn what_the_operator_gets_to_know() {
     let signer = Signer::p256("k");

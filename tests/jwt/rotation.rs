@@ -64,7 +64,7 @@ fn the_pause_counts_failed_calls_too_and_known_keys_keep_working() {
     wait_until("the pause is over", || setup.outcome(&unknown.sign(&claims())) == unavailable());
     let (begun, before) = (std::time::Instant::now(), setup.server.count_of_path(JWKS));
     for _ in 0..30 {
-        // nobody knows whether there is such a key
+        // the existence of such a key is unknown
         assert_eq!(setup.outcome(&unknown.sign(&claims())), unavailable());
         assert_eq!(setup.outcome(&signer.sign(&claims())), passed());
     }
@@ -148,7 +148,7 @@ fn garbage_in_place_of_keys() {
     assert_eq!(elsewhere.count(), 0, "redirects are not followed");
 }
 
-/// Keys that cannot be used stand beside those that can.
+/// Unusable keys do not affect the usable ones beside them.
 #[test]
 fn unusable_keys_are_passed_over() {
     let setup = start("");
@@ -168,7 +168,7 @@ fn unusable_keys_are_passed_over() {
     assert_eq!(setup.outcome(&signer.sign(&claims())), passed());
 }
 
-/// A reload is no reason to forget what is known.
+/// A reload keeps the known keys.
 #[test]
 fn known_keys_outlive_a_reload() {
     for keys in [

@@ -1,4 +1,4 @@
-//! A key pair of the gateway, and what others do with its public half: encrypt tokens.
+//! A key pair of the gateway, and the encryption of tokens to its public half.
 
 use super::encode;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};

@@ -213,7 +213,7 @@ impl Signer {
         self.sign_text(&header.to_string(), &claims.to_string())
     }
 
-    /// A good signature over these texts, whatever they are.
+    /// A good signature over these texts, with any content.
     pub fn sign_text(&self, header: &str, claims: &str) -> String {
         let signed = format!("{}.{}", encode(header), encode(claims));
         let alg = serde_json::from_str::<Value>(header)

@@ -90,6 +90,6 @@ fn its_failures_are_failures() {
     }
     assert_eq!(setup.gateway.metric("introgate_circuit_state{server=\"main\"}"), 2.0);
     assert_eq!(setup.gateway.metric("introgate_circuit_state{server=\"local\"}"), 0.0);
-    // what is wrong with the token is still told
+    // flaws of the token are still reported
     assert_eq!(setup.outcome(&Signer::ed25519("k").sign(&claims())), invalid());
 }

@@ -34,7 +34,7 @@ fn the_exchange_of_the_example() {
     assert!((before + 60..=now() + 60).contains(&exp), "{exp}");
 }
 
-/// Whatever is in the token, it stays in its place.
+/// A token with any content stays in its place.
 #[test]
 fn the_token_is_encoded_for_where_it_stands() {
     let token = "a&b<c>'d%2F../{e}=f+g";

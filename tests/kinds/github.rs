@@ -61,7 +61,7 @@ fn the_recorded_exchange_of_the_legacy_interface() {
     published(&setup);
 }
 
-/// The token is one segment, whatever is in it.
+/// The token is one segment, with any content.
 #[test]
 fn the_token_cannot_leave_its_segment() {
     let setup = github("api: legacy");

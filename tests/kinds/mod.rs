@@ -1,5 +1,5 @@
-//! Authorization servers other than those of RFC 7662: recorded exchanges, checked byte for byte in
-//! what is sent, and every way in which an answer can be none.
+//! Authorization servers other than those of RFC 7662: recorded exchanges, requests are checked
+//! byte for byte, as is every kind of invalid answer.
 
 mod amazon;
 mod custom;
@@ -57,8 +57,8 @@ pub fn status(status: u16, body: &str) -> Behaviour {
     Behaviour::respond(status, &[("Content-Type", "application/json")], body)
 }
 
-/// What everything that is no answer leads to, whatever the kind: 503 with its reason, never 401,
-/// and no second call.
+/// The result of every invalid answer, for every kind: 503 with its reason, never 401, and no
+/// second call.
 #[track_caller]
 pub fn no_answers(setup: &Setup) {
     let redirect = |code| Behaviour::respond(code, &[("Location", "/elsewhere?token=t")], "");

@@ -12,8 +12,8 @@ struct Three {
     google: AuthorizationServer,
 }
 
-/// `main` takes what no other one takes, `issuer` the JWTs of one issuer, `google` what begins with
-/// `ya29.`.
+/// `main` takes the tokens that no other one takes, `issuer` the JWTs of one issuer, `google` those
+/// that begin with `ya29.`.
 fn three(main_tokens: &str) -> Three {
     let (issuer, google) = (AuthorizationServer::start(), AuthorizationServer::start());
     let yaml = format!(
@@ -106,8 +106,7 @@ fn a_failing_server_has_no_substitute() {
     assert_eq!((main, issuer), (0, 0));
 }
 
-/// Two names for one endpoint are two servers: what one said is not taken for what the other would
-/// say.
+/// Two names for one endpoint are two servers: the answer of one is not used for the other.
 #[test]
 fn entries_of_two_servers_never_mix() {
     let setup = Setup::start(

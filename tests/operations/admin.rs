@@ -23,7 +23,7 @@ fn readiness_does_not_depend_on_the_authorization_server() {
     }
 }
 
-/// Pitfall 77: what the admin listener serves is not served to clients.
+/// Pitfall 77: the paths of the admin listener are not served to clients.
 #[test]
 fn the_admin_paths_are_not_on_the_main_listener() {
     let setup = Setup::start("routes: [{ path: /items/*, upstream: \"@UPSTREAM@\", auth: none }]");
@@ -93,7 +93,7 @@ authorization_servers:
     }
 }
 
-/// What changes state is changed by POST only.
+/// State is changed by POST only.
 #[test]
 fn purging_by_get_does_nothing() {
     let setup = Setup::route("");

@@ -71,7 +71,7 @@ fn the_last_decisions_are_those_of_the_access_log() {
     assert!(!everything.contains("secret=query") && !everything.contains("good"), "{everything}");
 }
 
-/// Whatever the access log is set to.
+/// With any setting of the access log.
 #[test]
 fn decisions_are_kept_without_an_access_log() {
     let setup = Setup::start(&format!("log: {{ access: off }}\n{}", one_route("auth: none")));
@@ -105,7 +105,7 @@ impl Follower {
         follower
     }
 
-    /// What comes until this text, in chunks as they are on the wire.
+    /// The data until this text, in chunks as they are on the wire.
     fn until(&mut self, text: &str) -> String {
         let (mut got, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(10));
         while !String::from_utf8_lossy(&got).contains(text) {
@@ -134,7 +134,7 @@ fn decisions_can_be_followed() {
     assert!(!events.contains("\"request_id\":\"good\""), "{events}");
 }
 
-/// Issue 15: at a high rate the live view samples, and says so.
+/// Issue 15: at a high rate the live view samples, with a notice.
 #[test]
 fn a_flood_is_sampled() {
     let setup = Setup::start(&one_route("auth: none"));
@@ -187,7 +187,7 @@ fn followers_hold_up_no_stop() {
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
-/// Contract §7: circuit state, the last error in words and what to do, cache figures, the last
+/// Contract §7: circuit state, the last error in words and its remedy, cache figures, the last
 /// reload.
 #[test]
 fn the_status_says_what_to_do() {

@@ -21,7 +21,7 @@ fn an_idle_connection_keeps_no_buffer() {
         };
         (0..count).map(ask).collect()
     };
-    // what the first connections bring along is no part of the price
+    // the initial cost of the first connections does not count
     let first = open(count / 4);
     let before = setup.gateway.resident_memory();
     let more = open(count);

@@ -1,4 +1,4 @@
-//! Contract §9: the access log, and what no log ever shows.
+//! Contract §9: the access log, and the data that no log ever shows.
 
 use crate::support::{Behaviour, Builder, Connection, Setup, UpstreamBehaviour, one_route};
 use base64::prelude::*;
@@ -229,7 +229,7 @@ fn rejected_credentials_are_reported_once() {
     assert!((1..=3).contains(&count), "{count} loud lines: {stderr}");
 }
 
-/// Pitfall 94: what cannot be read is not quoted in the log by any library, on any listener, at any
+/// Pitfall 94: unreadable input is not quoted in the log by any library, on any listener, at any
 /// level.
 #[test]
 fn malformed_requests_are_not_logged() {

@@ -172,8 +172,8 @@ fn in_flight_goes_back_to_zero_when_the_client_leaves() {
     wait_until("the call has ended", || in_flight(0));
 }
 
-/// Thousands of routes make no megabytes of zeros: there is no series before its first event, but
-/// for states and for what an alert needs.
+/// Thousands of routes make no megabytes of zeros: there is no series before its first event,
+/// except for states and for metrics that alerts need.
 #[test]
 fn there_are_no_series_before_the_first_event() {
     let routes: String = (0..300)

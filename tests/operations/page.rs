@@ -1,4 +1,4 @@
-//! The status page: whole without JavaScript, and without a way in for what clients send.
+//! The status page: whole without JavaScript, and safe against input of clients.
 
 use crate::support::{Setup, one_route, wait_until};
 use serde_json::json;
@@ -36,7 +36,7 @@ fn the_page_is_whole_without_a_script() {
     assert_eq!(setup.gateway.admin_get("/?decision=maybe").status, 400);
 }
 
-/// A route in shadow mode, and what it would have refused.
+/// A route in shadow mode, with the refusals that it would have made.
 #[test]
 fn shadow_routes_are_shown() {
     let setup = Setup::start(&one_route("scopes: [admin], enforce: false"));
@@ -48,7 +48,7 @@ fn shadow_routes_are_shown() {
     assert!(page.contains("Shadow mode") && page.contains("<code>insufficient_scope</code> 1"));
 }
 
-/// Pitfall 94 and its kin: what a client sends is text, and nothing from elsewhere runs.
+/// Pitfall 94 and its kin: a client's input is shown as text, and no foreign script runs.
 #[test]
 fn what_clients_send_is_text() {
     let setup = Setup::start(&one_route("auth: none"));

@@ -13,7 +13,7 @@ use std::time::Duration;
 const OPEN: &str = "routes: [{ path: /*, upstream: \"@UPSTREAM@\", auth: none }]";
 const GUARDED: &str = "routes: [{ path: /*, upstream: \"@UPSTREAM@\" }]";
 
-/// The contract says two seconds; the rest is for a machine that is busy with other tests.
+/// The contract promises two seconds; the rest is for a machine that is busy with other tests.
 const SOON: Duration = Duration::from_millis(3500);
 
 fn is_open(gateway: &Gateway) -> bool {
@@ -70,7 +70,7 @@ fn sighup_reads_the_file_at_once() {
     wait_until("the change takes effect", || !is_open(&setup.gateway));
 }
 
-/// Pitfall 74: the old configuration stays, the metric says so, the log says why.
+/// Pitfall 74: the old configuration stays, the metric shows the failure, the log the reason.
 #[test]
 fn a_bad_file_keeps_the_old_configuration_and_says_why() {
     let setup = Setup::start(GUARDED);
@@ -109,7 +109,7 @@ fn a_file_that_vanishes_keeps_the_old_configuration() {
     wait_within(SOON, "the new file takes effect", || !is_open(&setup.gateway));
 }
 
-/// Pitfall 8: what does not change an answer leaves it in the cache.
+/// Pitfall 8: a setting that does not affect an answer leaves it in the cache.
 #[test]
 fn a_change_of_policy_keeps_the_cache() {
     let setup = Setup::start(GUARDED);
@@ -121,7 +121,7 @@ fn a_change_of_policy_keeps_the_cache() {
     assert_eq!(setup.server.count(), 1);
 }
 
-/// Pitfall 8: what can change an answer makes the old ones unreachable.
+/// Pitfall 8: a setting that can affect an answer makes the old ones unreachable.
 #[test]
 fn a_change_of_credentials_or_endpoint_asks_again() {
     let server = |keys: &str| {
@@ -148,7 +148,7 @@ fn a_change_of_credentials_or_endpoint_asks_again() {
     assert_eq!(setup.get("good").status, 200);
 }
 
-/// An issuer that is configured later holds for what is cached already.
+/// An issuer that is configured later holds for cached answers too.
 #[test]
 fn a_new_issuer_holds_for_cached_answers() {
     let server = |keys: &str| {
@@ -243,7 +243,7 @@ fn upstreams_are_reloaded() {
     assert_eq!(setup.gateway.get("/", &[]).status, 200);
 }
 
-/// What needs a restart is said so, and does no harm.
+/// A change that needs a restart is logged, and does no harm.
 #[test]
 fn a_change_of_the_admin_address_says_that_it_needs_a_restart() {
     let setup = Setup::start(OPEN);

@@ -1,10 +1,10 @@
-//! `Type=notify-reload`: what the service manager is told over its socket.
+//! `Type=notify-reload`: the messages to the service manager over its socket.
 
 use crate::support::{Builder, Setup, UpstreamBehaviour, one_route, request_bytes, wait_until};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-/// A service manager's socket in the gateway's folder, and a gateway that is told of it.
+/// A service manager's socket in the gateway's folder, and a gateway that uses it.
 fn start(environment: &[(&str, &str)]) -> (UnixDatagram, Setup) {
     let folder = tempfile::tempdir().expect("a folder").keep();
     let path = folder.join("notify.sock");

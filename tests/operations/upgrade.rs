@@ -42,7 +42,7 @@ fn no_connection_is_refused_and_no_request_is_lost() {
                         connection.request("GET", "/", &headers, b"").expect("a response");
                     assert_eq!(response.status, 200, "{}", response.text());
                     answered.fetch_add(1, Ordering::SeqCst);
-                    // the last response on a connection of the old process says so
+                    // the last response on a connection of the old process has `Connection: close`
                     if keep && response.header("connection") != Some("close") {
                         kept = Some(connection);
                     }

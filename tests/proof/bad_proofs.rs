@@ -4,7 +4,7 @@ use super::client::{Client, ORIGIN, part, send};
 use crate::support::{Setup, now};
 use serde_json::{Value, json};
 
-/// What is sent, how it is made from a good proof, and the sentence of the refusal (or `OK`).
+/// The case, the way to make it from a good proof, and the sentence of the refusal (or `OK`).
 type Row = (&'static str, fn(&Client, &mut Value, &mut Value), &'static str);
 
 const OK: &str = "";

@@ -71,7 +71,7 @@ fn a_proof_is_good_once() {
     assert_eq!(send(&setup.gateway, "bound", &proof).status, 200);
     refused(&send(&setup.gateway, "bound", &proof), "invalid_dpop_proof");
     assert_eq!(setup.upstream.count(), 1);
-    // another client may use the same `jti`, and so may nobody else
+    // only another client may use the same `jti`
     let other = Client::new();
     other.own(&setup.server, "other");
     let mut claims = other.claims("GET", ORIGIN, "other");
@@ -105,7 +105,7 @@ fn of_many_at_once_one_passes() {
     assert_eq!(setup.upstream.count(), 1);
 }
 
-/// A proof that is refused is not used up by that: the client may correct what was wrong.
+/// A refusal does not use up the proof's `jti`: the client may correct the request.
 #[test]
 fn only_good_proofs_are_noted() {
     let setup = Setup::start(
@@ -146,7 +146,7 @@ fn scheme_and_binding_belong_together() {
     refused(&setup.get("bound"), "invalid_token");
     let headers = [("Authorization", "Bearer bound"), ("DPoP", &*proof())];
     refused(&setup.gateway.get("/", &headers), "invalid_token");
-    // a token that is not bound says nothing of the key
+    // the answer about an unbound token names no key
     let proof = client.proof("GET", ORIGIN, "good");
     refused(&send(&setup.gateway, "good", &proof), "invalid_token");
     assert_eq!(setup.get("good").status, 200);

@@ -85,8 +85,8 @@ fn of_two_gateways_at_once_one_takes_a_proof() {
     assert_eq!(fleet.upstream.count(), 20);
 }
 
-/// Without Redis no gateway knows what the others have seen: a route that demands proofs takes
-/// none, any other goes by its own memory.
+/// Without Redis no gateway knows the proofs that the others have seen: a route that demands proofs
+/// takes none, any other goes by its own memory.
 #[test]
 fn without_redis_a_route_that_demands_proofs_is_closed() {
     let Some(mut redis) = Redis::start() else { return };

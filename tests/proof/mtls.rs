@@ -1,5 +1,5 @@
 //! RFC 8705 §3: a token that is bound to a client certificate passes with that certificate alone.
-//! Here a proxy in front of the gateway tells of it.
+//! Here a proxy in front of the gateway forwards the certificate.
 
 use super::client::Client;
 use crate::support::{Response, Setup, active, one_route};

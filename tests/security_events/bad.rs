@@ -1,4 +1,4 @@
-//! What is refused, and with which words (RFC 8935 §2.4); none of it ends anything.
+//! Refused events, with their error codes (RFC 8935 §2.4); none of them ends an answer.
 
 use super::{AUDIENCE, CAEP, CONFIG, ISSUER, OTHER, RISC, World, but, iss_sub, sign};
 use crate::jwt::{Signer, encode};
@@ -89,7 +89,7 @@ fn claims_that_are_not_good() {
     assert_eq!(world.metric("server=\"-\",result=\"invalid_issuer\""), 2.0);
     assert_eq!(world.metric("server=\"main\",result=\"invalid_audience\""), 3.0);
 
-    // the same with nothing wrong; an audience among others, and what is not there is not missed
+    // the same without a flaw; with an audience among others, and without optional members
     let good = but(
         world.session_revoked(),
         json!({ "aud": ["https://stranger.test", AUDIENCE], "exp": now() + 60 }),
@@ -217,7 +217,7 @@ fn replays() {
     assert_eq!(world.asked_again(), ["bob-1/other"]);
 }
 
-/// What was refused may be sent again, mended.
+/// A refused event may be sent again after a correction.
 #[test]
 fn a_refusal_does_not_use_up_the_jti() {
     let world = World::start();

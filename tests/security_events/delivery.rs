@@ -55,8 +55,8 @@ fn methods_content_types_and_sizes() {
     assert_eq!(world.post("Application/SecEvent+JWT; charset=utf-8", event.as_bytes()).status, 202);
 }
 
-/// The signature is what authenticates a transmitter; it does not know `admin.token`, and cannot
-/// use what it has elsewhere.
+/// The signature authenticates a transmitter; it does not know `admin.token`, and cannot use its
+/// other credentials.
 #[test]
 fn the_admin_token_is_not_asked_for() {
     let admin = "admin: { address: \"127.0.0.1:@ADMIN_PORT@\", token: \"admin-secret\" }\n";

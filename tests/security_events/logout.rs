@@ -88,8 +88,7 @@ fn what_is_refused() {
     refused(&one, "taken before");
 }
 
-/// Where answers do not tell the session, a logout that names nothing else could end nothing: its
-/// sender is told.
+/// If answers have no `sid`, a logout that names only a session could end no answer: it is refused.
 #[test]
 fn a_session_that_answers_do_not_tell() {
     let world = World::with(&CONFIG.replace("path: /other", "path: /plain, methods: [GET]"));

@@ -1,5 +1,5 @@
-//! What authorization servers tell of their own accord: events and logout tokens end exactly the
-//! cached answers that they name, and nothing that is not signed for here ends anything.
+//! Events from authorization servers: events and logout tokens end exactly the cached answers that
+//! they name, and only signatures of this server count.
 
 mod bad;
 mod delivery;
@@ -85,8 +85,8 @@ impl World {
         world
     }
 
-    /// Sends every token to both servers' routes, and tells which had no cached answer; `/other`
-    /// marks the second server's.
+    /// Sends every token to both servers' routes, and returns those without a cached answer;
+    /// `/other` marks the second server's.
     #[track_caller]
     fn asked_again(&self) -> Vec<String> {
         let mut again = Vec::new();

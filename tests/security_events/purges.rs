@@ -1,4 +1,4 @@
-//! Each kind of event and of subject ends exactly what it names.
+//! Each kind of event and of subject ends exactly the answers that it selects.
 
 use super::{CAEP, CONFIG, ISSUER, OTHER, RISC, World, but, iss_sub, sign};
 use crate::support::{Behaviour, Connection, active, wait_until};
@@ -136,7 +136,7 @@ fn another_server_has_its_own_alice() {
     assert_eq!(world.asked_again(), NOBODY);
 }
 
-/// Where one transmitter speaks for two servers, the subject's issuer tells whose it is.
+/// Where one transmitter speaks for two servers, the subject's issuer selects the server.
 #[test]
 fn a_hub_may_speak_for_several() {
     let yaml = CONFIG
@@ -226,7 +226,7 @@ fn an_event_or_a_purge_beats_an_inactive_answer_in_flight() {
     }
 }
 
-/// RFC 8417 §2.2: what is not understood is no mistake, and ends nothing.
+/// RFC 8417 §2.2: an unknown event is no error, and ends no answer.
 #[test]
 fn events_about_other_things_are_taken_and_end_nothing() {
     let world = World::start();

@@ -61,7 +61,7 @@ fn without_a_path_a_connection_is_enough() {
     wait_until("the check passes again", || healthy(&gateway, &server) == 1.0);
 }
 
-/// After three failed connections in a row a server is left out, and said to be so.
+/// After three failed connections in a row a server is left out, and shown as down.
 #[test]
 fn a_server_that_refuses_connections_is_left_out() {
     let up = Upstream::named("up");

@@ -31,7 +31,7 @@ impl Drop for Service {
     }
 }
 
-/// Requests with and without a body arrive as what they are.
+/// Requests with and without a body arrive unchanged.
 #[track_caller]
 fn is_served(gateway: &Gateway, scheme: &str) {
     for body in [&b""[..], &[b'x'; 100_000]] {

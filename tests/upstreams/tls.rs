@@ -34,7 +34,7 @@ fn a_service_behind_tls() {
     }
 }
 
-/// A gateway in front of a service whose TLS is as told.
+/// A gateway in front of a service with this TLS.
 fn gateway_with(tls: &Tls, keys: &str, files: &[(&str, &str)]) -> Gateway {
     let files = files.iter().fold(Builder::new(), |builder, (name, text)| builder.file(name, text));
     files.start(&config(&format!(

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const START: &str = "POST / HTTP/1.1\r\nHost: gateway.test\r\n";
 
-/// The service gets what the client sent, in whatever pieces it came.
+/// The service gets the client's bytes, however they were split into packets.
 #[test]
 fn bodies_arrive_whole_at_any_pace() {
     let setup = Setup::route("");
@@ -59,8 +59,8 @@ fn long_bodies_arrive_whole() {
     assert!(setup.upstream.last().body == body);
 }
 
-/// A service of which the test says everything: it gets the connection behind the head of the
-/// request, and what was read of it.
+/// A service under full control of the test: it gets the connection behind the head of the request,
+/// and the bytes read of it.
 struct Raw {
     setup: Setup,
     _server: Server,
@@ -155,7 +155,7 @@ fn an_early_answer_reaches_a_client_that_is_still_sending() {
     }
 }
 
-/// RFC 9110 §10.1.1: the body comes when the service says so.
+/// RFC 9110 §10.1.1: the body comes when the service asks for it.
 #[test]
 fn a_client_may_wait_for_leave_to_send() {
     let raw = Raw::start(|mut reader, mut writer| {
@@ -184,7 +184,7 @@ fn a_client_may_wait_for_leave_to_send() {
     assert!(began.elapsed() < Duration::from_secs(1));
 }
 
-/// RFC 9112 §7.1: a body that is not chunked, though it says so, is not a body for the service.
+/// RFC 9112 §7.1: a body that is not chunked, against its header, is not a body for the service.
 #[test]
 fn chunks_that_are_none_never_become_a_whole_body() {
     let whole = Arc::<AtomicUsize>::default();

@@ -1,5 +1,5 @@
-//! What a service says of its own connection and of its body's framing is not passed on as it is
-//! (RFC 9110 §7.6.1, RFC 9112 §6).
+//! Fields about the service's own connection and about its body's framing are not forwarded
+//! unchanged (RFC 9110 §7.6.1, RFC 9112 §6).
 
 use super::{GOOD, raw, steady};
 use crate::support::{Setup, UpstreamBehaviour};
@@ -108,8 +108,8 @@ fn a_broken_response_behind_an_interim_one_is_502() {
     }
 }
 
-/// RFC 9112 §7.1. An empty chunk size is not a last chunk, whatever the version of the response and
-/// whatever comes before it.
+/// RFC 9112 §7.1. An empty chunk size is not a last chunk, with any version of the response and any
+/// data before it.
 #[test]
 fn a_response_with_malformed_chunks_never_seems_complete() {
     let setup = Setup::route("");

@@ -47,7 +47,7 @@ fn a_connection_is_not_kept_behind_a_body_that_must_not_come() {
     }
 }
 
-/// What makes the test above one that can fail: honest services keep their connections.
+/// The counterpart that proves the test above: connections of honest services are kept.
 #[test]
 fn a_connection_is_kept_behind_an_honest_response() {
     let setup = Setup::route("");

@@ -1,5 +1,5 @@
-//! Messages on the wire: where they end, what is about one connection only, and how connections
-//! end. Each test also runs with `FAST_PATH=off`, so that it holds on both ways.
+//! Messages on the wire: their ends, fields about one connection only, and ends of connections.
+//! Each test also runs with `FAST_PATH=off`, so that it holds on both ways.
 
 mod bodies;
 mod caches;

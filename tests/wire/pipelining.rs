@@ -57,7 +57,8 @@ fn a_refusal_among_them_takes_nothing_else_along() {
     assert_eq!(targets, ["/1", "/2"]);
 }
 
-/// Where the end of a request is not certain, the answer says close, and what follows is no request.
+/// Where the end of a request is not certain, the response has `Connection: close`, and the bytes
+/// behind it are no request.
 #[test]
 fn an_answer_that_cannot_be_followed_says_close() {
     let setup = Setup::route("auth: none");

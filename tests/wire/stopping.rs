@@ -3,17 +3,17 @@
 use crate::support::{Setup, UpstreamBehaviour};
 use std::time::{Duration, Instant};
 
-/// What became of one client.
+/// The fate of one client.
 #[derive(Debug, PartialEq)]
 enum End {
-    /// The last response said `Connection: close`.
+    /// The last response had `Connection: close`.
     Told,
     /// The connection ended without an answer to a request.
     Lost(String),
 }
 
 /// Clients without think time: each sends its next request as soon as it has the last response. As
-/// long as no response says `Connection: close`, each request is answered.
+/// long as no response has `Connection: close`, each request is answered.
 #[test]
 fn no_client_that_keeps_its_connection_loses_a_request() {
     for round in 0..3 {

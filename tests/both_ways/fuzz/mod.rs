@@ -75,7 +75,7 @@ impl Lab {
     }
 
     /// Compares both ways. A difference counts when it comes three times out of three: a connection
-    /// that the service closes at the same moment is nobody's fault.
+    /// that the service closes at the same moment is no defect.
     fn compare(&self, case: &Case) -> Result<(), String> {
         let mut last = String::new();
         for _ in 0..3 {

@@ -7,9 +7,9 @@ use rand::{Rng, SeedableRng};
 use std::fmt;
 
 pub struct Case {
-    /// What the client sends, with a pause behind each.
+    /// The pieces that the client sends, with a pause behind each.
     pub pieces: Vec<Vec<u8>>,
-    /// Of the requests in it, as far as they are still what they were.
+    /// The methods of the requests in it, as far as mutation left them intact.
     pub methods: Vec<String>,
     pub responses: Vec<Answer>,
 }
@@ -49,7 +49,7 @@ impl Case {
             let last = number + 1 == requests;
             responses.push(answer(&method, &mut random, about != 2, last));
         }
-        // the connection ends soon, whatever became of the others
+        // the connection ends soon, after any outcome of the others
         bytes.extend_from_slice(
             b"GET /alice/end HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer alice\r\nConnection: close\r\n\r\n",
         );
@@ -163,7 +163,7 @@ fn answer(method: &str, random: &mut StdRng, odd: bool, last: bool) -> Answer {
         2 => text
             .push_str("Transfer-Encoding: chunked\r\n\r\n6\r\nalice-\r\n7\r\nchunked\r\n0\r\n\r\n"),
         3 => {
-            // what is odd is all there at once
+            // all odd bytes are sent at once
             let long = random.random_range(1..if odd { 15_000 } else { 150_000 });
             text.push_str(&format!("Content-Length: {long}\r\n\r\n"));
             if !bare {
@@ -201,8 +201,8 @@ fn answer(method: &str, random: &mut StdRng, odd: bool, last: bool) -> Answer {
     let mut pieces = vec![bytes];
     if random.random_ratio(1, 4) {
         let last = pieces.pop().unwrap_or_default();
-        // what comes behind a whole response and later than it is an answer to the next request for
-        // every reader: it is only sent where the gateway could know better
+        // bytes behind a whole response, and later than it, are an answer to the next request for
+        // every reader: they are only sent if the gateway could detect them
         let end = if odd { head_end(&last) } else { last.len() };
         let (first, second) = last.split_at(random.random_range(0..=end));
         pieces.extend([first.to_vec(), second.to_vec()]);

@@ -1,4 +1,4 @@
-//! What the client and the service saw of a case, without what differs from one run to the next.
+//! A case as the client and the service saw it, without the parts that differ between runs.
 
 use crate::support::Request;
 
