@@ -38,7 +38,7 @@ fn statuses(responses: &[Response]) -> Vec<u16> {
 
 /// Pitfall 5: a hit and a miss differ in nothing but the log's `cache`.
 #[test]
-fn a_hit_asks_nobody_and_looks_like_the_miss() {
+fn a_hit_makes_no_call_and_looks_like_the_miss() {
     let setup = Setup::route("scopes: [read]");
     let ask = |id: &str| {
         let headers = [("Authorization", "Bearer good"), ("X-Request-Id", id)];
@@ -278,7 +278,7 @@ fn a_late_hit_asks_again_in_the_background() {
 
 /// Contract §3: inactive ends the entry also when it comes from a background refresh.
 #[test]
-fn a_background_refresh_that_says_inactive_ends_the_entry() {
+fn an_inactive_background_refresh_ends_the_entry() {
     for keys in ["inactive_ttl: 10s", "inactive_ttl: 0s"] {
         let setup = cache(&format!("ttl: 60s, refresh_ahead: 0.001, {keys}"));
         assert_eq!(setup.get("good").status, 200);
@@ -452,7 +452,7 @@ fn a_failed_first_call_does_not_fail_the_others() {
 /// While the server is down, waiting requests end together with it; they do not queue up for one
 /// time-out each.
 #[test]
-fn a_server_that_hangs_holds_nobody_longer_than_its_timeout() {
+fn a_hanging_server_delays_requests_by_its_timeout_at_most() {
     let setup = Setup::server("retries: 0, timeout: 400ms");
     setup.server.behave_for_all(Behaviour::Hang);
     let began = Instant::now();
@@ -548,7 +548,7 @@ fn the_command_line_purges() {
 }
 
 #[test]
-fn a_purge_that_says_nothing_clear_is_refused() {
+fn an_ambiguous_purge_is_refused() {
     let setup = Setup::route("");
     assert_eq!(setup.get("good").status, 200);
     let two = [json!({ "token": "good", "sub": "alice" }), json!({ "all": true, "jti": "1" })];

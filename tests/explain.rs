@@ -140,7 +140,7 @@ fn wrong_usage_is_64() {
 
 /// For people; and a token is in no line of it.
 #[test]
-fn the_text_says_the_same() {
+fn the_text_has_the_same_content() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("gateway.yaml"), FILE).expect("written");
     std::fs::write(folder.path().join("a.json"), r#"{"active":true,"level":3}"#).expect("written");
@@ -171,7 +171,7 @@ fn the_text_says_the_same() {
 
 /// The running gateway explains with live introspection the outcome that the request then has.
 #[test]
-fn the_admin_listener_explains_what_the_gateway_does() {
+fn the_admin_listener_explains_the_actual_outcome() {
     let setup = Setup::route("scopes: [read]");
     for (token, status, decision) in
         [("good", 200, "allow"), ("narrow", 403, "deny"), ("unknown", 401, "deny")]

@@ -30,7 +30,7 @@ fn inactive() -> (u16, String) {
 }
 
 #[test]
-fn a_flood_from_one_address_is_limited_and_nobody_else() {
+fn a_flood_limits_only_its_own_address() {
     let setup = Setup::start(&guarded("misses: 20, window: 1h"));
     assert_eq!(from(&setup, "192.0.2.1", "good").status, 200);
     let flood: Vec<_> =
@@ -89,7 +89,7 @@ fn the_limit_ends_with_its_window() {
 /// An untrusted peer cannot make itself a new address for each guess; an IPv6 client cannot use up
 /// its network.
 #[test]
-fn nobody_escapes_by_another_name() {
+fn another_name_does_not_escape_the_limit() {
     let yaml = guarded("misses: 2, window: 1h").replace("127.0.0.0/8", "203.0.113.0/24");
     let setup = Setup::start(&yaml);
     let told: Vec<u16> = (0..4)

@@ -35,7 +35,7 @@ fn the_authorization_server_answers_by_token_and_records_on_one_connection() {
 }
 
 #[test]
-fn the_authorization_server_misbehaves_as_told() {
+fn the_authorization_server_misbehaves_as_scripted() {
     let server = AuthorizationServer::start();
     let ask = |behaviour: Behaviour| {
         server.behave_for_all(behaviour);
@@ -75,7 +75,7 @@ fn the_authorization_server_drops_reused_connections_and_stops_and_starts() {
 }
 
 #[test]
-fn the_upstream_echoes_what_it_got() {
+fn the_upstream_echoes_its_request() {
     let upstream = Upstream::named("one");
     let mut connection = Connection::open(upstream.port());
     let headers = [("X-Two", "1"), ("x-two", "2")];

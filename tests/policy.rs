@@ -283,7 +283,7 @@ fn optional_takes_no_token_but_no_bad_one() {
 }
 
 #[test]
-fn none_asks_for_nothing_and_nobody() {
+fn none_needs_no_token_and_asks_no_server() {
     let setup = Setup::route("auth: none");
     for token in ["good", "unknown", "a,b"] {
         assert_eq!(setup.get(token).status, 200, "{token}");

@@ -184,7 +184,7 @@ fn a_reload_keeps_the_buckets_of_the_same_limit() {
 }
 
 #[test]
-fn shadow_mode_counts_what_it_would_refuse() {
+fn shadow_mode_counts_the_would_be_refusals() {
     let limited = Limited::route(&format!("enforce: false, {}", three_per("sub")));
     for _ in 0..3 {
         assert_eq!(limited.get("/", "alice", HERE), 200);

@@ -121,7 +121,7 @@ fn a_refusal_is_a_problem_document() {
 
 /// Pitfall 66.
 #[test]
-fn a_refusal_challenges_as_the_rfc_says() {
+fn a_refusal_challenges_as_the_rfc_demands() {
     let setup = setup();
     for case in &CASES {
         let response = ask(&setup, "GET", case, &[]);
@@ -162,7 +162,7 @@ fn the_challenge_names_the_scopes_that_are_needed() {
 
 /// Contract §5: a `Retry-After` in whole seconds with every 503.
 #[test]
-fn a_503_says_when_to_try_again() {
+fn a_503_has_the_time_of_the_next_attempt() {
     let setup = setup();
     for case in CASES.iter().filter(|case| case.status == 503) {
         let response = ask(&setup, "GET", case, &[]);

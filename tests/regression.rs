@@ -36,7 +36,7 @@ fn authorization_is_left_alone_where_tokens_come_from_elsewhere() {
 
 /// The proxy's TLS client panicked.
 #[test]
-fn a_missing_file_of_trust_roots_is_told() {
+fn a_missing_file_of_trust_roots_is_reported() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("gateway.yaml");
     let yaml = "listeners: [{address: '127.0.0.1:0'}]\nadmin: {address: off}\nauthorization_servers: {a: {introspection_endpoint: 'http://127.0.0.1:9/'}}\nroutes: [{path: /*, upstream: 'http://127.0.0.1:9'}]\n";

@@ -17,7 +17,7 @@ fn route_of(setup: &Setup, id: &str, method: &str, path: &str, host: &str) -> St
 /// Contract §2: exact path before parameters before the longest prefix; a route with methods before
 /// one without. The order in the file is the reverse of the specificity.
 #[test]
-fn the_most_specific_path_wins_whatever_the_order() {
+fn the_most_specific_path_wins_in_any_order() {
     let setup = Setup::start(
         r#"
 routes:
@@ -423,7 +423,7 @@ routes:
 
 /// Contract §2, `rewrite`: after the match, on whole segments.
 #[test]
-fn rewriting_changes_what_the_upstream_sees_not_what_is_matched() {
+fn rewriting_changes_the_forwarded_path_and_not_the_match() {
     let setup = Setup::start(
         r#"
 routes:

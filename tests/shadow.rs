@@ -67,7 +67,7 @@ fn a_permit_is_a_permit() {
 
 /// Other routes, requests without a route and ambiguous requests are refused as ever.
 #[test]
-fn what_is_not_the_routes_own_decision_is_enforced() {
+fn other_refusals_than_the_routes_own_are_enforced() {
     let setup = Setup::start(&SHADOW.replace("path: /*", "path: /x/*"));
     assert_eq!(setup.gateway.get_with("/real", "narrow").status, 403);
     assert_eq!(setup.gateway.get_with("/nowhere", "good").status, 404);

@@ -39,7 +39,7 @@ fn another_scheme_is_a_missing_token() {
 
 /// Pitfalls 21 and 63.
 #[test]
-fn what_is_no_token_is_refused_without_a_call() {
+fn a_malformed_token_is_refused_without_a_call() {
     let setup = Setup::route("");
     let values = [
         "Bearer",

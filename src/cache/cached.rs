@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn never_seen_tokens_are_limited_whatever_comes_of_them_and_no_others() {
+    async fn only_unknown_tokens_are_limited_with_any_outcome() {
         let fixture = fixture(10);
         assert_eq!(
             (fixture.ask("good").await, fixture.ask("bad").await, fixture.ask("down").await),

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn one_member_must_be_said_as_it_is_given() {
+    fn at_least_one_set_field_must_match() {
         let of = |named: PurgeSelector| {
             [
                 json!({"sub": "x", "iss": "https://as"}),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_answer_does_not_say_does_not_save_it() {
+    fn a_missing_claim_does_not_exclude_an_answer() {
         let named = PurgeSelector { session: Some("s\"1".into()), ..PurgeSelector::subject("x") };
         for (answer, meant) in [
             (json!({"sub": "x", "sid": "s\"1"}), true),

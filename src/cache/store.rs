@@ -309,7 +309,7 @@ mod tests {
     /// Contract §3: an inactive answer ends an active one at once; nothing that was asked for
     /// before a purge is kept after it.
     #[test]
-    fn what_was_asked_for_before_a_purge_is_not_kept_after_it() {
+    fn answers_asked_for_before_a_purge_are_not_kept_after_it() {
         use Event::{Active, Inactive, PurgeBySubject, PurgeOfAll, PurgeOfAnother, PurgeOfIt};
         for (events, expected) in [
             (&[Active(0)][..], Held::Active),

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_named_hosts_are_told() {
+    fn only_named_hosts_are_sent() {
         let hosts = ToldHosts::new(["a.test".to_owned(), "[::1]".to_owned()], [8080]);
         for (host, told) in [
             ("a.test", "a.test"),

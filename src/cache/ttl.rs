@@ -115,7 +115,7 @@ mod tests {
 
     /// In all cases the whole life is that of one answer.
     #[test]
-    fn what_another_gateway_heard_lives_no_longer_than_there() {
+    fn an_answer_of_another_gateway_lives_no_longer_than_there() {
         let seconds = Duration::from_secs;
         for (exp, ttl, stale) in [
             (None, 60, 0),

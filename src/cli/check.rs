@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_told_and_counted() {
+    fn problems_are_printed_and_counted() {
         let good = "authorization_servers: {a: {introspection_endpoint: https://as.example.com/introspect}}\n\
                     routes: [{path: /*, upstream: 'http://127.0.0.1:9000', scopes: [read]}]\n";
         assert_eq!(told(good), "gateway.yaml: ok\n");
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_told_without_a_place() {
+    fn a_missing_file_is_reported_without_a_place() {
         let path = Path::new("/nonexistent/gateway.yaml");
         let mut out = Vec::new();
         let source = Source::File(path.to_owned());

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_says_what_the_metadata_says() {
+    fn the_file_agrees_with_the_metadata() {
         let found = found(json!({
             "introspection_endpoint": "https://as.example.com/introspect",
             "introspection_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_post"],

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_lone_reference_may_stand_for_a_number() {
+    fn only_a_lone_reference_may_become_a_number() {
         for (text, whole) in [
             ("${A}", true),
             ("${NONE:-5}", true),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_references_are_told() {
+    fn broken_references_are_reported() {
         for text in ["${NONE}", "${", "${A", "${}", "${1A}", "${A-b}", "${:-x}", "${a b}"] {
             assert_eq!(expand(text, &env).faults.len(), 1, "{text}");
         }
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_environment_gave_is_foreign() {
+    fn only_values_from_the_environment_are_foreign() {
         assert!(expand("${A}", &env).foreign);
         assert!(!expand("${NONE:-x}", &env).foreign);
     }

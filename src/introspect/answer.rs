@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn scope_is_a_text_or_a_list_and_scp_stands_in() {
+    fn scope_is_a_text_or_a_list_and_scp_replaces_it() {
         let scopes = |json: &str| {
             read(&format!(r#"{{"active":true,{json}}}"#))
                 .map(|facts| facts.map(|facts| facts.scopes().to_string()))
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn refresh_tokens_are_told_by_either_member() {
+    fn refresh_tokens_are_recognised_by_either_member() {
         for (json, refresh) in [
             (r#""token_type":"refresh_token""#, true),
             (r#""token_use":"refresh""#, true),

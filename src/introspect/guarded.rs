@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_transient_is_tried_again_and_nothing_else() {
+    async fn only_transient_failures_are_tried_again() {
         let script = vec![failure(FailureKind::Unavailable, true), Ok(())];
         let Some((server, _)) = guarded(script, 1) else { panic!("no metrics") };
         assert_eq!((ask(&server).await, server.inner.1.load(Ordering::SeqCst)), (None, 2));

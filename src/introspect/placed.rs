@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_unreserved_characters_stand_in_a_url_as_they_are() {
+    fn only_unreserved_characters_are_unescaped_in_a_url() {
         assert_eq!(in_url("aZ09-._~"), "aZ09-._~");
         assert_eq!(
             in_url("a/b?c#d%e&f=g+h|i*j'k:l@m!"),

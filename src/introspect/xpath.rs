@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_is_limited() {
+    fn the_number_of_matches_is_limited() {
         let Ok(document) = Document::parse("<r><a>1</a><a>2</a><a>3</a></r>") else {
             panic!("no XML")
         };

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_get_half_of_what_is_not_reserved() {
+    fn clients_get_half_of_the_unreserved_descriptors() {
         let cases = [
             (Some(1024), 480),
             (Some(256), 96),

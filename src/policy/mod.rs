@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn bound_tokens_are_refused_unless_the_route_says_otherwise() {
+    fn bound_tokens_are_refused_unless_the_route_permits_them() {
         const THUMBPRINT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
         let off = BindingMode::Off;
         let allowed = BindingSettings { dpop: off, mtls: off, allow_unbound_use: true };

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_of_whom() {
+    fn headers_that_are_kept_for_each_kind_of_client() {
         for (names, stranger, proxy) in [
             (&["accept", "x-own", "x_own", "x.own", "tracestate", "x-introspect"][..], true, true),
             (&["x-request-id", "X_Request_Id", "traceparent", "proxy", "Proxy"], false, false),

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed() {
+    fn malformed_fields() {
         for line in [
             "for",
             "for=",
@@ -311,7 +311,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics_and_what_is_read_can_be_written(line in "(for|host|proto|by|=|;|,| |\"|\\\\|1\\.2\\.3\\.4|\\[::1\\]|_a|a\\.test|https|:80){0,16}") {
+        fn nothing_panics_and_parsed_fields_can_be_written(line in "(for|host|proto|by|=|;|,| |\"|\\\\|1\\.2\\.3\\.4|\\[::1\\]|_a|a\\.test|https|:80){0,16}") {
             for element in read(&[&line]).unwrap_or_default() {
                 let [node, host, proto] = &element;
                 let written: Vec<String> = [("for", node), ("host", host), ("proto", proto)]

@@ -12,8 +12,7 @@ use pingora_http::ResponseHeader;
 ///
 /// Errors: the framing of the body cannot be understood (RFC 9112 §6.1); to the client that is 502.
 pub fn tidy(response: &mut ResponseHeader, method: &Method) -> Result<bool> {
-    let reusable =
-        !says_close(&response.headers) && !announces_what_must_not_come(response, method);
+    let reusable = !has_close(&response.headers) && !announces_a_forbidden_body(response, method);
     // RFC 9110 §8.6, RFC 9112 §6.1
     if response.status == StatusCode::NO_CONTENT || response.status.is_informational() {
         response.remove_header(&header::CONTENT_LENGTH);
@@ -49,7 +48,7 @@ fn not_understood() -> Box<Error> {
 }
 
 /// `close` in any line of `Connection` (RFC 9110 §5.3: several lines are one list).
-fn says_close(headers: &HeaderMap) -> bool {
+fn has_close(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::CONNECTION).iter();
     let mut options = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
@@ -57,7 +56,7 @@ fn says_close(headers: &HeaderMap) -> bool {
 
 /// Whether a response that has no body announces one. A server that sends it all the same would
 /// answer the next request with it.
-fn announces_what_must_not_come(response: &ResponseHeader, method: &Method) -> bool {
+fn announces_a_forbidden_body(response: &ResponseHeader, method: &Method) -> bool {
     has_no_body(response.status, method)
         && (response.headers.contains_key(header::TRANSFER_ENCODING)
             || response

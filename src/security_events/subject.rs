@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cache_cannot_tell_apart_is_refused() {
+    fn subjects_that_the_cache_cannot_distinguish_are_refused() {
         for identifier in [
             json!({"format": "email", "email": "alice@example.com"}),
             json!({"format": "phone_number", "phone_number": "+12065550100"}),

@@ -162,7 +162,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
         let metrics = &self.process.parts.metrics;
         let now = self.process.parts.clock.now().unix_seconds();
         let mut taken = wanted.clone();
-        keep_what_is_better(&mut taken, &open.settings, now);
+        keep_the_better(&mut taken, &open.settings, now);
         open.wanted = wanted.clone();
         match Listener::new(&taken, &settings.trusted_proxies, metrics) {
             Ok(listener) => {
@@ -201,7 +201,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
 }
 
 /// A certificate that has expired never takes the place of one that has not.
-fn keep_what_is_better(wanted: &mut ListenerSettings, before: &ListenerSettings, now: i64) {
+fn keep_the_better(wanted: &mut ListenerSettings, before: &ListenerSettings, now: i64) {
     let (Some(wanted_tls), Some(before)) = (&mut wanted.tls, &before.tls) else { return };
     for pair in wanted_tls.pairs.iter_mut().filter(|pair| pair.ends() <= now) {
         let better = |other: &&TlsPair| other.name == pair.name && other.ends() > now;

@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interval_is_what_was_counted_in_it() {
+    fn an_interval_has_its_own_counts() {
         let Ok(metrics) = Metrics::new() else { return };
         let mut history = History::default();
         let decided = |decision: &str, reason: &str, times: u64| {

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_dropped_and_counted() {
+    fn lines_beyond_the_limit_are_dropped_and_counted() {
         let queue = Queue::start(Slow::default());
         queue.push(&vec![b'x'; LIMIT + 1]);
         assert_eq!(queue.dropped(), 1);

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_there_already_is_not_added() {
+    fn a_part_that_is_in_the_text_is_not_added() {
         let mut draft = Draft::of(r#"{"sub":"jdoe","scope":"a  b"}"#.to_owned());
         let length = draft.0.len();
         let spans: Vec<Option<Span>> =

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_rests_is_swept_and_the_number_is_bounded() -> std::io::Result<()> {
+    async fn idle_connections_are_swept_and_their_number_is_bounded() -> std::io::Result<()> {
         let (server, idle) = (Server::start().await?, Idle::default());
         let mut theirs = Vec::new();
         for _ in 0..3 {

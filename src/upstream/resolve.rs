@@ -207,7 +207,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_has_the_addresses_and_the_lifetime_that_dns_says() -> Result<(), NetError> {
+    async fn a_name_has_the_addresses_and_the_lifetime_of_its_dns_records() -> Result<(), NetError>
+    {
         let at = name_server(Ipv4Addr::new(10, 1, 2, 3), 7).await?;
         let mut server = NameServerConfig::udp(at.ip());
         for connection in &mut server.connections {

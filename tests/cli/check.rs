@@ -237,7 +237,7 @@ fn values_must_make_sense() {
 }
 
 #[test]
-fn what_is_needed_must_be_there() {
+fn required_keys_must_be_present() {
     let (code, output) = check("routes: [{ path: /*, upstream: \"http://127.0.0.1:9\" }]\n");
     assert_eq!((code, output.contains("authorization_servers")), (64, true), "{output}");
     let servers =

@@ -58,7 +58,7 @@ fn the_sidecars_configuration_is_accepted() {
 
 /// Only the files named there reach the image's builder.
 #[test]
-fn the_image_is_built_with_what_the_program_embeds() {
+fn the_image_is_built_with_all_embedded_files() {
     let embedded = "deploy/gateway.schema.json";
     assert!(read("src/config/schema.rs").contains(&format!("include_str!(\"../../{embedded}\")")));
     assert!(read(".dockerignore").lines().any(|line| line == format!("!{embedded}")));

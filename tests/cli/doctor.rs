@@ -150,7 +150,7 @@ fn a_wrong_path() {
 }
 
 #[test]
-fn nobody_is_there() {
+fn unreachable_servers_are_reported() {
     let mut practice = Practice::open();
     practice.server.stop();
     practice.upstream.stop();
@@ -306,7 +306,7 @@ fn a_token_of_another_kind() {
 
 /// RFC 8414 §2.
 #[test]
-fn what_the_metadata_says() {
+fn the_metadata_is_compared_with_the_settings() {
     let practice = Practice::open();
     let origin = practice.server.origin();
     let keys = format!("{BASIC}, issuer: \"{origin}\"");

@@ -47,7 +47,7 @@ fn without_metadata_the_endpoint_is_named() {
 }
 
 #[test]
-fn what_cannot_be_found_is_said() {
+fn missing_metadata_is_reported() {
     let server = AuthorizationServer::start();
     let origin = server.origin();
     for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {

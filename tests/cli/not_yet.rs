@@ -3,7 +3,7 @@
 use super::{SMALLEST, check, problems};
 
 #[test]
-fn what_is_not_supported_is_refused_by_name() {
+fn unsupported_keys_are_refused_by_name() {
     let top = |keys: &str| format!("{SMALLEST}{keys}\n");
     let cases = [
         (

@@ -51,7 +51,7 @@ fn the_listener_can_be_named_without_a_file() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_said() {
+fn failed_purges_are_reported() {
     for (arguments, env, part) in [
         (&["--admin", "nowhere"][..], &[][..], "HOST:PORT"),
         (&["--admin", "http://127.0.0.1:9901"], &[], "HOST:PORT"),

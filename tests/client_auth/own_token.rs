@@ -314,7 +314,7 @@ fn a_reload_keeps_it_unless_the_credentials_change() {
 }
 
 #[test]
-fn neither_secret_nor_token_is_ever_told() {
+fn neither_secret_nor_token_is_ever_shown() {
     let builder = Builder::new().file("secret", "s3cret-of-the-gateway\n");
     let auth = "client_auth: { method: client_credentials, client_id: a, client_secret_file: secret, token_endpoint: \"@AS@/token\" }";
     let server = format!("main: {{ introspection_endpoint: \"@AS@\", retries: 0, {auth} }}");

@@ -94,7 +94,7 @@ fn a_bad_file_leaves_the_last_good_one_and_an_expired_one_is_not_sent() {
 }
 
 #[test]
-fn a_server_that_does_not_accept_it_is_told_apart() {
+fn a_server_that_does_not_accept_it_is_recognised() {
     let setup = with_file(&assertion(&Signer::p256("platform"), 600), "");
     setup.server.behave_for_all(Behaviour::respond(401, &[], r#"{"error":"invalid_client"}"#));
     assert_eq!(setup.outcome("good"), (503, "as_rejected_us".into()));

@@ -65,7 +65,7 @@ impl Secure {
 }
 
 #[test]
-fn requests_come_over_tls_and_the_upstream_is_told_so() {
+fn requests_come_over_tls_and_the_upstream_learns_it() {
     let secure = Secure::start("certificates: []", "h1, h2");
     for (options, ends) in [
         (&["--http1.1"][..], "1.1 200"),

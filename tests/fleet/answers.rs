@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::Instant;
 
 #[test]
-fn what_one_heard_all_know() {
+fn all_gateways_share_an_answer() {
     let Some(redis) = Redis::start() else { return };
     let fleet = Fleet::start(&redis, 2);
     assert_eq!([fleet.get(0, "good"), fleet.get(0, "unknown")], [200, 401]);
@@ -251,7 +251,7 @@ fn a_stale_answer_may_come_from_redis() {
 
 /// One introspection a ttl for the fleet, not one a gateway.
 #[test]
-fn a_refresh_takes_what_another_gateway_has_refreshed() {
+fn a_refresh_takes_an_answer_refreshed_by_another_gateway() {
     let Some(redis) = Redis::start() else { return };
     let fleet = Fleet::with(2, &cache(&redis.url(), "ttl: 4s, refresh_ahead: 0.5", ""));
     assert_eq!(fleet.get(0, "good"), 200);

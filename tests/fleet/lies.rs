@@ -23,7 +23,7 @@ fn two_answers(redis: &Redis) -> (Fleet, String, String) {
 /// Moved, forged, cut off, of another form, of another kind: not believed, counted, and the
 /// authorization server is asked.
 #[test]
-fn what_was_not_sealed_for_this_place_is_not_believed() {
+fn a_value_sealed_for_another_place_is_rejected() {
     let Some(redis) = Redis::start() else { return };
     let (fleet, good, narrow) = two_answers(&redis);
     let (of_good, of_narrow) = (redis.get(&good), redis.get(&narrow));

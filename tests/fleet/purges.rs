@@ -51,7 +51,7 @@ fn every_selector_reaches_every_gateway_within_a_second() {
 
 /// All gateways carry out an event that one of them receives.
 #[test]
-fn an_event_reaches_every_gateway_and_what_is_in_redis() {
+fn an_event_reaches_every_gateway_and_the_answers_in_redis() {
     let Some(redis) = Redis::start() else { return };
     let servers = "authorization_servers:\n  main: { introspection_endpoint: \"@AS@\", events: { issuer: \"https://as.test\", audience: [gateways], jwks_uri: \"@AS@/jwks\" } }\n";
     let mut fleet = Fleet::with(2, &format!("{}{servers}", cache(&redis.url(), "", "")));
@@ -133,7 +133,7 @@ fn a_purge_beats_an_introspection_in_flight_at_another_gateway() {
 /// A gateway that was cut off reads the missed purges afterwards, and forgets only the answers that
 /// they select.
 #[test]
-fn what_was_missed_is_heard_afterwards() {
+fn missed_purges_are_read_afterwards() {
     let Some(redis) = Redis::start() else { return };
     let mut fleet = Fleet::start(&redis, 1);
     let _: () = redis.command("ACL SETUSER second on >secret ~* &* +@all");
@@ -162,7 +162,7 @@ fn what_was_missed_is_heard_afterwards() {
 
 /// A purge that cannot be published now is published later.
 #[test]
-fn a_purge_without_redis_is_told_when_it_is_back() {
+fn a_purge_without_redis_is_published_when_it_is_back() {
     let Some(redis) = Redis::start() else { return };
     let mut fleet = Fleet::start(&redis, 1);
     let _: () = redis.command("ACL SETUSER second on >secret ~* &* +@all");

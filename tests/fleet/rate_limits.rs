@@ -78,7 +78,7 @@ fn without_redis_each_limits_on_its_own() {
 
 /// A Redis that hangs costs one time-out, and no request.
 #[test]
-fn a_redis_that_hangs_refuses_nobody() {
+fn a_hanging_redis_refuses_no_request() {
     let Some(redis) = Redis::start() else { return };
     let fleet = limited(&redis);
     redis.pause();

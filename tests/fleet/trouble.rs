@@ -145,7 +145,7 @@ fn a_full_redis_loses_no_purge() {
 }
 
 #[test]
-fn a_wrong_password_is_passed_by_and_told_without_the_password() {
+fn a_wrong_password_is_bypassed_and_logged_without_the_password() {
     let Some(redis) = Redis::with(&["--requirepass", "right"]) else { return };
     let mut fleet = Fleet::with(0, "");
     let wrong = cache(&redis.url(), "", "password: hunter2hunter2");
@@ -250,7 +250,7 @@ fn another_key_is_another_cache() {
 
 /// `check` reports the section's faults, and shows nothing secret.
 #[test]
-fn mistakes_are_told_by_check() {
+fn mistakes_are_reported_by_check() {
     let directory = tempfile::tempdir().expect("a folder");
     let check = |redis: &str| {
         let yaml = format!(

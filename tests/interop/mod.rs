@@ -49,7 +49,7 @@ fn hydra_in_every_situation() {
 
 /// `INTROGATE_UPDATE=1` rewrites it.
 #[test]
-fn the_table_in_the_docs_shows_what_happens_with_real_servers() {
+fn the_table_in_the_docs_shows_the_results_of_real_servers() {
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/interop.md");
     let page = std::fs::read_to_string(FILE).expect("docs/interop.md");
     let (before, rest) = page.split_once("| server | asked by |").expect("the table's head");

@@ -54,7 +54,7 @@ fn either_document_will_do() {
 
 /// A document that lacks the endpoint is passed over, as real servers publish two that differ.
 #[test]
-fn the_second_document_may_have_what_the_first_lacks() {
+fn the_second_document_may_complete_the_first() {
     let setup = start();
     setup.server.publish(RFC8414, metadata(&setup, json!({ "introspection_endpoint": null })));
     setup.server.publish(OIDC, metadata(&setup, json!({})));

@@ -154,7 +154,7 @@ fn only_passing_failures_are_repeated() {
 /// real-servers: a reused connection that the server has closed meanwhile is normal; the call is
 /// repeated at once, with any `retries`, and this is no failure.
 #[test]
-fn a_stale_connection_is_replaced_whatever_retries_says() {
+fn a_stale_connection_is_replaced_with_any_retries() {
     let setup = plain("");
     setup.server.one_answer_a_connection();
     for number in 0..6 {
@@ -286,7 +286,7 @@ fn a_pause_that_the_server_asks_for_is_kept() {
 /// The log has advice that fits the gateway's authentication method, and shows the server's OAuth
 /// error code (RFC 6749 §5.2), but nothing else of its answer.
 #[test]
-fn a_refused_gateway_is_told_what_to_check() {
+fn a_refused_gateway_gets_advice() {
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
     let coded = r#"{"error":"invalid_client","error_description":"no-such-thing"}"#;
     let unauthorized = r#"{"error":"unauthorized_client"}"#;

@@ -56,7 +56,7 @@ fn basic_authentication() {
 
 /// Pitfall 28: form-encoded first (RFC 6749 §2.3.1), unless configured otherwise.
 #[test]
-fn basic_credentials_are_form_encoded_unless_told_otherwise() {
+fn basic_credentials_are_form_encoded_by_default() {
     let keys = |id: &str, encode: bool| {
         format!(
             r#"client_auth: {{ method: client_secret_basic, client_id: "{id}", client_secret: "p%s+t&=/ä", form_encode: {encode} }}"#
@@ -177,7 +177,7 @@ fn invented_hosts_share_one_answer() {
 }
 
 #[test]
-fn a_secret_may_stand_in_a_file_with_a_line_end() {
+fn a_secret_may_be_in_a_file_with_a_line_end() {
     let builder = Builder::new().file("secret", "from-the-file\n");
     let yaml = format!(
         "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", client_auth: {{ method: bearer, token_file: \"@DIR@/secret\" }} }}\n{}",

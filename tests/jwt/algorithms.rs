@@ -22,7 +22,7 @@ fn every_algorithm_verifies() {
 }
 
 #[test]
-fn what_is_not_among_the_algorithms_is_refused() {
+fn algorithms_outside_the_list_are_refused() {
     let setup = start("algorithms: [ES256]");
     let (rsa, p256) = (Signer::rsa("r"), Signer::p256("e"));
     publish(&setup, &[&rsa, &p256]);
@@ -47,7 +47,7 @@ fn the_defaults_are_rs256_es256_and_eddsa() {
 
 /// RFC 8725 §3.1: the key determines its algorithm, and the token does not.
 #[test]
-fn a_key_serves_only_for_what_it_is_meant() {
+fn a_key_serves_only_its_own_use() {
     let setup = start("algorithms: [RS256, PS256, ES256, EdDSA]");
     let rsa = Signer::rsa("r");
     let keys = [

@@ -54,7 +54,7 @@ fn by_either_document() {
 }
 
 #[test]
-fn what_is_no_metadata_is_as_bad_response() {
+fn invalid_metadata_is_as_bad_response() {
     let url = |setup: &Setup| setup.server.url();
     let cases: [&dyn Fn(&Setup) -> Behaviour; 11] = [
         &|setup| metadata(setup, json!({ "issuer": format!("{}/", url(setup)) })),

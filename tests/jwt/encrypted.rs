@@ -34,7 +34,7 @@ fn every_algorithm_opens() {
 
 /// Encryption hides a token, and proves nothing: who signed it is looked at as before.
 #[test]
-fn what_is_inside_is_checked_whole() {
+fn the_inner_token_is_checked_completely() {
     for sealer in [Sealer::rsa(), Sealer::p256()] {
         let (setup, signer) = decrypting(&[("key.pem", &sealer.pem())]);
         assert_eq!(setup.outcome(&sealer.seal(&signer.sign(&claims()))), passed());
@@ -89,7 +89,7 @@ fn a_token_that_is_only_signed_is_a_token() {
 }
 
 #[test]
-fn without_keys_the_operator_is_told() {
+fn without_keys_the_operator_gets_advice() {
     let setup = super::start("");
     let signer = Signer::p256("k");
     publish(&setup, &[&signer]);

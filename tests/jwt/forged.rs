@@ -304,7 +304,7 @@ fn a_signature_of_zeros() {
 /// The client learns the reason; the operator, once a minute, the cause. Nothing of a token is in
 /// any log.
 #[test]
-fn what_the_operator_gets_to_know() {
+fn the_operator_learns_the_cause() {
     let signer = Signer::p256("k");
     let setup = setup(&signer);
     let forged = Signer::p256("k");

@@ -26,7 +26,7 @@ fn revocation_counts() {
 }
 
 #[test]
-fn what_is_forged_never_reaches_the_server() {
+fn a_forged_token_never_reaches_the_server() {
     let (setup, signer) = start("", "");
     let forged = Signer::ed25519("k");
     setup.server.behave_for_all(Behaviour::Json(active(json!({}))));

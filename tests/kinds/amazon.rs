@@ -73,7 +73,7 @@ fn a_configured_issuer_is_demanded() {
 }
 
 #[test]
-fn what_is_left_of_its_life_counts_from_now() {
+fn the_remaining_time_counts_from_now() {
     let setup = amazon("");
     for (i, exp) in ["0", "-1"].into_iter().enumerate() {
         setup.server.behave_for_all(ok(&ANSWER.replace("3597", exp)));
@@ -107,6 +107,6 @@ fn members_that_are_missing_or_of_another_type() {
 }
 
 #[test]
-fn what_is_no_answer() {
+fn invalid_answers_are_bad_responses() {
     no_answers(&amazon(""));
 }

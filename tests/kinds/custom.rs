@@ -193,12 +193,12 @@ fn members_that_are_missing_or_of_another_type() {
 }
 
 #[test]
-fn what_is_no_answer() {
+fn invalid_answers_are_bad_responses() {
     no_answers(&custom(&CHECK.replace(", inactive_status: [401, 404]", "")));
 }
 
 #[test]
-fn what_cannot_work_is_told() {
+fn unusable_settings_are_reported() {
     let check = |keys: &str| {
         let directory = tempfile::tempdir().expect("a folder");
         let yaml = format!(

@@ -172,7 +172,7 @@ fn members_that_are_missing_or_of_another_type() {
 }
 
 #[test]
-fn what_is_no_answer() {
+fn invalid_answers_are_bad_responses() {
     no_answers(&github(""));
 }
 

@@ -98,7 +98,7 @@ fn an_invalid_token_is_inactive_and_other_400s_are_failures() {
 }
 
 #[test]
-fn what_ends_is_expired() {
+fn an_ended_token_is_expired() {
     let setup = google("");
     setup.server.behave_for_all(ok(&V1.replace("436", "0")));
     assert_eq!(setup.outcome("ended"), (401, "expired".into()));
@@ -126,7 +126,7 @@ fn members_that_are_missing_or_of_another_type() {
 }
 
 #[test]
-fn what_is_no_answer() {
+fn invalid_answers_are_bad_responses() {
     no_answers(&google(""));
 }
 

@@ -74,7 +74,7 @@ fn each_token_is_shown_to_one_server() {
 }
 
 #[test]
-fn a_token_that_is_meant_for_nobody_is_shown_to_nobody() {
+fn a_token_that_fits_no_server_is_sent_to_none() {
     let three = three("prefix: \"main-\"");
     for token in ["opaque", "ya28.x", "Main-x", &jwt(r#"{"iss":"https://other.example"}"#)] {
         assert_eq!(three.setup.outcome(token), (401, "inactive".into()), "{token}");
@@ -135,7 +135,7 @@ routes:
 }
 
 #[test]
-fn what_nothing_decides_is_refused() {
+fn an_undecided_choice_of_server_is_refused() {
     let check = |main: &str, second: &str| {
         let directory = tempfile::tempdir().expect("a folder");
         let yaml = format!(

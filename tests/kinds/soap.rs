@@ -96,7 +96,7 @@ fn the_token_stays_text() {
 }
 
 #[test]
-fn what_is_not_true_is_inactive() {
+fn anything_but_true_is_inactive() {
     let setup = soap("");
     for (i, value) in
         ["false", "TRUE", "1", "yes", "", "true!", "<x>tru</x>"].into_iter().enumerate()
@@ -194,7 +194,7 @@ fn entities_and_document_types_are_refused() {
 }
 
 #[test]
-fn what_is_missing_or_of_another_kind() {
+fn missing_or_wrong_values_are_no_answer() {
     let setup = soap("");
     let with = |inside: &str| envelope(V1, &format!(r#"<r xmlns="urn:tokens">{inside}</r>"#));
     for body in [
@@ -229,7 +229,7 @@ fn what_is_missing_or_of_another_kind() {
 }
 
 #[test]
-fn what_is_no_answer() {
+fn invalid_answers_are_bad_responses() {
     no_answers(&soap(""));
 }
 
@@ -249,7 +249,7 @@ fn a_member_of_ones_own_is_forwarded() {
 }
 
 #[test]
-fn what_cannot_work_is_told() {
+fn unusable_settings_are_reported() {
     let check = |keys: &str| {
         let directory = tempfile::tempdir().expect("a folder");
         let yaml = format!(

@@ -35,7 +35,7 @@ fn the_admin_paths_are_not_on_the_main_listener() {
 }
 
 #[test]
-fn the_status_tells_version_routes_servers_and_cache() {
+fn the_status_has_version_routes_servers_and_cache() {
     let mut setup = Setup::start(
         r#"
 routes:

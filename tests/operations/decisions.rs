@@ -190,7 +190,7 @@ fn followers_hold_up_no_stop() {
 /// Contract §7: circuit state, the last error in words and its remedy, cache figures, the last
 /// reload.
 #[test]
-fn the_status_says_what_to_do() {
+fn the_status_has_the_remedy() {
     let mut setup = Setup::start(&format!(
         "authorization_servers:\n  main: {{ introspection_endpoint: \"@AS@\", retries: 0, circuit_breaker: {{ failures: 1, open_for: 60s }} }}\n{}",
         one_route("")

@@ -50,7 +50,7 @@ fn shadow_routes_are_shown() {
 
 /// Pitfall 94 and its kin: a client's input is shown as text, and no foreign script runs.
 #[test]
-fn what_clients_send_is_text() {
+fn input_of_clients_is_shown_as_text() {
     let setup = Setup::start(&one_route("auth: none"));
     let headers = [("Host", "x"), ("X-Request-Id", "a-b")];
     setup.gateway.get("/<script>alert(1)</script>\"'&", &headers);

@@ -72,7 +72,7 @@ fn sighup_reads_the_file_at_once() {
 
 /// Pitfall 74: the old configuration stays, the metric shows the failure, the log the reason.
 #[test]
-fn a_bad_file_keeps_the_old_configuration_and_says_why() {
+fn a_bad_file_keeps_the_old_configuration_and_logs_the_reason() {
     let setup = Setup::start(GUARDED);
     let bad = [
         (format!("{OPEN}\nunknown_key: 1"), "unknown_key"),
@@ -245,7 +245,7 @@ fn upstreams_are_reloaded() {
 
 /// A change that needs a restart is logged, and does no harm.
 #[test]
-fn a_change_of_the_admin_address_says_that_it_needs_a_restart() {
+fn a_change_of_the_admin_address_logs_the_needed_restart() {
     let setup = Setup::start(OPEN);
     let other = free_port();
     setup.gateway.rewrite_config(

@@ -131,7 +131,7 @@ fn a_new_process_that_fails_changes_nothing() {
 
 /// Without a process that runs there is nothing to take over.
 #[test]
-fn an_upgrade_of_nothing_says_what_to_do() {
+fn an_upgrade_of_nothing_has_a_remedy() {
     let directory = tempfile::tempdir().expect("a folder");
     let yaml = "authorization_servers: { main: { introspection_endpoint: \"http://127.0.0.1:9/\" } }\n\
                 routes: [{ path: /*, upstream: \"http://127.0.0.1:9\", scopes: [read] }]\n";

@@ -73,7 +73,7 @@ const NONE: &str = "The request does not come with a client certificate.";
 const OTHER: &str = "The access token is bound to another client certificate.";
 
 #[test]
-fn a_trusted_proxy_tells_of_the_certificate() {
+fn a_trusted_proxy_forwards_the_certificate() {
     let setup = Setup::start(&format!("{BEHIND}{}", one_route("")));
     let ((pem, der), (other_pem, other_der)) = (certificate(), certificate());
     bind(&setup, "bound", &der);

@@ -142,7 +142,7 @@ fn a_restarted_service_costs_no_request() {
 }
 
 #[test]
-fn the_host_is_kept_unless_told_otherwise() {
+fn the_host_is_kept_by_default() {
     let setup = Setup::start(
         r#"
 upstreams:

@@ -60,7 +60,7 @@ fn a_refusal_among_them_takes_nothing_else_along() {
 /// Where the end of a request is not certain, the response has `Connection: close`, and the bytes
 /// behind it are no request.
 #[test]
-fn an_answer_that_cannot_be_followed_says_close() {
+fn the_last_possible_answer_has_connection_close() {
     let setup = Setup::route("auth: none");
     let next = "GET /next HTTP/1.1\r\nHost: gateway.test\r\n\r\n";
     for lines in [

@@ -53,7 +53,7 @@ fn no_client_that_keeps_its_connection_loses_a_request() {
 
 /// A refusal, an interim response, and a client that asks once more behind SIGTERM.
 #[test]
-fn the_last_response_says_close_whatever_it_is() {
+fn every_last_response_has_connection_close() {
     let mut setup = Setup::route("");
     let mut idle: Vec<_> = (0..4).map(|_| setup.gateway.connect()).collect();
     for connection in &mut idle {

@@ -46,7 +46,7 @@ fn only_a_get_that_connection_names_is_an_upgrade() {
 
 /// Bytes behind a request that is no upgrade are a request of their own, with its own decision.
 #[test]
-fn bytes_behind_what_is_no_upgrade_pass_the_gate() {
+fn bytes_behind_a_false_upgrade_pass_the_gate() {
     let setup = Setup::start(YAML);
     let behind = "GET /hidden HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n\r\n";
     for lines in [

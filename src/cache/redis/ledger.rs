@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_purge_kills_what_was_asked_for_before_it() {
+    fn a_purge_kills_answers_asked_for_before_it() {
         for purge in [
             Purge::Matching(vec![PurgeSelector::subject("alice")]),
             Purge::Matching(vec![PurgeSelector::client_id("app")]),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_older_than_the_log_is_dead() {
+    fn answers_older_than_the_log_are_dead() {
         let digest = DigestKey::random().digest("token");
         let mut ledger = Ledger::new();
         ledger.read(

@@ -171,7 +171,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn each_token_is_what_its_name_says() {
+    fn each_token_behaves_as_its_name_promises() {
         let clock = ManualClock::at(1_000_000);
         let server = DemoServer::new(Clock::Manual(clock.clone()));
         let active = |token| server.introspect(token)["active"] == json!(true);

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_given_twice_is_said() {
+    fn missing_and_repeated_settings_are_reported() {
         let without = |flags: Flags, env: &[(&str, &str)]| generated(flags, env).err();
         let missing = without(Flags { upstream: None, ..smallest() }, &[]);
         assert!(missing.is_some_and(|error| error.contains("INTROGATE_UPSTREAM")));

@@ -41,7 +41,7 @@ fn certificate(pair: &KeyPair, until: i32) -> String {
 }
 
 #[test]
-fn what_is_missing() {
+fn missing_keys_are_reported() {
     for (keys, expected) in [
         (
             "method: private_key_jwt",

@@ -139,7 +139,7 @@ fn derived_names_differ() {
 }
 
 #[test]
-fn lone_references_stand_for_numbers_and_booleans() {
+fn lone_references_become_numbers_and_booleans() {
     let settings = settings(&format!(
         "{WHOLE}threads: ${{FOUR}}\ntoken: {{ forward: \"${{YES}}\", max_length: \"${{NONE:-100}}\" }}\n\
          cache: {{ refresh_ahead: \"${{NONE:-0.5}}\", ttl: \"${{SHORT}}\" }}\nrealm: ${{FOUR}}\n"

@@ -59,7 +59,7 @@ fn a_reference_in_a_block() {
 }
 
 #[test]
-fn what_it_gave_is_not_shown() {
+fn values_from_the_environment_are_not_shown() {
     let expected: &[&str] = &[
         "7:10: error: threads: expected `auto` or a number from 1 to 1024, found [redacted]",
         "8:23: error: listeners[0].address: [redacted] is not an IP address with a port; write one such as `127.0.0.1:8080`, or `unix:/path`",

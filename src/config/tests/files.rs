@@ -48,7 +48,7 @@ fn secrets_are_read_from_files_beside_the_configuration() {
 }
 
 #[test]
-fn files_that_are_no_use_are_told_and_watched() {
+fn unusable_files_are_reported_and_watched() {
     let folder = folder();
     let _ = fs::write(folder.path().join("empty"), "\n");
     let _ = fs::write(folder.path().join("binary"), [0xff, 0xfe]);

@@ -28,7 +28,7 @@ fn the_schema_is_valid_and_has_no_empty_values() {
 }
 
 #[test]
-fn every_key_has_a_description_and_stands_in_the_example() {
+fn every_key_has_a_description_and_is_in_the_example() {
     let mut keys = BTreeSet::new();
     collect(&schema(), &mut keys);
     assert!(keys.len() > 100);

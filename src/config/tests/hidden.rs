@@ -24,7 +24,7 @@ fn the_effective_configuration_has_defaults_and_no_secrets() {
 }
 
 #[test]
-fn no_message_holds_what_came_from_outside() {
+fn no_message_contains_values_from_outside() {
     // each value of the example in turn comes from the environment, and then each is also wrong
     let lines: Vec<&str> = EXAMPLE
         .lines()
@@ -80,7 +80,7 @@ fn no_message_holds_a_secret_of_the_file() {
 }
 
 #[test]
-fn what_is_sent_to_a_server_is_not_shown() {
+fn values_sent_to_a_server_are_not_shown() {
     let loaded = read(
         "\
          authorization_servers:\n\
@@ -116,7 +116,7 @@ fn urls_are_shown_without_their_secrets() {
 }
 
 #[test]
-fn what_routes_match_may_come_from_outside() {
+fn matches_of_routes_may_come_from_outside() {
     let loaded = read(&format!(
         "{WHOLE}  - {{path: \"/${{SECRET}}\", upstream: http://a, rewrite: {{strip_prefix: /x}}}}\n  - {{path: \"/${{SECRET}}\", upstream: http://a}}\n"
     ));

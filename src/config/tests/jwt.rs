@@ -19,7 +19,7 @@ fn without_place(told: Vec<String>) -> Vec<String> {
 }
 
 #[test]
-fn what_it_needs() {
+fn required_keys_of_jwt_servers() {
     let expected: &[&str] =
         &["error: authorization_servers.a.issuer: is missing; write the exact value of `iss`"];
     assert_eq!(with_jwt("audience: [x]"), expected);

@@ -3,7 +3,7 @@
 use super::{told, with_server};
 
 #[test]
-fn what_a_kind_needs() {
+fn required_keys_of_each_kind() {
     let expected: &[&str] = &[
         "2:3: error: authorization_servers.a.audience: is missing; name your own client ids, such as `123.apps.googleusercontent.com`: else a token made for any other app would be good here",
         "3:31: error: authorization_servers.b.audience: is empty; name your own client ids, such as `amzn1.application-oa2-client.123`: else a token made for any other app would be good here",

@@ -89,7 +89,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_mutated_example_is_told_about(changes in prop::collection::vec((0.0..1.0_f64, 0_usize..12, piece()), 1..6)) {
+    fn faults_of_a_mutated_example_are_reported(changes in prop::collection::vec((0.0..1.0_f64, 0_usize..12, piece()), 1..6)) {
         let mut chars: Vec<char> = EXAMPLE.chars().collect();
         for (at, removed, piece) in changes {
             let at = ((chars.len() as f64) * at) as usize;
@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_told_about(text in "\\PC{0,80}", pieces in prop::collection::vec(piece(), 0..12)) {
+    fn faults_of_any_text_are_reported(text in "\\PC{0,80}", pieces in prop::collection::vec(piece(), 0..12)) {
         for text in [text, pieces.concat()] {
             prop_assert!(!has_two_readings(&super::read(&text)), "{text}");
         }

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_may_be_nothing_or_far_away() {
+    fn the_remaining_time_may_be_zero_or_huge() {
         for (exp, expected) in [
             ("0", asked()),
             ("-5", asked() - 5),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_of_another_type_is_no_answer() {
+    fn missing_members_and_wrong_types_are_no_answer() {
         for body in [
             r#"{"exp":1}"#,
             r#"{"aud":"a"}"#,

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_nobody_pointed_at_mean_nothing() {
+    fn members_without_a_pointer_have_no_meaning() {
         let body = r#"{"valid":true,"scope":"admin","sub":"root","exp":"tomorrow","expires_in":[],"aud":"x","iss":1}"#;
         let Ok(Some(facts)) = read(&settings("/valid", &[]), body) else { panic!("not active") };
         assert!(
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_another_type_is_no_answer() {
+    fn wrong_types_are_no_answer() {
         let settings =
             settings("", &[("sub", "/s"), ("scope", "/p"), ("exp", "/e"), ("expires_in", "/t")]);
         for body in

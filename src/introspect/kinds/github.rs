@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_of_another_type_is_no_answer() {
+    fn missing_members_and_wrong_types_are_no_answer() {
         for body in [
             r#"{"app":{"client_id":"a"}}"#,
             r#"{"scopes":[]}"#,
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_limit_is_told_from_bad_credentials() {
+    fn a_rate_limit_differs_from_bad_credentials() {
         let throttled = |pause| Some((FailureKind::Throttled, pause));
         assert_eq!(refusal(403, &[("retry-after", "60")]), throttled(Some(60)));
         assert_eq!(

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_of_another_type_is_no_answer() {
+    fn missing_members_and_wrong_types_are_no_answer() {
         for body in [
             r#"{"user_id":"1","expires_in":436}"#,
             r#"{"audience":"a","user_id":"1"}"#,

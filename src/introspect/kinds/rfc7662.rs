@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_says_whose_fault_it_is() {
+    fn a_status_determines_the_party_at_fault() {
         for (status, expected) in [
             (401, FailureKind::RejectedUs),
             (403, FailureKind::RejectedUs),

@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_to_plaintext_is_as_long_as_it_says() {
+    fn the_answer_to_plaintext_has_its_announced_length() {
         let text = String::from_utf8_lossy(PLAINTEXT);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_equal_to_nothing() {
+    fn an_invalid_url_is_equal_to_nothing() {
         for bad in [
             "",
             "/a",

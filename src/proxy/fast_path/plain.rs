@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plain_is_left_as_it_was() {
+    fn other_requests_are_left_untouched() {
         for start in [
             "CONNECT /",
             "TRACE /",
@@ -278,7 +278,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_whatever_comes(
+        fn nothing_is_lost_with_any_input(
             text in "(GET|HEAD|POST) /[a-z?%#é]{0,5} HTTP/1.[01](\r\n|\n)(Host: a(\r\n|\n))?([A-Za-z -]{0,9}[: ]{0,2}[ -~]{0,9}(\r\n|\n|\r)){0,4}(\r\n|\n)?[ -~]{0,9}"
         ) {
             if let Some(plain) = taken(&text) {

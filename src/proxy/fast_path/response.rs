@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_meant_for_one_hop_stays_behind() {
+    fn hop_by_hop_fields_are_not_forwarded() {
         let text = "HTTP/1.1 200 All Right\r\nX-a: 1\r\nDate: then\r\nconnection: Keep-Alive\r\nKeep-Alive: timeout=5\r\nUpgrade: h2c\r\n\
             Proxy-Connection: close\r\nx-A:  2 \r\ncontent-length: 3\r\n\r\nabc";
         let expected = "HTTP/1.1 200 All Right\r\nX-a: 1\r\nx-A: 2\r\ncontent-length: 3\r\n";
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_is_not_guessed_at() {
+    fn odd_responses_are_rejected() {
         for text in [
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
@@ -293,7 +293,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_is_split_whatever_comes(
+        fn no_header_is_split_with_any_input(
             text in "HTTP/1.[01] [0-9]{3}( [ -~]{0,5})?(\r\n|\n)(Content-Length: [0-9]{1,2}\r\n)?([A-Za-z-]{1,9}:[ -~\t]{0,9}(\r\n|\n|\r)){0,4}(\r\n|\n)"
         ) {
             if let Ok((written, _, _)) = passed_on(Method::GET, &text) {

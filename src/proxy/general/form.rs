@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_is_that_of_what_is_forwarded() {
+    fn the_length_is_that_of_the_forwarded_body() {
         let whole = |forwarded: &'static str| Form::Whole {
             body: Bytes::from_static(b"access_token=t&a=1"),
             forwarded: Bytes::from_static(forwarded.as_bytes()),

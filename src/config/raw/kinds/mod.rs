@@ -146,7 +146,7 @@ mod tests {
     use schemars::generate::SchemaSettings;
 
     #[test]
-    fn a_key_has_one_type_whatever_the_kind() {
+    fn a_key_has_one_type_in_all_kinds() {
         let settings =
             SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         let mut types: Map<String, Value> = Map::new();
