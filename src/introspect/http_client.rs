@@ -75,8 +75,8 @@ impl HttpClient {
         })
     }
 
-    /// Sends what `request` builds. A server may close an idle connection just as it is used again:
-    /// then the call is repeated at once, on a new connection.
+    /// Sends the request that `request` builds. A server may close an idle connection just as it is
+    /// used again: then the call is repeated at once, on a new connection.
     pub async fn send(
         &self,
         request: impl Fn(&Client) -> RequestBuilder,
@@ -109,10 +109,7 @@ impl HttpClient {
             return Ok(self.clients.clone());
         };
         let unusable = || {
-            Failure::new(
-                FailureKind::Unavailable,
-                "tls.server_name cannot stand in the place of the URL's host",
-            )
+            Failure::new(FailureKind::Unavailable, "tls.server_name cannot replace the URL's host")
         };
         let url = request.url();
         let host = url.host().ok_or_else(unusable)?.to_owned();

@@ -126,7 +126,7 @@ fn redirected(status: StatusCode, headers: &HeaderMap) -> String {
     let path: Vec<&str> = path.split('/').map(without_token).collect();
     let path = path.join("/");
     format!(
-        "status {status} to path `{path}`: redirects are not followed, since they would carry the token along; a final slash missing or too many is the usual reason; a login page there says that the path is another one"
+        "status {status} to path `{path}`: redirects are not followed, since they would forward the token; the usual reason is a missing or superfluous final slash; a redirect to a login page means that the path is wrong"
     )
 }
 

@@ -1,5 +1,5 @@
-//! Carrying out what the gate decides. [`Serve`] reads a client's connection and picks one of two
-//! ways for each request; the gate decides about both in the same words.
+//! Carries out the gate's decisions. [`Serve`] reads a client's connection and picks one of two
+//! ways for each request; the gate's decision is the same on both.
 //!
 //! | | |
 //! |---|---|

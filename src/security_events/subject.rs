@@ -22,7 +22,7 @@ type Members = Map<String, Value>;
 
 const NO_INDEX: Refusal = Refusal {
     code: super::Code::InvalidRequest,
-    why: "its subject is named in a way by which cached answers cannot be told apart: use iss_sub, opaque or jwt_id, or a complex subject with such a user, a session or an application",
+    why: "its subject does not select cached answers: use iss_sub, opaque or jwt_id, or a complex subject with such a user, a session or an application",
     detail: None,
 };
 

@@ -139,7 +139,7 @@ fn try_admin(address: Option<SocketAddr>) -> Result<(), StartError> {
         .map_err(|source| StartError::Listen { address: address.to_string(), source })
 }
 
-/// Takes over from the process that ran before, once this one is ready, and is there for the next.
+/// Takes over from the old process once this one is ready, and offers its own hand-over.
 struct Upgrade {
     process: Arc<Process>,
     path: Option<PathBuf>,
@@ -155,10 +155,10 @@ impl BackgroundService for Upgrade {
         if let Some(taken) = self.taken.lock().take() {
             systemd::main_process();
             match taken.ready(self.process.parts.store.clone()) {
-                Ok(()) => tracing::info!("took over from the process that ran before"),
+                Ok(()) => tracing::info!("took over from the old process"),
                 Err(error) => tracing::error!(
                     %error,
-                    "the process that ran before cannot be told to stop; both take connections"
+                    "the old process cannot be stopped; both processes accept connections"
                 ),
             }
         }

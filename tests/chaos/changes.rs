@@ -73,7 +73,7 @@ fn nothing_fails_while_everything_changes() {
         if began.elapsed() > end * (upgrades + 1) / 3 && upgrades < 2 {
             upgrades += 1;
             let mut old = setup.gateway.upgrade();
-            setup.gateway.log_with("took over from the process that ran before");
+            setup.gateway.log_with("took over from the old process");
             assert_eq!(old.wait().expect("its end").code(), Some(0));
         }
         std::thread::sleep(Duration::from_secs(round).saturating_sub(began.elapsed()));

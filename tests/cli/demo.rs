@@ -1,4 +1,4 @@
-//! `introgate demo`: the curl lines that it prints show what they announce.
+//! `introgate demo`: the printed curl lines have the announced results.
 
 use crate::support::{PATIENCE, Response};
 use base64::Engine;

@@ -113,7 +113,7 @@ fn haproxy_in_front_names_its_client() {
         for (ports, scheme) in [(plain, "http"), (to_tls, "https")] {
             for port in ports {
                 let url = format!("{scheme}://localhost:{port}/");
-                // another address than HAProxy's own, so that the two are told apart
+                // another address than HAProxy's own, so that the two are distinguishable
                 let ask = || {
                     let mut curl = Command::new("curl");
                     curl.args(["--silent", "--max-time", "5", "--interface", "127.0.0.77"]);

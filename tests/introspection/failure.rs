@@ -341,7 +341,7 @@ fn a_refused_gateway_gets_advice() {
             r#"{"error":"not_found"}"#,
             "status 404 Not Found (not_found), where 200 was expected",
         ),
-        ("method: none", 302, "", "a login page there says that the path is another one"),
+        ("method: none", 302, "", "a redirect to a login page means that the path is wrong"),
     ] {
         let auth = auth.replace("SECRET", SECRET);
         let setup = plain(&format!("client_auth: {{ {auth} }}"));

@@ -151,7 +151,7 @@ routes:
         (code, out + &err)
     };
     for (main, second, why) in [
-        ("", "", "neither says by `tokens`"),
+        ("", "", "neither has `tokens`"),
         ("tokens: { prefix: a }", "tokens: { prefix: a }", "their `tokens` are the same"),
         (
             "tokens: { jwt_issuer: \"https://a\" }",
@@ -162,7 +162,8 @@ routes:
         let (code, output) = check(main, second);
         assert_eq!(code, 64, "{output}");
         assert!(
-            output.contains("nothing decides between `main` and `second`") && output.contains(why),
+            output.contains("the choice between `main` and `second` is undecided")
+                && output.contains(why),
             "{output}"
         );
     }

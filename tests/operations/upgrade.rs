@@ -20,7 +20,7 @@ fn ended(mut old: Child) -> ExitStatus {
 #[track_caller]
 fn upgrade(gateway: &mut Gateway) {
     let old = gateway.upgrade();
-    gateway.log_with("took over from the process that ran before");
+    gateway.log_with("took over from the old process");
     assert_eq!(ended(old).code(), Some(0));
 }
 
@@ -124,7 +124,7 @@ fn a_new_process_that_fails_changes_nothing() {
     setup.gateway.rewrite_config(&yaml);
     let failed = setup.gateway.upgrade();
     drop(failed);
-    setup.gateway.log_with("took over from the process that ran before");
+    setup.gateway.log_with("took over from the old process");
     assert_eq!(ended(old).code(), Some(0));
     assert_eq!(setup.get("good").status, 200);
 }

@@ -58,12 +58,12 @@ fn claims_that_are_not_good() {
         (
             json!({ "sub_id": { "format": "email", "email": "a@example.com" } }),
             "invalid_request",
-            "cannot be told apart",
+            "does not select cached answers",
         ),
         (
             json!({ "sub_id": { "format": "phone_number", "phone_number": "+1" } }),
             "invalid_request",
-            "cannot be told apart",
+            "does not select cached answers",
         ),
         (
             json!({ "sub_id": { "format": "iss_sub", "iss": OTHER, "sub": "alice" } }),

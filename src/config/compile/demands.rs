@@ -282,12 +282,8 @@ fn undecided_between(cx: Context, one: &str, other: &str) -> String {
     let bare = cx.raw.authorization_servers.get(other).is_some_and(|server| {
         server.common.tokens.prefix.is_empty() && server.common.tokens.jwt_issuer.is_empty()
     });
-    let why = if bare {
-        "neither says by `tokens` which tokens are its own"
-    } else {
-        "their `tokens` are the same"
-    };
+    let why = if bare { "neither has `tokens`" } else { "their `tokens` are the same" };
     format!(
-        "nothing decides between `{one}` and `{other}`, since {why}; write `tokens: {{ prefix: … }}` or `tokens: {{ jwt_issuer: … }}` of each"
+        "the choice between `{one}` and `{other}` is undecided: {why}; write `tokens: {{ prefix: … }}` or `tokens: {{ jwt_issuer: … }}` of each"
     )
 }

@@ -1,4 +1,4 @@
-//! `client_auth` and what it names: keys, certificates, and their mistakes.
+//! `client_auth` and its files: keys, certificates, and their mistakes.
 
 use super::{WHOLE, env, problems, with_server};
 use crate::config::load;

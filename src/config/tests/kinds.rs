@@ -9,7 +9,7 @@ fn required_keys_of_each_kind() {
         "3:31: error: authorization_servers.b.audience: is empty; name your own client ids, such as `amzn1.application-oa2-client.123`: else a token made for any other app would be good here",
         "4:3: error: authorization_servers.c.client_id: is missing; write the client id of the app whose tokens are checked",
         "4:3: error: authorization_servers.c.client_secret: is missing; write the app's client secret, or name a file by `client_secret_file`",
-        "5:3: error: authorization_servers.d.answer.active: is missing; write where the answer says that the token is good, such as `//v:Valid = 'true'`",
+        "5:3: error: authorization_servers.d.answer.active: is missing; write the path to the token's state in the answer, such as `//v:Valid = 'true'`",
         "5:3: error: authorization_servers.d.body: is missing; write the content of the envelope's body, with `{token}` in place of the token",
         "5:3: error: authorization_servers.d.endpoint: is missing; write the URL of the service",
         "6:3: error: authorization_servers.e.request: is missing; write how the server is asked, such as `request: { url: \"https://as.internal/check/{token}\" }`",
@@ -73,7 +73,7 @@ fn endpoints_and_credentials_that_cannot_be() {
 #[test]
 fn several_on_one_route() {
     let expected: &[&str] = &[
-        "6:60: error: routes[0].authorization_server[1]: nothing decides between `a` and `b`, since neither says by `tokens` which tokens are its own; write `tokens: { prefix: … }` or `tokens: { jwt_issuer: … }` of each",
+        "6:60: error: routes[0].authorization_server[1]: the choice between `a` and `b` is undecided: neither has `tokens`; write `tokens: { prefix: … }` or `tokens: { jwt_issuer: … }` of each",
         "7:60: error: routes[1].authorization_server[1]: is a duplicate; remove one of the two",
         "7:63: error: routes[1].authorization_server[2]: there is no authorization server `d`; known here: `a`, `b`, `c`",
     ];

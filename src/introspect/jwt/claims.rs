@@ -22,7 +22,7 @@ pub fn check(
     if claims.contains_key("events") {
         // RFC 8417 §4.2, with any `typ`
         return Err(Flaw::invalid(
-            "it has `events`: it tells of something, such as a logout, and is no access token",
+            "it has `events`: it is a security event, such as a logout, and not an access token",
         ));
     }
     let expires = time(claims, "exp")?.ok_or(Flaw::invalid("it has no `exp`"))?;

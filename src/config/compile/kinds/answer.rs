@@ -47,8 +47,7 @@ pub fn answer<'r>(
     }
     let has = |name: &str| members.iter().any(|(member, ..)| *member == name);
     if has("exp") && has("expires_in") {
-        cx.report
-            .error_at_key(&path.key("exp"), "says the same as `expires_in`; keep one of the two");
+        cx.report.error_at_key(&path.key("exp"), "duplicates `expires_in`; keep one of the two");
     }
     members
 }

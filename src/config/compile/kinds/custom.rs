@@ -158,13 +158,13 @@ fn body(
     };
     let filled = template.fill(&stand_in, Place::Plain);
     if place == Place::Json && serde_json::from_str::<serde_json::Value>(&filled).is_err() {
-        cx.report.error(path, "is not JSON; `{token}` must stand inside the quotes of a text");
+        cx.report.error(path, "is not JSON; `{token}` must be inside the quotes of a text");
         return Err(Reported);
     }
     if place == Place::Xml && !is_xml(&template, &stand_in) {
         cx.report.error(
             path,
-            "is not XML without DTD; `{token}` must stand in text or in the value of an attribute",
+            "is not XML without DTD; `{token}` must be in text or in the value of an attribute",
         );
         return Err(Reported);
     }
@@ -203,10 +203,7 @@ fn inactive_status(cx: Context, section: &KeyPath, raw: &raw::Custom) -> Vec<Sta
                 cx.report.error(&path, "is the status of an answer; use `answer.active`")
             }
             Ok(StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) => {
-                cx.report.error(
-                    &path,
-                    "says something about the server, not about the token; remove it",
-                );
+                cx.report.error(&path, "is a status of the server, not of the token; remove it");
             }
             Ok(status) if status.is_success() || status.is_client_error() => statuses.push(status),
             _ => cx.report.error(

@@ -57,7 +57,7 @@ impl CompileKind for raw::Jwt {
 pub fn leeway(cx: Context, path: &KeyPath, written: Option<Period>) -> Duration {
     let leeway = written.map_or(Duration::from_secs(10), |leeway| leeway.0);
     if leeway > Duration::from_secs(300) {
-        cx.report.warning(path, "is long: a token lives that much longer than it says; clocks that differ by minutes want mending");
+        cx.report.warning(path, "is long: tokens are accepted this long after they expire; correct clocks that differ by minutes");
     }
     leeway
 }

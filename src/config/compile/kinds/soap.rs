@@ -63,7 +63,7 @@ impl CompileKind for raw::Soap {
         {
             cx.needed(
                 &section.key("active"),
-                "write where the answer says that the token is good, such as `//v:Valid = 'true'`",
+                "write the path to the token's state in the answer, such as `//v:Valid = 'true'`",
             );
         }
         let fault_inactive = fault_codes(cx, &path.key("fault_inactive"), self, namespaces);

@@ -25,8 +25,7 @@ pub struct Rfc7662 {
     pub forward_host: bool,
     /// The form of its answers: `json`, or `jwt`, signed by RFC 9701.
     pub response: ResponseKind,
-    /// With `response: jwt`: what the gateway is called in `aud` of answers, its client id unless
-    /// written.
+    /// With `response: jwt`: the gateway's name in `aud` of answers. Default: its client id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
     /// With `response: jwt`: the URL of its public keys; default: found by `issuer`.
