@@ -301,7 +301,7 @@ fn a_value_that_is_too_large_refuses_the_request() {
     assert_eq!(setup.upstream.count(), 2);
 }
 
-/// Pitfall 57: a member's name cannot make a header that is none, or one that is somebody else's.
+/// Pitfall 57: a member's name cannot make an invalid header, or one with another meaning.
 #[test]
 fn odd_member_names_make_no_odd_headers() {
     let yaml = format!(

@@ -220,8 +220,8 @@ impl Cached {
                     self.counters.coalesced.inc();
                     match passenger.outcome().await {
                         Err(failure) if first && failure.may_pass() => first = false,
-                        // heard by another gateway, for a route that takes older answers than this
-                        // one
+                        // received by another gateway, for a route that takes older answers than
+                        // this one
                         Ok(Known::Active(entry))
                             if entry.life.stored < since.mono
                                 && !wanted.takes(entry.life.age(self.clock.now())) => {}

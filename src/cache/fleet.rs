@@ -47,14 +47,15 @@ impl Cached {
                 Heard::Active { facts: &entry.facts, until: entry.life.dead_at }
             }
             Ok(Known::Inactive) => Heard::Inactive { lives: self.settings.inactive_ttl },
-            // found out without asking anybody; the others can do that as well
+            // found out without a call; other gateways can do that too
             Ok(Known::Refused(_)) => Heard::Unshared,
             Err(_) => return,
         };
         turn.heard(&heard, now);
     }
 
-    /// Keeps an answer for as long as if it had been heard here, and gives it if it will do.
+    /// Keeps an answer for as long as if it had been received here, and returns it if it is fresh
+    /// enough.
     fn take(
         &self,
         digest: TokenDigest,

@@ -24,7 +24,7 @@ pub enum Boarding {
     Refused(Duration),
 }
 
-/// The duty to ask. Dropped without an outcome (a panic), it sets everybody free with a failure.
+/// The duty to ask. Dropped without an outcome (a panic), its passengers get a failure.
 pub struct Lead {
     flights: Flights,
     digest: TokenDigest,
@@ -32,7 +32,7 @@ pub struct Lead {
     landing: Landing,
 }
 
-/// The right to hear the outcome.
+/// The right to receive the outcome.
 pub struct Passenger(Landing);
 
 impl Flights {

@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(fixture.passes("192.0.2.1"), 2);
         assert_eq!(fixture.admit("192.0.2.1"), Err(Duration::from_secs(6)));
         assert_eq!(fixture.passes("192.0.2.2"), 3, "another address has its own count");
-        // refusals do not make it longer, nor does somebody who sets the wall clock
+        // neither refusals nor changes of the wall clock make it longer
         fixture.hand.set_wall(-3600);
         fixture.hand.advance(Duration::from_millis(5_999));
         assert_eq!(fixture.admit("192.0.2.1"), Err(Duration::from_millis(1)));

@@ -1,6 +1,5 @@
 //! The names of identity headers and of authorization servers, made once for the life of the
-//! process: a text that everybody borrows costs a request nothing, neither a copy nor a count of
-//! its users.
+//! process: requests borrow the text without a copy and without a reference count.
 
 use http::HeaderName;
 use parking_lot::Mutex;

@@ -39,8 +39,8 @@ pub struct SignedAnswers {
 /// In `Accept`, in `Content-Type` and, without `application/`, in the header's `typ`.
 pub const MEDIA_TYPE: &str = "application/token-introspection+jwt";
 
-/// Seconds. An answer is made when it is asked for; an older one was kept by somebody, and may not
-/// be true any more.
+/// Seconds. An answer is made when it is asked for; an older one comes from a cache or a replay,
+/// and may be outdated.
 const OLDEST: i64 = 300;
 
 impl SignedAnswers {

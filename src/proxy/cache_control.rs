@@ -1,5 +1,5 @@
 //! `Cache-Control` of responses to requests whose token was not in a header (RFC 6750 §2.3): a
-//! shared cache that knows the URL would give them to anybody.
+//! shared cache that knows the URL would send them to other clients.
 
 /// The value that keeps a response out of shared caches, and otherwise keeps the upstream's
 /// directives (RFC 9111 §5.2.2).

@@ -12,7 +12,7 @@ pub enum Facts {
     Active(Box<ActiveFacts>),
     /// Expired, revoked, never issued: the server does not say (RFC 7662 §2.2).
     Inactive,
-    /// Found wanting here, without asking anybody.
+    /// Rejected here, without a call.
     Refused(Refused),
 }
 

@@ -50,7 +50,7 @@ impl Idle {
         let oldest = if all.len() >= AT_MOST { all.pop_front() } else { None };
         all.push_back(Waiting { connection, address, since: Instant::now() });
         drop(all);
-        // closed only now, out of everybody's way
+        // closed only now, outside the lock
         drop(oldest);
     }
 

@@ -147,7 +147,7 @@ fn a_forged_purge_is_not_believed_and_a_repeated_one_only_costs() {
     assert_eq!((fleet.get(0, "good"), fleet.get(1, "good"), fleet.server.count()), (200, 200, 2));
     add(&entries[0].1[1]);
     wait_until("it is asked again", || fleet.get(1, "good") == 200 && fleet.server.count() == 3);
-    // and the fleet still hears of true ones
+    // and the fleet still carries out genuine purges
     fleet.server.behave("good", Behaviour::inactive());
     fleet.gateways[1].admin_post("/api/cache/purge", &json!({"sub": "alice"}));
     wait_until("the purge", || fleet.get(0, "good") == 401);

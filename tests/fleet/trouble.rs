@@ -101,9 +101,9 @@ fn a_full_redis_is_passed_by() {
     assert_eq!(fleet.get(1, "bare"), 401);
 }
 
-/// An inactive answer that Redis does not take still counts for the gateway that heard it: the
-/// active one from before, which is still in Redis, does not come back when the inactive one has
-/// had its time.
+/// An inactive answer that Redis does not take still counts for the gateway that received it: the
+/// active one from before, which is still in Redis, does not come back when the inactive one
+/// expires.
 #[test]
 fn an_active_answer_never_comes_back_after_an_inactive_one() {
     let Some(redis) = Redis::start() else { return };
@@ -125,7 +125,7 @@ fn an_active_answer_never_comes_back_after_an_inactive_one() {
     assert!(is_up(&fleet.gateways[0]));
 }
 
-/// A purge that does not fit into a full Redis still reaches everybody.
+/// A purge that does not fit into a full Redis still reaches all gateways.
 #[test]
 fn a_full_redis_loses_no_purge() {
     let Some(redis) = Redis::start() else { return };

@@ -81,7 +81,7 @@ fn the_inner_token_is_checked_completely() {
     }
 }
 
-/// Signed tokens need no encryption: the authorization server decides, and anybody can encrypt.
+/// Signed tokens need no encryption: the authorization server decides, and any sender can encrypt.
 #[test]
 fn a_token_that_is_only_signed_is_a_token() {
     let (setup, signer) = decrypting(&[("key.pem", &Sealer::rsa().pem())]);

@@ -115,7 +115,7 @@ fn only_good_proofs_are_noted() {
     client.own(&setup.server, "bound");
     let url = ORIGIN;
     let claims = client.claims("GET", url, "bound");
-    // somebody else signs a proof with the same claims, and breaks the signature of the real one
+    // another party signs a proof with the same claims, and breaks the signature of the real one
     refused(&send(&setup.gateway, "bound", &thief.sign(&thief.header(), &claims)), "invalid_token");
     let good = client.sign(&client.header(), &claims);
     let broken = format!("{}AAAA", &good[..good.len() - 4]);

@@ -187,7 +187,7 @@ impl Shared {
             Ok(_) => {}
             Err(trouble) if trouble.is_of_the_connection() => return Err(trouble),
             Err(trouble) => {
-                // a full Redis still removes: without a log everybody forgets everything
+                // a full Redis still deletes keys: without a log all gateways forget everything
                 self.health.failed(&trouble);
                 self.in_time(link.command::<()>(cmd("DEL").arg(self.keys.log()))).await?;
             }

@@ -115,7 +115,7 @@ impl Shared {
         Turn::Ask(asking)
     }
 
-    /// The turn to ask, for somebody whom no answer of others would do.
+    /// The turn to ask, for a request that no shared answer satisfies.
     pub fn own_turn(self: &Arc<Self>, digest: &TokenDigest) -> Asking {
         let seen = self.link.load().is_some().then(|| self.ledger.lock().seen()).flatten();
         Asking { shared: self.clone(), names: self.keys.names(digest), seen, awaited: false }

@@ -1,6 +1,6 @@
 //! Encrypted tokens: a JWE in compact form (RFC 7516 §3.1), opened with a private key of the
-//! gateway. Its content is trusted no more than the token itself: anybody can encrypt to a public
-//! key.
+//! gateway. Its content is trusted no more than the token itself: any sender can encrypt to a
+//! public key.
 //!
 //! Only the format is handled here; the cryptography is that of `aws-lc-rs`.
 
