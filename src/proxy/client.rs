@@ -119,7 +119,7 @@ impl Client {
                 return None;
             }
             tokio::select! {
-                biased; // what is there already is not dropped
+                biased; // bytes that have arrived are not dropped
                 came = first_bytes(stream, read) => Some(came),
                 _ = stopping => None,
             }

@@ -24,7 +24,7 @@ pub async fn refuse(mut client: Client, reason: Reason, process: &Arc<Process>) 
     let Prepared { refusal: prepared, .. } = prepare(head, &Denial::because(reason), &mut exchange);
     let sent = client.write(&refusal(&prepared, Connection::Ended)).await;
     report::report(&method, sent.is_ok().then_some(prepared.status), &exchange);
-    drop(exchange); // the request is over: a stop does not wait for what the client still sends
+    drop(exchange); // the request is over: a stop does not wait for the rest of the client's body
     if sent.is_ok() {
         client.end(false).await;
     }
