@@ -265,7 +265,7 @@ impl Cached {
         }
     }
 
-    /// Asks in the background; a failure leaves everything as it is.
+    /// Asks in the background; a failure changes nothing.
     fn refresh(self: &Arc<Self>, digest: TokenDigest, inquiry: Inquiry) {
         if let Boarding::Lead(lead, _) = self.store.flights.board(digest, || Ok(())) {
             self.depart(digest, Wanted { oldest: self.settings.ttl, refresh: true }, inquiry, lead);

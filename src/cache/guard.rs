@@ -132,7 +132,7 @@ impl Window {
         Ok(())
     }
 
-    /// How long the window still goes on; `None` when it has ended, or nothing was counted.
+    /// The remaining time of the window; `None` when it has ended, or nothing was counted.
     fn left(&self, settings: GuardSettings, now: Mono) -> Option<Duration> {
         let left = self.since + settings.window - now;
         (!left.is_zero() && self.misses > 0).then_some(left)

@@ -26,7 +26,7 @@ pub fn generated() -> Value {
     schema
 }
 
-/// A key that is not needed is left out, never written without a value: `null` is no value.
+/// A key that is not needed is left out, never written without a value: `null` is not a value.
 #[cfg(test)]
 fn tidy(schema: &mut Value) {
     match schema {

@@ -129,7 +129,7 @@ fn one(headers: &HeaderMap, [first, second]: [HeaderName; 2]) -> Result<Option<&
     agreed(only(headers, &first)?, only(headers, &second)?)
 }
 
-/// The value of a header with a single line; an empty one is none.
+/// The value of a header with a single line; an empty one counts as missing.
 fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Denial> {
     let mut lines = headers.get_all(name).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {

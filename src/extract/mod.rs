@@ -20,7 +20,7 @@ pub struct Presented<'r> {
     pub scheme: Scheme,
 }
 
-/// The one token of a request, `None` when there is none.
+/// The token of a request, if any.
 ///
 /// Errors: [`Reason::MultipleTokens`] for more than one, in one place or in several;
 /// [`Reason::MalformedToken`] for something that is not a token (RFC 6750 §2, §3.1);

@@ -34,7 +34,7 @@ pub struct Taken {
     proofs: Vec<HandedProof>,
 }
 
-/// Takes over from the process that waits at `path`. It goes on until [`Taken::ready`].
+/// Takes over from the process that waits at `path`. It continues until [`Taken::ready`].
 pub fn take(path: &Path) -> Result<Taken, TakeError> {
     let stream = UnixStream::connect(path)
         .map_err(|error| TakeError::Unreachable(path.to_owned(), error))?;

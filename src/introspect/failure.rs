@@ -28,7 +28,7 @@ pub enum FailureKind {
     Timeout,
     /// 429.
     Throttled,
-    /// Anything that is no answer.
+    /// An invalid answer.
     BadResponse,
     /// Our own credentials are refused.
     RejectedUs,

@@ -73,7 +73,7 @@ pub struct Inquiry {
 /// A source of facts about tokens.
 #[async_trait]
 pub trait Introspector: Send + Sync {
-    /// Facts, or a failure of the server: an inactive token is no failure.
+    /// Facts, or a failure of the server: an inactive token is not a failure.
     async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure>;
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
 
-/// The failure behind a status that is no answer. `credentials` is the advice for a server that
+/// The failure for a status other than a good answer's. `credentials` is the advice for a server that
 /// does not accept the gateway.
 pub fn failure(answer: &Answer, credentials: &str) -> Failure {
     let status = answer.status;

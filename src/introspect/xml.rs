@@ -3,7 +3,7 @@
 use super::placed::{Place, Template};
 use roxmltree::{Document, ParsingOptions};
 
-/// Elements, attributes and texts of a document, at most: more is no answer.
+/// Elements, attributes and texts of a document, at most: a larger document is a bad response.
 const MAX_NODES: u32 = 10_000;
 
 /// `None`: it is not well-formed, has a DTD, or is too much.

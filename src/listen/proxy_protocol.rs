@@ -67,7 +67,7 @@ pub async fn read(
     }
 }
 
-/// The client, and the bytes of the header. `None`: the header goes on.
+/// The client, and the bytes of the header. `None`: the header is incomplete.
 fn parse(read: &[u8]) -> Result<Option<(Option<IpAddr>, usize)>, Untrue> {
     let begins = |prefix: &[u8]| {
         let common = read.len().min(prefix.len());

@@ -53,7 +53,7 @@ fn is_strong(demand: &LoginDemand, members: &Map<String, Value>) -> bool {
     acr.is_some_and(|acr| demand.acr_values.iter().any(|demanded| demanded == acr))
 }
 
-/// `auth_time` is a number of seconds (OpenID Connect Core §2); any other value is no time.
+/// `auth_time` is a number of seconds (OpenID Connect Core §2); any other value is invalid.
 fn is_recent(demand: &LoginDemand, members: &Map<String, Value>, now: i64) -> bool {
     let Some(max_age) = demand.max_age else { return true };
     let Some(auth_time) = members.get("auth_time").and_then(seconds) else { return false };

@@ -115,7 +115,7 @@ fn pem(value: &str) -> Option<Thumbprint> {
     let value = percent_decode_str(value.trim().trim_matches('"')).decode_utf8().ok()?;
     let value = value.trim();
     match value.strip_prefix(BEGIN) {
-        // END is once there: a chain would have it several times, and a dash is no base64
+        // END occurs once: a chain would have it several times, and a dash is not base64
         Some(rest) => base64(rest.trim_end().strip_suffix(END)?),
         None => base64(value),
     }

@@ -1,10 +1,10 @@
 //! The chunked transfer coding (RFC 9112 §7.1), read to the letter: another reader cannot see other
 //! chunks in the same bytes. Old servers pad the sizes of their chunks; that is read in responses.
 
-/// Bytes of a chunk's extensions at most. They mean nothing to the gateway and are not passed on.
+/// Bytes of a chunk's extensions at most. They mean nothing to the gateway and are not forwarded.
 const EXTENSIONS: usize = 1024;
 
-/// Bytes of a trailer section at most. It is not passed on (RFC 9110 §6.5.1 allows that).
+/// Bytes of a trailer section at most. It is not forwarded (RFC 9110 §6.5.1 allows that).
 const TRAILERS: usize = 16 * 1024;
 
 /// Reads a chunked body piece by piece.
@@ -13,7 +13,7 @@ pub struct Chunks {
     state: State,
     /// Bytes of the part that is being read, where its length is limited.
     length: usize,
-    /// White space behind a size is no error.
+    /// White space behind a size is permitted.
     lenient: bool,
 }
 

@@ -16,7 +16,7 @@ pub struct HeaderSection {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The section is there, or it is none and the parser will say so.
+    /// The section is complete, or invalid: then the parser reports it.
     Whole,
     /// The end has not come yet.
     Partly,

@@ -8,7 +8,7 @@ use pingora_http::ResponseHeader;
 /// The role of a header field for the connection that it came on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// None: it is passed on.
+    /// None: it is forwarded.
     EndToEnd,
     /// Names other fields, and decides whether the connection is kept.
     Connection,
@@ -20,7 +20,7 @@ pub enum Field {
     Upgrade,
     /// Parameters of the kept connection, named by `Connection` or not.
     KeepAlive,
-    /// About the client's connection, where a request has it; passed on where a response has it.
+    /// About the client's connection, in a request; forwarded in a response.
     OfRequests,
     /// A request that waits for a response before it sends its body.
     Expect,

@@ -16,7 +16,7 @@ pub enum Strict {
     Chunked(Chunks),
     /// Bytes that pingora reads right.
     Other,
-    /// Chunks that are none.
+    /// Malformed chunks.
     Malformed,
 }
 

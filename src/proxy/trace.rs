@@ -11,7 +11,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Trace Context §3.2: exactly one well-formed header is passed on as it came.
+    /// Trace Context §3.2: exactly one well-formed header is forwarded unchanged.
     pub fn of(headers: &HeaderMap) -> Self {
         let given =
             only(headers, &TRACEPARENT).filter(|value| value.to_str().is_ok_and(is_traceparent));

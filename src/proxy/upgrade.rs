@@ -25,7 +25,7 @@ where
     method == "GET" && websocket == 1 && named
 }
 
-/// The same for a request that was parsed. One with a body is no upgrade.
+/// The same for a request that was parsed. One with a body is not an upgrade.
 pub fn is_request(method: &Method, version: Version, headers: &HeaderMap) -> bool {
     if !headers.contains_key(header::UPGRADE) {
         return false;

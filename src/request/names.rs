@@ -6,7 +6,7 @@
 use http::HeaderName;
 use std::borrow::Cow;
 
-/// The name with `-` for every character that is no letter or digit; borrowed where it is so
+/// The name with `-` for every character other than letters and digits; borrowed where it is so
 /// already, as nearly every name is.
 pub fn folded(name: &HeaderName) -> Cow<'_, str> {
     let name = name.as_str();

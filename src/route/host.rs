@@ -13,7 +13,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// `None` for a text that is no host. A percent escape is none either: a reader that decodes it
+    /// `None` for an invalid host. A percent escape is invalid too: a reader that decodes it
     /// would see another host than one that does not.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
@@ -35,7 +35,7 @@ impl Host {
                 (name.to_ascii_lowercase(), port)
             }
         };
-        // RFC 3986 §3.2.3: an empty port is no port
+        // RFC 3986 §3.2.3: an empty port is the same as none
         let port = match port {
             None | Some("") => None,
             Some(digits) => Some(port_number(digits)?),
@@ -51,7 +51,7 @@ fn port_number(digits: &str) -> Option<u16> {
     digits.parse().ok()
 }
 
-/// Unreserved characters and `sub-delims`, without the comma: two hosts are none.
+/// Unreserved characters and `sub-delims`, without the comma: a list of two hosts is invalid.
 fn is_label(label: &str) -> bool {
     !label.is_empty()
         && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_~!$&'()*+;=".contains(&b))

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One request, as it is logged. No query string, no token, no header.
+/// One logged request. No query string, no token, no header.
 #[derive(Debug)]
 #[allow(missing_docs)] // each field is the member of its name in docs/operating.md
 pub struct AccessLine<'a> {

@@ -32,7 +32,7 @@ pub struct Bound {
 
 impl Confirmation {
     /// Reads the member `cnf`. A member of it that is not understood makes it unknown as a whole:
-    /// part of a binding is no binding.
+    /// part of a binding is not a binding.
     pub fn read(cnf: Option<&Value>) -> Self {
         let methods = match cnf {
             None | Some(Value::Null) => return Self::None,

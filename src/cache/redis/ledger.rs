@@ -31,7 +31,7 @@ struct Pending {
     sent: bool,
 }
 
-/// One thing by which answers are forgotten.
+/// A criterion for answers to forget.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Selector {
     Token(TokenDigest),

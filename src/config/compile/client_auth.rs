@@ -207,7 +207,7 @@ fn basic(cx: Context, path: &KeyPath, raw: &raw::ClientAuth, secret: &Secret) {
     }
 }
 
-/// An assertion whose end is over is no error: the platform may write the next one before the first
+/// An expired assertion is not an error: the platform may write the next one before the first
 /// call.
 fn assertion_file(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<AssertionFile> {
     let name = written(cx, path, raw, "assertion_file", &raw.assertion_file)?;

@@ -145,7 +145,7 @@ fn scopes(cx: Context, section: &KeyPath, scopes: Option<&[String]>) -> Vec<Stri
     scopes.to_vec()
 }
 
-/// The reason why a text is no scope (RFC 6749 §3.3), as a message.
+/// The reason why a text is not a scope (RFC 6749 §3.3), as a message.
 pub fn scope_flaw(scope: &str) -> Option<&'static str> {
     if scope.is_empty() {
         Some("is empty; name a scope")

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 const MAX_SIZE: u64 = 1 << 20;
 
-/// The byte order mark of UTF-8, which some editors write. It is no part of the content.
+/// The byte order mark of UTF-8, which some editors write. It is not part of the content.
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Remembers the files that were read, so that they can be watched; also missing ones.

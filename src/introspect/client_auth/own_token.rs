@@ -216,7 +216,7 @@ impl OwnToken {
                     );
                 }
                 let asked_for = failure.pause();
-                // it is no failure of the introspection endpoint, and is not repeated at once
+                // the introspection endpoint did not fail, and the call is not repeated at once
                 let failure = Failure { transient: false, isolated: true, ..failure };
                 turn.failed = Some((failure.clone(), now + self.pause.max(asked_for)));
                 Err(failure)

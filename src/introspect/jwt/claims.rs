@@ -111,7 +111,7 @@ pub fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Flaw
     }
 }
 
-/// Whether `aud` is one of these, or has one of them; one that is no audience at all is none.
+/// Whether `aud` is one of these, or contains one of them; an `aud` of another type does not.
 pub fn is_for(claims: &Map<String, Value>, ours: &[String]) -> bool {
     audience(claims).is_ok_and(|theirs| ours.iter().any(|ours| theirs.contains(&ours.as_str())))
 }

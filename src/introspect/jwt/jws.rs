@@ -21,7 +21,7 @@ pub struct Jws<'t> {
 }
 
 /// The members that matter. `jwk`, `jku`, `x5u`, `x5c` and their like are not among them: a token
-/// does not say by which key it is to be judged.
+/// does not choose the key that verifies it.
 #[derive(Debug)]
 pub struct Header {
     pub algorithm: Algorithm,

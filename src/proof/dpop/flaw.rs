@@ -15,7 +15,7 @@ pub enum Flaw {
     Algorithm,
     /// `jwk` has a member of a private or secret key.
     PrivateKey,
-    /// `jwk` is no public key for the algorithm.
+    /// `jwk` is not a public key for the algorithm.
     Key,
     /// A claim is missing or has the wrong type.
     Claims,

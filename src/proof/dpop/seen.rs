@@ -39,7 +39,7 @@ pub enum Claim {
     /// It is the first.
     First,
     Replayed,
-    /// There is no memory left for another proof.
+    /// The memory for proofs is full.
     Full,
 }
 

@@ -42,7 +42,7 @@ impl HttpUrl {
             None => {
                 let proto = request.forwarded.proto.to_str().ok()?;
                 let host = request.forwarded.host.to_str().ok()?;
-                // a host with a path or a query in it is none
+                // a host with a path or a query in it is invalid
                 Self::parse(&format!("{proto}://{host}"))
                     .filter(|_| !host.contains(['/', '?', '#']))?
             }

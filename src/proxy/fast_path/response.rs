@@ -11,10 +11,10 @@ use httparse::Status;
 use std::io::Write;
 use std::mem::MaybeUninit;
 
-/// Header lines at most; a response with more is no plain one.
+/// Header lines at most; a response with more is not plain.
 const LINES: usize = 64;
 
-/// A head that is longer than this is no plain one.
+/// A longer head is not plain.
 pub const LONGEST: usize = 16 * 1024;
 
 /// Room for added bytes besides those that were read.

@@ -82,7 +82,7 @@ impl Upload {
     /// is sent.
     ///
     /// Errors: the client is gone, or its body contradicts its header section. An upstream that
-    /// stops reading is no error: its response has the reason.
+    /// stops reading is not an error: its response has the reason.
     pub fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -150,7 +150,7 @@ impl Upload {
 /// Ends a chunked body.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// Appends one chunk. The sizes and extensions of the sender's chunks are not passed on: another
+/// Appends one chunk. The sizes and extensions of the sender's chunks are not forwarded: another
 /// reader might read them in another way (RFC 9112 §7.1.1).
 pub fn chunk(to: &mut BytesMut, data: &[u8]) {
     to.reserve(data.len() + 20);

@@ -40,7 +40,7 @@ struct Terms {
     answered: AtomicBool,
     /// The response was read to its end.
     over: AtomicBool,
-    /// The response's chunks are none.
+    /// The response's chunks are malformed.
     malformed: AtomicBool,
     /// The connection must not be used again.
     spoiled: AtomicBool,

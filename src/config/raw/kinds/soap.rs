@@ -28,7 +28,7 @@ pub struct Soap {
     /// `expires_in`, or a name of your own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<BTreeMap<String, String>>,
-    /// Fault codes that mean an inactive token; any other fault is no answer.
+    /// Fault codes that mean an inactive token; any other fault is a bad response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault_inactive: Option<Vec<String>>,
 }

@@ -16,7 +16,7 @@ pub const CURVES: [(&str, &str, &agreement::Algorithm, usize); 3] = [
 ];
 
 /// The key of `length` bytes that both sides agree on, for `algorithm`. `None` where the sender's
-/// key is none of this curve: the library looks whether its point is on it.
+/// key is not on this curve: the library checks its point.
 pub fn agreed(
     key: &PrivateKey,
     header: &Header,
