@@ -53,7 +53,7 @@
 //! | [`config`] | `gateway.yaml`: read, check, compile |
 //! | [`runtime`] | the process, and the immutable snapshot that one configuration became |
 //! | [`delivery`] | security events arrive, pushed or fetched, and take effect |
-//! | [`explain`] | what would happen to a request, and why |
+//! | [`explain`] | explains the outcome of a request |
 //! | [`assemble`] | configuration → runtime: the only place that picks implementations |
 //! | [`decisions`] | the questions of other proxies: may this request pass? |
 //! | [`proxy`] | carries out the gate's decisions, on one of two ways |

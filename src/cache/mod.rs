@@ -1,5 +1,5 @@
-//! What authorization servers said, kept for as long as it may be: never a decision. Every check
-//! runs on every request.
+//! Answers of authorization servers, kept for as long as they may be used. Decisions are never
+//! cached. Every check runs on every request.
 
 mod cached;
 mod entry;

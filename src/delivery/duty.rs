@@ -26,8 +26,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How soon an unavailable Redis is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Fetches events and manages streams, as the configuration in force says, for as long as it is
-/// polled.
+/// Fetches events and manages streams, by the configuration in force, for as long as it is polled.
 pub async fn keep(process: &Process, holder: &LeaseHolder) {
     loop {
         let runtime = process.runtime.load_full();

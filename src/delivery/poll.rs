@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 /// that a full response does not delay the acknowledgement of its first event noticeably.
 pub const MAX_EVENTS: usize = 100;
 
-/// A poll request with what became of the events of the response before.
-/// `at_once`: without waiting for an event.
+/// A poll request with the outcome of the events in the previous response. `at_once`: without
+/// waiting for an event.
 pub fn request(settled: &Settled, at_once: bool, max_events: usize) -> Value {
     let mut request = json!({ "returnImmediately": at_once, "maxEvents": max_events });
     if !settled.acknowledged.is_empty() {

@@ -43,7 +43,7 @@ impl Poller<'_> {
     pub async fn follow(&self, endpoint: &Url, interval: Duration, managed: bool) {
         let mut backoff = Backoff::new(interval);
         let mut settled = Settled::default();
-        // the first answer says whether the transmitter can be reached
+        // the first answer shows whether the transmitter is reachable
         let mut at_once = true;
         let mut max_events = MAX_EVENTS;
         loop {
@@ -70,7 +70,7 @@ impl Poller<'_> {
                 Err(NoAnswer::Gone(failure)) if managed => return self.failed(&failure),
                 Err(NoAnswer::Gone(failure) | NoAnswer::Failed(failure)) => failure,
             };
-            // nothing happened for that long, or the transmitter hangs: the next answer says
+            // nothing happened for that long, or the transmitter hangs: the next answer decides
             if failure.kind == FailureKind::Timeout && !at_once {
                 at_once = true;
                 continue;

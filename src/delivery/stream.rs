@@ -237,8 +237,9 @@ impl Call<'_> {
             .map_err(|_| bad("the response of `configuration_endpoint` is not one JSON object"))
     }
 
-    /// SSF 1.0 §8.1.3.2. Nobody knows whose tokens will come, so the gateway asks for the whole
-    /// tenant: by §8.1.3.1 a complex subject matches every complex one that has no other tenant.
+    /// SSF 1.0 §8.1.3.2. The subjects of future tokens are unknown, so the gateway asks for the
+    /// whole tenant: by §8.1.3.1 a complex subject matches every complex one that has no other
+    /// tenant.
     async fn add_subjects(&self, endpoint: &Url, id: &str) -> Result<(), Failure> {
         let server = &self.subscription.server;
         let tenant = server.issuer.as_deref().unwrap_or(&self.subscription.settings.issuer);

@@ -1,4 +1,4 @@
-//! Carries out what events ask for.
+//! Carries out events.
 
 use crate::cache::{Purge, PurgeSelector};
 use crate::runtime::{Process, Runtime};
@@ -51,8 +51,8 @@ pub struct Settled {
 /// forgetting more than asked for is safe.
 const ONE_BY_ONE: usize = 256;
 
-/// All events of one poll, by `jti`. What is neither acknowledged nor refused afterwards is to come
-/// again.
+/// All events of one poll, by `jti`. An event that is neither acknowledged nor refused afterwards
+/// is to be sent again.
 pub async fn take_all(
     process: &Process,
     runtime: &Runtime,

@@ -83,7 +83,7 @@ pub struct Trail {
     pub entry: Option<Arc<Entry>>,
     /// The denial that shadow mode does not enforce.
     pub unenforced: Option<Denial>,
-    /// `DPoP-Nonce` of the response, whatever it is (RFC 9449 §8.2).
+    /// `DPoP-Nonce` of the response, with any status (RFC 9449 §8.2).
     pub nonce: Option<HeaderValue>,
 }
 

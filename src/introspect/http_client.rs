@@ -158,7 +158,7 @@ fn without_mark(body: Bytes) -> Bytes {
 }
 
 impl Clients {
-    /// `instead`: the host that is looked up whatever the URL's is.
+    /// `instead`: the host that is looked up in place of the URL's.
     fn build(
         settings: &ServerSettings,
         certificate: Option<&ClientCertificate>,

@@ -1,5 +1,5 @@
 //! Calls to a transmitter of security events: JSON over the same way out as introspection (proxy,
-//! TLS, connect time-out), authenticated as `events.client_auth` says.
+//! TLS, connect time-out), authenticated by `events.client_auth`.
 
 use super::client_auth::{OwnToken, Token};
 use super::http_client::{Answer, HttpClient};

@@ -68,7 +68,7 @@ pub struct Event {
     pub kinds: Vec<Kind>,
     /// Whose answers are to be forgotten; empty when nothing is asked for.
     pub named: Vec<PurgeSelector>,
-    /// What it says of the stream that it came by.
+    /// Its statements about the stream that it came by.
     pub notices: Vec<Notice>,
     /// `jti`.
     pub token_id: String,
@@ -78,7 +78,7 @@ pub struct Event {
     pub until: Mono,
 }
 
-/// What an event says of the stream that it came by (SSF 1.0 §8.1.4 and §8.1.5).
+/// A statement of an event about the stream that it came by (SSF 1.0 §8.1.4 and §8.1.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     Verified { state: Option<String> },

@@ -15,7 +15,7 @@ pub struct Streams(DashMap<Arc<str>, Arc<StreamState>>);
 #[derive(Default)]
 pub struct StreamState(Mutex<StreamFacts>);
 
-/// What is known of a stream. Times are seconds since the Unix epoch.
+/// The state of a stream. Times are seconds since the Unix epoch.
 #[derive(Clone, Debug, Default)]
 pub struct StreamFacts {
     /// Who fetches its events.
@@ -54,7 +54,7 @@ pub enum StreamStatus {
     Disabled,
 }
 
-/// Whether the stream delivers what is asked for (SSF 1.0 §8.1.4).
+/// Whether the stream delivers the requested events (SSF 1.0 §8.1.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verification {
     /// The `state` that was asked for and did not come yet.
@@ -155,8 +155,8 @@ impl StreamState {
         self.0.lock().stream_id = id;
     }
 
-    /// An event was accepted. `notices`: what it says of the stream itself. True when the stream's
-    /// status is another one than before.
+    /// An event was accepted. `notices`: its statements about the stream itself. True if the
+    /// stream's status has changed.
     pub fn received(&self, notices: &[Notice], now: Now) -> bool {
         let mut facts = self.0.lock();
         facts.last_event = Some(now.unix_seconds());
@@ -165,7 +165,7 @@ impl StreamState {
             match notice {
                 Notice::Verified { state } => {
                     let awaited = facts.verification.awaited.clone();
-                    // one that nobody asked for has no state (SSF 1.0 §8.1.4.1)
+                    // a verification that was not requested has no state (SSF 1.0 §8.1.4.1)
                     if awaited.is_none() || awaited == *state {
                         facts.verification = Verification {
                             awaited: None,
@@ -182,7 +182,7 @@ impl StreamState {
         changed
     }
 
-    /// The transmitter said what the status is. True when it is another one than before.
+    /// The transmitter reported the status. True if it has changed.
     pub fn is_now(&self, status: StreamStatus, reason: Option<String>) -> bool {
         self.0.lock().set_status(status, reason)
     }

@@ -89,7 +89,7 @@ impl Stated<'_> {
         self.0.iter().map(|(kind, _)| *kind).collect()
     }
 
-    /// What is said of the stream itself. A status that is none of SSF 1.0 §8.1.2 says nothing.
+    /// Statements about the stream itself. A status outside SSF 1.0 §8.1.2 is ignored.
     pub fn notices(&self) -> Vec<Notice> {
         let text = |payload: &Map<String, Value>, name: &str| {
             payload.get(name).and_then(Value::as_str).map(printable)

@@ -48,7 +48,7 @@ pub enum StartError {
     Roots { path: String, source: io::Error },
 }
 
-/// What a process has besides its configuration.
+/// Parts of a process besides its configuration.
 #[derive(Default)]
 pub struct Extras {
     /// Absent in the demo.
@@ -57,11 +57,11 @@ pub struct Extras {
     pub services: Vec<Box<dyn pingora_core::services::ServiceWithDependents>>,
     /// Where a later process may take over.
     pub upgrade_socket: Option<PathBuf>,
-    /// What a process that runs has handed over.
+    /// The parts that an older process has handed over.
     pub taken: Option<Taken>,
 }
 
-/// Runs until it is told to stop.
+/// Runs until a signal stops the process.
 pub fn run(process: Arc<Process>, extras: Extras) -> Result<(), StartError> {
     let Extras { reload, services: more, upgrade_socket, mut taken } = extras;
     let settings = process.runtime.load().settings.clone();
@@ -131,7 +131,7 @@ pub fn try_trust_roots() -> Result<(), StartError> {
     }
 }
 
-/// Finds out before anything starts, and in words, what would fail inside the server.
+/// Finds errors before anything starts, with a clear message, that would occur inside the server.
 fn try_admin(address: Option<SocketAddr>) -> Result<(), StartError> {
     let Some(address) = address else { return Ok(()) };
     TcpListener::bind(address)
@@ -184,7 +184,7 @@ impl BackgroundService for Names {
     }
 }
 
-/// Tells the service manager that the process is alive.
+/// Reports to the service manager that the process is alive.
 struct Watchdog;
 
 #[async_trait]
@@ -194,7 +194,7 @@ impl BackgroundService for Watchdog {
     }
 }
 
-/// Records what the metrics counted, for the status page.
+/// Records the metrics' values, for the status page.
 struct Recorder(Arc<Process>);
 
 #[async_trait]

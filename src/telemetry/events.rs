@@ -99,7 +99,7 @@ impl Received<'_> {
 /// Events that were fetched together.
 pub struct ReceivedTogether<'a> {
     pub server: &'a str,
-    /// What happened, in words of a closed set.
+    /// The events, in words of a closed set.
     pub events: &'a [&'a str],
     pub count: usize,
     /// Answers that were forgotten.
@@ -149,7 +149,7 @@ impl Polled<'_> {
     }
 }
 
-/// A stream's transmitter said that it sends events, or does not.
+/// A stream's transmitter reported that it sends events, or does not.
 pub struct StreamChanged<'a> {
     pub server: &'a str,
     /// From a closed set.

@@ -128,8 +128,8 @@ fn a_long_queue_is_fetched_in_parts_without_a_pause() {
     assert_eq!(world.asked_again(), ["carol-1"]);
 }
 
-/// What the gateway did not acknowledge comes again after its restart, and also what came
-/// meanwhile; an event that is older than `max_age` is still true.
+/// Events that the gateway did not acknowledge are sent again after its restart, with those of the
+/// meantime; an event that is older than `max_age` still counts.
 #[test]
 fn nothing_is_lost_over_a_restart_or_a_reload() {
     let (transmitter, mut world) = start("poll_interval: 1s, max_age: 1m");

@@ -109,7 +109,7 @@ fn a_response_that_is_too_large_is_asked_for_in_smaller_parts() {
     let padding = "x".repeat(300_000);
     let mut events: Vec<_> = (0..100).map(|n| (format!("e{n}"), json!(padding))).collect();
     events.push(("good".into(), json!(world.revocation("good", "alice"))));
-    // all at once: a request whose response is too large is repeated with what it reported
+    // all at once: a request whose response is too large is repeated with its reports
     transmitter.state().events = events;
     acknowledged(&transmitter, "good");
     assert_eq!(transmitter.state().refused.len(), 100);

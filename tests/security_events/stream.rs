@@ -1,4 +1,4 @@
-//! `transmitter`: the stream is found or created, verified, and its state told (SSF 1.0 §8).
+//! `transmitter`: the stream is found or created, verified, and its state shown (SSF 1.0 §8).
 
 use super::poll::acknowledged;
 use super::transmitter::Transmitter;
@@ -162,7 +162,7 @@ fn a_verification_event_that_does_not_come_is_reported() {
     assert_eq!(world.setup.gateway.metric("introgate_event_verification_overdue"), 0.0);
 }
 
-/// Whatever is wrong with a stream is said in words, and it is tried again.
+/// Every fault of a stream is reported in words, and the call is retried.
 #[test]
 fn streams_that_cannot_be_used() {
     let (transmitter, world) = start(POLL, |transmitter| {

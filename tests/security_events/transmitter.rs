@@ -26,7 +26,7 @@ struct Shared {
     changed: Condvar,
 }
 
-/// What it has, and what it was asked.
+/// Its state, and the requests that it received.
 #[derive(Default)]
 pub struct State {
     /// Not acknowledged yet, in the order of delivery.
@@ -44,7 +44,7 @@ pub struct State {
     pub failures: VecDeque<(u16, &'static str)>,
     /// Never holds a poll.
     pub short: bool,
-    /// Sends everything, whatever `maxEvents` says.
+    /// Sends everything, with any `maxEvents`.
     pub floods: bool,
     /// Ignores acknowledgements.
     pub forgets_acknowledgements: bool,
@@ -58,7 +58,7 @@ pub struct State {
     pub audience: String,
     /// Answers requests for verification, and sends no event.
     pub does_not_verify: bool,
-    /// What the token endpoint gave out.
+    /// The tokens that the token endpoint issued.
     pub tokens: usize,
 }
 

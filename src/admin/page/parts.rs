@@ -137,7 +137,7 @@ fn stream(stream: &Value) -> (&'static str, String) {
     (if good { "good" } else { "bad" }, told)
 }
 
-/// Routes in shadow mode, and what they would have refused.
+/// Routes in shadow mode, with the refusals that they would have made.
 pub fn shadow(html: &mut Html, status: &Value) {
     let routes = list(&status["shadow_routes"]);
     html.raw("<div id=\"shadow\" data-live>");

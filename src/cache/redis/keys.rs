@@ -1,10 +1,10 @@
-//! What `cache.redis.key` is used for: names that say nothing, and values that nobody else can
-//! read or make.
+//! Uses of `cache.redis.key`: names that reveal nothing, and values that only its holders can read
+//! or make.
 //!
-//! One sub-key for each use (BLAKE3's `derive_key`), so that none says anything of another. A value
-//! is `version ‖ salt ‖ ciphertext ‖ tag`: AES-256-GCM with a key of its own, made of the sub-key
-//! and 24 random bytes. (With one key for all values, the 96 bits of GCM's nonce would be too few
-//! for what a busy fleet writes within days.) The version and the name in Redis are authenticated
+//! One sub-key for each use (BLAKE3's `derive_key`), so that none reveals another. A value is
+//! `version ‖ salt ‖ ciphertext ‖ tag`: AES-256-GCM with a key of its own, made of the sub-key and
+//! 24 random bytes. (With one key for all values, the 96 bits of GCM's nonce would be too few for
+//! the writes of a busy fleet within days.) The version and the name in Redis are authenticated
 //! too: a value does not open under another name.
 
 use super::settings::SharedKey;
@@ -55,7 +55,7 @@ impl Keys {
         Names { answer, asked }
     }
 
-    /// The name that says that a proof of possession was used.
+    /// The name under which the use of a proof of possession is recorded.
     pub fn claim(&self, id: &TokenDigest) -> String {
         let keyed = blake3::keyed_hash(&self.names, id.as_bytes()).to_hex();
         format!("{}once:{keyed}", self.prefix)

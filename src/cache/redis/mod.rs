@@ -1,10 +1,10 @@
 //! The second level of the cache: Redis or Valkey, shared by a fleet of gateways.
 //!
 //! It is looked at when this process has no answer of its own; a hit in this process never comes
-//! here. Whatever goes wrong here is bypassed: the authorization server is asked as if there were
+//! here. After any failure, Redis is bypassed: the authorization server is asked as if there were
 //! no Redis.
 //!
-//! # What is in Redis
+//! # Content of Redis
 //!
 //! | name | value | for how long |
 //! |---|---|---|
@@ -16,22 +16,22 @@
 //! | `PREFIXpurges:…` | a stream: the log of purges, sealed | the newest [`ledger::LIMIT`] |
 //!
 //! Names are keyed digests and values are sealed ([`keys`]): a dump shows no token and no identity,
-//! and what was not sealed under that very name with our key is not believed. A writer to Redis can
-//! take answers away, delay, and put back an old answer; that one is as old as before, since its
-//! age is reckoned from the time of the introspection ([`record`]). A gateway with another key
+//! and a value that was not sealed under that very name with our key is rejected. A writer to Redis
+//! can take answers away, delay, and put back an old answer; that one is as old as before, since
+//! its age is reckoned from the time of the introspection ([`record`]). A gateway with another key
 //! looks for other names: changing the key empties the cache and does nothing worse.
 //!
 //! # Purges
 //!
-//! A purge names a subject, say, and nobody can list the answers that it means. So the purges
+//! A purge may name a subject, and the answers that it selects cannot be listed. So the purges
 //! themselves are kept, in a log, and every answer carries the place in the log up to which its
 //! gateway had read when it asked. An answer is dead if a purge behind that place names it
 //! ([`ledger`]): no clock is compared, and an introspection that was in flight anywhere loses
 //! against the purge. The log is a stream that every gateway reads as it grows (`XREAD BLOCK`,
-//! [`follower`]): it is told as by
-//! `SUBSCRIBE`, and a gateway that lost its connection reads what it missed afterwards. Where the
-//! log does not reach back that far, or is gone, that gateway forgets everything. Without a
-//! connection that follows the log, nothing is read from Redis.
+//! [`follower`]): entries arrive as with `SUBSCRIBE`, and a gateway that lost its connection reads
+//! the missed entries afterwards. Where the log does not reach back that far, or is gone, that
+//! gateway forgets everything. Without a connection that follows the log, nothing is read from
+//! Redis.
 
 mod bucket;
 mod claim;
@@ -70,7 +70,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 use tokio::sync::{Notify, mpsc};
 use writer::Write;
 
-/// One Redis and what is known of it. It lives until the settings of `cache.redis` change.
+/// One Redis and its state. It lives until the settings of `cache.redis` change.
 pub struct Shared {
     settings: RedisSettings,
     keys: Keys,
@@ -84,12 +84,12 @@ pub struct Shared {
     lost: AtomicBool,
     /// The connection is of no use any more.
     tripped: Notify,
-    /// An inactive answer of this time could not be written: what Redis has from before may be an
+    /// An inactive answer of this time could not be written: the older value in Redis may be an
     /// active answer for the same token. Milliseconds since the Unix epoch.
     distrusted: AtomicI64,
     writes: mpsc::Sender<Write>,
     queue: tokio::sync::Mutex<mpsc::Receiver<Write>>,
-    /// Tells our own messages from others'.
+    /// Distinguishes our own messages from others'.
     origin: u64,
 }
 
@@ -181,8 +181,7 @@ impl Shared {
         Ok(tokio::time::timeout(limit, answer).await.map_err(|_| RedisError::Slow(limit))??)
     }
 
-    /// After trouble with the connection nobody waits for Redis again before it has answered a
-    /// probe.
+    /// After a connection failure, Redis is not used again before it has answered a probe.
     fn settle<T>(&self, outcome: Result<T, RedisError>) -> Option<T> {
         let trouble = match outcome {
             Ok(answer) => return Some(answer),

@@ -61,7 +61,7 @@ fn rate_limit(
         return None;
     }
     if auth == AuthMode::None && per != Per::ClientAddress {
-        // a route may set what is inherited aside by `auth: none`
+        // a route may drop the inherited value by `auth: none`
         if origin.is_own(cx, "rate_limit") || !origin.is_own(cx, "auth") {
             cx.report.error(
                 &path.key("per"),

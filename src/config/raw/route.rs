@@ -131,8 +131,8 @@ pub struct Demands {
     pub scopes_any: Vec<String>,
     /// The token's `aud` must contain one of these.
     pub audience: Vec<String>,
-    /// Members of the answer and what they must be: a value, or a list of allowed values. Dotted
-    /// paths reach inside objects; `\.` stands for a dot in a name.
+    /// Members of the answer and their required values: a value, or a list of allowed values.
+    /// Dotted paths reach inside objects; write `\.` for a dot in a name.
     pub claims: BTreeMap<String, Allowed>,
     /// Objects as in RFC 9396: for each, one of the token's `authorization_details` of that `type`
     /// contains all its members.
