@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// The request, and perhaps the answer to assume.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct ExplainRequest {
     method: String,
     url: String,
     #[serde(default)]
@@ -26,7 +26,7 @@ pub async fn explain(process: &Process, session: &mut ServerSession) -> Response
         Ok(body) => body,
         Err(refused) => return refused.response(),
     };
-    let Ok(body) = serde_json::from_slice::<Body>(&body) else {
+    let Ok(body) = serde_json::from_slice::<ExplainRequest>(&body) else {
         let detail = "The body must be JSON: method, url, and perhaps headers and response.";
         return problem(StatusCode::BAD_REQUEST, detail);
     };

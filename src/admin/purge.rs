@@ -13,7 +13,7 @@ use serde_json::json;
 /// The body of the request: one selector.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct PurgeRequest {
     token: Option<String>,
     sub: Option<String>,
     client_id: Option<String>,
@@ -122,8 +122,8 @@ fn is_own_page(session: &ServerSession) -> bool {
 
 fn selector(process: &Process, body: &[u8]) -> Result<Purge, &'static str> {
     const ONE: &str = "Send a JSON object with exactly one of `token`, `sub`, `client_id`, `jti`, `sid` (texts), or `all` (true).";
-    let body: Body = serde_json::from_slice(body).map_err(|_| ONE)?;
-    let Body { token, sub, client_id, jti, sid, all } = body;
+    let body: PurgeRequest = serde_json::from_slice(body).map_err(|_| ONE)?;
+    let PurgeRequest { token, sub, client_id, jti, sid, all } = body;
     match (token, sub, client_id, jti, sid, all) {
         (Some(token), None, None, None, None, None) => of_token(process, &token),
         (None, Some(subject), None, None, None, None) => {

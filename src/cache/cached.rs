@@ -34,7 +34,7 @@ pub enum Unknown {
 }
 
 /// The cached state of a token, in view of one request.
-enum Held {
+enum CachedState {
     /// Usable for this request.
     Known(Known),
     /// An answer that is too old for this request.
@@ -140,22 +140,22 @@ impl Cached {
 
         let held = self.held(&digest, now, oldest);
         match held {
-            Held::Known(Known::Active(entry)) => {
+            CachedState::Known(Known::Active(entry)) => {
                 self.counters.hit.inc();
                 if entry.take_refresh(now) {
                     self.refresh(digest, inquiry(token, forwarded));
                 }
                 return found(Ok(Known::Active(entry)), Cache::Hit, None);
             }
-            Held::Known(known) => {
+            CachedState::Known(known) => {
                 self.counters.inactive_hit.inc();
                 return found(Ok(known), Cache::Inactive, None);
             }
-            Held::Old => self.counters.expired.inc(),
-            Held::Ended | Held::NeverSeen => self.counters.miss.inc(),
+            CachedState::Old => self.counters.expired.inc(),
+            CachedState::Ended | CachedState::NeverSeen => self.counters.miss.inc(),
         }
         // whose token was active until now does not guess
-        let guard = self.settings.guard.filter(|_| matches!(held, Held::NeverSeen));
+        let guard = self.settings.guard.filter(|_| matches!(held, CachedState::NeverSeen));
         let may_ask = || {
             guard.map_or(Ok(()), |guard| self.store.guard.admit(forwarded.client, guard, now.mono))
         };
@@ -179,15 +179,15 @@ impl Cached {
     }
 
     /// The cached knowledge that may be used.
-    fn held(&self, digest: &TokenDigest, now: Now, oldest: Duration) -> Held {
-        let inactive = || self.store.inactive(digest, now).map(Held::Known);
+    fn held(&self, digest: &TokenDigest, now: Now, oldest: Duration) -> CachedState {
+        let inactive = || self.store.inactive(digest, now).map(CachedState::Known);
         match self.store.active(digest, now) {
             Active::Alive(entry) if entry.life.is_fresh(now) && entry.life.age(now) < oldest => {
-                Held::Known(Known::Active(entry))
+                CachedState::Known(Known::Active(entry))
             }
-            Active::Alive(_) => Held::Old,
-            Active::Dead => inactive().unwrap_or(Held::Ended),
-            Active::None => inactive().unwrap_or(Held::NeverSeen),
+            Active::Alive(_) => CachedState::Old,
+            Active::Dead => inactive().unwrap_or(CachedState::Ended),
+            Active::None => inactive().unwrap_or(CachedState::NeverSeen),
         }
     }
 
@@ -208,7 +208,8 @@ impl Cached {
                 Boarding::Refused(wait) => return (Err(Unknown::Guarded(wait)), Cache::Miss),
                 Boarding::Lead(lead, passenger) => {
                     // another one may have landed since this request looked
-                    if let Held::Known(known) = self.held(&digest, self.clock.now(), wanted.oldest)
+                    if let CachedState::Known(known) =
+                        self.held(&digest, self.clock.now(), wanted.oldest)
                     {
                         lead.land(Ok(known.clone()));
                         return (Ok(known), Cache::Coalesced);

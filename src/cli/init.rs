@@ -31,7 +31,7 @@ pub struct Init {
 pub fn init(arguments: Init) -> ExitCode {
     let Init { issuer, introspect, upstream } = arguments;
     let found = match &issuer {
-        None => Found::default(),
+        None => ServerMetadata::default(),
         Some(issuer) => match look_up(issuer) {
             Ok(found) => found,
             Err((exit, message)) => {
@@ -55,7 +55,7 @@ pub fn init(arguments: Init) -> ExitCode {
 
 /// The server's metadata.
 #[derive(Default)]
-struct Found {
+struct ServerMetadata {
     endpoint: Option<String>,
     /// Authentication methods at the endpoint; `None`: the metadata does not say.
     methods: Option<Vec<String>>,
@@ -63,7 +63,7 @@ struct Found {
 }
 
 /// The exit code and the message of a failure.
-fn look_up(issuer: &str) -> Result<Found, (u8, String)> {
+fn look_up(issuer: &str) -> Result<ServerMetadata, (u8, String)> {
     let settings = settings(issuer).map_err(|message| (USAGE, message))?;
     let failed = |why: String| (1, format!("the metadata of {issuer} cannot be read: {why}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -71,7 +71,7 @@ fn look_up(issuer: &str) -> Result<Found, (u8, String)> {
     let read = runtime.block_on(metadata(&settings, &Clock::system()));
     let read = read.ok_or_else(|| failed("it is neither an https URL nor on loopback".into()))?;
     let members = read.map_err(|failure| failed(failure.detail.to_string()))?;
-    Ok(Found::of(&members))
+    Ok(ServerMetadata::of(&members))
 }
 
 /// Those of a server that has nothing but this issuer.
@@ -88,7 +88,7 @@ fn settings(issuer: &str) -> Result<ServerSettings, String> {
         .ok_or_else(|| problem.unwrap_or_else(|| "--issuer cannot be used".into()))
 }
 
-impl Found {
+impl ServerMetadata {
     fn of(members: &Map<String, Value>) -> Self {
         let words = |name: &str| -> Option<Vec<String>> {
             let list = members.get(name)?.as_array()?;
@@ -130,7 +130,7 @@ fn written(
     issuer: Option<&str>,
     introspect: Option<&str>,
     upstream: &str,
-    found: &Found,
+    found: &ServerMetadata,
 ) -> String {
     let mut text = String::from(
         "# A configuration of introgate to start from. `introgate check` reads it, `introgate doctor` tries it,\n\
@@ -215,8 +215,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn found(members: Value) -> Found {
-        members.as_object().map(Found::of).unwrap_or_default()
+    fn found(members: Value) -> ServerMetadata {
+        members.as_object().map(ServerMetadata::of).unwrap_or_default()
     }
 
     fn errors(text: &str) -> Vec<String> {

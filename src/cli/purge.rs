@@ -51,7 +51,7 @@ struct Which {
 }
 
 /// Where to ask, and with which token.
-struct Listener {
+struct AdminListener {
     authority: String,
     token: Option<Secret>,
 }
@@ -83,7 +83,7 @@ pub fn purge(arguments: Purge) -> ExitCode {
 }
 
 /// The section `admin` of a configuration file.
-fn from_file(path: &Path) -> Result<Listener, ExitCode> {
+fn from_file(path: &Path) -> Result<AdminListener, ExitCode> {
     let loaded = config::load(path, &|name| std::env::var(name).ok());
     let Some(admin) = loaded.admin else {
         for problem in loaded.problems.iter().filter(|problem| problem.concerns("admin")) {
@@ -102,11 +102,11 @@ fn from_file(path: &Path) -> Result<Listener, ExitCode> {
         ));
         return Err(ExitCode::FAILURE);
     };
-    Ok(Listener { authority: reachable(address).to_string(), token: admin.token })
+    Ok(AdminListener { authority: reachable(address).to_string(), token: admin.token })
 }
 
 /// The listener that the command line names.
-fn from_environment(authority: String) -> Result<Listener, ExitCode> {
+fn from_environment(authority: String) -> Result<AdminListener, ExitCode> {
     let usage = |message: String| {
         complain(format_args!("introgate: {message}"));
         ExitCode::from(USAGE)
@@ -137,7 +137,7 @@ fn from_environment(authority: String) -> Result<Listener, ExitCode> {
         },
         (None, None) => None,
     };
-    Ok(Listener { authority, token })
+    Ok(AdminListener { authority, token })
 }
 
 impl Which {
@@ -154,7 +154,7 @@ impl Which {
 }
 
 /// The admin listener's answer.
-fn ask(listener: &Listener, body: &Value) -> anyhow::Result<String> {
+fn ask(listener: &AdminListener, body: &Value) -> anyhow::Result<String> {
     let url = format!("http://{}/api/cache/purge", listener.authority);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let client = reqwest::Client::builder()

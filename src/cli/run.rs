@@ -4,7 +4,7 @@ use super::USAGE;
 use super::output::complain;
 use crate::assemble::AssembleError;
 use crate::config::{Loaded, Settings, Source};
-use crate::handover::{self, Taken};
+use crate::handover::{self, HandedOver};
 use crate::reload::{self, Reload, Watched};
 use crate::runtime::{Parts, Process};
 use crate::server::{self, Extras};
@@ -80,7 +80,7 @@ const MAIN_STACK: usize = 8 << 20;
 pub fn process(
     settings: Settings,
     shown: serde_json::Value,
-    taken: Option<&mut Taken>,
+    taken: Option<&mut HandedOver>,
 ) -> Result<Process, AssembleError> {
     let mut parts = Parts::new(&settings)?;
     if let Some(taken) = taken {

@@ -2,7 +2,7 @@
 
 use super::path::{KeyPath, Position, Step};
 use super::problem::{Problem, Severity};
-use super::tree::{self, Kind, Node};
+use super::tree::{self, Node, NodeKind};
 use super::values;
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ pub struct Document {
     text: String,
 }
 
-struct Found<'d> {
+struct FoundNode<'d> {
     /// Where the key is that names it, or the value itself in a list.
     key_at: Position,
     node: &'d Node,
@@ -114,7 +114,7 @@ impl Document {
     /// The position of a character of the text that is written at `path`. `text`: that text
     /// without quotes, indentation and the like; `offset`: characters from its start.
     pub fn character_at(&self, path: &KeyPath, text: &str, offset: usize) -> Position {
-        let Some(Found { node, .. }) = self.find(path) else { return self.value_at(path) };
+        let Some(FoundNode { node, .. }) = self.find(path) else { return self.value_at(path) };
         let (from, to) = node.source;
         let source = self.text.chars().skip(from).take(to.saturating_sub(from));
         match place_in_source(text, offset, source) {
@@ -131,7 +131,7 @@ impl Document {
         nth: usize,
         references: impl Fn(&str) -> Vec<usize>,
     ) -> Position {
-        let Some(Found { node, .. }) = self.find(path) else { return self.value_at(path) };
+        let Some(FoundNode { node, .. }) = self.find(path) else { return self.value_at(path) };
         let (from, to) = node.source;
         let source: String = self.text.chars().skip(from).take(to.saturating_sub(from)).collect();
         let Some(&offset) = references(&source).get(nth) else { return node.at };
@@ -148,17 +148,17 @@ impl Document {
         }
     }
 
-    fn find(&self, path: &KeyPath) -> Option<Found<'_>> {
-        let mut found = Found { key_at: START, node: &self.root };
+    fn find(&self, path: &KeyPath) -> Option<FoundNode<'_>> {
+        let mut found = FoundNode { key_at: START, node: &self.root };
         for step in path.steps() {
             found = match (step, &*found.node.kind) {
-                (Step::Key(key), Kind::Map(entries)) => {
+                (Step::Key(key), NodeKind::Map(entries)) => {
                     let entry = entries.iter().find(|entry| entry.key == *key)?;
-                    Found { key_at: entry.key_at, node: &entry.value }
+                    FoundNode { key_at: entry.key_at, node: &entry.value }
                 }
-                (Step::Item(index), Kind::List(items)) => {
+                (Step::Item(index), NodeKind::List(items)) => {
                     let node = items.get(*index)?;
-                    Found { key_at: node.at, node }
+                    FoundNode { key_at: node.at, node }
                 }
                 _ => return None,
             };

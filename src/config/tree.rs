@@ -17,13 +17,13 @@ pub struct Node {
     pub at: Position,
     /// The value's own text, in characters from the start of the file.
     pub source: (usize, usize),
-    pub kind: Rc<Kind>,
+    pub kind: Rc<NodeKind>,
     values: usize,
     depth: usize,
 }
 
 #[derive(Debug)]
-pub enum Kind {
+pub enum NodeKind {
     Scalar,
     List(Vec<Node>),
     Map(Vec<Entry>),
@@ -73,37 +73,37 @@ impl Node {
     /// keys in the same order. Scalars are not compared: only their places are used here.
     pub fn agrees_with(&self, value: &Value) -> bool {
         match (&*self.kind, value) {
-            (Kind::Scalar, value) => !value.is_array() && !value.is_object(),
-            (Kind::List(nodes), Value::Array(items)) => {
+            (NodeKind::Scalar, value) => !value.is_array() && !value.is_object(),
+            (NodeKind::List(nodes), Value::Array(items)) => {
                 nodes.len() == items.len()
                     && nodes.iter().zip(items).all(|(node, item)| node.agrees_with(item))
             }
-            (Kind::Map(entries), Value::Object(members)) => {
+            (NodeKind::Map(entries), Value::Object(members)) => {
                 entries.len() == members.len()
                     && entries.iter().zip(members).all(|(entry, (key, member))| {
                         entry.key == *key && entry.value.agrees_with(member)
                     })
             }
-            (Kind::List(_) | Kind::Map(_), _) => false,
+            (NodeKind::List(_) | NodeKind::Map(_), _) => false,
         }
     }
 }
 
 struct Builder<'r> {
-    open: Vec<Open>,
+    open: Vec<OpenNode>,
     anchors: HashMap<usize, Node>,
     root: Option<Node>,
     repeated: &'r mut Vec<Fault>,
 }
 
 /// A list or mapping whose end has not come.
-struct Open {
+struct OpenNode {
     start: Span,
     anchor: usize,
-    body: Body,
+    body: OpenBody,
 }
 
-enum Body {
+enum OpenBody {
     List(Vec<Node>),
     Map { entries: Vec<Entry>, index: HashMap<String, Position>, key: Option<(String, Position)> },
 }
@@ -131,7 +131,7 @@ impl Builder<'_> {
                 } else {
                     self.key_at().unwrap_or_else(|| position(&span.start))
                 };
-                self.value(Node { at, ..node(span, Kind::Scalar, 1, 1) }, anchor)
+                self.value(Node { at, ..node(span, NodeKind::Scalar, 1, 1) }, anchor)
             }
             Event::Alias(anchor) => {
                 self.refuse(
@@ -145,17 +145,23 @@ impl Builder<'_> {
                 self.value(Node { at: position(&span.start), ..target }, 0)
             }
             Event::SequenceStart(anchor, tag) => {
-                self.open(span, anchor, tag.is_some(), Body::List(Vec::new()))
+                self.open(span, anchor, tag.is_some(), OpenBody::List(Vec::new()))
             }
             Event::MappingStart(anchor, tag) => {
-                let body = Body::Map { entries: Vec::new(), index: HashMap::new(), key: None };
+                let body = OpenBody::Map { entries: Vec::new(), index: HashMap::new(), key: None };
                 self.open(span, anchor, tag.is_some(), body)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
         }
     }
 
-    fn open(&mut self, start: Span, anchor: usize, tagged: bool, body: Body) -> Result<(), Fault> {
+    fn open(
+        &mut self,
+        start: Span,
+        anchor: usize,
+        tagged: bool,
+        body: OpenBody,
+    ) -> Result<(), Fault> {
         self.refuse(&start, tagged.then_some("a tag (`!…`) is not read here; remove it"))?;
         self.refuse(
             &start,
@@ -165,21 +171,21 @@ impl Builder<'_> {
             &start,
             (self.open.len() >= MAX_DEPTH).then_some("lists and mappings are nested too deep here"),
         )?;
-        self.open.push(Open { start, anchor, body });
+        self.open.push(OpenNode { start, anchor, body });
         Ok(())
     }
 
     fn close(&mut self, end: Span) -> Result<(), Fault> {
-        let Some(Open { start, anchor, body }) = self.open.pop() else { return Ok(()) };
+        let Some(OpenNode { start, anchor, body }) = self.open.pop() else { return Ok(()) };
         let kind = match body {
-            Body::List(items) => Kind::List(items),
-            Body::Map { entries, .. } => Kind::Map(entries),
+            OpenBody::List(items) => NodeKind::List(items),
+            OpenBody::Map { entries, .. } => NodeKind::Map(entries),
         };
         let children = || -> Box<dyn Iterator<Item = &Node>> {
             match &kind {
-                Kind::Scalar => Box::new(std::iter::empty()),
-                Kind::List(items) => Box::new(items.iter()),
-                Kind::Map(entries) => Box::new(entries.iter().map(|entry| &entry.value)),
+                NodeKind::Scalar => Box::new(std::iter::empty()),
+                NodeKind::List(items) => Box::new(items.iter()),
+                NodeKind::Map(entries) => Box::new(entries.iter().map(|entry| &entry.value)),
             }
         };
         let values = children().fold(1_usize, |sum, child| sum.saturating_add(child.values));
@@ -202,7 +208,8 @@ impl Builder<'_> {
 
     fn key(&mut self, text: String, span: Span) -> Result<(), Fault> {
         let at = position(&span.start);
-        if let Some(Open { body: Body::Map { index, key, .. }, .. }) = self.open.last_mut() {
+        if let Some(OpenNode { body: OpenBody::Map { index, key, .. }, .. }) = self.open.last_mut()
+        {
             let first = index.get(&text).copied();
             index.entry(text.clone()).or_insert(at);
             *key = Some((text, at));
@@ -224,8 +231,8 @@ impl Builder<'_> {
         }
         match self.open.last_mut().map(|open| &mut open.body) {
             None => self.root = Some(value),
-            Some(Body::List(items)) => items.push(value),
-            Some(Body::Map { entries, index, key }) => {
+            Some(OpenBody::List(items)) => items.push(value),
+            Some(OpenBody::Map { entries, index, key }) => {
                 if let Some((key, key_at)) = key.take()
                     && index.get(&key) == Some(&key_at)
                 {
@@ -237,13 +244,13 @@ impl Builder<'_> {
     }
 
     fn wants_key(&self) -> bool {
-        matches!(self.open.last(), Some(Open { body: Body::Map { key: None, .. }, .. }))
+        matches!(self.open.last(), Some(OpenNode { body: OpenBody::Map { key: None, .. }, .. }))
     }
 
     fn key_at(&self) -> Option<Position> {
         match &self.open.last()?.body {
-            Body::Map { key, .. } => key.as_ref().map(|(_, at)| *at),
-            Body::List(_) => None,
+            OpenBody::Map { key, .. } => key.as_ref().map(|(_, at)| *at),
+            OpenBody::List(_) => None,
         }
     }
 
@@ -258,14 +265,14 @@ impl Builder<'_> {
 
     fn path(&self) -> KeyPath {
         self.open.iter().fold(KeyPath::root(), |path, open| match &open.body {
-            Body::List(items) => path.step(Step::Item(items.len())),
-            Body::Map { key: Some((key, _)), .. } => path.key(key),
-            Body::Map { key: None, .. } => path,
+            OpenBody::List(items) => path.step(Step::Item(items.len())),
+            OpenBody::Map { key: Some((key, _)), .. } => path.key(key),
+            OpenBody::Map { key: None, .. } => path,
         })
     }
 }
 
-fn node(span: Span, kind: Kind, values: usize, depth: usize) -> Node {
+fn node(span: Span, kind: NodeKind, values: usize, depth: usize) -> Node {
     Node {
         at: position(&span.start),
         source: (span.start.index(), span.end.index()),

@@ -23,4 +23,4 @@ mod take;
 
 pub use address::socket_path;
 pub use offer::offer;
-pub use take::{Taken, take};
+pub use take::{HandedOver, take};

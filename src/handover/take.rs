@@ -25,7 +25,7 @@ pub enum TakeError {
 }
 
 /// Everything that the running process handed over.
-pub struct Taken {
+pub struct HandedOver {
     channel: Channel,
     /// Its open sockets, by the addresses of their listeners.
     pub sockets: Vec<(String, Socket)>,
@@ -34,8 +34,8 @@ pub struct Taken {
     proofs: Vec<HandedProof>,
 }
 
-/// Takes over from the process that waits at `path`. It continues until [`Taken::ready`].
-pub fn take(path: &Path) -> Result<Taken, TakeError> {
+/// Takes over from the process that waits at `path`. It continues until [`HandedOver::ready`].
+pub fn take(path: &Path) -> Result<HandedOver, TakeError> {
     let stream = UnixStream::connect(path)
         .map_err(|error| TakeError::Unreachable(path.to_owned(), error))?;
     let mut channel = Channel::establish(stream, Side::New)?;
@@ -62,10 +62,10 @@ pub fn take(path: &Path) -> Result<Taken, TakeError> {
         }
     }
     let key = key.ok_or_else(unexpected)?;
-    Ok(Taken { channel, sockets, key, answers, proofs })
+    Ok(HandedOver { channel, sockets, key, answers, proofs })
 }
 
-impl Taken {
+impl HandedOver {
     /// Keeps the answers and the proofs that were used. How many answers are kept.
     pub fn keep(
         &mut self,

@@ -41,13 +41,13 @@ const OLDEST: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Fetched<F: Fetch> {
     source: F,
     settings: FetchSettings,
-    held: Mutex<Held<F::Document>>,
+    held: Mutex<KeptDocument<F::Document>>,
     clock: Clock,
     counters: Counters,
     log: Occasionally,
 }
 
-struct Held<D> {
+struct KeptDocument<D> {
     document: Option<Arc<D>>,
     /// When it came.
     since: Mono,
@@ -75,7 +75,7 @@ impl<F: Fetch> Fetched<F> {
             expired: requests("expired"),
             error: requests("error"),
         };
-        let held = Held {
+        let held = KeptDocument {
             document: None,
             since: Mono::ZERO,
             failure: None,
@@ -123,7 +123,7 @@ impl<F: Fetch> Fetched<F> {
         self: &Arc<Self>,
         known: &Arc<F::Document>,
     ) -> Result<Option<Arc<F::Document>>, Failure> {
-        let newer = |held: &Held<F::Document>| {
+        let newer = |held: &KeptDocument<F::Document>| {
             held.document.clone().filter(|document| !Arc::ptr_eq(document, known))
         };
         let landing = {
@@ -145,7 +145,7 @@ impl<F: Fetch> Fetched<F> {
     /// Joins the call under way, or starts one, unless it is too soon.
     fn board(
         self: &Arc<Self>,
-        held: &mut Held<F::Document>,
+        held: &mut KeptDocument<F::Document>,
         now: Mono,
     ) -> Option<watch::Receiver<()>> {
         // a receiver whose sender is gone belongs to a call that has ended
@@ -216,7 +216,7 @@ impl<F: Fetch> Fetched<F> {
     }
 }
 
-impl<D> Held<D> {
+impl<D> KeptDocument<D> {
     fn believed(&self, now: Mono) -> Option<Arc<D>> {
         self.document.clone().filter(|_| now - self.since < OLDEST)
     }

@@ -43,7 +43,7 @@ pub use failure::{Failure, FailureKind};
 pub use guarded::Guarded;
 pub use kind::{BuildParts, Call, Credentials, Profile, ServerKind, Verification};
 pub use kinds::*;
-pub use placed::{Place, Template};
+pub use placed::{Template, TokenContext};
 pub use proxy::ProxySettings;
 pub use reach::reach;
 pub use selector::TokenSelector;

@@ -26,7 +26,7 @@ pub fn exact_url(text: &str) -> Option<Url> {
 
 /// The place of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum TokenContext {
     /// A segment of a path, or a query.
     Url,
     /// `application/x-www-form-urlencoded`.
@@ -38,7 +38,7 @@ pub enum Place {
     Plain,
 }
 
-impl Place {
+impl TokenContext {
     pub fn encode(self, token: &str) -> String {
         match self {
             Self::Url => in_url(token),
@@ -88,7 +88,7 @@ impl Template {
         self.0.len() - 1
     }
 
-    pub fn fill(&self, token: &str, place: Place) -> String {
+    pub fn fill(&self, token: &str, place: TokenContext) -> String {
         self.0.join(&place.encode(token))
     }
 
@@ -162,11 +162,11 @@ mod tests {
     fn each_place_has_its_encoding() {
         let template = Template::new("<{token}|{token}>");
         for (place, expected) in [
-            (Place::Url, "<a%26b%2B%27|a%26b%2B%27>"),
-            (Place::Form, "<a%26b%2B%27|a%26b%2B%27>"),
-            (Place::Json, "<a&b+'|a&b+'>"),
-            (Place::Xml, "<a&amp;b+&apos;|a&amp;b+&apos;>"),
-            (Place::Plain, "<a&b+'|a&b+'>"),
+            (TokenContext::Url, "<a%26b%2B%27|a%26b%2B%27>"),
+            (TokenContext::Form, "<a%26b%2B%27|a%26b%2B%27>"),
+            (TokenContext::Json, "<a&b+'|a&b+'>"),
+            (TokenContext::Xml, "<a&amp;b+&apos;|a&amp;b+&apos;>"),
+            (TokenContext::Plain, "<a&b+'|a&b+'>"),
         ] {
             assert_eq!(template.fill("a&b+'", place), expected);
         }

@@ -1,6 +1,6 @@
 //! XML from strangers and for them: no DTD, so no entities but the five of XML itself.
 
-use super::placed::{Place, Template};
+use super::placed::{Template, TokenContext};
 use roxmltree::{Document, ParsingOptions};
 
 /// Elements, attributes and texts of a document, at most: a larger document is a bad response.
@@ -18,7 +18,7 @@ pub fn parse(text: &str) -> Option<Document<'_>> {
 /// Whether a template is XML with its places in texts and values of attributes. `stand_in` does not
 /// occur in it.
 pub fn is_xml(template: &Template, stand_in: &str) -> bool {
-    let text = template.fill(stand_in, Place::Plain);
+    let text = template.fill(stand_in, TokenContext::Plain);
     let Some(document) = parse(&text) else { return false };
     let places = document.descendants().map(|node| {
         let text = if node.is_text() {

@@ -53,7 +53,7 @@ impl Default for State {
 
 /// The bytes that one step took: `framing` bytes, and `data` bytes of the body behind them.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct ChunkStep {
     pub framing: usize,
     pub data: usize,
 }
@@ -70,7 +70,7 @@ impl Chunks {
 
     /// Takes framing up to the next data, and the data that is there. Takes everything, unless the
     /// data of one chunk or the body ends before.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<Taken, NotChunks> {
+    pub fn take(&mut self, bytes: &[u8]) -> Result<ChunkStep, NotChunks> {
         let mut framing = 0;
         while let Some(&byte) = bytes.get(framing) {
             if let State::Data { left } = self.state {
@@ -78,7 +78,7 @@ impl Chunks {
                 let data = usize::try_from(left).map_or(here, |left| left.min(here));
                 let left = left - data as u64;
                 self.state = if left == 0 { State::DataEnd } else { State::Data { left } };
-                return Ok(Taken { framing, data });
+                return Ok(ChunkStep { framing, data });
             }
             if self.state == State::Done {
                 break;
@@ -86,7 +86,7 @@ impl Chunks {
             self.state = self.step(byte)?;
             framing += 1;
         }
-        Ok(Taken { framing, data: 0 })
+        Ok(ChunkStep { framing, data: 0 })
     }
 
     /// The last chunk and the trailer section were read.
@@ -170,7 +170,7 @@ mod tests {
         let (mut chunks, mut body, mut at) = (Chunks::default(), Vec::new(), 0);
         while at < bytes.len() && !chunks.is_done() {
             let piece = &bytes[at..bytes.len().min(at + at_once)];
-            let Taken { framing, data } = chunks.take(piece)?;
+            let ChunkStep { framing, data } = chunks.take(piece)?;
             body.extend_from_slice(&piece[framing..framing + data]);
             at += framing + data;
         }
@@ -221,8 +221,8 @@ mod tests {
     #[test]
     fn a_server_may_pad_its_sizes() {
         let mut chunks = Chunks::lenient();
-        assert_eq!(chunks.take(b"3  \t\r\nabc"), Ok(Taken { framing: 6, data: 3 }));
-        assert_eq!(chunks.take(b"\r\n0 ;x\r\n\r\n"), Ok(Taken { framing: 10, data: 0 }));
+        assert_eq!(chunks.take(b"3  \t\r\nabc"), Ok(ChunkStep { framing: 6, data: 3 }));
+        assert_eq!(chunks.take(b"\r\n0 ;x\r\n\r\n"), Ok(ChunkStep { framing: 10, data: 0 }));
         assert!(chunks.is_done());
     }
 

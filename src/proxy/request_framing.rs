@@ -15,7 +15,7 @@ pub enum Section {
     Whole {
         /// Bytes of the section.
         length: usize,
-        body: Body,
+        body: RequestBody,
     },
     /// Another protocol may follow: the connection ends with the response, or with that protocol.
     Upgrade,
@@ -29,7 +29,7 @@ pub enum Section {
 
 /// How the end of a request's body is found.
 #[derive(Debug)]
-pub enum Body {
+pub enum RequestBody {
     Length(u64),
     Chunked(Chunks),
 }
@@ -66,7 +66,7 @@ fn is_framed(request: &httparse::Request<'_, '_>) -> bool {
 }
 
 /// `None` where two readers could find different lengths (RFC 9112 §6.1, §6.3).
-fn body(request: &httparse::Request<'_, '_>) -> Option<Body> {
+fn body(request: &httparse::Request<'_, '_>) -> Option<RequestBody> {
     let (mut length, mut chunked) = (None, false);
     for (name, value) in lines(request) {
         match Field::of(name) {
@@ -81,12 +81,14 @@ fn body(request: &httparse::Request<'_, '_>) -> Option<Body> {
     }
     match (chunked, length) {
         (true, Some(_)) => None,
-        (true, None) => (request.version == Some(1)).then(|| Body::Chunked(Chunks::default())),
-        (false, length) => Some(Body::Length(length.unwrap_or(0))),
+        (true, None) => {
+            (request.version == Some(1)).then(|| RequestBody::Chunked(Chunks::default()))
+        }
+        (false, length) => Some(RequestBody::Length(length.unwrap_or(0))),
     }
 }
 
-impl Body {
+impl RequestBody {
     /// How many of these bytes belong to the body.
     pub fn take(&mut self, bytes: &[u8]) -> Result<usize, NotChunks> {
         match self {

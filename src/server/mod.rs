@@ -5,7 +5,7 @@ mod listeners;
 use crate::admin::Admin;
 use crate::cache::LeaseHolder;
 use crate::delivery;
-use crate::handover::{self, Taken};
+use crate::handover::{self, HandedOver};
 use crate::listen::raise_limit;
 use crate::listen::tls::Unusable;
 use crate::proxy::Serve;
@@ -58,7 +58,7 @@ pub struct Extras {
     /// Where a later process may take over.
     pub upgrade_socket: Option<PathBuf>,
     /// The parts that an older process has handed over.
-    pub taken: Option<Taken>,
+    pub taken: Option<HandedOver>,
 }
 
 /// Runs until a signal stops the process.
@@ -143,7 +143,7 @@ fn try_admin(address: Option<SocketAddr>) -> Result<(), StartError> {
 struct Upgrade {
     process: Arc<Process>,
     path: Option<PathBuf>,
-    taken: Mutex<Option<Taken>>,
+    taken: Mutex<Option<HandedOver>>,
 }
 
 #[async_trait]

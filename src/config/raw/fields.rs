@@ -8,13 +8,13 @@ use std::cell::Cell;
 pub fn fields<T: Deserialize<'static>>() -> &'static [&'static str] {
     let asked: Cell<&'static [&'static str]> = Cell::new(&[]);
     // fails in any case: there is nothing to read
-    let _ = T::deserialize(Listener(&asked));
+    let _ = T::deserialize(FieldListener(&asked));
     asked.get()
 }
 
-struct Listener<'c>(&'c Cell<&'static [&'static str]>);
+struct FieldListener<'c>(&'c Cell<&'static [&'static str]>);
 
-impl<'de> Deserializer<'de> for Listener<'_> {
+impl<'de> Deserializer<'de> for FieldListener<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {

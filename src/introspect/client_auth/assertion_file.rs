@@ -26,11 +26,11 @@ pub struct AssertionFile {
     path: PathBuf,
     /// Who the assertion is about: `iss` and `sub` when the configuration was read.
     subject: String,
-    held: Mutex<Held>,
+    held: Mutex<KeptAssertion>,
     log: Occasionally,
 }
 
-struct Held {
+struct KeptAssertion {
     assertion: Assertion,
     /// No look at the file before.
     look_from: Mono,
@@ -69,7 +69,7 @@ impl AssertionFile {
         Ok(Self {
             path: path.to_owned(),
             subject: assertion.subject.clone(),
-            held: Mutex::new(Held { assertion, look_from: Mono::ZERO }),
+            held: Mutex::new(KeptAssertion { assertion, look_from: Mono::ZERO }),
             log: Occasionally::default(),
         })
     }

@@ -22,7 +22,7 @@ use url::Url;
 pub struct OwnToken {
     server: Arc<str>,
     client: Arc<HttpClient>,
-    place: Place,
+    place: TokenEndpoint,
     /// The headers of every call, credentials included.
     headers: HeaderMap,
     form: String,
@@ -38,7 +38,7 @@ pub struct OwnToken {
     log: Occasionally,
 }
 
-pub enum Place {
+pub enum TokenEndpoint {
     Url(Url),
     Found(Arc<Fetched<Discovery>>),
 }
@@ -83,8 +83,8 @@ impl OwnToken {
             &own.token_endpoint,
             server.issuer.as_deref().map(|issuer| (issuer, Url::parse(issuer))),
         ) {
-            (Some(url), _) => Place::Url(url.clone()),
-            (None, Some((issuer, Ok(at)))) => Place::Found(Discovery::of(
+            (Some(url), _) => TokenEndpoint::Url(url.clone()),
+            (None, Some((issuer, Ok(at)))) => TokenEndpoint::Found(Discovery::of(
                 documents,
                 Wanted::Member("token_endpoint"),
                 (issuer, &at),
@@ -237,8 +237,8 @@ impl OwnToken {
 
     async fn fetch(&self) -> Result<Token, Failure> {
         let endpoint = match &self.place {
-            Place::Url(url) => Arc::new(url.clone()),
-            Place::Found(discovery) => discovery.get().await?,
+            TokenEndpoint::Url(url) => Arc::new(url.clone()),
+            TokenEndpoint::Found(discovery) => discovery.get().await?,
         };
         // its life counts from the request: the answer may have been long on its way
         let now = self.clock.now().mono;

@@ -18,10 +18,10 @@ pub const REFRESH: Duration = Duration::from_secs(10 * 60);
 
 pub struct Published {
     pub client: Arc<HttpClient>,
-    pub at: Place,
+    pub at: KeySetLocation,
 }
 
-pub enum Place {
+pub enum KeySetLocation {
     Url(Url),
     Found(Arc<Fetched<Discovery>>),
 }
@@ -32,8 +32,8 @@ impl Fetch for Published {
 
     async fn fetch(&self) -> Result<KeySet, Failure> {
         let url = match &self.at {
-            Place::Url(url) => Arc::new(url.clone()),
-            Place::Found(discovery) => discovery.get().await?,
+            KeySetLocation::Url(url) => Arc::new(url.clone()),
+            KeySetLocation::Found(discovery) => discovery.get().await?,
         };
         let members = json_object(&self.client, &url).await?;
         KeySet::read(&members).map_err(|error| {

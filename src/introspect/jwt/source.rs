@@ -2,7 +2,7 @@
 
 use super::jws::Jws;
 use super::keys::{KeySet, Verdict};
-use super::published::{self, Place, Published};
+use super::published::{self, KeySetLocation, Published};
 use super::{Flaw, KeySource};
 use crate::introspect::discovery::{Discovery, Wanted};
 use crate::introspect::fetched::Fetched;
@@ -41,7 +41,7 @@ impl Keys {
         server: &ServerSettings,
         documents: &Documents,
     ) -> Result<Self, Unusable> {
-        let published = |place: &str, client: Arc<HttpClient>, at: Place| {
+        let published = |place: &str, client: Arc<HttpClient>, at: KeySetLocation| {
             Self::Published(
                 documents
                     .of(server, "jwks", published::REFRESH, place, || Published { client, at }),
@@ -51,7 +51,7 @@ impl Keys {
             KeySource::Files { keys, .. } => Self::Held(keys.clone()),
             KeySource::At(url) => {
                 let client = Arc::new(HttpClient::new(server, documents.clock().clone())?);
-                published(url.as_str(), client, Place::Url(url.clone()))
+                published(url.as_str(), client, KeySetLocation::Url(url.clone()))
             }
             KeySource::Issuer(issuer, at) => {
                 let client = Arc::new(HttpClient::new(server, documents.clock().clone())?);
@@ -62,14 +62,14 @@ impl Keys {
                     &client,
                     server,
                 );
-                published(&format!("of {issuer} at {at}"), client, Place::Found(discovery))
+                published(&format!("of {issuer} at {at}"), client, KeySetLocation::Found(discovery))
             }
             KeySource::Transmitter(issuer, at) => {
                 let client = Arc::new(HttpClient::new(server, documents.clock().clone())?);
                 let discovery =
                     Discovery::of_transmitter_keys(documents, (issuer, at), &client, server);
                 let place = format!("of the transmitter {issuer} at {at}");
-                published(&place, client, Place::Found(discovery))
+                published(&place, client, KeySetLocation::Found(discovery))
             }
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::introspect::http_client::{Answer, HttpClient};
-use crate::introspect::placed::{Place, Template, exact_url};
+use crate::introspect::placed::{Template, TokenContext, exact_url};
 use crate::introspect::status::failure;
 use crate::introspect::tokeninfo::{NAMES, Translation};
 use crate::introspect::{
@@ -22,7 +22,7 @@ pub struct CustomSettings {
     /// A whole URL in its normal form; places only in path and query.
     pub url: Template,
     pub headers: Vec<(HeaderName, Template)>,
-    pub body: Option<Body>,
+    pub body: Option<BodyTemplate>,
     /// JSON pointer (RFC 6901) to the member for the token's state; without it any 200 does.
     pub active: Option<String>,
     /// JSON pointers to members, by their RFC 7662 names, `expires_in` for seconds from now, or
@@ -32,9 +32,9 @@ pub struct CustomSettings {
 }
 
 #[derive(Clone, Debug)]
-pub struct Body {
+pub struct BodyTemplate {
     pub template: Template,
-    pub place: Place,
+    pub place: TokenContext,
     /// Where the headers name none.
     pub content_type: Option<&'static str>,
 }
@@ -116,14 +116,15 @@ impl Custom {
 
     /// `None`: the token cannot be placed in the request, so it cannot be a token of the server.
     fn request(&self, token: &str) -> Option<(Url, HeaderMap, Option<String>)> {
-        let url = exact_url(&self.settings.url.fill(token, Place::Url))?;
+        let url = exact_url(&self.settings.url.fill(token, TokenContext::Url))?;
         let mut headers =
             HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("application/json"))]);
         if let Some(content_type) = self.settings.body.as_ref().and_then(|body| body.content_type) {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         for (name, template) in &self.settings.headers {
-            let mut value = HeaderValue::try_from(template.fill(token, Place::Plain)).ok()?;
+            let mut value =
+                HeaderValue::try_from(template.fill(token, TokenContext::Plain)).ok()?;
             value.set_sensitive(true);
             headers.insert(name.clone(), value);
         }

@@ -12,7 +12,7 @@ mod soap;
 mod tests;
 
 pub use amazon::AmazonSettings;
-pub use custom::{Body, CustomSettings};
+pub use custom::{BodyTemplate, CustomSettings};
 pub use github::{GithubApi, GithubSettings};
 pub use google::GoogleSettings;
 pub use rfc7662::Rfc7662Settings;

@@ -3,7 +3,7 @@
 
 use crate::clock::Clock;
 use crate::introspect::http_client::{Answer, HttpClient};
-use crate::introspect::placed::{Place, Template};
+use crate::introspect::placed::{Template, TokenContext};
 use crate::introspect::status::{failure, shown};
 use crate::introspect::tokeninfo::Translation;
 use crate::introspect::xml;
@@ -159,7 +159,7 @@ fn headers(soap: &SoapSettings) -> Option<HeaderMap> {
 impl Introspector for Soap {
     async fn introspect(&self, inquiry: &Inquiry) -> Result<Facts, Failure> {
         let asked = self.clock.now().unix_seconds();
-        let envelope = self.envelope.fill(inquiry.token.expose(), Place::Xml);
+        let envelope = self.envelope.fill(inquiry.token.expose(), TokenContext::Xml);
         let endpoint = &self.settings.endpoint;
         let answer = self.client.send(|client| {
             client.post(endpoint.clone()).headers(self.headers.clone()).body(envelope.clone())

@@ -1,7 +1,7 @@
 //! The functions that a condition may call: the standard ones of CEL that are cheap and have no
 //! surprises, and `lowerAscii`.
 
-use super::kind::Kind;
+use super::kind::ValueKind;
 use cel::common::types::{BOOL_TYPE, CelBool, CelString, STRING_TYPE};
 use cel::common::value::CowVal;
 use cel::{Env, ExecutionError};
@@ -12,28 +12,43 @@ use std::sync::{Arc, LazyLock};
 
 /// Takes the kinds of the arguments, the receiver first; gives that of the result, or `None` where
 /// the function does not take these.
-pub type Signature = fn(&[Kind]) -> Option<Kind>;
+pub type Signature = fn(&[ValueKind]) -> Option<ValueKind>;
 
 /// `size(x)`: by name, and whether as a function or as a method.
 pub fn global(name: &str) -> Option<Signature> {
     Some(match name {
         "size" => size,
-        "int" => |of| one(of, convertible, Kind::Int),
-        "uint" => |of| one(of, convertible, Kind::Uint),
-        "double" => |of| one(of, convertible, Kind::Double),
-        "string" => |of| one(of, |kind| convertible(kind) || *kind == Kind::Bytes, Kind::Text),
-        "bool" => {
-            |of| one(of, |kind| matches!(kind, Kind::Text | Kind::Bool | Kind::Any), Kind::Bool)
+        "int" => |of| one(of, convertible, ValueKind::Int),
+        "uint" => |of| one(of, convertible, ValueKind::Uint),
+        "double" => |of| one(of, convertible, ValueKind::Double),
+        "string" => {
+            |of| one(of, |kind| convertible(kind) || *kind == ValueKind::Bytes, ValueKind::Text)
         }
+        "bool" => |of| {
+            one(
+                of,
+                |kind| matches!(kind, ValueKind::Text | ValueKind::Bool | ValueKind::Any),
+                ValueKind::Bool,
+            )
+        },
         "timestamp" => |of| {
             one(
                 of,
-                |kind| matches!(kind, Kind::Text | Kind::Int | Kind::Timestamp | Kind::Any),
-                Kind::Timestamp,
+                |kind| {
+                    matches!(
+                        kind,
+                        ValueKind::Text | ValueKind::Int | ValueKind::Timestamp | ValueKind::Any
+                    )
+                },
+                ValueKind::Timestamp,
             )
         },
         "duration" => |of| {
-            one(of, |kind| matches!(kind, Kind::Text | Kind::Duration | Kind::Any), Kind::Duration)
+            one(
+                of,
+                |kind| matches!(kind, ValueKind::Text | ValueKind::Duration | ValueKind::Any),
+                ValueKind::Duration,
+            )
         },
         _ => return None,
     })
@@ -43,9 +58,9 @@ pub fn method(name: &str) -> Option<Signature> {
     Some(match name {
         "size" => size,
         "contains" | "startsWith" | "endsWith" | "matches" => {
-            |of| texts(of, 2).then_some(Kind::Bool)
+            |of| texts(of, 2).then_some(ValueKind::Bool)
         }
-        "lowerAscii" => |of| texts(of, 1).then_some(Kind::Text),
+        "lowerAscii" => |of| texts(of, 1).then_some(ValueKind::Text),
         "getFullYear" | "getMonth" | "getDate" | "getDayOfMonth" | "getDayOfWeek"
         | "getDayOfYear" => |of| part_of_time(of, false),
         "getHours" | "getMinutes" | "getSeconds" | "getMilliseconds" => |of| part_of_time(of, true),
@@ -57,38 +72,56 @@ pub fn method(name: &str) -> Option<Signature> {
 pub const GLOBALS: &str = "size, int, uint, double, string, bool, timestamp, duration";
 pub const METHODS: &str = "size, contains, startsWith, endsWith, matches, lowerAscii, getFullYear, getMonth, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getHours, getMinutes, getSeconds, getMilliseconds";
 
-fn one(of: &[Kind], takes: fn(&Kind) -> bool, result: Kind) -> Option<Kind> {
+fn one(of: &[ValueKind], takes: fn(&ValueKind) -> bool, result: ValueKind) -> Option<ValueKind> {
     match of {
         [only] if takes(only) => Some(result),
         _ => None,
     }
 }
 
-fn convertible(kind: &Kind) -> bool {
+fn convertible(kind: &ValueKind) -> bool {
     kind.is_number()
-        || matches!(kind, Kind::Text | Kind::Bool | Kind::Timestamp | Kind::Duration | Kind::Any)
+        || matches!(
+            kind,
+            ValueKind::Text
+                | ValueKind::Bool
+                | ValueKind::Timestamp
+                | ValueKind::Duration
+                | ValueKind::Any
+        )
 }
 
-fn size(of: &[Kind]) -> Option<Kind> {
+fn size(of: &[ValueKind]) -> Option<ValueKind> {
     one(
         of,
-        |kind| matches!(kind, Kind::Text | Kind::Bytes | Kind::List(_) | Kind::Map(_) | Kind::Any),
-        Kind::Int,
+        |kind| {
+            matches!(
+                kind,
+                ValueKind::Text
+                    | ValueKind::Bytes
+                    | ValueKind::List(_)
+                    | ValueKind::Map(_)
+                    | ValueKind::Any
+            )
+        },
+        ValueKind::Int,
     )
 }
 
-fn texts(of: &[Kind], count: usize) -> bool {
-    of.len() == count && of.iter().all(|kind| kind.may_be(&Kind::Text))
+fn texts(of: &[ValueKind], count: usize) -> bool {
+    of.len() == count && of.iter().all(|kind| kind.may_be(&ValueKind::Text))
 }
 
 /// The second argument is the name of a time zone.
-fn part_of_time(of: &[Kind], also_of_duration: bool) -> Option<Kind> {
+fn part_of_time(of: &[ValueKind], also_of_duration: bool) -> Option<ValueKind> {
     let sound = match of {
-        [time] => time.may_be(&Kind::Timestamp) || also_of_duration && *time == Kind::Duration,
-        [time, zone] => time.may_be(&Kind::Timestamp) && zone.may_be(&Kind::Text),
+        [time] => {
+            time.may_be(&ValueKind::Timestamp) || also_of_duration && *time == ValueKind::Duration
+        }
+        [time, zone] => time.may_be(&ValueKind::Timestamp) && zone.may_be(&ValueKind::Text),
         _ => false,
     };
-    sound.then_some(Kind::Int)
+    sound.then_some(ValueKind::Int)
 }
 
 /// The environment of expressions: the standard library without optional values, and the functions

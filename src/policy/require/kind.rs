@@ -3,7 +3,7 @@
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     Bool,
     Int,
     Uint,
@@ -13,9 +13,9 @@ pub enum Kind {
     Null,
     Timestamp,
     Duration,
-    List(Box<Kind>),
+    List(Box<ValueKind>),
     /// With keys that are texts.
-    Map(Box<Kind>),
+    Map(Box<ValueKind>),
     /// `request.params` and `request.headers`: texts by name.
     Texts,
     /// `claims` itself.
@@ -26,7 +26,7 @@ pub enum Kind {
     Any,
 }
 
-impl Kind {
+impl ValueKind {
     pub fn list(item: Self) -> Self {
         Self::List(Box::new(item))
     }
@@ -69,7 +69,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ValueKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bool => "a bool",

@@ -3,7 +3,7 @@
 use super::bound::{Bound, ITEMS, LARGEST, STEPS};
 use super::condition::Mistake;
 use super::functions::{self, GLOBALS, METHODS, Signature};
-use super::kind::Kind;
+use super::kind::ValueKind;
 use cel::IdedExpr;
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, SourceInfo, operators,
@@ -17,7 +17,7 @@ const NODES: usize = 500;
 /// Known properties of a part of an expression.
 #[derive(Clone, Debug)]
 pub struct Typed {
-    pub kind: Kind,
+    pub kind: ValueKind,
     bound: Bound,
     /// Steps to evaluate it.
     cost: u64,
@@ -26,7 +26,7 @@ pub struct Typed {
 pub struct Checker<'e> {
     source: &'e SourceInfo,
     /// The variables of loops, innermost last.
-    variables: Vec<(&'e str, Kind, Bound)>,
+    variables: Vec<(&'e str, ValueKind, Bound)>,
     loops: usize,
     nodes: usize,
     depth: usize,
@@ -55,16 +55,16 @@ impl Uses {
     }
 }
 
-type MakeKind = fn() -> Kind;
+type MakeKind = fn() -> ValueKind;
 
 /// The members of `request`.
 const REQUEST: [(&str, MakeKind); 6] = [
-    ("method", || Kind::Text),
-    ("host", || Kind::Text),
-    ("path", || Kind::Text),
-    ("client_ip", || Kind::Text),
-    ("params", || Kind::Texts),
-    ("headers", || Kind::Texts),
+    ("method", || ValueKind::Text),
+    ("host", || ValueKind::Text),
+    ("path", || ValueKind::Text),
+    ("client_ip", || ValueKind::Text),
+    ("params", || ValueKind::Texts),
+    ("headers", || ValueKind::Texts),
 ];
 
 impl<'e> Checker<'e> {
@@ -87,7 +87,7 @@ impl<'e> Checker<'e> {
         if !self.mistakes.is_empty() {
             return;
         }
-        if !whole.kind.may_be(&Kind::Bool) {
+        if !whole.kind.may_be(&ValueKind::Bool) {
             self.mistake(expression, format!("is {}, and a condition must be a bool", whole.kind));
         }
         if whole.cost > STEPS {
@@ -105,7 +105,7 @@ impl<'e> Checker<'e> {
     }
 
     fn typed(&mut self, expression: &'e IdedExpr) -> Typed {
-        let unknown = Typed { kind: Kind::Any, bound: Bound::SCALAR, cost: 1 };
+        let unknown = Typed { kind: ValueKind::Any, bound: Bound::SCALAR, cost: 1 };
         self.nodes += 1;
         if self.nodes > NODES || self.depth >= DEPTH {
             let message = match self.depth >= DEPTH {
@@ -134,7 +134,7 @@ impl<'e> Checker<'e> {
                         Some(kind) => item.kind.or(kind),
                     });
                 }
-                Typed { kind: Kind::list(kind.unwrap_or(Kind::Any)), bound, cost }
+                Typed { kind: ValueKind::list(kind.unwrap_or(ValueKind::Any)), bound, cost }
             }
             Expr::Map(map) => {
                 let (mut bound, mut cost) = (Bound::default(), 1_u64);
@@ -146,7 +146,7 @@ impl<'e> Checker<'e> {
                         cost = cost.saturating_add(part.cost);
                     }
                 }
-                Typed { kind: Kind::map(Kind::Any), bound, cost }
+                Typed { kind: ValueKind::map(ValueKind::Any), bound, cost }
             }
             Expr::Comprehension(comprehension) => self.comprehension(expression, comprehension),
             Expr::Struct(_) | Expr::Unspecified => {
@@ -168,7 +168,7 @@ impl<'e> Checker<'e> {
     /// An item of a list or a map; `claims` and `request` are no values of their own.
     fn item(&mut self, expression: &'e IdedExpr) -> Typed {
         let item = self.typed(expression);
-        if matches!(item.kind, Kind::Claims | Kind::Request | Kind::Texts) {
+        if matches!(item.kind, ValueKind::Claims | ValueKind::Request | ValueKind::Texts) {
             self.mistake(expression, format!("{} cannot be part of a list or a map", item.kind));
         }
         item
@@ -180,19 +180,19 @@ impl<'e> Checker<'e> {
             return Typed { kind: kind.clone(), bound: *bound, cost: 1 };
         }
         let (kind, bound) = match name {
-            "claims" => (Kind::Claims, Bound::INPUT),
+            "claims" => (ValueKind::Claims, Bound::INPUT),
             "scopes" => {
                 self.uses.scopes = true;
-                (Kind::list(Kind::Text), Bound::INPUT)
+                (ValueKind::list(ValueKind::Text), Bound::INPUT)
             }
-            "request" => (Kind::Request, Bound::INPUT),
-            "now" => (Kind::Timestamp, Bound::SCALAR),
+            "request" => (ValueKind::Request, Bound::INPUT),
+            "now" => (ValueKind::Timestamp, Bound::SCALAR),
             _ => {
                 let message = format!(
                     "there is no variable `{name}`; known here: claims, scopes, request, now; write a text in quotes"
                 );
                 self.mistake(at, message);
-                (Kind::Any, Bound::SCALAR)
+                (ValueKind::Any, Bound::SCALAR)
             }
         };
         Typed { kind, bound, cost: 1 }
@@ -202,13 +202,13 @@ impl<'e> Checker<'e> {
         let operand = self.typed(&select.operand);
         let field = select.field.as_str();
         let kind = match &operand.kind {
-            Kind::Claims => {
+            ValueKind::Claims => {
                 self.uses.claim(field);
-                Kind::Any
+                ValueKind::Any
             }
-            Kind::Any => Kind::Any,
-            Kind::Map(value) => (**value).clone(),
-            Kind::Texts => {
+            ValueKind::Any => ValueKind::Any,
+            ValueKind::Map(value) => (**value).clone(),
+            ValueKind::Texts => {
                 if is_params(&select.operand) {
                     let offset =
                         self.source.offset_for(at.id).map_or(0, |(start, _)| start as usize);
@@ -217,9 +217,9 @@ impl<'e> Checker<'e> {
                         self.params.push((field, offset));
                     }
                 }
-                Kind::Text
+                ValueKind::Text
             }
-            Kind::Request => match REQUEST.iter().find(|(name, _)| *name == field) {
+            ValueKind::Request => match REQUEST.iter().find(|(name, _)| *name == field) {
                 Some((_, kind)) => {
                     self.uses.params |= field == "params";
                     kind()
@@ -229,16 +229,16 @@ impl<'e> Checker<'e> {
                     let message =
                         format!("there is no `request.{field}`; known here: {}", known.join(", "));
                     self.mistake(at, message);
-                    Kind::Any
+                    ValueKind::Any
                 }
             },
             other => {
                 let message = format!("{other} has no member `{field}`");
                 self.mistake(at, message);
-                Kind::Any
+                ValueKind::Any
             }
         };
-        let kind = if select.test { Kind::Bool } else { kind };
+        let kind = if select.test { ValueKind::Bool } else { kind };
         let bound = if select.test { Bound::SCALAR } else { operand.bound.member() };
         // a selected object or list is copied
         Typed { kind, bound, cost: operand.cost.saturating_add(2) }
@@ -259,7 +259,7 @@ impl<'e> Checker<'e> {
         let args: Vec<Typed> = call.args.iter().map(|arg| self.typed(arg)).collect();
         match (receiver, args.as_slice()) {
             (None, [left, right]) if !name.starts_with(|c: char| c.is_ascii_alphabetic()) => {
-                if (name, &left.kind) == (operators::INDEX, &Kind::Claims) {
+                if (name, &left.kind) == (operators::INDEX, &ValueKind::Claims) {
                     match call.args.get(1).map(|index| &index.expr) {
                         Some(Expr::Literal(LiteralValue::String(name))) => {
                             self.uses.claim(name.inner())
@@ -288,7 +288,7 @@ impl<'e> Checker<'e> {
 
     fn bool_operand(&mut self, operand: &'e IdedExpr, place: &str) -> u64 {
         let typed = self.typed(operand);
-        if !typed.kind.may_be(&Kind::Bool) {
+        if !typed.kind.may_be(&ValueKind::Bool) {
             let message = format!("{place} is {}, and must be a bool", typed.kind);
             self.mistake(operand, message);
         }
@@ -297,17 +297,20 @@ impl<'e> Checker<'e> {
 
     fn unary(&mut self, at: &IdedExpr, name: &str, only: &Typed) -> Typed {
         let kind = match name {
-            operators::LOGICAL_NOT if only.kind.may_be(&Kind::Bool) => Kind::Bool,
-            operators::NOT_STRICTLY_FALSE => Kind::Bool,
+            operators::LOGICAL_NOT if only.kind.may_be(&ValueKind::Bool) => ValueKind::Bool,
+            operators::NOT_STRICTLY_FALSE => ValueKind::Bool,
             operators::NEGATE
-                if matches!(only.kind, Kind::Int | Kind::Double | Kind::Duration | Kind::Any) =>
+                if matches!(
+                    only.kind,
+                    ValueKind::Int | ValueKind::Double | ValueKind::Duration | ValueKind::Any
+                ) =>
             {
                 only.kind.clone()
             }
             _ => {
                 let message = format!("`{}` is not for {}", shown(name), only.kind);
                 self.mistake(at, message);
-                Kind::Any
+                ValueKind::Any
             }
         };
         Typed { kind, bound: Bound::SCALAR, cost: only.cost.saturating_add(1) }
@@ -320,14 +323,15 @@ impl<'e> Checker<'e> {
         let cost = |own: u64| total(&[left.cost, right.cost, own, 1]);
         let (kind, bound, cost) = match name {
             operators::LOGICAL_AND | operators::LOGICAL_OR => {
-                let sound = left.kind.may_be(&Kind::Bool) && right.kind.may_be(&Kind::Bool);
-                (sound.then_some(Kind::Bool), Bound::SCALAR, cost(0))
+                let sound =
+                    left.kind.may_be(&ValueKind::Bool) && right.kind.may_be(&ValueKind::Bool);
+                (sound.then_some(ValueKind::Bool), Bound::SCALAR, cost(0))
             }
             operators::EQUALS | operators::NOT_EQUALS => {
                 // `== null` asks whether a member is null
-                let null = left.kind == Kind::Null || right.kind == Kind::Null;
+                let null = left.kind == ValueKind::Null || right.kind == ValueKind::Null;
                 let sound = null || left.kind.compares_with(&right.kind);
-                (sound.then_some(Kind::Bool), Bound::SCALAR, cost(compared))
+                (sound.then_some(ValueKind::Bool), Bound::SCALAR, cost(compared))
             }
             operators::LESS
             | operators::LESS_EQUALS
@@ -336,30 +340,38 @@ impl<'e> Checker<'e> {
                 let sound = left.kind.compares_with(&right.kind)
                     && is_ordered(&left.kind)
                     && is_ordered(&right.kind);
-                (sound.then_some(Kind::Bool), Bound::SCALAR, cost(compared))
+                (sound.then_some(ValueKind::Bool), Bound::SCALAR, cost(compared))
             }
             operators::IN => {
                 let sound = match &right.kind {
-                    Kind::List(item) => left.kind.compares_with(item),
-                    Kind::Map(_) | Kind::Texts | Kind::Claims => left.kind.may_be(&Kind::Text),
-                    Kind::Any => true,
+                    ValueKind::List(item) => left.kind.compares_with(item),
+                    ValueKind::Map(_) | ValueKind::Texts | ValueKind::Claims => {
+                        left.kind.may_be(&ValueKind::Text)
+                    }
+                    ValueKind::Any => true,
                     _ => false,
                 };
-                (sound.then_some(Kind::Bool), Bound::SCALAR, cost(searched))
+                (sound.then_some(ValueKind::Bool), Bound::SCALAR, cost(searched))
             }
             operators::INDEX => {
                 let kind = match &left.kind {
-                    Kind::List(item) if right.kind.compares_with(&Kind::Int) => {
+                    ValueKind::List(item) if right.kind.compares_with(&ValueKind::Int) => {
                         Some((**item).clone())
                     }
-                    Kind::Map(value) if right.kind.may_be(&Kind::Text) => Some((**value).clone()),
-                    Kind::Texts if right.kind.may_be(&Kind::Text) => Some(Kind::Text),
-                    Kind::Claims if right.kind.may_be(&Kind::Text) => Some(Kind::Any),
-                    Kind::Any => Some(Kind::Any),
+                    ValueKind::Map(value) if right.kind.may_be(&ValueKind::Text) => {
+                        Some((**value).clone())
+                    }
+                    ValueKind::Texts if right.kind.may_be(&ValueKind::Text) => {
+                        Some(ValueKind::Text)
+                    }
+                    ValueKind::Claims if right.kind.may_be(&ValueKind::Text) => {
+                        Some(ValueKind::Any)
+                    }
+                    ValueKind::Any => Some(ValueKind::Any),
                     _ => None,
                 };
                 // a member of `claims` that is named by another value is converted each time
-                let own = if left.kind == Kind::Claims { left.bound.weight / 16 } else { 1 };
+                let own = if left.kind == ValueKind::Claims { left.bound.weight / 16 } else { 1 };
                 (kind, left.bound.member(), cost(own))
             }
             operators::ADD => {
@@ -370,7 +382,7 @@ impl<'e> Checker<'e> {
                 (difference_kind(&left.kind, &right.kind), Bound::SCALAR, cost(0))
             }
             operators::MULTIPLY | operators::DIVIDE | operators::MODULO => {
-                let number = |kind: &Kind| kind.is_number() || *kind == Kind::Any;
+                let number = |kind: &ValueKind| kind.is_number() || *kind == ValueKind::Any;
                 let sound =
                     number(&left.kind) && number(&right.kind) && left.kind.may_be(&right.kind);
                 let kind = left.kind.clone().or(right.kind.clone());
@@ -381,7 +393,7 @@ impl<'e> Checker<'e> {
         let kind = kind.unwrap_or_else(|| {
             let message = format!("`{}` is not for {} and {}", shown(name), left.kind, right.kind);
             self.mistake(at, message);
-            Kind::Any
+            ValueKind::Any
         });
         Typed { kind, bound, cost }
     }
@@ -419,7 +431,7 @@ impl<'e> Checker<'e> {
         known: &str,
     ) -> Typed {
         let name = call.func_name.as_str();
-        let kinds: Vec<Kind> = args.iter().map(|arg| arg.kind.clone()).collect();
+        let kinds: Vec<ValueKind> = args.iter().map(|arg| arg.kind.clone()).collect();
         let read = args.iter().map(|arg| arg.bound.weight).fold(0, u64::saturating_add);
         let bound = args.first().map_or(Bound::SCALAR, |first| match name {
             "lowerAscii" | "string" => first.bound.or(Bound::text(64)),
@@ -429,14 +441,14 @@ impl<'e> Checker<'e> {
         let own = if name == "size" { 1 } else { 1 + read / 16 };
         let kind = match signature {
             Some(signature) => signature(&kinds).unwrap_or_else(|| {
-                let kinds: Vec<String> = kinds.iter().map(Kind::to_string).collect();
+                let kinds: Vec<String> = kinds.iter().map(ValueKind::to_string).collect();
                 let given = if kinds.is_empty() { "nothing".into() } else { kinds.join(" and ") };
                 self.mistake(at, format!("`{name}` does not take {given}"));
-                Kind::Any
+                ValueKind::Any
             }),
             None => {
                 self.mistake(at, format!("there is no function `{name}`; known here: {known}"));
-                Kind::Any
+                ValueKind::Any
             }
         };
         Typed { kind, bound, cost: total(&costs).saturating_add(own) }
@@ -445,13 +457,13 @@ impl<'e> Checker<'e> {
     fn comprehension(&mut self, at: &IdedExpr, of: &'e ComprehensionExpr) -> Typed {
         let range = self.typed(&of.iter_range);
         let item = match &range.kind {
-            Kind::List(item) => (**item).clone(),
-            Kind::Map(_) => Kind::Text,
-            Kind::Any => Kind::Any,
+            ValueKind::List(item) => (**item).clone(),
+            ValueKind::Map(_) => ValueKind::Text,
+            ValueKind::Any => ValueKind::Any,
             other => {
                 let message = format!("{other} has no items to go through");
                 self.mistake(at, message);
-                Kind::Any
+                ValueKind::Any
             }
         };
         let rounds = range.bound.items.min(ITEMS.saturating_mul(ITEMS));
@@ -481,13 +493,13 @@ fn total(costs: &[u64]) -> u64 {
 
 fn of_literal(literal: &LiteralValue) -> Typed {
     let (kind, bound) = match literal {
-        LiteralValue::Boolean(_) => (Kind::Bool, Bound::SCALAR),
-        LiteralValue::Int(_) => (Kind::Int, Bound::SCALAR),
-        LiteralValue::UInt(_) => (Kind::Uint, Bound::SCALAR),
-        LiteralValue::Double(_) => (Kind::Double, Bound::SCALAR),
-        LiteralValue::Null => (Kind::Null, Bound::SCALAR),
-        LiteralValue::String(text) => (Kind::Text, Bound::text(text.inner().len())),
-        LiteralValue::Bytes(bytes) => (Kind::Bytes, Bound::text(bytes.inner().len())),
+        LiteralValue::Boolean(_) => (ValueKind::Bool, Bound::SCALAR),
+        LiteralValue::Int(_) => (ValueKind::Int, Bound::SCALAR),
+        LiteralValue::UInt(_) => (ValueKind::Uint, Bound::SCALAR),
+        LiteralValue::Double(_) => (ValueKind::Double, Bound::SCALAR),
+        LiteralValue::Null => (ValueKind::Null, Bound::SCALAR),
+        LiteralValue::String(text) => (ValueKind::Text, Bound::text(text.inner().len())),
+        LiteralValue::Bytes(bytes) => (ValueKind::Bytes, Bound::text(bytes.inner().len())),
     };
     Typed { kind, bound, cost: 1 }
 }
@@ -502,43 +514,54 @@ fn is_params(operand: &IdedExpr) -> bool {
     }
 }
 
-fn is_ordered(kind: &Kind) -> bool {
+fn is_ordered(kind: &ValueKind) -> bool {
     !matches!(
         kind,
-        Kind::List(_) | Kind::Map(_) | Kind::Texts | Kind::Claims | Kind::Request | Kind::Null
+        ValueKind::List(_)
+            | ValueKind::Map(_)
+            | ValueKind::Texts
+            | ValueKind::Claims
+            | ValueKind::Request
+            | ValueKind::Null
     )
 }
 
-fn sum_kind(left: &Kind, right: &Kind) -> Option<Kind> {
+fn sum_kind(left: &ValueKind, right: &ValueKind) -> Option<ValueKind> {
     match (left, right) {
-        (Kind::Timestamp, Kind::Duration) | (Kind::Duration, Kind::Timestamp) => {
-            Some(Kind::Timestamp)
+        (ValueKind::Timestamp, ValueKind::Duration)
+        | (ValueKind::Duration, ValueKind::Timestamp) => Some(ValueKind::Timestamp),
+        (ValueKind::List(_), ValueKind::List(_)) => Some(left.clone().or(right.clone())),
+        (ValueKind::Any, other) | (other, ValueKind::Any) if is_addable(other) => {
+            Some(other.clone())
         }
-        (Kind::List(_), Kind::List(_)) => Some(left.clone().or(right.clone())),
-        (Kind::Any, other) | (other, Kind::Any) if is_addable(other) => Some(other.clone()),
         (left, right) if left == right && is_addable(left) => Some(left.clone()),
         _ => None,
     }
 }
 
-fn is_addable(kind: &Kind) -> bool {
+fn is_addable(kind: &ValueKind) -> bool {
     kind.is_number()
         || matches!(
             kind,
-            Kind::Text | Kind::Bytes | Kind::List(_) | Kind::Timestamp | Kind::Duration | Kind::Any
+            ValueKind::Text
+                | ValueKind::Bytes
+                | ValueKind::List(_)
+                | ValueKind::Timestamp
+                | ValueKind::Duration
+                | ValueKind::Any
         )
 }
 
-fn difference_kind(left: &Kind, right: &Kind) -> Option<Kind> {
+fn difference_kind(left: &ValueKind, right: &ValueKind) -> Option<ValueKind> {
     match (left, right) {
-        (Kind::Timestamp, Kind::Timestamp) => Some(Kind::Duration),
-        (Kind::Timestamp, Kind::Duration) => Some(Kind::Timestamp),
-        (Kind::Duration, Kind::Duration) => Some(Kind::Duration),
-        (Kind::Any, other) | (other, Kind::Any)
+        (ValueKind::Timestamp, ValueKind::Timestamp) => Some(ValueKind::Duration),
+        (ValueKind::Timestamp, ValueKind::Duration) => Some(ValueKind::Timestamp),
+        (ValueKind::Duration, ValueKind::Duration) => Some(ValueKind::Duration),
+        (ValueKind::Any, other) | (other, ValueKind::Any)
             if other.is_number()
-                || matches!(other, Kind::Timestamp | Kind::Duration | Kind::Any) =>
+                || matches!(other, ValueKind::Timestamp | ValueKind::Duration | ValueKind::Any) =>
         {
-            Some(Kind::Any)
+            Some(ValueKind::Any)
         }
         (left, right) if left == right && left.is_number() => Some(left.clone()),
         _ => None,

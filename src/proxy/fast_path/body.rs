@@ -3,7 +3,7 @@
 use super::carry_out::PlainExchange;
 use super::upload::{LAST_CHUNK, chunk, size_line};
 use super::upstream::UpstreamExchange;
-use crate::proxy::chunks::{Chunks, NotChunks, Taken};
+use crate::proxy::chunks::{ChunkStep, Chunks, NotChunks};
 use bytes::BytesMut;
 use pingora_core::Result;
 use pingora_error::{Error, ErrorType};
@@ -123,7 +123,7 @@ fn data(
     runs.clear();
     let mut at = 0;
     while at < bytes.len() && !chunks.is_done() {
-        let Taken { framing, data } = chunks.take(&bytes[at..])?;
+        let ChunkStep { framing, data } = chunks.take(&bytes[at..])?;
         at += framing;
         if data > 0 {
             runs.push(at..at + data);

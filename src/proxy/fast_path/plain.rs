@@ -3,7 +3,7 @@
 use crate::proxy::chunks::Chunks;
 use crate::proxy::head::Head;
 use crate::proxy::hop_by_hop::{Field, number};
-use crate::proxy::request_framing::Body;
+use crate::proxy::request_framing::RequestBody;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use httparse::Status;
@@ -99,10 +99,10 @@ impl Plain {
     }
 
     /// The body, of which nothing was read yet.
-    pub fn body(&self) -> Body {
+    pub fn body(&self) -> RequestBody {
         match self.framing {
-            Framing::Length(length) => Body::Length(length),
-            Framing::Chunked => Body::Chunked(Chunks::default()),
+            Framing::Length(length) => RequestBody::Length(length),
+            Framing::Chunked => RequestBody::Chunked(Chunks::default()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::proxy::body_limit::BodyLimit;
 use crate::proxy::client::gone;
-use crate::proxy::request_framing::Body;
+use crate::proxy::request_framing::RequestBody;
 use bytes::{Buf, BytesMut};
 use pingora_core::Result;
 use pingora_core::protocols::Stream;
@@ -17,7 +17,7 @@ const PIECE: usize = 32 * 1024;
 
 pub struct Upload {
     /// The part that is still to be read from the client.
-    body: Body,
+    body: RequestBody,
     limit: BodyLimit,
     /// Read, framed, and not sent yet.
     out: BytesMut,
@@ -36,7 +36,7 @@ enum State {
 
 impl Upload {
     /// Errors of the other functions: the body grows beyond `limit`, or those that they name.
-    pub fn new(body: Body, limit: BodyLimit) -> Self {
+    pub fn new(body: RequestBody, limit: BodyLimit) -> Self {
         let state = if body.is_done() { State::Sent } else { State::Sending };
         Self { body, limit, out: BytesMut::new(), state, moved: false }
     }
@@ -125,7 +125,7 @@ impl Upload {
 
     /// Frames the data that was read. A body with a length is forwarded unchanged, without a copy.
     fn fill(&mut self, read: &mut BytesMut) -> Result<()> {
-        let Body::Chunked(chunks) = &mut self.body else {
+        let RequestBody::Chunked(chunks) = &mut self.body else {
             let some = self.body.take(&read[..]).map_err(|_| not_chunks())?;
             self.limit.count(some)?;
             self.out = read.split_to(some);
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use crate::proxy::chunks::Chunks;
 
-    fn first(body: Body, text: &str) -> Option<(String, String, bool)> {
+    fn first(body: RequestBody, text: &str) -> Option<(String, String, bool)> {
         let (mut upload, mut read) =
             (Upload::new(body, BodyLimit::default()), BytesMut::from(text));
         let sent = upload.first(&mut read).ok()?;
@@ -191,10 +191,10 @@ mod tests {
     #[test]
     fn a_body_that_is_there_leaves_with_the_head() {
         let of = |sent: &str, left: &str, whole| Some((sent.to_owned(), left.to_owned(), whole));
-        assert_eq!(first(Body::Length(0), "GET"), of("", "GET", true));
-        assert_eq!(first(Body::Length(3), "abcGET"), of("abc", "GET", true));
-        assert_eq!(first(Body::Length(5), "abc"), of("abc", "", false));
-        let chunked = || Body::Chunked(Chunks::default());
+        assert_eq!(first(RequestBody::Length(0), "GET"), of("", "GET", true));
+        assert_eq!(first(RequestBody::Length(3), "abcGET"), of("abc", "GET", true));
+        assert_eq!(first(RequestBody::Length(5), "abc"), of("abc", "", false));
+        let chunked = || RequestBody::Chunked(Chunks::default());
         assert_eq!(
             first(chunked(), "002;x\r\nab\r\n1\r\nc\r\n0\r\nT: 1\r\n\r\nGET"),
             of("2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", "GET", true)

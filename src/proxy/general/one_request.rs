@@ -9,7 +9,7 @@ use crate::proxy::client::linger;
 use crate::proxy::connection::Connection;
 use crate::proxy::deadline::Deadline;
 use crate::proxy::delegate::delegate;
-use crate::proxy::request_framing::Body;
+use crate::proxy::request_framing::RequestBody;
 use bytes::{Buf, BytesMut};
 use pingora_core::protocols::Stream;
 use pingora_proxy::Session;
@@ -36,7 +36,7 @@ pub struct OneRequest {
 #[derive(Debug)]
 enum End {
     /// Behind so many bytes of the header section, and the body.
-    Behind { section: usize, body: Body },
+    Behind { section: usize, body: RequestBody },
     /// With the connection.
     Never,
     /// The body is not chunked, against its header.
@@ -49,7 +49,7 @@ impl OneRequest {
         read: BytesMut,
         connection: Stream,
         section: usize,
-        body: Body,
+        body: RequestBody,
         keeps: Connection,
     ) -> Self {
         Self { read, connection, end: End::Behind { section, body }, keeps }

@@ -5,7 +5,7 @@ use super::{CompileKind, Context, Reported, Written};
 use crate::config::compile::headers::is_of_the_connection;
 use crate::config::path::{Key, KeyPath};
 use crate::config::raw::{self, CustomRequest};
-use crate::introspect::{Body, CustomSettings, Place, ServerKind, Template, is_xml};
+use crate::introspect::{BodyTemplate, CustomSettings, ServerKind, Template, TokenContext, is_xml};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ fn url(cx: Context, path: &KeyPath, text: &str) -> Option<Template> {
         return None;
     }
     let (template, stand_in) = Template::stand_in(text);
-    cx.asked_url(path, &template.fill(&stand_in, Place::Plain))?;
+    cx.asked_url(path, &template.fill(&stand_in, TokenContext::Plain))?;
     let url = Template::of_url(text);
     if url.is_none() {
         cx.report.error(path, "must have `{token}` in its path or query, and nowhere else");
@@ -132,7 +132,7 @@ fn body(
     path: &KeyPath,
     request: &CustomRequest,
     headers: &[(HeaderName, Template)],
-) -> Result<Option<Body>, Reported> {
+) -> Result<Option<BodyTemplate>, Reported> {
     let text = request.body.0.expose();
     if cx.report.is_broken(path) || text.is_empty() {
         return Ok(None);
@@ -145,41 +145,41 @@ fn body(
     let begins = |c: &[char]| text.trim_start().starts_with(c);
     let (place, content_type) = match &written {
         Some(written) => (place(written), None),
-        None if begins(&['{', '[']) => (Some(Place::Json), Some("application/json")),
-        None if begins(&['<']) => (Some(Place::Xml), Some("application/xml; charset=utf-8")),
-        None => (Some(Place::Form), Some("application/x-www-form-urlencoded")),
+        None if begins(&['{', '[']) => (Some(TokenContext::Json), Some("application/json")),
+        None if begins(&['<']) => (Some(TokenContext::Xml), Some("application/xml; charset=utf-8")),
+        None => (Some(TokenContext::Form), Some("application/x-www-form-urlencoded")),
     };
-    let Some(place) = place.or((template.places() == 0).then_some(Place::Plain)) else {
+    let Some(place) = place.or((template.places() == 0).then_some(TokenContext::Plain)) else {
         cx.report.error(
             path,
             "has `{token}`, and it is not known how that is encoded for this `Content-Type`; use JSON, XML, a form or text/plain",
         );
         return Err(Reported);
     };
-    let filled = template.fill(&stand_in, Place::Plain);
-    if place == Place::Json && serde_json::from_str::<serde_json::Value>(&filled).is_err() {
+    let filled = template.fill(&stand_in, TokenContext::Plain);
+    if place == TokenContext::Json && serde_json::from_str::<serde_json::Value>(&filled).is_err() {
         cx.report.error(path, "is not JSON; `{token}` must be inside the quotes of a text");
         return Err(Reported);
     }
-    if place == Place::Xml && !is_xml(&template, &stand_in) {
+    if place == TokenContext::Xml && !is_xml(&template, &stand_in) {
         cx.report.error(
             path,
             "is not XML without DTD; `{token}` must be in text or in the value of an attribute",
         );
         return Err(Reported);
     }
-    Ok(Some(Body { template, place, content_type }))
+    Ok(Some(BodyTemplate { template, place, content_type }))
 }
 
-fn place(content_type: &str) -> Option<Place> {
+fn place(content_type: &str) -> Option<TokenContext> {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match &*essence {
-        "application/x-www-form-urlencoded" => Some(Place::Form),
-        "text/plain" => Some(Place::Plain),
-        "application/json" => Some(Place::Json),
-        "application/xml" | "text/xml" => Some(Place::Xml),
-        essence if essence.ends_with("+json") => Some(Place::Json),
-        essence if essence.ends_with("+xml") => Some(Place::Xml),
+        "application/x-www-form-urlencoded" => Some(TokenContext::Form),
+        "text/plain" => Some(TokenContext::Plain),
+        "application/json" => Some(TokenContext::Json),
+        "application/xml" | "text/xml" => Some(TokenContext::Xml),
+        essence if essence.ends_with("+json") => Some(TokenContext::Json),
+        essence if essence.ends_with("+xml") => Some(TokenContext::Xml),
         _ => None,
     }
 }
