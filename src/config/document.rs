@@ -51,7 +51,7 @@ impl Document {
             return None;
         }
         let mut repeated = Vec::new();
-        let root = match tree::read(text, &mut repeated) {
+        let root = match tree::parse(text, &mut repeated) {
             Ok(root) => root,
             Err(fault) => {
                 error(fault.at, &fault.path, fault.message);
@@ -70,7 +70,7 @@ impl Document {
             );
             return None;
         };
-        match values::read(text) {
+        match values::parse(text) {
             Ok(Value::Null) => {
                 error(START, &KeyPath::root(), "there is nothing in the file; write at least `authorization_servers` and `routes`".into());
                 None

@@ -46,7 +46,7 @@ pub struct Fault {
 
 /// Reads the whole text. Of duplicate keys the first one is kept and each further one is reported
 /// in `repeated`. `Ok(None)`: the file is empty.
-pub fn read(text: &str, repeated: &mut Vec<Fault>) -> Result<Option<Node>, Fault> {
+pub fn parse(text: &str, repeated: &mut Vec<Fault>) -> Result<Option<Node>, Fault> {
     let mut builder = Builder { open: Vec::new(), anchors: HashMap::new(), root: None, repeated };
     let mut documents = 0;
     let mut parser = Parser::new(StrInput::new(text));

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// Reads one YAML document as JSON values; of duplicate keys the first one counts. Whole numbers
 /// are whole however they are written (`1e3`, `2.0`).
-pub fn read(text: &str) -> Result<Value, Unreadable> {
+pub fn parse(text: &str) -> Result<Value, Unreadable> {
     match serde_yaml::from_str::<Json>(text) {
         Ok(Json(value)) => Ok(value),
         Err(error) => {

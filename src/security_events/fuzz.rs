@@ -2,7 +2,7 @@
 
 use super::Delivery;
 use super::subject::Speaker;
-use super::token::{check_claims, read};
+use super::token::{check_claims, stated_events};
 use crate::introspect::jwt::{Issuer, KeySource};
 use crate::introspect::{ClientAuth, EventSettings};
 use crate::token::json;
@@ -37,7 +37,7 @@ pub fn security_event(data: &[u8]) {
     for issuers in [None, Some(&issuers)] {
         let speaker = Speaker { server: &server, issuer: "https://as.example.com", issuers };
         for delivery in [Delivery::Push, Delivery::Poll, Delivery::Logout] {
-            let Ok(stated) = read(&claims, delivery) else { continue };
+            let Ok(stated) = stated_events(&claims, delivery) else { continue };
             let Ok(named) = stated.named(&claims, &speaker) else { continue };
             for selector in named {
                 assert_eq!(selector.server.as_ref(), Some(&server), "{selector:?}");

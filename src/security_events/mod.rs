@@ -151,7 +151,7 @@ impl Events {
             return Err(refused.unwrap_or((None, stranger)));
         };
         let at = |refusal| (Some(first.server.clone()), refusal);
-        let stated = token::read(&claims, delivery).map_err(at)?;
+        let stated = token::stated_events(&claims, delivery).map_err(at)?;
         // one transmitter may speak for several servers, and the subject be one of a single one
         let (mut servers, mut named, mut foreign) = (Vec::new(), Vec::new(), None);
         for transmitter in &good {

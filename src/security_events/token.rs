@@ -60,7 +60,10 @@ pub fn check_claims(
 /// The events that the token states.
 pub struct Stated<'c>(Vec<(Kind, &'c Map<String, Value>)>);
 
-pub fn read(claims: &Map<String, Value>, delivery: Delivery) -> Result<Stated<'_>, Refusal> {
+pub fn stated_events(
+    claims: &Map<String, Value>,
+    delivery: Delivery,
+) -> Result<Stated<'_>, Refusal> {
     let events = claims.get("events").ok_or_else(|| Refusal::invalid("it has no `events`"))?;
     let events = events.as_object().filter(|events| !events.is_empty());
     let events = events

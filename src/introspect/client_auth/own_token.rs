@@ -247,13 +247,13 @@ impl OwnToken {
         });
         answer
             .await
-            .and_then(|answer| read(&answer, now))
+            .and_then(|answer| read_token(&answer, now))
             .map_err(|failure| failure.at(&shown(&endpoint)))
     }
 }
 
 /// RFC 6749 §5.1 and §5.2.
-fn read(answer: &Answer, now: Mono) -> Result<Token, Failure> {
+fn read_token(answer: &Answer, now: Mono) -> Result<Token, Failure> {
     let bad = |detail: &str| Failure::new(FailureKind::BadResponse, detail);
     match answer.status {
         StatusCode::OK => {}

@@ -19,7 +19,7 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
 
 /// Reads `jwk`, which must be a public key for signatures of this algorithm.
-pub fn read(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<ProofKey, Flaw> {
+pub fn parse(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<ProofKey, Flaw> {
     if PRIVATE.iter().any(|name| jwk.contains_key(*name)) {
         return Err(Flaw::PrivateKey);
     }

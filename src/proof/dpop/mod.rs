@@ -107,7 +107,7 @@ impl Dpop {
             return Err(Flaw::Algorithm);
         }
         self.claims(&proof, expected)?;
-        let key = key::read(&proof.jwk, proof.algorithm)?;
+        let key = key::parse(&proof.jwk, proof.algorithm)?;
         let signed = proof.signed.as_bytes();
         match crypto::verify(proof.signature, signed, &key.decoding, proof.algorithm) {
             Ok(true) => {}
