@@ -9,6 +9,7 @@ mod support;
 use divan::{AllocProfiler, Bencher, black_box};
 use futures::FutureExt;
 use http::{HeaderMap, Method};
+use introgate::parts::Clock;
 use introgate::parts::read_answer;
 use introgate::parts::{AccessLine, Cache, Decisions, Timestamp};
 use introgate::parts::{AccessToken, Credential, DigestKey, Facts, Scheme};
@@ -125,8 +126,10 @@ fn header_rendering(bencher: Bencher) {
         prefix: "X-Introspected-".into(),
         claims: Vec::new(),
         all_claims: false,
+        assertion: None,
     });
-    bencher.bench_local(|| identity.render(black_box(&facts), "main"));
+    let now = Clock::system().now();
+    bencher.bench_local(|| identity.render(black_box(&facts), "main", now));
 }
 
 #[divan::bench]

@@ -34,6 +34,7 @@ fn main() {
         prefix: "X-Introspected-".into(),
         claims: Vec::new(),
         all_claims: false,
+        assertion: None,
     });
     let server: Arc<str> = "main".into();
     let before = resident();
@@ -49,7 +50,7 @@ fn main() {
         let life = Lifetime::of_active(now, facts.expires_at, &settings, 0.0);
         let entry = Arc::new(Entry::new(*facts, server.clone(), life, store.purges()));
         // as a hit does
-        let rendered = entry.headers(&identity).expect("headers");
+        let rendered = entry.headers(&identity, Clock::system().now()).expect("headers");
         assert_eq!(identity.headers(&rendered, &entry.facts).count(), 10);
         store.keep_active(key.digest(&format!("token{n}")), entry, now);
     }

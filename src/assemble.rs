@@ -48,7 +48,7 @@ impl Parts {
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
-        let (taken, event_log, streams, seen_proofs, rate_limits, shared, upstreams) =
+        let (taken, event_log, streams, seen_proofs, rate_limits, assertion_keys, shared, upstreams) =
             Default::default();
         Ok(Self {
             clock,
@@ -60,6 +60,7 @@ impl Parts {
             streams,
             seen_proofs,
             rate_limits,
+            assertion_keys,
             shared,
             upstreams,
             digest_key: DigestKey::random(),
@@ -109,6 +110,8 @@ impl Parts {
             .filter_map(|upstream| upstreams.get(&upstream.name).cloned())
             .collect();
         self.upstreams.lock().clone_from(&in_order);
+        let assertion = settings.identity.assertion.as_ref();
+        self.assertion_keys.lock().replace(assertion, self.clock.now().mono);
         Ok(Runtime {
             gate: Gate { table, routes, token: settings.token.clone(), proofs },
             identity: Identity::new(settings.identity.clone()),

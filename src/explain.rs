@@ -105,16 +105,16 @@ pub async fn explain(
     };
     let mut identity = Vec::new();
     let mut too_large = false;
-    let mut seen = |facts: &ActiveFacts, server: &str| match runtime.identity.render(facts, server)
-    {
-        Ok(rendered) => {
-            let lines = runtime.identity.parts(&rendered, facts);
-            identity.extend(lines.map(|(name, value)| {
-                (name.to_string(), String::from_utf8_lossy(value).into_owned())
-            }));
-        }
-        Err(_) => too_large = true,
-    };
+    let mut seen =
+        |facts: &ActiveFacts, server: &str| match runtime.identity.show(facts, server, now) {
+            Ok(rendered) => {
+                let lines = runtime.identity.parts(&rendered, facts);
+                identity.extend(lines.map(|(name, value)| {
+                    (name.to_string(), String::from_utf8_lossy(value).into_owned())
+                }));
+            }
+            Err(_) => too_large = true,
+        };
     let mut explained = runtime.gate.explain(&view, assumed, now, &mut seen).await;
     if too_large && explained.outcome.as_ref().is_ok_and(is_identified) {
         let denial = Denial::because(crate::deny::Reason::IdentityTooLarge);

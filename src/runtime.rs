@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::Challenge;
 use crate::gate::Gate;
-use crate::identity::Identity;
+use crate::identity::{Identity, PublishedKeys};
 use crate::introspect::{Documents, Guarded, Introspector};
 use crate::listen::OpenSockets;
 use crate::proof::dpop::Seen;
@@ -73,6 +73,8 @@ pub struct Parts {
     pub seen_proofs: Arc<Seen>,
     /// The buckets of rate limits, those of the last runtime.
     pub rate_limits: Arc<Mutex<RouteBuckets>>,
+    /// The public keys of assertions.
+    pub assertion_keys: Arc<Mutex<PublishedKeys>>,
     /// The Redis of the last runtime that had one.
     pub shared: Arc<Mutex<Option<Arc<Shared>>>>,
     /// Those of the last runtime: one whose settings are the same goes on as it is, with its

@@ -6,6 +6,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used)] // a test fails by them
 
+mod assertion;
 mod beside;
 mod both_ways;
 mod cache;

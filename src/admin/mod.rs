@@ -31,7 +31,7 @@ use tokio::time::timeout;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Paths that answer GET and HEAD alone.
-const READ_ONLY: [&str; 9] = [
+const READ_ONLY: [&str; 10] = [
     "/",
     "/page.css",
     "/page.js",
@@ -41,6 +41,7 @@ const READ_ONLY: [&str; 9] = [
     "/api/status",
     "/api/config",
     "/api/decisions",
+    "/.well-known/jwks.json",
 ];
 
 pub struct Admin {
@@ -113,6 +114,7 @@ impl Admin {
                 StatusCode::OK,
                 &serde_json::from_str(&self.process.runtime.load().shown).unwrap_or_default(),
             ),
+            "/.well-known/jwks.json" => keys(&self.process),
             _ => not_found(),
         };
         response.into()
@@ -159,6 +161,15 @@ impl HttpServerApp for Admin {
         let settings = HttpPersistentSettings::for_session(&session);
         let reusable = session.finish().await.ok()??;
         Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
+    }
+}
+
+/// The public keys of assertions.
+fn keys(process: &Process) -> Response<Vec<u8>> {
+    let parts = &process.parts;
+    match parts.assertion_keys.lock().set(parts.clock.now().mono) {
+        Some(set) => response(StatusCode::OK, "application/jwk-set+json", set.to_string()),
+        None => not_found(),
     }
 }
 

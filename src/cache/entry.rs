@@ -2,7 +2,7 @@
 
 use super::ttl::Lifetime;
 use crate::clock::{AtomicMono, Now};
-use crate::identity::{Identity, Rendered, TooLarge};
+use crate::identity::{Identity, Rendered, Unfit};
 use crate::token::ActiveFacts;
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
@@ -47,13 +47,15 @@ impl Entry {
         now.mono >= from && self.refresh_from.replace(from, now.mono + REFRESH_PAUSE)
     }
 
-    /// The identity headers: rendered once, and again only after a reload that changes them.
-    pub fn headers(&self, identity: &Identity) -> Result<Arc<Rendered>, TooLarge> {
-        if let Some(rendered) = self.rendered.load_full().filter(|rendered| identity.made(rendered))
+    /// The identity headers `now`: rendered once, and again after a reload that changes them and
+    /// before their assertion ends.
+    pub fn headers(&self, identity: &Identity, now: Now) -> Result<Arc<Rendered>, Unfit> {
+        if let Some(rendered) =
+            self.rendered.load_full().filter(|rendered| identity.made(rendered, now.mono))
         {
             return Ok(rendered);
         }
-        let rendered = Arc::new(identity.render(&self.facts, &self.server)?);
+        let rendered = Arc::new(identity.render(&self.facts, &self.server, now)?);
         self.rendered.store(Some(rendered.clone()));
         Ok(rendered)
     }

@@ -1,6 +1,6 @@
 //! A claim's value as a header's value.
 
-use super::TooLarge;
+use super::Unfit;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
 /// Appends the text of a scalar, compact JSON of anything else. Nothing for null and for an empty
 /// text, array or object: a header that is there says something.
-pub fn append(to: &mut String, value: &Value) -> Result<(), TooLarge> {
+pub fn append(to: &mut String, value: &Value) -> Result<(), Unfit> {
     match value {
         Value::Null => Ok(()),
         Value::Array(items) if items.is_empty() => Ok(()),
@@ -22,9 +22,9 @@ pub fn append(to: &mut String, value: &Value) -> Result<(), TooLarge> {
     }
 }
 
-pub fn append_text(to: &mut String, text: &str) -> Result<(), TooLarge> {
+pub fn append_text(to: &mut String, text: &str) -> Result<(), Unfit> {
     if text.len() > LIMIT {
-        return Err(TooLarge);
+        return Err(Unfit::TooLarge);
     }
     // white space at the ends would be lost on the way, and one name become another
     let without_start = text.trim_start_matches(' ');
@@ -36,7 +36,7 @@ pub fn append_text(to: &mut String, text: &str) -> Result<(), TooLarge> {
             .chain(percent_encode(inner.as_bytes(), ENCODED))
             .chain(std::iter::repeat_n("%20", end)),
     );
-    if to.len() - before > LIMIT { Err(TooLarge) } else { Ok(()) }
+    if to.len() - before > LIMIT { Err(Unfit::TooLarge) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -71,8 +71,8 @@ mod tests {
     #[test]
     fn values_over_the_limit_are_refused() {
         assert!(append_text(&mut "before".to_owned(), &"x".repeat(LIMIT)).is_ok());
-        assert_eq!(append_text(&mut String::new(), &"x".repeat(LIMIT + 1)), Err(TooLarge));
-        assert_eq!(append_text(&mut String::new(), &"é".repeat(LIMIT / 4)), Err(TooLarge));
+        assert_eq!(append_text(&mut String::new(), &"x".repeat(LIMIT + 1)), Err(Unfit::TooLarge));
+        assert_eq!(append_text(&mut String::new(), &"é".repeat(LIMIT / 4)), Err(Unfit::TooLarge));
     }
 
     proptest! {

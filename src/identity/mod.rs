@@ -1,13 +1,17 @@
 //! The headers that tell an upstream who is calling: first everything that the client sent under
 //! their names is removed, then they are set from the facts. Pure.
 
+mod assertion;
 mod encode;
 mod names;
+mod published_keys;
 mod render;
 mod settings;
 mod strip;
 
-pub use render::{Rendered, TooLarge};
+pub use assertion::{AssertionKey, AssertionSettings};
+pub use published_keys::PublishedKeys;
+pub use render::{Rendered, Unfit};
 pub use settings::IdentitySettings;
 
 use crate::request::names::fold;

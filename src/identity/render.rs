@@ -1,6 +1,8 @@
 //! From facts to headers, once for each answer: a cached request finds the place of each value.
 
-use super::{Identity, IdentitySettings, encode, names};
+use super::assertion::Statement;
+use super::{AssertionSettings, Identity, IdentitySettings, encode, names};
+use crate::clock::{Mono, Now};
 use crate::token::ActiveFacts;
 use crate::token::shared_text::place;
 use base64::Engine;
@@ -16,6 +18,8 @@ use thiserror::Error;
 #[derive(Debug)]
 pub struct Rendered {
     generation: u64,
+    /// When there must be a new assertion.
+    renew_at: Mono,
     values: Box<[Value]>,
     /// Text that does not occur in the answer's text.
     own: Bytes,
@@ -31,20 +35,43 @@ struct Value {
     start: u32,
 }
 
-/// A value of more than 4 KiB as it would be sent.
+/// Why an identity cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("an identity header's value is over 4 KiB")]
-pub struct TooLarge;
+pub enum Unfit {
+    /// A value of more than 4 KiB as it would be sent.
+    #[error("an identity header's value is over 4 KiB")]
+    TooLarge,
+    /// The assertion could not be signed.
+    #[error("the assertion cannot be signed")]
+    Unsigned,
+}
 
 impl Identity {
-    /// Whether `rendered` is what this `Identity` would make, or an earlier configuration's.
-    pub fn made(&self, rendered: &Rendered) -> bool {
-        rendered.generation == self.generation
+    /// Whether `rendered` can be sent `now`: it is of this `Identity`, not of an earlier
+    /// configuration, and its assertion has more than half of its life before it.
+    pub fn made(&self, rendered: &Rendered, now: Mono) -> bool {
+        rendered.generation == self.generation && now < rendered.renew_at
     }
 
     /// The headers for an answer of the authorization server named `server` (RFC 7662 §2.2).
     /// A missing member gives no header.
-    pub fn render(&self, facts: &ActiveFacts, server: &str) -> Result<Rendered, TooLarge> {
+    pub fn render(&self, facts: &ActiveFacts, server: &str, now: Now) -> Result<Rendered, Unfit> {
+        self.rendered(facts, server, now, |settings, statement| settings.sign(statement))
+    }
+
+    /// The same headers for people: the assertion is not signed, so that answers which are made up
+    /// make no assertion.
+    pub fn show(&self, facts: &ActiveFacts, server: &str, now: Now) -> Result<Rendered, Unfit> {
+        self.rendered(facts, server, now, |_, statement| Some(statement.unsigned()))
+    }
+
+    fn rendered(
+        &self,
+        facts: &ActiveFacts,
+        server: &str,
+        now: Now,
+        assert: impl Fn(&AssertionSettings, &Statement) -> Option<String>,
+    ) -> Result<Rendered, Unfit> {
         let claims = &self.settings.claims;
         let members = facts.claims.read_some(|name| {
             READ.contains(&name)
@@ -67,9 +94,17 @@ impl Identity {
         ends.push(text.len());
         if self.settings.all_claims {
             encode::append_text(&mut text, &URL_SAFE_NO_PAD.encode(facts.claims.text()))?;
-            ends.push(text.len());
         }
-        Ok(self.packed(&text, &ends, &text[server], facts))
+        ends.push(text.len());
+        let mut renew_at = Mono::NEVER;
+        if let Some(settings) = &self.settings.assertion {
+            let statement = settings.state(facts, &members, claims, now);
+            let assertion = assert(settings, &statement).ok_or(Unfit::Unsigned)?;
+            encode::append_text(&mut text, &assertion)?;
+            ends.push(text.len());
+            renew_at = now.mono + statement.life / 2;
+        }
+        Ok(Rendered { renew_at, ..self.packed(&text, &ends, &text[server], facts) })
     }
 
     /// The parts of `text` that end at `ends`, each as a place in the answer's text if it occurs
@@ -98,7 +133,7 @@ impl Identity {
             Bytes::copy_from_slice(own.as_bytes())
         };
         let values = values.into_boxed_slice();
-        Rendered { generation: self.generation, values, own }
+        Rendered { generation: self.generation, renew_at: Mono::NEVER, values, own }
     }
 
     /// The headers that this `Identity` rendered from these facts.
@@ -146,11 +181,13 @@ impl Identity {
         let of = |member: &str| Self::header_name(&settings.prefix, &[member.to_owned()]);
         let claims =
             settings.claims.iter().map(|claim| Self::header_name(&settings.prefix, claim.steps()));
-        let names =
-            REGISTERED.into_iter().map(of).chain(claims).chain(["server", "claims"].map(of));
+        let names = REGISTERED.into_iter().map(of).chain(claims).chain(LAST.map(of));
         names.map(|name| name.map(|name| names::intern(&name))).collect()
     }
 }
+
+/// The names behind those of claims.
+const LAST: [&str; 3] = ["server", "claims", "assertion"];
 
 /// The members that RFC 7662 §2.2 defines, `active` aside.
 pub const REGISTERED: [&str; 13] = [
@@ -181,7 +218,7 @@ fn registered(
     member: &str,
     facts: &ActiveFacts,
     members: &Map<String, serde_json::Value>,
-) -> Result<(), TooLarge> {
+) -> Result<(), Unfit> {
     match member {
         "scope" => encode::append_text(to, &facts.scopes().shown()),
         "sub" => encode::append_text(to, facts.subject().unwrap_or_default()),
@@ -202,12 +239,12 @@ fn append_actor(
     to: &mut String,
     members: &Map<String, serde_json::Value>,
     name: &str,
-) -> Result<(), TooLarge> {
+) -> Result<(), Unfit> {
     let named = members.get("act").and_then(|act| act.get(name)).and_then(|name| name.as_str());
     named.map_or(Ok(()), |named| encode::append_text(to, named))
 }
 
-fn append_time(to: &mut String, seconds: Option<i64>) -> Result<(), TooLarge> {
+fn append_time(to: &mut String, seconds: Option<i64>) -> Result<(), Unfit> {
     seconds.map_or(Ok(()), |seconds| encode::append_text(to, &seconds.to_string()))
 }
 
@@ -218,17 +255,20 @@ mod tests {
     use crate::token::{ClaimPath, Facts};
     use serde_json::{Value, json};
 
-    fn rendered(answer: Value, claims: &[&str], all_claims: bool) -> Result<Vec<String>, TooLarge> {
+    const NOW: Now = Now { wall: 1_000_000_000_000, mono: Mono::START };
+
+    fn rendered(answer: Value, claims: &[&str], all_claims: bool) -> Result<Vec<String>, Unfit> {
         let claims = claims.iter().filter_map(|claim| ClaimPath::parse(claim)).collect();
         let identity = Identity::new(IdentitySettings {
             prefix: "X-Introspected-".into(),
             claims,
             all_claims,
+            assertion: None,
         });
         let Ok(Facts::Active(facts)) = read_answer(answer.to_string().as_bytes()) else {
             return Ok(Vec::new());
         };
-        let rendered = identity.render(&facts, "main")?;
+        let rendered = identity.render(&facts, "main", NOW)?;
         let line = |(name, value): (&HeaderName, HeaderValue)| {
             format!("{name}: {}", value.to_str().unwrap_or_default())
         };
@@ -294,7 +334,7 @@ mod tests {
             );
         }
         let long = json!({"active": true, "act": {"sub": "x".repeat(5000)}});
-        assert_eq!(rendered(long, &[], false), Err(TooLarge));
+        assert_eq!(rendered(long, &[], false), Err(Unfit::TooLarge));
     }
 
     #[test]
@@ -352,7 +392,7 @@ mod tests {
     fn a_value_that_does_not_fit_is_an_error() {
         assert_eq!(
             rendered(json!({"active": true, "sub": "x".repeat(65_536)}), &[], false),
-            Err(TooLarge)
+            Err(Unfit::TooLarge)
         );
     }
 }

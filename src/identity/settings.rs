@@ -1,5 +1,6 @@
 //! Settings of identity headers.
 
+use super::AssertionSettings;
 use crate::token::ClaimPath;
 
 /// `identity`.
@@ -11,4 +12,6 @@ pub struct IdentitySettings {
     pub claims: Vec<ClaimPath>,
     /// Forward the whole answer, base64url(JSON).
     pub all_claims: bool,
+    /// A signed statement of the facts.
+    pub assertion: Option<AssertionSettings>,
 }

@@ -22,6 +22,7 @@ mod tests {
             prefix: "X-Introspected-".into(),
             claims: Vec::new(),
             all_claims: false,
+            assertion: None,
         });
         let owns = |name: &str| HeaderName::try_from(name).is_ok_and(|name| identity.owns(&name));
         for name in [

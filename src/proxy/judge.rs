@@ -6,7 +6,7 @@ use super::head::Head;
 use super::trace::{TraceContext, request_id};
 use crate::cache::Entry;
 use crate::deny::{Denial, Reason};
-use crate::identity::Rendered;
+use crate::identity::{Rendered, Unfit};
 use crate::listen::Arrival;
 use crate::policy::Admission;
 use crate::request::RequestView;
@@ -131,11 +131,14 @@ fn log_cause(denial: &Denial, exchange: &Exchange) {
     }
 }
 
+const UNSIGNED: &str = "The assertion for the service cannot be signed.";
+
 /// The facts that were judged, and the headers that they make.
 fn identity(exchange: &Exchange) -> Result<(Arc<Entry>, Arc<Rendered>), Denial> {
     let entry = exchange.trail.entry.as_ref().ok_or(Denial::because(Reason::AsUnavailable))?;
-    match entry.headers(&exchange.runtime.identity) {
+    match entry.headers(&exchange.runtime.identity, exchange.began) {
         Ok(headers) => Ok((entry.clone(), headers)),
-        Err(_) => Err(Denial::because(Reason::IdentityTooLarge)),
+        Err(Unfit::TooLarge) => Err(Denial::because(Reason::IdentityTooLarge)),
+        Err(Unfit::Unsigned) => Err(Denial::with_detail(Reason::IdentityTooLarge, UNSIGNED)),
     }
 }

@@ -4,6 +4,7 @@
 //! and in a fleet that shares a Redis.
 
 mod changes;
+mod replays;
 mod trouble;
 mod truth;
 

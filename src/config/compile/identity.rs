@@ -3,9 +3,13 @@
 use super::Context;
 use super::headers::STANDARD;
 use crate::config::path::KeyPath;
-use crate::identity::{Identity, IdentitySettings};
+use crate::config::raw::Assertion;
+use crate::identity::{AssertionKey, AssertionSettings, Identity, IdentitySettings};
+use crate::introspect::SigningKey;
 use crate::token::ClaimPath;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Names that are always forwarded behind the prefix, or have a meaning of their own there.
 const REGISTERED: [&str; 16] = [
@@ -32,7 +36,59 @@ pub fn identity(cx: Context) -> Option<IdentitySettings> {
     let identity = &cx.raw.identity;
     let prefix = prefix(cx, &section.key("prefix"));
     let claims = claims(cx, &section.key("claims"));
-    Some(IdentitySettings { prefix: prefix?, claims: claims?, all_claims: identity.all_claims })
+    let assertion = match &identity.assertion {
+        None => None,
+        Some(raw) => Some(assertion(cx, &section.key("assertion"), raw)),
+    };
+    Some(IdentitySettings {
+        prefix: prefix?,
+        claims: claims?,
+        all_claims: identity.all_claims,
+        assertion: assertion.map_or(Some(None), |made| made.map(Some))?,
+    })
+}
+
+/// A longer life would outlast many a revocation.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// `iss` of assertions where `public_url` is not written.
+const ISSUER: &str = "introgate";
+
+fn assertion(cx: Context, path: &KeyPath, raw: &Assertion) -> Option<AssertionSettings> {
+    let key = assertion_key(cx, &path.key("private_key"), &raw.private_key);
+    let at = path.key("audience");
+    if raw.audience.trim().is_empty() && !cx.report.is_broken(&at) {
+        cx.report.error(&at, "is empty; name the upstreams that assertions are for, or no upstream can tell that one is for it");
+    }
+    let ttl = raw.ttl.0;
+    if !(Duration::from_secs(1)..=LONGEST).contains(&ttl) || ttl.subsec_nanos() != 0 {
+        cx.report.error(&path.key("ttl"), "must be whole seconds, from 1s to 1h");
+    }
+    let issuer = cx.raw.public_url.trim_end_matches('/');
+    Some(AssertionSettings {
+        key: Arc::new(key?),
+        issuer: if issuer.is_empty() { ISSUER } else { issuer }.to_owned(),
+        audience: raw.audience.clone(),
+        ttl,
+    })
+}
+
+fn assertion_key(cx: Context, at: &KeyPath, name: &str) -> Option<AssertionKey> {
+    if name.is_empty() {
+        cx.report.error(at, "is empty; name a file with a private key");
+        return None;
+    }
+    let content = cx.content(at, name)?;
+    if let Some((_, _, true)) = cx.look_at(at, name) {
+        cx.report.warning(at, "is readable by every user of this machine, each of whom can then sign as the gateway; let only the gateway's user read it");
+    }
+    let key = SigningKey::of_file(&content, "").map_err(|wrong| cx.report.error(at, wrong)).ok()?;
+    let algorithm = *key.algorithms.first()?;
+    let made = AssertionKey::new(key.encoding, algorithm);
+    if made.is_none() {
+        cx.report.error(at, "the key in the file cannot sign; name another one");
+    }
+    made
 }
 
 fn prefix(cx: Context, path: &KeyPath) -> Option<String> {

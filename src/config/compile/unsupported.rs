@@ -5,7 +5,7 @@ use crate::config::report::Report;
 use serde_json::Value;
 
 /// Their places, with `*` for any name or place in a list.
-const KEYS: [&str; 2] = ["protected_resource", "identity.assertion"];
+const KEYS: [&str; 1] = ["protected_resource"];
 
 /// Looks at values that fit the schema.
 pub fn refuse_unsupported(values: &Value, report: &Report) {

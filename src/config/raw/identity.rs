@@ -17,7 +17,8 @@ pub struct Identity {
     pub claims: Vec<String>,
     /// `true`: `X-Introspected-Claims` carries the whole answer, base64url(JSON).
     pub all_claims: bool,
-    /// A signed JWT for upstreams that want proof. Not supported in this version.
+    /// `X-Introspected-Assertion` carries a signed JWT with the facts, for upstreams that want proof
+    /// of where they come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assertion: Option<Assertion>,
 }
@@ -36,13 +37,14 @@ impl Default for Identity {
 /// `identity.assertion`.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["private_key"]))]
+#[schemars(extend("required" = ["private_key", "audience"]))]
 pub struct Assertion {
-    /// File with the key that signs (PEM).
+    /// File with the key that signs (PEM or JWK): RSA, EC (P-256, P-384) or Ed25519. It is read
+    /// again when it changes.
     pub private_key: String,
-    /// Its `aud`.
+    /// `aud` of the JWT: the upstreams that it is for.
     pub audience: String,
-    /// How long it is good.
+    /// How long a JWT is good, from 1s to 1h; never longer than the token.
     pub ttl: Period,
 }
 

@@ -21,7 +21,7 @@ mod upstream;
 pub use cache::{Cache, Redis};
 pub use client_auth::{ClientAuth, Method};
 pub use events::{Delivery, Events};
-pub use identity::Identity;
+pub use identity::{Assertion, Identity};
 pub(in crate::config) use kinds::for_each_kind;
 pub use kinds::*;
 pub use listener::{

@@ -252,3 +252,62 @@ fn protocols_and_tls_of_listeners() {
     let problems = with("listeners: [{address: 'systemd:'}]\n");
     assert!(problems.iter().any(|problem| problem.contains("systemd:introgate")), "{problems:?}");
 }
+
+#[test]
+fn assertions() {
+    let key = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    for (name, content, mode) in
+        [("key", key, 0o600), ("shared", key, 0o644), ("other", "x", 0o600)]
+    {
+        let file = folder.path().join(name);
+        std::fs::write(&file, content).unwrap_or_else(|error| panic!("{error}"));
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&file, mode).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    for (keys, expected) in [
+        (format!("private_key: {}, audience: a", file("key")), None),
+        (
+            format!("private_key: {}, audience: a", file("shared")),
+            Some("warning: identity.assertion.private_key: is readable by every user"),
+        ),
+        (
+            format!("private_key: {}, audience: a", file("none")),
+            Some("error: identity.assertion.private_key: there is no such file"),
+        ),
+        (
+            format!("private_key: {}, audience: a", file("other")),
+            Some("error: identity.assertion.private_key: there is no "),
+        ),
+        (
+            "private_key: '', audience: a".into(),
+            Some("error: identity.assertion.private_key: is empty"),
+        ),
+        (
+            format!("private_key: {}, audience: ''", file("key")),
+            Some("error: identity.assertion.audience: is empty"),
+        ),
+        (
+            format!("private_key: {}", file("key")),
+            Some("error: identity.assertion.audience: is missing"),
+        ),
+        (
+            format!("private_key: {}, audience: a, ttl: 500ms", file("key")),
+            Some("error: identity.assertion.ttl: must be whole seconds, from 1s to 1h"),
+        ),
+        (
+            format!("private_key: {}, audience: a, ttl: 2h", file("key")),
+            Some("error: identity.assertion.ttl: must be whole seconds, from 1s to 1h"),
+        ),
+    ] {
+        let problems = with(&format!("identity: {{assertion: {{{keys}}}}}\n"));
+        match expected {
+            None => assert!(problems.is_empty(), "{keys}: {problems:?}"),
+            Some(words) => {
+                let [problem] = problems.as_slice() else { panic!("{keys}: {problems:?}") };
+                assert!(problem.contains(words), "{keys}: {problem}");
+            }
+        }
+    }
+}

@@ -4,17 +4,14 @@ use super::{with, with_server};
 
 #[test]
 fn at_the_top() {
-    let expected: &[&str] = &[
-        "7:1: error: protected_resource: is not supported in this version; remove it",
-        "10:12: error: identity.assertion: is not supported in this version; remove it",
-    ];
+    let expected: &[&str] =
+        &["7:1: error: protected_resource: is not supported in this version; remove it"];
     assert_eq!(
         with(
             "\
          protected_resource: {resource: https://a}\n\
          listeners: [{address: '127.0.0.1:1'}]\n\
-         cache: {ttl: 1s}\n\
-         identity: {assertion: {private_key: /a}}\n"
+         cache: {ttl: 1s}\n"
         ),
         expected
     );
