@@ -6,21 +6,26 @@
 
 mod support;
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use divan::{AllocProfiler, Bencher, black_box};
 use futures::FutureExt;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use introgate::parts::Clock;
 use introgate::parts::read_answer;
 use introgate::parts::{AccessLine, Cache, Decisions, Timestamp};
 use introgate::parts::{AccessToken, Credential, DigestKey, Facts, Scheme};
+use introgate::parts::{AssertionKey, AssertionSettings};
 use introgate::parts::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
-use introgate::parts::{Dpop, DpopSettings};
+use introgate::parts::{DPOP, Dpop, DpopSettings, Thumbprint, thumbprint};
 use introgate::parts::{Forwarded, RequestView};
 use introgate::parts::{Identity, IdentitySettings};
 use introgate::parts::{PathPattern, Reach, RouteTable};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{ANSWER, TOKEN, gate, headers, view};
+use support::{ANSWER, TOKEN, gate, gate_with_limit, headers, view};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler<mimalloc::MiMalloc> = AllocProfiler::new(mimalloc::MiMalloc);
@@ -145,6 +150,91 @@ fn check_of_a_cached_token(bencher: Bencher) {
     let forwarded = Forwarded::default();
     let view: RequestView<'_> = view(&headers, &forwarded);
     bencher.bench_local(|| gate.check(black_box(&view)).now_or_never().unwrap().outcome.is_ok());
+}
+
+/// The same on a route with a rate limit.
+#[divan::bench(threads = [1, 2])]
+fn check_with_a_rate_limit(bencher: Bencher) {
+    let gate = gate_with_limit();
+    let headers: HeaderMap = headers();
+    let forwarded = Forwarded::default();
+    let view: RequestView<'_> = view(&headers, &forwarded);
+    assert!(gate.check(&view).now_or_never().unwrap().outcome.is_ok());
+    bencher.bench(|| gate.check(black_box(&view)).now_or_never().unwrap().outcome.is_ok());
+}
+
+/// The signature of a DPoP proof and all checks of it, on a route with one scope: `policy` is the
+/// same without a proof. Not the memory of proofs that were used, which takes each once.
+#[divan::bench]
+fn dpop_proof(bencher: Bencher) {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let key = EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref());
+    let jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
+    let members = serde_json::to_value(&jwk).unwrap();
+    let jkt = thumbprint(members.as_object().unwrap()).unwrap().to_string();
+    let mut answer: serde_json::Value = serde_json::from_slice(ANSWER).unwrap();
+    answer["cnf"] = json!({ "jkt": jkt });
+    let Ok(Facts::Active(facts)) = read_answer(answer.to_string().as_bytes()) else { return };
+
+    let now = Clock::system().now();
+    let claims = json!({
+        "jti": "one", "htm": "GET", "htu": "https://api.example.com/api/items",
+        "iat": now.unix_seconds(), "ath": Thumbprint::of(TOKEN.as_bytes()).to_string(),
+    });
+    let header = jsonwebtoken::Header {
+        typ: Some("dpop+jwt".into()),
+        jwk: Some(jwk),
+        ..jsonwebtoken::Header::new(Algorithm::ES256)
+    };
+    let proof = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+    let mut headers = headers();
+    headers.insert(DPOP, HeaderValue::try_from(proof).unwrap());
+    let forwarded = Forwarded::default();
+    let request =
+        RequestView { public_url: Some("https://api.example.com"), ..view(&headers, &forwarded) };
+
+    let demands = PolicySettings { scopes: vec!["read".into()], ..PolicySettings::default() };
+    let dpop = Arc::new(Dpop::new(DpopSettings::default(), &DigestKey::random()));
+    let policy = Policy::new(AuthMode::Required, demands, dpop);
+    let token = AccessToken::parse(TOKEN.as_bytes(), 8192).unwrap();
+    let credential = Credential { token, scheme: Scheme::Dpop };
+    let server = ServerDemands::default();
+    assert!(policy.evaluate(credential, &facts, &request, &server, now).is_ok());
+    bencher.bench_local(|| {
+        policy.evaluate(credential, black_box(&facts), &request, &server, now).is_ok()
+    });
+}
+
+/// Rendering the headers with a signed assertion, once for half of its life: `header_rendering` is
+/// the same without one.
+#[divan::bench(args = ["ES256", "EdDSA"])]
+fn header_rendering_with_an_assertion(bencher: Bencher, algorithm: &str) {
+    let Ok(Facts::Active(facts)) = read_answer(ANSWER) else { return };
+    let (key, algorithm) = match algorithm {
+        "EdDSA" => {
+            let pair = Ed25519KeyPair::generate().unwrap();
+            let der = pair.to_pkcs8v1().unwrap();
+            (EncodingKey::from_ed_der(der.as_ref()), Algorithm::EdDSA)
+        }
+        _ => {
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+            let der = pair.to_pkcs8v1().unwrap();
+            (EncodingKey::from_ec_der(der.as_ref()), Algorithm::ES256)
+        }
+    };
+    let identity = Identity::new(IdentitySettings {
+        prefix: "X-Introspected-".into(),
+        claims: Vec::new(),
+        all_claims: false,
+        assertion: Some(AssertionSettings {
+            key: Arc::new(AssertionKey::new(key, algorithm).unwrap()),
+            issuer: "introgate".into(),
+            audience: "https://internal.example.com".into(),
+            ttl: Duration::from_secs(60),
+        }),
+    });
+    let now = Clock::system().now();
+    bencher.bench_local(|| identity.render(black_box(&facts), "main", now));
 }
 
 /// A condition over claims and the request: what a route with `require` pays for each request.

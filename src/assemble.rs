@@ -48,8 +48,16 @@ impl Parts {
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
-        let (taken, event_log, streams, seen_proofs, rate_limits, assertion_keys, shared, upstreams) =
-            Default::default();
+        let (
+            taken,
+            event_log,
+            streams,
+            seen_proofs,
+            rate_limits,
+            assertion_keys,
+            shared,
+            upstreams,
+        ) = Default::default();
         Ok(Self {
             clock,
             metrics,

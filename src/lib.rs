@@ -112,7 +112,7 @@ pub mod parts {
     pub use crate::deny::{Challenge, Reason};
     pub use crate::extract::{Place, TokenSettings};
     pub use crate::gate::{Gate, LimitSettings, Limiter, Proofs, Route, RouteServer, Servers};
-    pub use crate::identity::{Identity, IdentitySettings};
+    pub use crate::identity::{AssertionKey, AssertionSettings, Identity, IdentitySettings};
     pub use crate::introspect::{
         BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
     };

@@ -8,9 +8,11 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 
 from lab import Lab
+from proofs import Key
 
 WARM, COUNTED, CONNECTIONS = 200, 2000, 8
 
@@ -18,7 +20,8 @@ WARM, COUNTED, CONNECTIONS = 200, 2000, 8
 class Client:
     """A few connections that are kept, asked in turn, each with a token of its own."""
 
-    def __init__(self, port):
+    def __init__(self, port, proofs=None):
+        self.proofs = proofs
         self.connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
         for connection in self.connections:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -26,8 +29,10 @@ class Client:
     def ask(self, requests):
         for n in range(requests):
             at = n % CONNECTIONS
-            token = f"Bearer tok{at:032x}"
-            request = f"GET /api/items?page=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\nUser-Agent: bench/1\r\nAuthorization: {token}\r\n\r\n"
+            token, scheme, proof = f"tok{at:032x}", "Bearer", ""
+            if self.proofs:
+                scheme, proof = "DPoP", f"DPoP: {self.proofs[token].pop()}\r\n"
+            request = f"GET /api/items?page=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\nUser-Agent: bench/1\r\nAuthorization: {scheme} {token}\r\n{proof}\r\n"
             self.connections[at].sendall(request.encode())
             answer = self.connections[at].recv(65536)
             assert answer.startswith(b"HTTP/1.1 200"), answer[:300]
@@ -41,7 +46,15 @@ def control(pid, flag):
     subprocess.run(["callgrind_control", flag, str(pid)], check=True, stdout=subprocess.DEVNULL)
 
 
-def measure(lab, name, keep):
+def measure(lab, name, keep, key):
+    proofs = None
+    if name.endswith("DPoP proof"):
+        # ready before the gateway runs, each for one request
+        each = (WARM + COUNTED) // CONNECTIONS + 1
+        tokens = [f"tok{at:032x}" for at in range(CONNECTIONS)]
+        proofs = {token: [key.proof("GET", "http://127.0.0.1/api/items", token) for _ in range(each)] for token in tokens}
+    if name.endswith("assertion"):
+        shutil.copy(key.file, lab.directory / "assertion.pem")
     folder = pathlib.Path(keep or lab.directory)
     file = folder / f"callgrind.{name.replace(' ', '-').replace(',', '')}"
     for old in folder.glob(f"{file.name}*"):
@@ -50,7 +63,7 @@ def measure(lab, name, keep):
     lab.wrapper = wrapped
     gateway = lab.bare_pingora() if name == "bare pingora" else lab.introgate(name, **VARIANTS[name])
     lab.wrapper = []
-    client = Client(gateway.port)
+    client = Client(gateway.port, proofs)
     client.ask(WARM)
     time.sleep(0.2)
     control(gateway.pid, "-z")
@@ -60,7 +73,16 @@ def measure(lab, name, keep):
     return total(pathlib.Path(f"{file}.1")) / COUNTED
 
 
+# each beside `introgate`: what a request pays for a check
+CHECKS = {
+    "require": {"demands": "require: \"claims.client_id == 'l238j323ds-23ij4' && !has(claims.act)\""},
+    "rate limit": {"demands": "rate_limit: { per: client_id, requests: 1000000, window: 1h }"},
+    "assertion": {"top": "identity: { assertion: { private_key: @DIR@/assertion.pem, audience: a, ttl: 1h } }"},
+    "DPoP proof": {"demands": "binding: { dpop: required }", "top": "dpop: { window: 1h }", "answer": "bound"},
+}
+
 VARIANTS = {"introgate": {}, "introgate, fast path off": {"fast_path": "false"}, "introgate, JSON access log": {"access": "all"}, "introgate, 10,000 routes": {"routes": 10_000}}
+VARIANTS |= {f"introgate, {name}": keys for name, keys in CHECKS.items()}
 
 
 def main():
@@ -75,9 +97,11 @@ def main():
     everywhere = f"0-{max(1, (os.cpu_count() or 2) - 1)}"
     print("| gateway | instructions a request | ÷ bare pingora |\n|---|--:|--:|")
     bare = None
-    with Lab(options.introgate, options.bare, everywhere, everywhere) as lab:
+    folder = tempfile.TemporaryDirectory(prefix="introgate-key-")
+    key = Key(pathlib.Path(folder.name) / "key.pem")
+    with folder, Lab(options.introgate, options.bare, everywhere, everywhere, key.thumbprint()) as lab:
         for name in options.only:
-            count = measure(lab, name, options.keep)
+            count = measure(lab, name, options.keep, key)
             bare = bare or count
             print(f"| {name} | {count:.0f} | {count / bare:.2f} |", flush=True)
 

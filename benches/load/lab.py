@@ -26,19 +26,20 @@ class Gateway:
 
 
 class Lab:
-    def __init__(self, binary, bare, pin, load):
+    def __init__(self, binary, bare, pin, load, jkt=""):
         self.binary, self.bare, self.pin, self.load = binary, bare, pin, load
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="introgate-load-"))
         self.directory.chmod(0o755)
         self.processes, self.taken = [], []
         self.wrapper = []  # what a gateway is run under
+        self.jkt = jkt  # the key that tokens of /bound are bound to
         self.ports = {"BACKEND": self.port(), "AS": self.port()}
 
     def __enter__(self):
         for needed in ["nginx", "wrk", "taskset"]:
             if not shutil.which(needed, path=f"{os.environ['PATH']}:/usr/sbin"):
                 sys.exit(f"{needed} is missing: apt-get install wrk nginx libnginx-mod-http-js apache2 libapache2-mod-oauth2")
-        self.run(["nginx", "-c", self.render("services.conf", "services", **self.ports)], self.load)
+        self.run(["nginx", "-c", self.render("services.conf", "services", JKT=self.jkt, **self.ports)], self.load)
         self.wait(self.ports["BACKEND"])
         return self
 
@@ -49,12 +50,13 @@ class Lab:
 
     # what is measured
 
-    def introgate(self, name, routes=1, access="off", server=None, fast_path="true", threads=1, ttl="60s", cores=None):
+    def introgate(self, name, routes=1, access="off", server=None, fast_path="true", threads=1, ttl="60s", cores=None, demands="", top="", answer="introspect"):
         lines = ["  - { path: /*, upstream: backend }"]
         lines += [f"  - {{ name: r{n}, path: /service{n}/items/*, upstream: backend }}" for n in range(1, routes)]
         port = self.port()
         values = {"PORT": port, "ADMIN": self.port(), "AS": server or self.ports["AS"], "ACCESS": access, "ROUTES": "\n".join(lines)}
         values |= {"FAST_PATH": fast_path, "THREADS": threads, "TTL": ttl}
+        values |= {"DEMANDS": f", {demands}" if demands else "", "TOP": top, "ANSWER": answer}
         config = self.render("gateway.yaml", f"gateway-{port}", BACKEND=self.ports["BACKEND"], **values)
         return self.started(name, port, [self.binary, "run", "-c", config], cores)
 

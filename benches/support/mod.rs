@@ -8,11 +8,12 @@ use introgate::parts::{AuthMode, Policy, PolicySettings, ServerDemands};
 use introgate::parts::{
     BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
 };
+use introgate::parts::{Buckets, Per, RateLimitSettings};
 use introgate::parts::{CacheSettings, Cached, Source, Store};
 use introgate::parts::{DigestKey, Facts};
 use introgate::parts::{Dpop, DpopSettings};
 use introgate::parts::{Forwarded, RequestView};
-use introgate::parts::{Gate, LimitSettings, Proofs, Route, RouteServer, Servers};
+use introgate::parts::{Gate, LimitSettings, Limiter, Proofs, Route, RouteServer, Servers};
 use introgate::parts::{Metrics, Occasionally};
 use introgate::parts::{PathPattern, Reach, RouteTable};
 use introgate::parts::{Place, TokenSettings};
@@ -46,6 +47,22 @@ impl Introspector for AtOnce {
 
 /// One route with a scope.
 pub fn gate() -> Gate<()> {
+    gate_with(None)
+}
+
+/// The same with a rate limit, which is never reached.
+pub fn gate_with_limit() -> Gate<()> {
+    let settings = RateLimitSettings {
+        per: Per::ClientId,
+        requests: 1_000_000_000,
+        window: Duration::from_secs(3600),
+    };
+    let buckets = (Arc::new(Buckets::default()), 1 << 20);
+    let key = DigestKey::random();
+    gate_with(Some(Limiter::new("all", settings, &key, buckets, Clock::system(), None)))
+}
+
+fn gate_with(rate_limit: Option<Limiter>) -> Gate<()> {
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let store = Arc::new(Store::new(&SETTINGS, metrics.clone()));
     let source = Source {
@@ -73,7 +90,7 @@ pub fn gate() -> Gate<()> {
             demands: ServerDemands::default(),
         }]),
         limits: LimitSettings::default(),
-        rate_limit: None,
+        rate_limit,
         preflight_pass: false,
         challenge: Challenge::new("introgate", ["read"]),
         log: Occasionally::default(),

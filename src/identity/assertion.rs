@@ -17,6 +17,7 @@ const TYPE: &str = "introgate+jwt";
 /// `identity.assertion`.
 #[derive(Clone, Debug)]
 pub struct AssertionSettings {
+    /// The key that signs.
     pub key: Arc<AssertionKey>,
     /// `iss`.
     pub issuer: String,

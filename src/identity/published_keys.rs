@@ -88,21 +88,21 @@ mod tests {
     fn a_key_that_was_replaced_stays_for_its_assertions() {
         let (first, second) = (settings(60), settings(5));
         let names = [&first, &second].map(|settings| settings.key.kid().to_owned());
-        let [a, b] = &names;
+        let [a, b] = names.each_ref().map(String::as_str);
         let at = |seconds| Mono::START + Duration::from_secs(seconds);
         let mut keys = PublishedKeys::default();
         assert_eq!(keys.set(at(0)), None);
         keys.replace(Some(&first), at(0));
         keys.replace(Some(&first), at(10));
-        assert_eq!(kids(&keys, at(100_000)), [a.clone()]);
+        assert_eq!(kids(&keys, at(100_000)), [a]);
         keys.replace(Some(&second), at(100));
         keys.replace(Some(&second), at(200));
-        assert_eq!(kids(&keys, at(100 + 60 + 599)), [b.clone(), a.clone()]);
-        assert_eq!(kids(&keys, at(100 + 60 + 600)), [b.clone()]);
+        assert_eq!(kids(&keys, at(100 + 60 + 599)), [b, a]);
+        assert_eq!(kids(&keys, at(100 + 60 + 600)), [b]);
         keys.replace(Some(&first), at(300));
-        assert_eq!(kids(&keys, at(300)), [a.clone(), b.clone()], "the old key again");
+        assert_eq!(kids(&keys, at(300)), [a, b], "the old key again");
         keys.replace(None, at(400));
-        assert_eq!(kids(&keys, at(401)), [a.clone(), b.clone()]);
+        assert_eq!(kids(&keys, at(401)), [a, b]);
         assert_eq!(keys.set(at(2000)), None);
     }
 

@@ -36,10 +36,8 @@ pub fn identity(cx: Context) -> Option<IdentitySettings> {
     let identity = &cx.raw.identity;
     let prefix = prefix(cx, &section.key("prefix"));
     let claims = claims(cx, &section.key("claims"));
-    let assertion = match &identity.assertion {
-        None => None,
-        Some(raw) => Some(assertion(cx, &section.key("assertion"), raw)),
-    };
+    let assertion =
+        identity.assertion.as_ref().map(|raw| assertion(cx, &section.key("assertion"), raw));
     Some(IdentitySettings {
         prefix: prefix?,
         claims: claims?,
