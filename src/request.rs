@@ -56,6 +56,55 @@ impl Default for Forwarded {
     }
 }
 
+/// A request, kept for as long as its response goes on.
+#[derive(Clone, Debug)]
+pub struct KeptRequest {
+    method: Method,
+    host: String,
+    path: String,
+    query: Option<String>,
+    headers: HeaderMap,
+    forwarded: Forwarded,
+    trusted_peer: bool,
+    certificate: Option<Thumbprint>,
+    public_url: Option<String>,
+}
+
+impl KeptRequest {
+    /// The request, but for its body.
+    pub fn view(&self) -> RequestView<'_> {
+        RequestView {
+            method: &self.method,
+            host: &self.host,
+            path: &self.path,
+            query: self.query.as_deref(),
+            headers: &self.headers,
+            form: None,
+            forwarded: &self.forwarded,
+            trusted_peer: self.trusted_peer,
+            certificate: self.certificate,
+            public_url: self.public_url.as_deref(),
+        }
+    }
+}
+
+impl RequestView<'_> {
+    /// An owned copy.
+    pub fn keep(&self) -> KeptRequest {
+        KeptRequest {
+            method: self.method.clone(),
+            host: self.host.to_owned(),
+            path: self.path.to_owned(),
+            query: self.query.map(str::to_owned),
+            headers: self.headers.clone(),
+            forwarded: self.forwarded.clone(),
+            trusted_peer: self.trusted_peer,
+            certificate: self.certificate,
+            public_url: self.public_url.map(str::to_owned),
+        }
+    }
+}
+
 impl<'r> RequestView<'r> {
     /// `GET /` with these headers and nothing else: a start for requests that are made up.
     pub fn bare(headers: &'r HeaderMap, forwarded: &'r Forwarded) -> Self {

@@ -1,7 +1,7 @@
 //! What runs: the process, and the immutable snapshot that one configuration became. `assemble`
 //! makes them; `proxy`, `admin` and `server` use them.
 
-use crate::cache::{Cached, Purge, Shared, Store};
+use crate::cache::{Cached, End, Purge, Shared, Store};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::Challenge;
@@ -145,12 +145,13 @@ impl Process {
 
     /// Forgets answers, here and in the whole fleet. How many were held here; with Redis, also
     /// whether the others have been told already.
-    pub async fn purge(&self, purge: &Purge) -> (usize, Option<bool>) {
+    /// `end` is the reason that responses which depend on them end with here.
+    pub async fn purge(&self, purge: &Purge, end: End) -> (usize, Option<bool>) {
         let shared = self.runtime.load().shared.clone();
         match shared {
-            None => (self.parts.store.purge(purge), None),
+            None => (self.parts.store.purge_because(purge, end), None),
             Some(shared) => {
-                let (purged, told) = shared.purge(purge).await;
+                let (purged, told) = shared.purge(purge, end).await;
                 (purged, Some(told))
             }
         }

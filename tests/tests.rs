@@ -37,6 +37,7 @@ mod regression;
 mod routing;
 mod security_events;
 mod shadow;
+mod streams;
 mod support;
 mod tokens;
 mod upstreams;

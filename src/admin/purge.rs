@@ -2,7 +2,7 @@
 
 use super::body::{self, Unread};
 use super::respond::{json as respond_json, problem};
-use crate::cache::{Purge, PurgeSelector};
+use crate::cache::{End, Purge, PurgeSelector};
 use crate::runtime::Process;
 use crate::token::AccessToken;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -25,7 +25,7 @@ struct PurgeRequest {
 pub async fn purge(process: &Process, session: &mut ServerSession) -> Response<Vec<u8>> {
     match asked(process, session).await {
         Ok(purge) => {
-            let (purged, told) = process.purge(&purge).await;
+            let (purged, told) = process.purge(&purge, End::Purged).await;
             let mut answer = json!({"purged": purged});
             if let Some(told) = told {
                 answer["fleet_told"] = told.into();
@@ -151,5 +151,11 @@ fn of_token(process: &Process, token: &str) -> Result<Purge, &'static str> {
     let runtime = process.runtime.load();
     let digests: Option<Vec<_>> =
         runtime.servers.iter().map(|server| server.cached.digest_for_purge(token)).collect();
-    Ok(digests.map_or(Purge::All, Purge::Tokens))
+    let Some(mut digests) = digests else { return Ok(Purge::All) };
+    // responses that began under an earlier configuration
+    let watched = process.parts.store.streams.digests_of(token);
+    digests.extend(
+        watched.into_iter().filter(|watched| !digests.contains(watched)).collect::<Vec<_>>(),
+    );
+    Ok(Purge::Tokens(digests))
 }

@@ -81,6 +81,7 @@ pub fn status(process: &Process) -> Value {
         "uptime_seconds": now.uptime().as_secs(),
         "ready": process.ready.load(Ordering::SeqCst),
         "requests_in_flight": process.in_flight.load(Ordering::SeqCst),
+        "streams": process.parts.store.streams.open(),
         "routes": routes,
         "authorization_servers": servers,
         "cache": {

@@ -194,7 +194,7 @@ impl Cached {
     /// Asks, or waits for somebody who is asking already. A request that only waited and heard of a
     /// failure has not had its own try yet: it gets one, again shared with all others. `may_ask` is
     /// called before each question, and not where somebody else asks.
-    async fn ask(
+    pub(super) async fn ask(
         self: &Arc<Self>,
         digest: TokenDigest,
         since: Now,

@@ -13,8 +13,10 @@ mod purge_selector;
 mod redis;
 mod settings;
 mod store;
+mod streams;
 mod told_host;
 mod ttl;
+mod watch;
 pub use cached::{Cached, Found, Known, Source};
 pub use entry::Entry;
 pub use handover::HandedAnswer;
@@ -24,5 +26,6 @@ pub use redis::{
 };
 pub use settings::{CacheSettings, GuardSettings};
 pub use store::{Purge, Store};
+pub use streams::{End, News, Watched};
 pub use told_host::ToldHosts;
 pub use ttl::Lifetime;

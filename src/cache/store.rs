@@ -4,6 +4,7 @@
 use super::flight::Flights;
 use super::guard::Guard;
 use super::purge_selector::{PurgeSelector, has_session};
+use super::streams::{End, Streams};
 use super::{CacheSettings, Entry, Known};
 use crate::clock::{Mono, Now};
 use crate::telemetry::{LazyCounter, Metrics};
@@ -23,6 +24,8 @@ pub struct Store {
     inactive: Bounded<Inactive>,
     pub(super) flights: Flights,
     pub(super) guard: Guard,
+    /// Responses that go on.
+    pub streams: Streams,
     /// Goes up with every purge: an answer that was asked for before it is not kept.
     purges: AtomicU64,
     /// The observers of purges.
@@ -63,6 +66,7 @@ impl Store {
             inactive: bounded("inactive", settings.inactive_max_entries, &metrics),
             flights: Flights::default(),
             guard: Guard::new(),
+            streams: Streams::default(),
             purges: AtomicU64::new(0),
             watching: Mutex::default(),
             metrics,
@@ -104,6 +108,7 @@ impl Store {
             return;
         }
         self.inactive.remove(&digest);
+        self.streams.renew(&digest, &entry);
         if entry.life.is_dead(now) {
             // `ttl: 0s`, or `exp` is there: an older answer must not outlive a newer one
             self.active.remove(&digest);
@@ -127,6 +132,7 @@ impl Store {
         asked: u64,
     ) {
         self.active.remove_if(&digest, |held| held.asked <= asked);
+        self.streams.inactive(&digest, asked);
         if until <= now.mono || self.purges() != asked {
             return;
         }
@@ -141,9 +147,28 @@ impl Store {
         self.purges.load(Ordering::SeqCst)
     }
 
-    /// Forgets answers, and how many. A purge beats an introspection that is under way: requests
-    /// from now on do not share it, and its answer is not kept.
+    /// Forgets answers and ends the responses that depend on them. Gives how many answers there
+    /// were. A purge beats an introspection that is under way: requests from now on do not share
+    /// it, and its answer is not kept.
     pub fn purge(&self, purge: &Purge) -> usize {
+        self.purge_because(purge, End::Purged)
+    }
+
+    /// The same; `end` is the reason that responses end with.
+    pub fn purge_because(&self, purge: &Purge, end: End) -> usize {
+        let purged = self.forget(purge);
+        self.streams.purge(purge, end);
+        purged
+    }
+
+    /// Forgets all answers, since purges may have been missed. Responses that depend on them go on
+    /// if a new answer permits it.
+    pub fn forget_all(&self) {
+        self.forget(&Purge::All);
+        self.streams.recheck();
+    }
+
+    fn forget(&self, purge: &Purge) -> usize {
         self.purges.fetch_add(1, Ordering::SeqCst);
         self.flights.forget();
         self.watching.lock().retain(|watching| watching.send(purge.clone()).is_ok());

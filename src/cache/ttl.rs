@@ -16,6 +16,8 @@ pub struct Lifetime {
     pub refresh_from: Mono,
     /// Up to here it may serve while the server fails.
     pub dead_at: Mono,
+    /// `exp`; [`Mono::NEVER`] without one.
+    pub expires_at: Mono,
 }
 
 impl Lifetime {
@@ -48,6 +50,7 @@ impl Lifetime {
                 .map_or(Mono::NEVER, |after| stored + after),
             // with a ttl of zero nothing is ever kept, not even for an outage
             dead_at: if fresh.is_zero() { stored } else { stored + dead },
+            expires_at: if exp.is_some() { stored + until_exp } else { Mono::NEVER },
         }
     }
 

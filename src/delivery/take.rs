@@ -1,6 +1,6 @@
 //! Carries out events.
 
-use crate::cache::{Purge, PurgeSelector};
+use crate::cache::{End, Purge, PurgeSelector};
 use crate::runtime::{Process, Runtime};
 use crate::security_events::{Code, Delivery, Event, Kind, Refusal};
 use crate::telemetry::{CarriedOut, Received, ReceivedTogether, StreamChanged};
@@ -22,7 +22,7 @@ pub async fn take(process: &Process, token: &str, delivery: Delivery) -> Result<
     }
     let purged = match event.named.is_empty() {
         true => 0,
-        false => process.purge(&Purge::Matching(event.named.clone())).await.0,
+        false => process.purge(&Purge::Matching(event.named.clone()), End::Event).await.0,
     };
     let kinds: Vec<&str> = event.kinds.iter().copied().map(Kind::as_str).collect();
     for server in &event.servers {
@@ -95,7 +95,7 @@ pub async fn take_all(
     let named = together(&events);
     let (purged, told) = match named.is_empty() {
         true => (0, None),
-        false => process.purge(&Purge::Matching(named)).await,
+        false => process.purge(&Purge::Matching(named), End::Event).await,
     };
     for (_, event) in &events {
         for server in &event.servers {

@@ -2,6 +2,7 @@
 
 mod explain;
 mod limiter;
+mod ongoing;
 mod preflight;
 mod proofs;
 mod servers;
@@ -11,7 +12,7 @@ pub use explain::Explained;
 pub use limiter::Limiter;
 pub use proofs::Proofs;
 pub use servers::{RouteServer, Servers};
-pub use settings::{DemandSettings, LimitSettings, RouteSettings};
+pub use settings::{DemandSettings, EndWithToken, LimitSettings, RouteSettings};
 
 use limiter::Caller;
 use preflight::Chosen;

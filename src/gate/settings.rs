@@ -33,6 +33,18 @@ pub struct DemandSettings {
     pub policy: PolicySettings,
 }
 
+/// The responses that end when their token stops being good (`end_with_token`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EndWithToken {
+    /// Upgraded connections, event streams and gRPC streams.
+    #[default]
+    Streams,
+    /// Any response.
+    All,
+    /// None.
+    Off,
+}
+
 /// The keys that say how often and for how long.
 #[derive(Clone, Debug, Default)]
 pub struct LimitSettings {
@@ -40,4 +52,6 @@ pub struct LimitSettings {
     pub max_age: Option<Duration>,
     /// How many requests of one client, subject, address or token pass.
     pub rate_limit: Option<RateLimitSettings>,
+    /// The responses that end with their token.
+    pub end_with_token: EndWithToken,
 }

@@ -160,6 +160,27 @@ impl Policy {
         Ok(Passed { permit: Permit(Admission::Identified), to_claim: to_claim.get() })
     }
 
+    /// Whether a request that was permitted by `before` still meets every demand with newer facts.
+    /// Its proof of possession was for its beginning (RFC 9449 §4.3): instead of a new one, the
+    /// token must be bound as it was.
+    pub fn still_holds(
+        &self,
+        before: &ActiveFacts,
+        credential: Credential<'_>,
+        facts: &ActiveFacts,
+        request: &RequestView<'_>,
+        server: &ServerDemands,
+        now: Now,
+    ) -> Result<(), Denial> {
+        if facts.confirmation != before.confirmation {
+            return Err(Denial::because(Reason::BindingDpop));
+        }
+        let (demands, dpop, to_claim) = (&self.demands, &*self.dpop, &Cell::new(None));
+        let case = Case { facts, request, credential, dpop, demands, server, now, to_claim };
+        let rest = CHECKS.iter().filter(|check| check.name() != binding::Binding.name());
+        rest.map(|check| check.check(&case)).collect()
+    }
+
     /// The result of every check, in their order.
     pub fn findings(
         &self,

@@ -2,7 +2,7 @@
 
 use super::body_limit::BodyLimit;
 use super::trace::TraceContext;
-use crate::cache::Entry;
+use crate::cache::{End, Entry};
 use crate::clock::Now;
 use crate::deny::Reason;
 use crate::gate::{Route, Trail};
@@ -42,6 +42,8 @@ pub struct Exchange {
     /// The answer, and the headers that were rendered from it.
     pub identity: Option<(Arc<Entry>, Arc<Rendered>)>,
     pub reason: Option<Reason>,
+    /// Why the response ended before its upstream ended it.
+    pub end: Option<End>,
     /// The response must be kept out of shared caches.
     pub private: bool,
     pub upstream: UpstreamTrail,
@@ -86,6 +88,7 @@ impl Exchange {
             permit: None,
             identity: None,
             reason: None,
+            end: None,
             private: false,
             upstream: UpstreamTrail::default(),
             body: BodyLimit::default(),

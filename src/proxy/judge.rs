@@ -44,18 +44,8 @@ pub async fn judge(
     exchange.path = std::mem::take(&mut target.path).into_owned();
     let comparable = target.into_comparable();
 
-    let view = RequestView {
-        method: head.method,
-        host: &exchange.host,
-        path: comparable.as_deref().unwrap_or(&exchange.path),
-        query: exchange.query.as_deref(),
-        headers: head.headers,
-        form,
-        forwarded: &exchange.forwarded,
-        trusted_peer: exchange.trusted_peer,
-        certificate: arrival.certificate.as_deref().map(Thumbprint::of),
-        public_url: exchange.runtime.settings.public_url.as_deref(),
-    };
+    let path = comparable.as_deref().unwrap_or(&exchange.path);
+    let view = view(&head, arrival, path, form, exchange);
     // RFC 6750 §2.3
     let private = exchange.runtime.gate.token.is_seen_by_caches(&view);
     let decision = exchange.runtime.gate.check(&view).await;
@@ -79,6 +69,28 @@ pub async fn judge(
     }
     exchange.permit = Some(permit);
     Ok(())
+}
+
+/// The gate's view of a request. `path` is the one that routes are matched by.
+pub fn view<'r>(
+    head: &Head<'r>,
+    arrival: &Arrival,
+    path: &'r str,
+    form: Option<&'r [u8]>,
+    exchange: &'r Exchange,
+) -> RequestView<'r> {
+    RequestView {
+        method: head.method,
+        host: &exchange.host,
+        path,
+        query: exchange.query.as_deref(),
+        headers: head.headers,
+        form,
+        forwarded: &exchange.forwarded,
+        trusted_peer: exchange.trusted_peer,
+        certificate: arrival.certificate.as_deref().map(Thumbprint::of),
+        public_url: exchange.runtime.settings.public_url.as_deref(),
+    }
 }
 
 /// What the log and a refusal say of every request, whatever else is wrong with it. Gives why the

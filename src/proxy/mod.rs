@@ -18,6 +18,7 @@
 //! | `request_framing`, `chunks` | where a request, or a body, ends |
 //! | `strict` | chunked responses that pingora reads, checked beside it |
 //! | `upstream_response`, `cache_control` | what is read of a response, and changed in it |
+//! | `stream`, `websocket` | responses that end with their token |
 //! | `refuse` | what the client gets in place of a response |
 //! | `report` | metrics and the access log |
 //!
@@ -54,12 +55,14 @@ mod refuse;
 mod report;
 mod request_framing;
 mod serve;
+mod stream;
 mod strict;
 mod trace;
 mod unread;
 mod upgrade;
 mod upstream_response;
 mod validate;
+mod websocket;
 
 #[cfg(any(test, fuzzing))]
 pub use fast_path::fuzz;

@@ -1,6 +1,7 @@
 //! The end of a request: its metrics and its line in the access log.
 
 use super::exchange::Exchange;
+use crate::cache::End;
 use crate::clock::Now;
 use crate::deny::{Fault, Reason};
 use crate::policy::Admission;
@@ -39,6 +40,9 @@ fn count(method: &Method, exchange: &Exchange, status: u16, took: Duration) {
     if exchange.trail.cache == Cache::Stale {
         metrics.served_stale();
     }
+    if let Some(end) = exchange.end {
+        metrics.ended_with_token(end.as_str());
+    }
     if let Some((_, status)) = exchange.upstream.answered {
         metrics.answered(status.as_u16());
     }
@@ -71,7 +75,7 @@ fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -
             .zip(upstream.answered)
             .map(|(began, (answered, _))| answered.since(began)),
         decision,
-        reason: reason.map(|reason| reason.as_str()),
+        reason: exchange.end.map(End::as_str).or(reason.map(|reason| reason.as_str())),
         enforced,
         sub: facts.and_then(|facts| facts.subject()),
         client_id: facts.and_then(|facts| facts.client_id()),

@@ -27,6 +27,7 @@ pub struct Metrics {
     pub(crate) cache_evictions: IntCounterVec,
     pub(crate) stale_served: IntCounterVec,
     pub(crate) shadow_denials: IntCounterVec,
+    pub(crate) streams_ended: IntCounterVec,
     pub(crate) events: IntCounterVec,
     pub(crate) event_polls: IntCounterVec,
     pub(crate) event_last_poll: IntGaugeVec,
@@ -133,6 +134,11 @@ impl Metrics {
             shadow_denials: table.counters(
                 "shadow_denials_total",
                 "Requests that shadow mode forwarded although they would have been refused.",
+                &["route", "reason"],
+            )?,
+            streams_ended: table.counters(
+                "streams_ended_total",
+                "Responses that ended since their token stopped being good.",
                 &["route", "reason"],
             )?,
             events: table.counters(

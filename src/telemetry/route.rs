@@ -18,6 +18,7 @@ pub struct RouteMetrics {
     duration: LazyHistogram,
     stale: LazyCounter,
     shadow: Counters<&'static str>,
+    streams: Counters<&'static str>,
 }
 
 impl RouteMetrics {
@@ -29,6 +30,7 @@ impl RouteMetrics {
             duration: LazyHistogram::new(&metrics.request_duration, route),
             stale: LazyCounter::new(&metrics.stale_served, &[route]),
             shadow: Counters::of(&metrics.shadow_denials),
+            streams: Counters::of(&metrics.streams_ended),
             route: route.clone(),
             upstream: upstream.clone(),
         }
@@ -56,6 +58,11 @@ impl RouteMetrics {
     /// It would have been refused, had the route not been in shadow mode.
     pub fn denied_in_shadow(&self, reason: &'static str) {
         self.shadow.count(reason, |all| all.with_label_values(&[&*self.route, reason]));
+    }
+
+    /// Its response ended since the token stopped being good.
+    pub fn ended_with_token(&self, reason: &'static str) {
+        self.streams.count(reason, |all| all.with_label_values(&[&*self.route, reason]));
     }
 
     /// It was decided by an answer past its ttl.

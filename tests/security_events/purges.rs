@@ -1,7 +1,7 @@
 //! Each kind of event and of subject ends exactly the answers that it selects.
 
 use super::{CAEP, CONFIG, ISSUER, OTHER, RISC, World, but, iss_sub, sign};
-use crate::support::{Behaviour, Connection, active, wait_until};
+use crate::support::{Behaviour, Connection, UpstreamBehaviour, active, request_bytes, wait_until};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -270,4 +270,35 @@ fn through_a_route_of_the_gateway() {
     assert_eq!(world.asked_again(), ["alice-1", "alice-2"]);
     let purge = world.setup.gateway.request("POST", "/api/cache/purge", &[], b"{\"all\":true}");
     assert_eq!(purge.status, 401, "nothing else of the admin listener is there");
+}
+
+/// Contract §3: it also ends the responses that go on.
+#[test]
+fn an_event_ends_its_subjects_streams() {
+    let world = World::start();
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked";
+    let stream = format!("{head}\r\n\r\n5\r\nhello\r\n").into_bytes();
+    world.setup.upstream.behave(UpstreamBehaviour::Kept(stream));
+    let mut streams = ["alice-1", "alice-2", "bob-1"].map(|token| {
+        let mut connection = world.setup.gateway.connect();
+        let authorization = format!("Bearer {token}");
+        let headers = [("Authorization", &*authorization), ("X-Request-Id", token)];
+        connection.send(&request_bytes("GET", "/", &headers, b"")).expect("a request is sent");
+        let mut read = Vec::new();
+        while !String::from_utf8_lossy(&read).contains("hello\r\n") {
+            let some = connection.read_some().expect("the first bytes");
+            assert!(!some.is_empty());
+            read.extend(some);
+        }
+        connection
+    });
+    assert_eq!(world.push(&world.event(&world.session_revoked())).status, 202);
+    for (stream, token) in streams.iter_mut().zip(["alice-1", "alice-2"]) {
+        assert_eq!(stream.read_some().expect("the end, and no last chunk"), b"");
+        let line = world.setup.gateway.access_log_of(token);
+        assert_eq!(line["reason"], "event", "{line}");
+    }
+    let [_, _, bob] = &mut streams;
+    bob.patience(Duration::from_millis(100));
+    assert!(bob.read_some().is_err(), "it goes on");
 }

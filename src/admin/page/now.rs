@@ -71,6 +71,7 @@ pub fn tiles(html: &mut Html, process: &Process, status: &Value) {
     tile("cache hits", "", share, "%");
     let in_flight = text(&status["requests_in_flight"]);
     tile("in flight", "", in_flight, "");
+    tile("streams", "", text(&status["streams"]), "");
     html.raw("</div><p class=\"hint\">Mean of the last 30 seconds. <em>No decision</em>: a request was refused since its token could not be judged.</p></section>");
 }
 

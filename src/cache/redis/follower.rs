@@ -4,7 +4,7 @@ use super::Shared;
 use super::connection::Connection;
 use super::health::RedisError;
 use super::ledger::{LIMIT, Place};
-use crate::cache::{Purge, PurgeSelector};
+use crate::cache::{End, Purge, PurgeSelector};
 use crate::token::TokenDigest;
 use redis::{Cmd, RedisResult, cmd};
 use serde::{Deserialize, Serialize};
@@ -125,7 +125,7 @@ impl Shared {
             unknown = true;
             // once, also where a full Redis lets no new log begin for a long time
             if !self.lost.swap(true, Ordering::Relaxed) {
-                self.store.purge(&Purge::All);
+                self.store.forget_all();
             }
             self.begin_log(listening).await?;
         }
@@ -138,16 +138,19 @@ impl Shared {
             missed.extend(self.note(read));
         }
         if unknown {
-            missed = vec![Purge::All];
+            self.store.forget_all();
+            missed.iter().for_each(|purge| self.store.streams.purge(purge, End::Purged));
+        } else {
+            self.forget(&missed);
         }
-        self.forget(&missed);
         self.lost.store(false, Ordering::Relaxed);
         Ok(())
     }
 
     fn forget(&self, purges: &[Purge]) {
         if purges.len() > ONE_BY_ONE {
-            self.store.purge(&Purge::All);
+            self.store.forget_all();
+            purges.iter().for_each(|purge| self.store.streams.purge(purge, End::Purged));
         } else {
             for purge in purges {
                 self.store.purge(purge);

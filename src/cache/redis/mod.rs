@@ -53,7 +53,7 @@ pub use record::Written;
 pub use settings::{Login, Node, RedisSettings, SharedKey, TlsSettings, Topology};
 pub use turn::{Answer, Asking, Heard, Turn};
 
-use super::{Purge, Store};
+use super::{End, Purge, Store};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 use crate::token::DigestKey;
@@ -144,10 +144,11 @@ impl Shared {
 
     /// Forgets answers here and everywhere: how many were held here, and whether the fleet has been
     /// told. If not, it will be as soon as Redis is back; until then it cannot be asked either.
-    pub async fn purge(&self, purge: &Purge) -> (usize, bool) {
+    /// `end` is the reason that responses which depend on them end with here.
+    pub async fn purge(&self, purge: &Purge, end: End) -> (usize, bool) {
         // first, or an answer from Redis could come back in between
         self.ledger.lock().announce(purge.clone());
-        let purged = self.store.purge(purge);
+        let purged = self.store.purge_because(purge, end);
         let told = match self.link.load_full() {
             None => false,
             Some(link) => self.settle(self.tell(&link, purge).await).is_some(),

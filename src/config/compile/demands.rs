@@ -122,7 +122,9 @@ fn ignored(cx: Context, origin: Origin) {
             );
         }
     }
-    for key in ["authorization_server", "max_age", "preflight", "binding", "enforce"] {
+    for key in
+        ["authorization_server", "max_age", "end_with_token", "preflight", "binding", "enforce"]
+    {
         if origin.is_own(cx, key) {
             cx.report.warning_at_key(
                 &origin.section.key(key),

@@ -4,7 +4,7 @@ use super::Context;
 use super::demands::Origin;
 use crate::config::path::KeyPath;
 use crate::config::raw::{self, Limits, RateLimit};
-use crate::gate::LimitSettings;
+use crate::gate::{EndWithToken, LimitSettings};
 use crate::policy::AuthMode;
 use crate::rate_limit::{Per, RateLimitSettings};
 use std::time::Duration;
@@ -17,10 +17,16 @@ const MOST_A_SECOND: u128 = 1_000_000;
 
 pub fn limits(cx: Context, raw: &Limits, auth: AuthMode, origin: Origin) -> LimitSettings {
     max_age(cx, &origin.of(cx, "max_age"), raw);
+    let end_with_token = match raw.end_with_token {
+        None | Some(raw::EndWithToken::Streams) => EndWithToken::Streams,
+        Some(raw::EndWithToken::All) => EndWithToken::All,
+        Some(raw::EndWithToken::Off) => EndWithToken::Off,
+    };
     let rate_limit = raw.rate_limit.as_ref();
     LimitSettings {
         max_age: raw.max_age.map(|period| period.0),
         rate_limit: rate_limit.and_then(|limit| self::rate_limit(cx, limit, auth, origin)),
+        end_with_token,
     }
 }
 

@@ -29,8 +29,8 @@ pub use listener::{
 };
 pub use log::{Access, Format, Level, Log};
 pub use route::{
-    Auth, Binding, Defaults, Demands, Destination, EncodedSlashes, Limits, Per, Preflight, Proof,
-    RateLimit, Route, StepUp,
+    Auth, Binding, Defaults, Demands, Destination, EncodedSlashes, EndWithToken, Limits, Per,
+    Preflight, Proof, RateLimit, Route, StepUp,
 };
 pub use scalar::{
     Allowed, Detail, OneOrMany, Period, Scalar, SecretText, Size, SizeLimit, Threads,

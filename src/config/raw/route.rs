@@ -157,6 +157,9 @@ inherited! {
 pub struct Limits {
     /// This route's own limit on a cached answer's age.
     pub max_age: Period,
+    /// Responses that end when their token stops being good: `streams`, the default: upgraded
+    /// connections, event streams and gRPC streams; `all`; `off`.
+    pub end_with_token: EndWithToken,
     /// How many requests of one client, user, address or token pass; the others are refused with
     /// 429. No limit unless written.
     pub rate_limit: RateLimit,
@@ -240,6 +243,14 @@ pub enum Per {
     Sub,
     ClientIp,
     Token,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EndWithToken {
+    Streams,
+    All,
+    Off,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

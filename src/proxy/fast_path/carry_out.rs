@@ -3,6 +3,7 @@
 use super::plain::Plain;
 use super::response::{self, Body};
 use super::upstream::UpstreamExchange;
+use crate::cache::End;
 use crate::deny::Denial;
 use crate::proxy::body_limit::{self, BodyLimit};
 use crate::proxy::client::{Client, LINGER};
@@ -10,11 +11,14 @@ use crate::proxy::connection::Connection;
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::refuse::{Prepared, prepare, reason};
+use crate::proxy::stream::{self, Ending};
 use crate::proxy::{judge, report, validate};
 use bytes::{Buf, BytesMut};
+use futures::future::{Either, select};
 use http::{StatusCode, header};
 use pingora_core::Result;
 use pingora_core::server::ShutdownWatch;
+use pingora_error::Error;
 use tokio::io::AsyncReadExt;
 
 /// The exchange of a client with an upstream, about one plain request.
@@ -96,10 +100,19 @@ impl PlainExchange<'_> {
         }
         self.settle_connection().end_head(&mut to);
         upstream.read.advance(response.head);
-        let alone = match response.body {
-            Body::Length(length) => self.pass_length(&mut upstream, to, length).await?,
-            Body::Chunked => self.pass_chunks(&mut upstream, to).await?,
-            Body::Rest => self.pass_rest(&mut upstream, to).await.map(|()| false)?,
+        let over = matches!(response.body, Body::Length(length) if length <= upstream.read.len());
+        let ending = if over { None } else { self.ending(response.is_stream) };
+        let alone = match ending {
+            None => self.pass(&mut upstream, to, response.body).await?,
+            Some(ending) => {
+                // in a box: few responses go on, and all others would pay for the room
+                let passing = Box::pin(self.pass(&mut upstream, to, response.body));
+                let passed = match select(passing, ending).await {
+                    Either::Left((alone, _)) => Ok(alone?),
+                    Either::Right((end, _)) => Err(end),
+                };
+                passed.map_err(|end| self.break_off(end))?
+            }
         };
         self.unread = !upstream.finish_upload(self.client).await;
         // data that was not asked for would be taken for the next response
@@ -107,6 +120,30 @@ impl PlainExchange<'_> {
             upstream.keep();
         }
         Ok(())
+    }
+
+    async fn pass(
+        &mut self,
+        upstream: &mut UpstreamExchange,
+        to: BytesMut,
+        body: Body,
+    ) -> Result<bool> {
+        match body {
+            Body::Length(length) => self.pass_length(upstream, to, length).await,
+            Body::Chunked => self.pass_chunks(upstream, to).await,
+            Body::Rest => self.pass_rest(upstream, to).await.map(|()| false),
+        }
+    }
+
+    /// The end of the token, for a response that goes on.
+    pub fn ending(&self, is_stream: bool) -> Option<Ending> {
+        stream::watch(&self.exchange, &self.plain.head(), &self.client.arrival, None, is_stream)
+    }
+
+    /// The response ends with its token.
+    pub fn break_off(&mut self, end: End) -> Box<Error> {
+        self.exchange.end = Some(end);
+        stream::broken_off()
     }
 
     /// Takes a small body in over which the request was refused, so that the next request can be

@@ -6,9 +6,11 @@ use super::response;
 use super::rewound::Rewound;
 use super::upload::{LAST_CHUNK, chunk};
 use super::upstream::UpstreamExchange;
+use crate::cache::End;
 use crate::proxy::client::gone;
 use crate::proxy::connection::Connection;
 use crate::proxy::hop_by_hop::unasked_switch;
+use crate::proxy::stream::{self, Ending};
 use crate::proxy::upstream_response::{keep_private, tidy};
 use bytes::BytesMut;
 use http::{HeaderName, Method, StatusCode, header};
@@ -17,7 +19,7 @@ use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::v1::client::HttpSession;
 use pingora_error::Error;
 use pingora_http::ResponseHeader;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io::ErrorKind;
 
 impl PlainExchange<'_> {
@@ -33,6 +35,7 @@ impl PlainExchange<'_> {
         let mut session = HttpSession::new(rewound);
         session.read_timeout = Some(way.read_timeout());
         let (mut body, mut reusable) = (Body::None, false);
+        let mut ending: Option<Ending> = None;
         loop {
             let task = tokio::select! {
                 biased;
@@ -40,6 +43,7 @@ impl PlainExchange<'_> {
                 () = poll_fn(|context| self.client.poll_gone(context)) => {
                     return Err(gone(ErrorKind::ConnectionAborted.into()));
                 }
+                end = until(&mut ending) => return Err(self.break_off(end)),
             };
             let mut begun = None;
             let (to, end) = match task {
@@ -63,6 +67,9 @@ impl PlainExchange<'_> {
                     let end = end || self.plain.method == Method::HEAD;
                     body = if end { Body::None } else { Body::framed(&mut head)? };
                     begun = Some(head.status);
+                    if !end {
+                        ending = self.ending(stream::is_stream(head.status, &head.headers));
+                    }
                     (final_head(&head, self.settle_connection()), end)
                 }
                 HttpTask::Body(piece, end) => (body.piece(&piece.unwrap_or_default(), end), end),
@@ -71,7 +78,14 @@ impl PlainExchange<'_> {
                     (body.piece(&[], true), true)
                 }
             };
-            self.client.write(&to).await.map_err(gone)?;
+            tokio::select! {
+                biased;
+                written = self.client.write(&to) => written.map_err(gone)?,
+                end = until(&mut ending) => {
+                    self.status = begun.or(self.status);
+                    return Err(self.break_off(end));
+                }
+            }
             self.status = begun.or(self.status);
             if end {
                 break;
@@ -86,6 +100,14 @@ impl PlainExchange<'_> {
             way.keep(connection);
         }
         Ok(())
+    }
+}
+
+/// Waits for the token's end, where it is watched.
+async fn until(ending: &mut Option<Ending>) -> End {
+    match ending {
+        Some(ending) => ending.await,
+        None => pending().await,
     }
 }
 

@@ -4,6 +4,7 @@ use crate::deny::Refusal;
 use crate::proxy::cache_control;
 use crate::proxy::connection::Connection;
 use crate::proxy::hop_by_hop::{Field, number};
+use crate::proxy::stream::is_stream_type;
 use crate::proxy::upstream_response::has_no_body;
 use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode};
@@ -28,6 +29,8 @@ pub struct Response {
     pub body: Body,
     /// The upstream takes further requests on this connection.
     pub kept: bool,
+    /// It may go on for as long as the upstream likes.
+    pub is_stream: bool,
 }
 
 /// How the end of the body is found.
@@ -67,7 +70,9 @@ pub fn read(bytes: &[u8], method: &Method, private: bool, to: &mut BytesMut) -> 
     };
     match written(&response, method, private, to) {
         Some(Written { status, .. }) if status.is_informational() => Read::Interim(head),
-        Some(Written { status, body, kept }) => Read::Whole(Response { status, head, body, kept }),
+        Some(Written { status, body, kept, is_stream }) => {
+            Read::Whole(Response { status, head, body, kept, is_stream })
+        }
         None => Read::Odd,
     }
 }
@@ -76,6 +81,7 @@ struct Written {
     status: StatusCode,
     body: Body,
     kept: bool,
+    is_stream: bool,
 }
 
 fn written(
@@ -97,11 +103,14 @@ fn written(
     }
     to.clear();
     start(to, status, response.reason.unwrap_or_default());
-    let (mut length, mut chunked, mut kept) = (None, false, true);
+    let (mut length, mut chunked, mut kept, mut is_stream) = (None, false, true, false);
     let is_private_line = |name: &str| private && name.eq_ignore_ascii_case("cache-control");
     for line in response.headers.iter() {
         match Field::of(line.name) {
             Field::EndToEnd if is_private_line(line.name) => continue,
+            Field::EndToEnd if line.name.eq_ignore_ascii_case("content-type") => {
+                is_stream |= is_stream_type(line.value);
+            }
             Field::EndToEnd | Field::Expect | Field::OfRequests => {}
             Field::Date | Field::KeepAlive | Field::Upgrade => continue,
             Field::Connection => match line.value {
@@ -139,7 +148,7 @@ fn written(
     }
     if interim {
         to.extend_from_slice(b"\r\n");
-        return Some(Written { status, body: Body::Length(0), kept });
+        return Some(Written { status, body: Body::Length(0), kept, is_stream: false });
     }
     if private {
         let lines = response.headers.iter().filter(|line| is_private_line(line.name));
@@ -160,7 +169,7 @@ fn written(
             Body::Rest
         }
     };
-    Some(Written { status, body, kept })
+    Some(Written { status, body, kept, is_stream })
 }
 
 /// The whole of a refusal.

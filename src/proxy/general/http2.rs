@@ -12,6 +12,7 @@
 //! | sends malformed requests | [`MALFORMED`] of them on a connection |
 //! | does nothing | `idle_timeout`, while no request is at work |
 
+use super::ending;
 use super::phases::Phases;
 use crate::listen::Limits;
 use pingora_core::apps::HttpServerApp;
@@ -67,7 +68,7 @@ pub async fn serve(
                 let (proxy, shutdown) = (proxy.clone(), shutdown.clone());
                 tokio::spawn(async move {
                     let session = ServerSession::new_http2(session);
-                    proxy.process_new_http(session, &shutdown).await;
+                    ending::until_end(proxy.process_new_http(session, &shutdown)).await;
                     drop(request);
                 });
             }

@@ -1,5 +1,6 @@
 //! The way for every kind of request: pingora's proxy. Its phases delegate, and decide nothing.
 
+mod ending;
 mod form;
 mod forward_auth;
 mod http2;
@@ -59,7 +60,8 @@ impl General {
         };
         let mut session = ServerSession::new_http1(Box::new(request));
         session.set_keepalive(Some(KEPT));
-        let (stream, _) = self.proxy.process_new_http(session, shutdown).await?.consume();
+        let served = ending::until_end(self.proxy.process_new_http(session, shutdown)).await;
+        let (stream, _) = served.flatten()?.consume();
         let (stream, read) = OneRequest::unwrap(stream)?;
         Some(Client { stream, read, arrival, deadline })
     }

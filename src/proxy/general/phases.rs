@@ -3,7 +3,7 @@
 use super::form::Form;
 use super::lease::Lease;
 use super::one_request::OneRequest;
-use super::{KEPT, forward_auth, request, respond};
+use super::{KEPT, ending, forward_auth, request, respond};
 use crate::deny::{Denial, Reason};
 use crate::listen::{Arrival, Limits, Serves};
 use crate::proxy::body_limit::{self, BodyLimit};
@@ -13,7 +13,7 @@ use crate::proxy::exchange::Exchange;
 use crate::proxy::head::Head;
 use crate::proxy::hop_by_hop::unasked_switch;
 use crate::proxy::upstream_response::{has_no_body, keep_private, tidy};
-use crate::proxy::{attempt, judge, report, validate};
+use crate::proxy::{attempt, judge, report, stream, validate};
 use crate::runtime::Process;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -48,6 +48,8 @@ pub struct GeneralExchange {
     form: Form,
     /// The method of the request that another proxy asked about.
     asked: Option<Method>,
+    /// Of a response that goes on: the request's method, and the status.
+    watched: Option<(Method, StatusCode)>,
 }
 
 #[async_trait]
@@ -61,6 +63,7 @@ impl ProxyHttp for Phases {
             lease: None,
             form: Form::default(),
             asked: None,
+            watched: None,
         })
     }
 
@@ -213,6 +216,9 @@ impl ProxyHttp for Phases {
         if !tidy(response, method)? {
             general.spoil();
         }
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            general.watch(session, response);
+        }
         if response.status.is_informational() {
             return Ok(());
         }
@@ -222,6 +228,8 @@ impl ProxyHttp for Phases {
         general.exchange.add_to_response(response)?;
         if over {
             general.end();
+        } else {
+            general.watch(session, response);
         }
         Ok(())
     }
@@ -270,6 +278,7 @@ impl ProxyHttp for Phases {
         _: Option<&Error>,
         general: &mut Box<GeneralExchange>,
     ) {
+        general.watched = None;
         report::report(
             general.asked.as_ref().unwrap_or(&session.req_header().method),
             session.response_written().map(|response| response.status),
@@ -298,6 +307,19 @@ impl ProxyHttp for Phases {
 }
 
 impl GeneralExchange {
+    /// Watches the token of a response that goes on.
+    fn watch(&mut self, session: &Session, response: &ResponseHeader) {
+        let Some(arrival) = session.digest().and_then(Arrival::of) else { return };
+        let request = session.req_header();
+        let is_stream = stream::is_stream(response.status, &response.headers);
+        let head = Head::from(request);
+        let form = self.form.searched();
+        if let Some(ending) = stream::watch(&self.exchange, &head, arrival, form, is_stream) {
+            self.watched = Some((request.method.clone(), response.status));
+            ending::watch(ending, response.status == StatusCode::SWITCHING_PROTOCOLS);
+        }
+    }
+
     fn is_reused(&self) -> bool {
         self.lease.as_ref().is_some_and(Lease::is_reused)
     }
@@ -308,6 +330,16 @@ impl GeneralExchange {
 
     fn end(&self) {
         self.lease.iter().for_each(Lease::end);
+    }
+}
+
+/// A response that ended with its token has no last phase.
+impl Drop for GeneralExchange {
+    fn drop(&mut self) {
+        if let Some((method, status)) = self.watched.take() {
+            self.exchange.end = ending::end();
+            report::report(&method, Some(status), &self.exchange);
+        }
     }
 }
 
