@@ -2,6 +2,7 @@
 //! and whatever kind of response it is. Each test also runs with `FAST_PATH=off`.
 
 mod causes;
+mod http2;
 mod renewal;
 
 use crate::support::{Connection, Setup, UpstreamBehaviour, request_bytes};
