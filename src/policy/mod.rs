@@ -177,8 +177,8 @@ impl Policy {
         }
         let (demands, dpop, to_claim) = (&self.demands, &*self.dpop, &Cell::new(None));
         let case = Case { facts, request, credential, dpop, demands, server, now, to_claim };
-        let rest = CHECKS.iter().filter(|check| check.name() != binding::Binding.name());
-        rest.map(|check| check.check(&case)).collect()
+        let mut rest = CHECKS.iter().filter(|check| check.name() != binding::Binding.name());
+        rest.try_for_each(|check| check.check(&case))
     }
 
     /// The result of every check, in their order.
