@@ -77,7 +77,7 @@ def measure(lab, name, keep, key):
 CHECKS = {
     "require": {"demands": "require: \"claims.client_id == 'l238j323ds-23ij4' && !has(claims.act)\""},
     "rate limit": {"demands": "rate_limit: { per: client_id, requests: 1000000, window: 1h }"},
-    "assertion": {"top": "identity: { assertion: { private_key: @DIR@/assertion.pem, audience: a, ttl: 1h } }"},
+    "assertion": {"top": "identity: { assertion: { private_key: assertion.pem, audience: a, ttl: 1h } }"},
     "DPoP proof": {"demands": "binding: { dpop: required }", "top": "dpop: { window: 1h }", "answer": "bound"},
 }
 
