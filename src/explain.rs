@@ -34,7 +34,7 @@ impl Question {
         response: Option<Vec<u8>>,
     ) -> Result<Self, String> {
         let method = Method::from_bytes(method.as_bytes());
-        let method = method.map_err(|_| "the method is none; write one such as GET")?;
+        let method = method.map_err(|_| "the method is invalid; write one such as GET")?;
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name = HeaderName::try_from(name).map_err(|_| "a header has no valid name")?;

@@ -93,9 +93,9 @@ impl Reload {
         systemd::reloading();
         let parts = &self.process.parts;
         let (Loaded { settings, problems, redacted, .. }, watched) = load(&self.source);
-        let told: Vec<String> = problems.iter().map(|problem| self.source.show(problem)).collect();
+        let shown: Vec<String> = problems.iter().map(|problem| self.source.show(problem)).collect();
         let outcome = match settings {
-            None => Err(told),
+            None => Err(shown),
             Some(settings) => {
                 parts.assemble(settings, &redacted).map_err(|error| vec![error.to_string()])
             }

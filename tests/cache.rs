@@ -334,7 +334,7 @@ fn a_stale_answer_serves_while_the_server_is_down_if_allowed() {
     assert_eq!(setup.gateway.access_log_of("stale")["cache"], "stale");
     assert!(setup.gateway.metric("introgate_stale_served_total") >= 1.0);
     assert_eq!(setup.gateway.admin_get("/api/status").json()["cache"]["stale_served"], 1);
-    assert_eq!(setup.get("unknown").status, 503, "only what was active");
+    assert_eq!(setup.get("unknown").status, 503, "only active answers");
 
     let mut setup = cache("ttl: 200ms, refresh_ahead: 0");
     assert_eq!(setup.get("good").status, 200);

@@ -41,7 +41,7 @@ fn a_flood_limits_only_its_own_address() {
     );
     assert_eq!(setup.server.count(), 20, "the good one was a miss too");
 
-    assert_eq!(from(&setup, "192.0.2.1", "good").status, 200, "what is cached is not limited");
+    assert_eq!(from(&setup, "192.0.2.1", "good").status, 200, "cached tokens are not limited");
     assert_eq!(
         outcome(&setup, "192.0.2.1", "guess-3"),
         inactive(),
@@ -70,7 +70,7 @@ fn a_flood_limits_only_its_own_address() {
     let log = setup.gateway.log_with("cache.guard");
     assert!(
         log.matches("cache.guard").count() == 1 && !log.contains("guess-"),
-        "told once a minute, without tokens: {log}"
+        "logged once a minute, without tokens: {log}"
     );
 }
 
@@ -92,18 +92,18 @@ fn the_limit_ends_with_its_window() {
 fn another_name_does_not_escape_the_limit() {
     let yaml = guarded("misses: 2, window: 1h").replace("127.0.0.0/8", "203.0.113.0/24");
     let setup = Setup::start(&yaml);
-    let told: Vec<u16> = (0..4)
+    let statuses: Vec<u16> = (0..4)
         .map(|number| from(&setup, &format!("192.0.2.{number}"), &format!("guess-{number}")).status)
         .collect();
-    assert_eq!(told, [401, 401, 429, 429]);
+    assert_eq!(statuses, [401, 401, 429, 429]);
 
     let setup = Setup::start(&guarded("misses: 2, window: 1h"));
-    let told: Vec<u16> = (0..4)
+    let statuses: Vec<u16> = (0..4)
         .map(|number| {
             from(&setup, &format!("2001:db8::{number}"), &format!("guess-{number}")).status
         })
         .collect();
-    assert_eq!(told, [401, 401, 429, 429]);
+    assert_eq!(statuses, [401, 401, 429, 429]);
     assert_eq!(from(&setup, "2001:db8:0:1::1", "guess-9").status, 401);
 }
 
@@ -146,7 +146,11 @@ routes:
     assert_eq!(setup.gateway.get_with("/public", "guess-3").status, 200);
     assert_eq!(setup.gateway.get("/optional", &[]).status, 200);
     assert_eq!(setup.gateway.get("/checked", &[]).reason(), "missing_token");
-    assert_eq!(setup.gateway.get_with("/optional", "guess-4").status, 429, "a token is not nobody");
+    assert_eq!(
+        setup.gateway.get_with("/optional", "guess-4").status,
+        429,
+        "a bad token is not anonymous"
+    );
     let mut grpc = setup.gateway.connect();
     let headers = [
         ("Authorization", "Bearer guess-5"),

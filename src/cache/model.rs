@@ -170,10 +170,10 @@ async fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 );
                 match (&found.outcome, asked, says) {
                     (Ok(Known::Active(_)), false, _) => {
-                        prop_assert!(known.is_some_and(is_active), "told active of {:?}", known)
+                        prop_assert!(known.is_some_and(is_active), "active for {:?}", known)
                     }
                     (Ok(Known::Inactive), false, _) => {
-                        prop_assert!(!known.is_none_or(is_active), "told inactive of {:?}", known)
+                        prop_assert!(!known.is_none_or(is_active), "inactive for {:?}", known)
                     }
                     (Ok(Known::Active(entry)), true, Says::Active(_)) => {
                         memory.insert(

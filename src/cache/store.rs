@@ -205,8 +205,8 @@ impl Store {
 
     /// Every purge from now on.
     pub fn watch_purges(&self) -> Receiver<Purge> {
-        let (told, purges) = channel();
-        self.watching.lock().push(told);
+        let (sender, purges) = channel();
+        self.watching.lock().push(sender);
         purges
     }
 

@@ -45,7 +45,7 @@ mod tests {
     use crate::config::{load, parse};
     use std::path::Path;
 
-    fn told(text: &str) -> String {
+    fn printed(text: &str) -> String {
         let path = Path::new("gateway.yaml");
         let mut out = Vec::new();
         let source = Source::File(path.to_owned());
@@ -57,9 +57,9 @@ mod tests {
     fn problems_are_printed_and_counted() {
         let good = "authorization_servers: {a: {introspection_endpoint: https://as.example.com/introspect}}\n\
                     routes: [{path: /*, upstream: 'http://127.0.0.1:9000', scopes: [read]}]\n";
-        assert_eq!(told(good), "gateway.yaml: ok\n");
+        assert_eq!(printed(good), "gateway.yaml: ok\n");
         assert_eq!(
-            told(&format!(
+            printed(&format!(
                 "{good}cachee: {{}}\nlog: {{levell: info}}\nupstreams: {{x: {{servers: ['http://a']}}}}\n"
             )),
             "gateway.yaml:3:1: error: cachee: unknown key `cachee`; did you mean `cache`?\n\

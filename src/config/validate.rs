@@ -65,7 +65,7 @@ pub fn validate(values: &mut Value, interpolated: &Interpolated, report: &Report
     let mut removed: BTreeSet<KeyPath> = interpolated.failed.iter().cloned().collect();
     let mut absent = Vec::new();
     let mut meant = BTreeSet::new();
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for Mistake { path, what } in found {
         match what {
             What::Unknown { keys, known } => {
@@ -80,7 +80,7 @@ pub fn validate(values: &mut Value, interpolated: &Interpolated, report: &Report
             }
             What::Missing { key } => absent.push(path.key(&key)),
             What::Wrong { wanted, kind } => {
-                if !interpolated.failed.contains(&path) && told.insert(path.clone()) {
+                if !interpolated.failed.contains(&path) && reported.insert(path.clone()) {
                     let value = at(values, &path).unwrap_or(&Value::Null);
                     report.error(
                         &path,

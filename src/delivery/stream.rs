@@ -276,7 +276,7 @@ impl Stream {
             .map_err(|_| bad("the response of `status_endpoint` is not one JSON object"))?;
         let status = text(&members, "status").and_then(|word| StreamStatus::of(&word));
         let status = status
-            .ok_or_else(|| bad("`status` of the stream is none of enabled, paused and disabled"))?;
+            .ok_or_else(|| bad("`status` of the stream is not enabled, paused or disabled"))?;
         Ok(Some((status, text(&members, "reason").map(|reason| printable(&reason)))))
     }
 

@@ -93,7 +93,7 @@ pub async fn take_all(
         return settled;
     }
     let named = together(&events);
-    let (purged, told) = match named.is_empty() {
+    let (purged, published) = match named.is_empty() {
         true => (0, None),
         false => process.purge(&Purge::Matching(named), End::Event).await,
     };
@@ -108,7 +108,7 @@ pub async fn take_all(
     kinds.sort_unstable();
     kinds.dedup();
     ReceivedTogether { server: polled, events: &kinds, count: events.len(), purged }.emit();
-    if told == Some(false) {
+    if published == Some(false) {
         // other gateways do not know yet: it must not be lost with this process
         events.iter().for_each(|(_, event)| parts.taken.forget(&event.id));
         settled.new = 0;

@@ -70,7 +70,7 @@ fn not_compared(server: &ServerSettings, failure: &Failure, report: &mut Report<
     // where the endpoint is found by the issuer, that is a problem, and reported as one
     if calls.iter().all(|call| matches!(call, Call::To(_))) {
         report.note(format_args!(
-            "issuer: not compared with the server's metadata, which cannot be read ({}); `iss` of answers must be it to the letter",
+            "issuer: not compared with the server's metadata, which cannot be read ({}); `iss` of answers must be equal to it",
             failure.detail
         ));
     }

@@ -64,7 +64,7 @@ async fn examine_origin(
             true
         }
         Err(failure) => {
-            report.wrong(format_args!("{}", told(&failure)));
+            report.wrong(format_args!("{}", message(&failure)));
             false
         }
     }
@@ -85,7 +85,7 @@ async fn examine_answers(server: &ServerSettings, parts: &Parts, report: &mut Re
         Ok(Facts::Active(_)) => {
             report.wrong("it calls a made-up token active: it checks nothing, and every request would pass; is this the introspection endpoint?");
         }
-        Err(failure) => report.wrong(told(&failure)),
+        Err(failure) => report.wrong(message(&failure)),
     }
 }
 
@@ -124,7 +124,7 @@ async fn examine_token(
             report.wrong("your token: inactive: expired, revoked, of another server, or the server does not let us see it")
         }
         Ok(Facts::Refused(refused)) => report.wrong(format_args!("your token: refused: {refused:?}")),
-        Err(failure) => report.wrong(format_args!("your token: {}", told(&failure))),
+        Err(failure) => report.wrong(format_args!("your token: {}", message(&failure))),
     }
 }
 
@@ -145,7 +145,7 @@ async fn ask(server: &ServerSettings, parts: &Parts, token: Secret) -> Result<Fa
         .unwrap_or_else(|_| Err(late()))
 }
 
-fn told(failure: &Failure) -> String {
+fn message(failure: &Failure) -> String {
     format!("{}: {}", failure.kind.reason().as_str(), failure.detail)
 }
 

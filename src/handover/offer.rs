@@ -36,7 +36,7 @@ pub fn offer(process: Arc<Process>, path: PathBuf) {
             match stream.and_then(|stream| hand_over(&process, stream)) {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::warn!(%error, "no other process took over; this one goes on");
+                    tracing::warn!(%error, "no other process took over; this one continues");
                 }
             }
         }

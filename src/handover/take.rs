@@ -20,7 +20,7 @@ pub enum TakeError {
         "no gateway with this configuration can be reached at {0}: {1}; start it without --upgrade"
     )]
     Unreachable(PathBuf, #[source] io::Error),
-    #[error("the gateway that runs could not hand over: {0}; it goes on as before")]
+    #[error("the running gateway could not hand over: {0}; it continues as before")]
     Failed(#[from] io::Error),
 }
 

@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(ask(&server).await, Some(FailureKind::Unavailable));
         assert_eq!(ask(&server).await, Some(FailureKind::Timeout));
         assert_eq!(ask(&server).await, Some(FailureKind::CircuitOpen));
-        assert_eq!(server.inner.1.load(Ordering::SeqCst), 2, "an open circuit asks nobody");
+        assert_eq!(server.inner.1.load(Ordering::SeqCst), 2, "an open circuit makes no call");
         clock.advance(Duration::from_secs(5));
         assert_eq!(ask(&server).await, None);
         assert_eq!(server.circuit(), CircuitState::Closed);

@@ -131,7 +131,7 @@ impl SignedAnswers {
         }
         if issued.saturating_add(OLDEST).saturating_add(leeway) < now {
             return Err(Flaw::invalid(
-                "it was made more than five minutes ago: somebody keeps answers, or the clocks differ",
+                "it was made more than five minutes ago: it comes from a cache, or the clocks differ",
             ));
         }
         // RFC 7519 §4.1.4 and §4.1.5: these are the answer's own, where it has them

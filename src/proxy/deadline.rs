@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(
             deadline.within(Duration::ZERO, ready(7)).await,
             Some(7),
-            "what is there already is not late"
+            "a ready value is not late"
         );
     }
 }

@@ -48,14 +48,14 @@ impl Origin {
             Err(Malformed) => (Told::default(), Some("The Forwarded header is malformed.")),
         };
         let doubt = malformed.or_else(|| extended.contradicts(&standard));
-        let told = extended.or(standard);
-        let mut chain = told.chain;
+        let stated = extended.or(standard);
+        let mut chain = stated.chain;
         chain.push(shown.to_str().unwrap_or_default().to_owned());
         let forwarded = Forwarded {
-            client: told.client.or(client),
+            client: stated.client.or(client),
             chain: HeaderValue::try_from(chain.join(", ")).unwrap_or(shown),
-            host: told.host.unwrap_or(host),
-            proto: told.proto.unwrap_or(proto),
+            host: stated.host.unwrap_or(host),
+            proto: stated.proto.unwrap_or(proto),
         };
         Self { trusted_peer, forwarded, doubt }
     }

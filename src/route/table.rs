@@ -228,13 +228,13 @@ fn matcher(segments: &[Segment]) -> String {
 fn ties(reaches: &[Reach]) -> Vec<Tie> {
     let mut seen: HashMap<(Option<&HostPattern>, String, Option<&Method>), usize> = HashMap::new();
     let mut found = Vec::new();
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for (route, reach) in reaches.iter().enumerate() {
         for host in any_or(&reach.hosts) {
             for path in &reach.paths {
                 for method in any_or(&reach.methods) {
                     let first = *seen.entry((host, path.shape(), method)).or_insert(route);
-                    if first != route && told.insert((first, route)) {
+                    if first != route && reported.insert((first, route)) {
                         let host = host
                             .map_or_else(|| "any host".to_owned(), |host| format!("host {host}"));
                         let method = method.map_or_else(

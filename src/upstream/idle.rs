@@ -130,7 +130,7 @@ mod tests {
         while let Some(connection) = idle.take(Some(server.1), LONG) {
             taken.push(connection.id());
         }
-        assert_eq!(taken, [second_id, first_id], "and what leads elsewhere is left");
+        assert_eq!(taken, [second_id, first_id], "and a connection to another address is left");
         Ok(())
     }
 

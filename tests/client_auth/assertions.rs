@@ -228,7 +228,7 @@ fn a_new_key_file_takes_effect_without_a_restart() {
 
     let before = reloads("failure");
     fs::write(&file, "not a key").expect("write");
-    wait_until("what is no key is refused", || reloads("failure") > before);
+    wait_until("an invalid key is refused", || reloads("failure") > before);
     assert_eq!(setup.outcome("narrow"), (200, String::new()));
     claims(&setup.server.last(), &public(&old), Algorithm::ES256, Some("old"), &setup.server.url());
 

@@ -261,7 +261,7 @@ fn a_token_endpoint_that_gives_none() {
         });
         assert_eq!(outcome, Some((503, reason.into())), "{shown}");
     }
-    assert_eq!(setup.server.count_of_path("/introspect"), 0, "nobody is asked without a token");
+    assert_eq!(setup.server.count_of_path("/introspect"), 0, "no call is made without a token");
     setup.server.publish(TOKEN, token("own", json!({})));
     wait_until("it recovers by itself", || setup.outcome("good") == (200, String::new()));
     let status = setup.gateway.admin_get("/api/status").json();
@@ -329,8 +329,8 @@ fn neither_secret_nor_token_is_ever_shown() {
     let admin = ["/api/status", "/api/config", "/metrics", "/"]
         .map(|path| setup.gateway.admin_get(path).text())
         .concat();
-    let told = [setup.gateway.stderr(), setup.gateway.stdout(), admin].concat();
+    let shown_texts = [setup.gateway.stderr(), setup.gateway.stdout(), admin].concat();
     for secret in ["own-token-1", "s3cret-of-the-gateway", "YTpzM2NyZXQ"] {
-        assert!(!told.contains(secret), "{secret}");
+        assert!(!shown_texts.contains(secret), "{secret}");
     }
 }

@@ -240,7 +240,7 @@ fn connections_have_a_limit() {
 fn descriptors_are_left_for_everything_else() {
     let builder = Builder::new().open_files(128);
     let setup = Setup::build(builder, &listening("limits: { connections: 100000 }"));
-    assert!(setup.gateway.stderr().contains("limit of open files"), "it is said");
+    assert!(setup.gateway.stderr().contains("limit of open files"), "the limit is logged");
     let clients: Vec<_> = (0..150).map(|_| setup.gateway.connect()).collect();
     let mut served = 0;
     for mut client in clients {

@@ -35,7 +35,9 @@ fn a_reload_opens_and_closes_listeners() {
 
     // an address in the place of a wider one
     setup.reload(&listeners(&[second]).replace("127.0.0.1", "0.0.0.0"));
-    wait_until("the log says so", || setup.gateway.stderr().contains(&format!("0.0.0.0:{second}")));
+    wait_until("the failure is logged", || {
+        setup.gateway.stderr().contains(&format!("0.0.0.0:{second}"))
+    });
     wait_until("the wider listener is open", || get(second));
 }
 

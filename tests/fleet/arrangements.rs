@@ -105,7 +105,7 @@ fn a_cluster_of_three() {
     let moved = |gateway: &crate::support::Gateway| {
         gateway.stderr().contains("this is a node of a cluster")
     };
-    wait_until("it is told", || astray.gateways.iter().all(moved));
+    wait_until("all gateways have moved", || astray.gateways.iter().all(moved));
 }
 
 #[test]

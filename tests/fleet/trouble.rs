@@ -61,7 +61,7 @@ fn a_redis_that_hangs_costs_one_timeout() {
     let waited = times.iter().filter(|time| **time >= MS(400)).count();
     assert!(waited <= 1, "{times:?}");
     assert!(!is_up(&fleet.gateways[0]) && fleet.looks(0, "error") > 0.0);
-    assert_eq!(fleet.get(0, "good"), 200, "and what is known stays known");
+    assert_eq!(fleet.get(0, "good"), 200, "and cached answers stay");
     redis.resume();
     fleet.wait_until_up();
     new_tokens(&fleet, "again", 1);
@@ -195,7 +195,7 @@ fn garbage_is_passed_by() {
         (fleet.get(0, "good"), fleet.get(0, "good"), fleet.get(0, "unknown")),
         (200, 200, 401)
     );
-    wait_until("it is told", || looks(&fleet.gateways[0], "error") > 0.0);
+    wait_until("the error is counted", || looks(&fleet.gateways[0], "error") > 0.0);
     assert!(!is_up(&fleet.gateways[0]));
 }
 

@@ -28,7 +28,7 @@ impl LegacyService {
         let log = directory.path().join("log");
         let mut process = Process::start(&mut command, &log);
         let mut port = None;
-        wait_until("the service says where it listens", || {
+        wait_until("the service prints its address", || {
             let said = fs::read_to_string(&log).expect("its log");
             assert!(process.ended().is_none(), "the service ended: {said}");
             let line = said.lines().next().filter(|_| said.contains('\n'));

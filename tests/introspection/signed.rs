@@ -354,7 +354,7 @@ fn keys_from_files_and_from_the_issuer() {
     };
     setup.server.behave("t", respond(&claims_with(json!({}))));
     assert_eq!(setup.outcome("t"), passed());
-    assert_eq!(setup.server.count(), 1, "nobody was asked for keys");
+    assert_eq!(setup.server.count(), 1, "no keys were fetched");
 
     let yaml = config("").replace("introspection_endpoint: \"@AS@\", ", "").replace(ISSUER, "@AS@");
     let setup = Setup::start(&yaml);
@@ -472,7 +472,7 @@ fn a_configuration_that_leaves_something_open() {
         ),
         (
             format!("response: jwt, issuer: \"https://as.test\", algorithms: [none], {auth}"),
-            "main.algorithms[0]: is no signature at all",
+            "main.algorithms[0]: means no signature",
         ),
         (
             format!(

@@ -36,7 +36,7 @@ fn files_of_every_kind() {
     }
     assert_eq!(setup.outcome(&rsa.sign_as("PS256", &claims())), passed());
     assert_eq!(setup.outcome(&Signer::p256("e").sign(&claims())), invalid());
-    assert_eq!(setup.server.count(), 0, "nobody is asked");
+    assert_eq!(setup.server.count(), 0, "no call is made");
 }
 
 /// A key serves no longer than its certificate; a bare public key has no end.

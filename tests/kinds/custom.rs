@@ -163,7 +163,7 @@ fn without_active_any_200_is_active() {
     {
         setup.server.behave_for_all(ok(body));
         assert_eq!(setup.outcome(&format!("t{i}")), (200, String::new()), "{body}");
-        assert_eq!(super::identity_of(&setup, "scope"), None, "nobody pointed at it");
+        assert_eq!(super::identity_of(&setup, "scope"), None, "no pointer selects it");
     }
     setup.server.behave_for_all(status(403, ""));
     assert_eq!(setup.outcome("no"), (401, "inactive".into()));

@@ -82,7 +82,7 @@ fn the_token_cannot_leave_its_segment() {
     for token in ["..", "."] {
         assert_eq!(setup.outcome(token), (401, "inactive".into()), "{token}");
     }
-    assert_eq!(setup.server.count(), before, "what cannot stand in a path is asked about nowhere");
+    assert_eq!(setup.server.count(), before, "an unencodable token causes no call");
 }
 
 #[test]

@@ -201,7 +201,7 @@ routes:
     let admin = setup.gateway.admin_get("/api/status").text()
         + &setup.gateway.admin_get("/api/config").text();
     let everything = setup.gateway.stdout() + &setup.gateway.stderr() + &admin;
-    assert!(everything.len() > 10_000, "trace says a lot");
+    assert!(everything.len() > 10_000, "trace logs a lot");
     let basic = BASE64_STANDARD.encode("me:s3cret-from-file");
     for secret in ["t0ken", "s3cret", basic.as_str()] {
         if let Some(at) = everything.find(secret) {

@@ -127,7 +127,7 @@ fn random_paths_methods_hosts_and_tokens_make_no_labels() {
     assert_eq!(
         metrics.lines().count(),
         first,
-        "the number of samples grows with what clients send"
+        "the number of samples grows with the requests of clients"
     );
     for part in ["random-", "METHOD", "host-", "query-", "flood-", "/items/1"] {
         assert!(!metrics.contains(part), "{part}");

@@ -85,7 +85,7 @@ fn a_bad_file_keeps_the_old_configuration_and_logs_the_reason() {
         let logged = setup.gateway.stderr().len();
         setup.reload(&yaml);
         assert_eq!(setup.gateway.metric("introgate_config_last_reload_success"), 0.0, "{yaml}");
-        wait_until("the log says why", || setup.gateway.stderr()[logged..].contains(why));
+        wait_until("the reason is logged", || setup.gateway.stderr()[logged..].contains(why));
         assert_eq!(setup.gateway.get("/", &[]).status, 401, "{yaml}");
         assert_eq!(setup.get("good").status, 200, "{yaml}");
     }
@@ -252,6 +252,8 @@ fn a_change_of_the_admin_address_logs_the_needed_restart() {
         &setup.fill_in(&format!("admin: {{ address: \"127.0.0.1:{other}\" }}\n{OPEN}")),
     );
     setup.gateway.sighup();
-    wait_until("the log says so", || setup.gateway.stderr().to_lowercase().contains("restart"));
+    wait_until("the restart is mentioned", || {
+        setup.gateway.stderr().to_lowercase().contains("restart")
+    });
     assert!(is_open(&setup.gateway));
 }

@@ -104,7 +104,7 @@ fn a_jwt_servers_own_keys() {
         (200, 200, 1)
     );
     setup.server.behave(&token, Behaviour::inactive());
-    assert_eq!(setup.get(&token).status, 200, "until somebody says so");
+    assert_eq!(setup.get(&token).status, 200, "until an event ends it");
     assert_eq!(push(&setup, &event(&signer, "https://as.test")).status, 202);
     assert_eq!(setup.outcome(&token), (401, "inactive".into()));
 }

@@ -29,7 +29,7 @@ fn each_kind_of_event_ends_its_subjects_tokens_and_no_others() {
     let log = world.setup.gateway.log_with_so_many("a security event came", 9);
     assert_eq!(log.matches("a security event came").count(), 9);
     assert!(log.contains("account-disabled") && log.contains("purged"), "{log}");
-    assert!(!log.contains("alice"), "nobody is named in the log: {log}");
+    assert!(!log.contains("alice"), "the log has no subject: {log}");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn each_way_to_name_a_subject() {
             &["alice-2"],
         ),
         (
-            "a session that no answer tells",
+            "a session in no answer",
             json!({ "format": "complex", "user": iss_sub("carol"), "session": opaque("s9") }),
             &["carol-1"],
         ),
@@ -82,7 +82,7 @@ fn each_way_to_name_a_subject() {
             json!({ "format": "complex", "tenant": opaque(ISSUER) }),
             &["alice-1", "alice-2", "bob-1", "carol-1"],
         ),
-        ("nobody that is known", iss_sub("dora"), &NOBODY),
+        ("an unknown subject", iss_sub("dora"), &NOBODY),
     ];
     for (name, sub_id, expected) in cases {
         let claims = world.claims(&format!("{CAEP}/session-revoked"), sub_id);

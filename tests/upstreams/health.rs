@@ -17,7 +17,7 @@ fn a_server_whose_checks_fail_gets_no_requests_until_they_pass() {
     let (good, bad) = (Upstream::named("good"), Upstream::named("bad"));
     let gateway =
         balanced(&format!("{{ servers: [\"{}\", \"{}\"], {CHECK} }}", good.url(), bad.url()));
-    assert_eq!(answers(&gateway, 10).len(), 2, "healthy until a check says otherwise");
+    assert_eq!(answers(&gateway, 10).len(), 2, "healthy until a check fails");
     wait_until("the first checks passed", || healthy(&gateway, &bad) == 1.0);
     let check = bad.requests().into_iter().find(|request| request.target == "/healthz");
     let check = check.expect("a check");

@@ -185,8 +185,8 @@ impl Shared {
 
     /// Writes a purge into the log.
     pub(super) async fn tell(&self, link: &Connection, purge: &Purge) -> Result<(), RedisError> {
-        let told = self.in_time(link.command::<String>(&self.entry("*", purge)?)).await;
-        match told {
+        let written = self.in_time(link.command::<String>(&self.entry("*", purge)?)).await;
+        match written {
             Ok(_) => {}
             Err(trouble) if trouble.is_of_the_connection() => return Err(trouble),
             Err(trouble) => {

@@ -199,8 +199,8 @@ mod tests {
             |known_at, left, wall| record(known_at).age(left, wall).map(|age| age.as_millis());
         let now = 1_000_000_000;
         assert_eq!(age(now, 60_000, now), Some(0));
-        assert_eq!(age(now - 7_000, 60_000, now), Some(7_000), "ours says more");
-        assert_eq!(age(now, 50_000, now), Some(10_000), "Redis says more");
+        assert_eq!(age(now - 7_000, 60_000, now), Some(7_000), "older by our clock");
+        assert_eq!(age(now, 50_000, now), Some(10_000), "older by Redis");
         assert_eq!(age(now + 4_000, 50_000, now), Some(10_000), "a little ahead of us");
         assert_eq!(
             age(now + 4_000, 60_000, now),
@@ -214,7 +214,7 @@ mod tests {
             Some(3_600_000),
             "theirs did, or the value was put there again"
         );
-        assert_eq!(age(now, -1, now), None, "kept for ever, which nobody asked for");
+        assert_eq!(age(now, -1, now), None, "no expiry in Redis");
         assert_eq!(age(now, 60_001, now), None, "kept for longer than was asked for");
         assert_eq!(
             (age(i64::MIN, 1, now), age(i64::MAX, 1, now), age(0, 1, i64::MAX)),

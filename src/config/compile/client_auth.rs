@@ -258,7 +258,7 @@ fn of_secret(
             cx.report.error(
                 &at,
                 format!(
-                    "{shown} is none that `client_secret_jwt` has; write HS256, HS384 or HS512"
+                    "{shown} is not an algorithm of `client_secret_jwt`; write HS256, HS384 or HS512"
                 ),
             );
             return None;
@@ -307,10 +307,9 @@ fn of_key(
                 fitting.join(" or ")
             )
         }
-        _ => format!(
-            "{shown} is none that the key in `private_key` is for; write {}",
-            fitting.join(" or ")
-        ),
+        _ => {
+            format!("{shown} does not fit the key in `private_key`; write {}", fitting.join(" or "))
+        }
     };
     cx.report.error(&at, wrong);
     None

@@ -153,7 +153,7 @@ pub fn scope_flaw(scope: &str) -> Option<&'static str> {
         Some("is empty; name a scope")
     } else if scope.contains(char::is_whitespace) {
         Some(
-            "has white space, and no scope has; write each scope as an item of its own, as in `[read, write]`",
+            "has white space, which a scope cannot have; write each scope as an item of its own, as in `[read, write]`",
         )
     } else if !scope.bytes().all(is_scope_byte) {
         Some(

@@ -98,7 +98,7 @@ impl RedisUrl {
         let database =
             if path.is_empty() { Some(0) } else { path.parse::<u16>().ok().map(i64::from) };
         let database =
-            database.ok_or("has a path that is no number of a database, such as `/0`")?;
+            database.ok_or("has a path that is not the number of a database, such as `/0`")?;
         if database != 0 && scheme == Scheme::Cluster {
             return Err("has a database other than 0, which a cluster has not".into());
         }

@@ -192,12 +192,12 @@ fn keys_that_cannot_sign() {
         (
             &good,
             ", algorithm: RS256",
-            "algorithm: `RS256` is none that the key in `private_key` is for; write ES256",
+            "algorithm: `RS256` does not fit the key in `private_key`; write ES256",
         ),
         (
             &p384.serialize_pem(),
             ", algorithm: ES256",
-            "algorithm: `ES256` is none that the key in `private_key` is for; write ES384",
+            "algorithm: `ES256` does not fit the key in `private_key`; write ES384",
         ),
         (
             &good,
@@ -207,7 +207,7 @@ fn keys_that_cannot_sign() {
         (
             &good,
             ", algorithm: none",
-            "algorithm: `none` is none that the key in `private_key` is for; write ES256",
+            "algorithm: `none` does not fit the key in `private_key`; write ES256",
         ),
     ] {
         let told = told(

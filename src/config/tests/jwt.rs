@@ -54,7 +54,7 @@ fn an_audience_of_every_route_will_do() {
 #[test]
 fn algorithms() {
     let expected: &[&str] = &[
-        "error: authorization_servers.a.algorithms[0]: is no signature at all; anybody can make such tokens",
+        "error: authorization_servers.a.algorithms[0]: means no signature; any sender can make such tokens",
         "error: authorization_servers.a.algorithms[1]: is a secret-key algorithm: everyone who can check a token with it can make one; use public keys",
         "error: authorization_servers.a.algorithms[2]: `rs256` is not an algorithm that is known here; these are: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA",
     ];

@@ -51,7 +51,7 @@ fn keys_of_another_kind() {
 #[test]
 fn endpoints_and_credentials_that_cannot_be() {
     let expected: &[&str] = &[
-        "2:35: error: authorization_servers.a.audience[1]: is empty or has white space, and is no client id",
+        "2:35: error: authorization_servers.a.audience[1]: is empty or has white space, so it is not a client id",
         "2:53: error: authorization_servers.a.endpoint: has `access_token` in its query, which the gateway itself sends; remove it",
         "3:32: error: authorization_servers.b.client_id: has characters that no client id has",
         "3:67: error: authorization_servers.b.endpoint: must have no query; remove `?` and everything after it",

@@ -147,7 +147,7 @@ fn an_inherited_empty_list() {
 fn scopes_and_audience() {
     let expected: &[&str] = &[
         "7:14: error: routes[0].scopes[0]: is empty; name a scope",
-        "7:18: error: routes[0].scopes[1]: has white space, and no scope has; write each scope as an item of its own, as in `[read, write]`",
+        "7:18: error: routes[0].scopes[1]: has white space, which a scope cannot have; write each scope as an item of its own, as in `[read, write]`",
         "7:30: error: routes[0].scopes[2]: has characters that no scope has (RFC 6749 §3.3): visible ASCII other than `\"` and `\\`",
         "7:37: error: routes[0].scopes[3]: has characters that no scope has (RFC 6749 §3.3): visible ASCII other than `\"` and `\\`",
         "7:43: warning: routes[0].scopes[5]: is a duplicate; remove one of the two",

@@ -208,7 +208,8 @@ fn of_jwk(members: &Map<String, Value>) -> Result<SigningKey, String> {
             .retain(|algorithm| Some(*algorithm) == own.as_str().and_then(|own| own.parse().ok()));
         if key.algorithms.is_empty() {
             return Err(
-                "the key in the file has an `alg` that is none of a private key of its type".into(),
+                "the key in the file has an `alg` that does not fit a private key of its type"
+                    .into(),
             );
         }
     }

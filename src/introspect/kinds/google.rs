@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(facts.client_id(), Some("8819981768.apps.googleusercontent.com"));
         assert_eq!(facts.expires_at, Some(asked() + 436));
         assert!(facts.scopes().contains("https://www.googleapis.com/auth/userinfo.email"));
-        assert!(!facts.claims.text().contains("expires_in"), "what is relative is not kept");
+        assert!(!facts.claims.text().contains("expires_in"), "relative times are not kept");
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub fn evaluate(expression: &IdedExpr, subject: &Subject<'_>) -> Result<bool, St
     let value = Value::resolve_val(expression, &context).map_err(|error| cause(&error))?;
     match value.downcast_ref::<CelBool>() {
         Some(value) => Ok(*value.inner()),
-        None => Err(format!("the value is no bool, but {}", value.get_type().name())),
+        None => Err(format!("the value is not a bool, but {}", value.get_type().name())),
     }
 }
 

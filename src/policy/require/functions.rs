@@ -175,7 +175,7 @@ fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Executio
     };
     match PATTERNS.read().get(pattern.inner()) {
         Some(pattern) => Ok(CowVal::owned(CelBool::from(pattern.is_match(text.inner())))),
-        None => Err(ExecutionError::function_error("matches", "a pattern that is no literal")),
+        None => Err(ExecutionError::function_error("matches", "a pattern that is not a literal")),
     }
 }
 

@@ -312,7 +312,7 @@ fn errors_are_errors() {
         ),
         ("has(claims.a.b)", "found no matching overload"),
         ("claims.secret < 1", "found no matching overload for '_<_' applied to '(string, int)'"),
-        ("claims.secret", "the value is no bool, but string"),
+        ("claims.secret", "the value is not a bool, but string"),
         ("claims.list[5] == 1", "there is no such item in the list"),
         ("claims.n + 9223372036854775807 + 1 == 0", "the operator `add` overflowed"),
         ("claims.secret + claims.n == 'x'", "the operator `add` is not for these values"),

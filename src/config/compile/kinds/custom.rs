@@ -206,10 +206,9 @@ fn inactive_status(cx: Context, section: &KeyPath, raw: &raw::Custom) -> Vec<Sta
                 cx.report.error(&path, "is a status of the server, not of the token; remove it");
             }
             Ok(status) if status.is_success() || status.is_client_error() => statuses.push(status),
-            _ => cx.report.error(
-                &path,
-                "is no status that can mean an inactive token; write 2xx other than 200, or 4xx",
-            ),
+            _ => cx
+                .report
+                .error(&path, "cannot mean an inactive token; write 2xx other than 200, or 4xx"),
         }
     }
     statuses

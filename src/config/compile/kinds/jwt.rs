@@ -248,7 +248,7 @@ pub fn algorithms(
             }
             Ok(algorithm) => algorithms.push(algorithm),
             Err(_) if text.eq_ignore_ascii_case("none") => {
-                cx.report.error(&path, "is no signature at all; anybody can make such tokens")
+                cx.report.error(&path, "means no signature; any sender can make such tokens")
             }
             Err(_) => {
                 let shown = cx.report.shown(&path, text);

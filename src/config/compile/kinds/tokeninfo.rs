@@ -18,7 +18,7 @@ pub fn audience(
     }
     for (i, text) in audience.iter().enumerate() {
         if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            cx.report.error(&path.item(i), "is empty or has white space, and is no client id");
+            cx.report.error(&path.item(i), "is empty or has white space, so it is not a client id");
         }
     }
     Some(audience.to_vec())
