@@ -135,7 +135,7 @@ impl AssertionSettings {
 }
 
 impl Statement {
-    /// The claims without a signature, for people: nobody can use them as an assertion.
+    /// The claims without a signature, for people: they are no use as an assertion.
     pub fn unsigned(&self) -> String {
         format!("unsigned {}", Value::Object(self.claims.clone()))
     }
