@@ -355,7 +355,7 @@ fn events_need_an_audience_an_issuer_and_keys() {
         (
             endpoint,
             "audience: [g], issuer: https://a, algorithms: [none]",
-            "error: authorization_servers.a.events.algorithms[0]: is no signature",
+            "error: authorization_servers.a.events.algorithms[0]: means no signature",
         ),
         (
             endpoint,
