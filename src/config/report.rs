@@ -7,10 +7,6 @@ use super::redact::{REDACTED, is_secret};
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-/// A value is missing because of an error that is in the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reported;
-
 pub struct Report<'d> {
     document: &'d Document,
     foreign: &'d HashSet<KeyPath>,

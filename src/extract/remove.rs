@@ -41,6 +41,15 @@ impl TokenSettings {
         }
     }
 
+    /// The query parameters that are removed.
+    pub fn removed_parameters(&self) -> Vec<String> {
+        let names = self.from.iter().filter_map(|place| match place {
+            Place::Query(name) if !self.forward => Some(name.to_string()),
+            _ => None,
+        });
+        names.collect()
+    }
+
     /// Whether a cookie may carry a token that is removed.
     pub fn removes_cookies(&self) -> bool {
         !self.forward && self.from.iter().any(|place| matches!(place, Place::Cookie(_)))

@@ -28,6 +28,8 @@ pub enum Serves {
         /// Taken off the path where the request itself is meant.
         path_prefix: Option<String>,
     },
+    /// It answers Envoy, by gRPC.
+    ExtAuthz,
 }
 
 /// `listeners[].protocols`: the permitted protocols.

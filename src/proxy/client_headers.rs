@@ -12,10 +12,14 @@ use http::{HeaderName, HeaderValue};
 /// token, nor a header that is set anew or that only proxies may send. Where a header has several
 /// lines, all of them must pass.
 pub fn passes(name: &HeaderName, value: &HeaderValue, exchange: &Exchange) -> bool {
+    is_left(name, exchange.trusted_peer) && !is_ours(name, value, exchange)
+}
+
+/// Whether a header could be taken for the gateway's own, or carries the token: another proxy that
+/// forwards the request removes these, and keeps its own rules for all others.
+pub fn is_ours(name: &HeaderName, value: &HeaderValue, exchange: &Exchange) -> bool {
     let runtime = &exchange.runtime;
-    is_left(name, exchange.trusted_peer)
-        && !runtime.identity.owns(name)
-        && !runtime.gate.token.removes(name, value)
+    runtime.identity.owns(name) || runtime.gate.token.removes(name, value)
 }
 
 fn is_left(name: &HeaderName, trusted: bool) -> bool {

@@ -88,7 +88,12 @@ pub fn view<'r>(
         form,
         forwarded: &exchange.forwarded,
         trusted_peer: exchange.trusted_peer,
-        certificate: arrival.certificate.as_deref().map(Thumbprint::of),
+        // a proxy that asks shows its own certificate, not the client's
+        certificate: arrival
+            .certificate
+            .as_deref()
+            .filter(|_| !exchange.on_behalf)
+            .map(Thumbprint::of),
         public_url: exchange.runtime.settings.public_url.as_deref(),
     }
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`serve`](Serve) | the application behind the listeners: it picks the way |
 //! | `fast_path` | plain requests over HTTP/1.1, with bodies or without, and without the parts of pingora that they do not need |
+//! | `ext_authz` | the questions of Envoy, by gRPC |
 //! | `general` | every kind of request, by pingora's proxy; its phases delegate to the files here |
 //! | `client`, `connection`, `deadline` | the client's connection, whether it is kept, and time limits on it |
 //! | `body_limit` | bodies of requests that are too large |
@@ -42,6 +43,7 @@ mod connectors;
 mod deadline;
 mod delegate;
 mod exchange;
+mod ext_authz;
 mod fast_path;
 mod forward;
 mod forwarded;

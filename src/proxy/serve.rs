@@ -3,6 +3,7 @@
 use super::client::{Client, NoRequest};
 use super::connection::Connection;
 use super::connectors::Connectors;
+use super::ext_authz;
 use super::fast_path::{FastPath, Plain};
 use super::general::General;
 use super::request_framing::Section;
@@ -145,7 +146,11 @@ impl ServerApp for Serve {
                 } else {
                     listen::Connection::unread(stream, read)?
                 };
-                Box::pin(self.general.http2(stream, &arrival, shutdown)).await;
+                if arrival.listener.serves == Serves::ExtAuthz {
+                    Box::pin(ext_authz::serve(&self.process, stream, &arrival, shutdown)).await;
+                } else {
+                    Box::pin(self.general.http2(stream, &arrival, shutdown)).await;
+                }
             }
             Protocol::Unspoken => {
                 // it fails when the client is gone

@@ -1,5 +1,6 @@
 //! Real proxies with the configurations of `deploy/beside/`: the same situations for each.
 
+use crate::interop::{python, unless_missing};
 use crate::support::{
     AuthorizationServer, Builder, Connection, Gateway, Response, Upstream, free_port, wait_until,
 };
@@ -16,7 +17,7 @@ struct Beside {
     gateway: Option<Gateway>,
     proxy: Child,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Drop for Beside {
@@ -49,8 +50,10 @@ impl Beside {
                 json!({ "active": true, "sub": "alice", "client_id": "app", "scope": scope });
             server.answer(token, answer);
         }
+        let grpc_port = free_port();
         let gateway = deployed("gateway.yaml")
             .replace("127.0.0.1:8080", "127.0.0.1:@PORT@")
+            .replace("127.0.0.1:8090", &format!("127.0.0.1:{grpc_port}"))
             .replace("http://127.0.0.1:8000/o/introspect/", &server.url());
         let gateway = Builder::new().env("INTROSPECTION_TOKEN", "t").start(&gateway);
         let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
@@ -58,6 +61,10 @@ impl Beside {
             let text = deployed(file)
                 .replace("127.0.0.1:8080", &format!("127.0.0.1:{}", gateway.port()))
                 .replace("127.0.0.1:9000", &format!("127.0.0.1:{}", service.port()))
+                .replace("port_value: 8090", &format!("port_value: {grpc_port}"))
+                .replace("port_value: 9000", &format!("port_value: {}", service.port()))
+                .replace("port_value: 8081", &format!("port_value: {port}"))
+                .replace("/dev/stdout", "access.log")
                 .replace("localhost:8081", &format!("localhost:{port}"))
                 .replace("127.0.0.1:8081", &format!("127.0.0.1:{port}"))
                 .replace("\nhttp {", &nginx_folders(folder.path()));
@@ -68,8 +75,7 @@ impl Beside {
         command.env("PATH", format!("{path}:/usr/sbin")).current_dir(folder.path());
         command.env("HOME", folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
         let proxy = command.spawn().expect("start the proxy");
-        let beside =
-            Beside { server, service, gateway: Some(gateway), proxy, port, _folder: folder };
+        let beside = Beside { server, service, gateway: Some(gateway), proxy, port, folder };
         wait_until(program, || Connection::try_open(beside.port).is_ok());
         Some(beside)
     }
@@ -207,4 +213,45 @@ fn haproxy_with_lua() {
     if let Some(beside) = beside {
         is_guarded(beside);
     }
+}
+
+#[test]
+fn envoy_ext_authz() {
+    let Some(python) = unless_missing(python::with_envoy()) else { return };
+    let envoy = python.with_file_name("envoy");
+    let program = envoy.to_str().expect("UTF-8").to_owned();
+    let start = || {
+        Beside::start(&program, &["envoy.yaml"], |_| {
+            let mut command = Command::new(&envoy);
+            command.args(["-c", "envoy.yaml", "--disable-hot-restart", "--concurrency", "1"]);
+            command.args(["--log-level", "error"]);
+            command
+        })
+    };
+    let Some(beside) = start() else { return };
+    let reader = ("Authorization", "Bearer reader");
+    // two lines of the token are told apart, and so are two spellings of an identity header
+    let response = beside.request("GET", "/items", &[reader, reader]);
+    assert_eq!((response.status, response.reason()), (400, "multiple_tokens".to_owned()));
+    let body = beside.request("GET", "/items", &[]).json();
+    assert_eq!(body["reason"], "missing_token");
+    // a path that two readers could read in two ways
+    let response = beside.request("GET", "/public/..%2Fitems", &[]);
+    assert_eq!((response.status, response.reason()), (400, "bad_request".to_owned()));
+    // the client's address is Envoy's word, not the client's
+    let spoofed = [reader, ("X-Forwarded-For", "6.6.6.6"), ("X-Request-Id", "one")];
+    assert_eq!(beside.request("GET", "/items", &spoofed).status, 200);
+    let id = beside.service.last().header("x-request-id").expect("an id").to_owned();
+    let gateway = beside.gateway.as_ref().expect("it runs");
+    let line = gateway.access_log_of(&id);
+    assert_eq!((&line["client_ip"], &line["sub"]), (&json!("127.0.0.1"), &json!("alice")));
+    assert_eq!(line["path"], "/items");
+    let log = beside.folder.path().join("access.log");
+    wait_until("Envoy logs what the gateway says", || {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        text.contains("200 route=/* sub=alice reason=-")
+            && text.contains("401 route=/* sub=- reason=missing_token")
+            || text.contains("sub=\"alice\"")
+    });
+    is_guarded(beside);
 }

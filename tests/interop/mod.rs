@@ -17,10 +17,11 @@ mod keys;
 mod legacy_service;
 mod oidc_provider;
 mod parts;
-mod python;
+pub mod python;
 mod server;
 mod situations;
 
+pub use parts::unless_missing;
 use situations::{Peer, go_through, table};
 
 const PEERS: [Peer; 4] = [django::PEER, oidc_provider::PEER, keycloak::PEER, hydra::PEER];

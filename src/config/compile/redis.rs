@@ -1,12 +1,11 @@
 //! `cache.redis`.
 
-use super::Context;
 use super::files::Given;
 use super::redis_url::{Kind, RedisUrl};
+use super::{Context, Reported};
 use crate::cache::{Login, Node, RedisSettings, SharedKey, TlsSettings, Topology};
 use crate::config::path::KeyPath;
 use crate::config::raw::Redis;
-use crate::config::report::Reported;
 use crate::secret::Secret;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;

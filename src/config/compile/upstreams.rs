@@ -1,10 +1,9 @@
 //! `upstreams`, and those that routes write as URLs.
 
-use super::Context;
+use super::{Context, Reported};
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
 use crate::config::raw::{self, Upstream, UpstreamServer};
-use crate::config::report::Reported;
 use crate::introspect::{ClientCertificate, Part};
 use crate::upstream::{
     Balance, Endpoint, HashKey, HealthCheck, Protocol, ServerAddress, ShownCertificate,

@@ -52,6 +52,7 @@ pub enum Serves {
     #[default]
     Proxy,
     ForwardAuth,
+    ExtAuthz,
 }
 
 /// `listeners[].tls`.

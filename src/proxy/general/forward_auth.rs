@@ -2,7 +2,7 @@
 //! is 200 with the identity headers, or the refusal that the client would get here.
 
 use super::respond;
-use crate::decisions::Question;
+use crate::decisions::{Question, may_ask};
 use crate::deny::Denial;
 use crate::listen::{Arrival, Serves};
 use crate::proxy::exchange::Exchange;
@@ -13,7 +13,6 @@ use http::{HeaderMap, Method, StatusCode};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use std::net::IpAddr;
 
 /// Answers the question. Gives the method that was asked about, for the log.
 pub async fn answer(
@@ -21,7 +20,7 @@ pub async fn answer(
     exchange: &mut Exchange,
     arrival: &Arrival,
 ) -> Result<Option<Method>> {
-    if !may_ask(arrival.peer, exchange) {
+    if !may_ask(arrival.peer, &exchange.runtime.trusted_proxies) {
         return stranger(session).await.map(|()| None);
     }
     exchange.on_behalf = true;
@@ -50,13 +49,6 @@ pub async fn answer(
         Err(denial) => refuse(session, exchange, &denial).await?,
     }
     Ok(Some(question.method))
-}
-
-/// Loopback and Unix sockets may always ask, others where they are trusted: an answer tells what a
-/// token is worth.
-fn may_ask(peer: Option<IpAddr>, exchange: &Exchange) -> bool {
-    let Some(peer) = peer.map(|peer| peer.to_canonical()) else { return true };
-    peer.is_loopback() || exchange.runtime.trusted_proxies.iter().any(|net| net.contains(&peer))
 }
 
 async fn permit(session: &mut Session, exchange: &Exchange) -> Result<()> {

@@ -1,0 +1,103 @@
+//! `serves: ext_authz`: Envoy asks by gRPC whether a request may pass (contract §10), with
+//! `envoy.service.auth.v3.Authorization/Check`. The standard health service answers beside it.
+
+mod answer;
+mod asked;
+
+use super::exchange::Exchange;
+use super::head::Head;
+use super::{judge, report, validate};
+use crate::decisions::may_ask;
+use crate::listen::Arrival;
+use crate::runtime::Process;
+use asked::Asked;
+use envoy_types::ext_authz::v3::pb::{
+    Authorization, AuthorizationServer, CheckRequest, CheckResponse,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use pingora_core::protocols::Stream;
+use pingora_core::server::ShutdownWatch;
+use std::pin::pin;
+use std::sync::Arc;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+/// Bytes of a question at most. Envoy sends header sections, and bodies where it is told to.
+const LARGEST: usize = 4 << 20;
+
+/// Serves a connection to its end.
+pub async fn serve(
+    process: &Arc<Process>,
+    stream: Stream,
+    arrival: &Arc<Arrival>,
+    shutdown: &ShutdownWatch,
+) {
+    let check = Check { process: process.clone(), arrival: arrival.clone() };
+    let (health, serving) = tonic_health::server::health_reporter();
+    health.set_serving::<AuthorizationServer<Check>>().await;
+    let check = AuthorizationServer::new(check).max_decoding_message_size(LARGEST);
+    let routes = Routes::new(check).add_service(serving).prepare();
+
+    let limits = &arrival.listener.limits;
+    let mut http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    http2
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX));
+    let service = TowerToHyperService::new(routes);
+    let mut connection = pin!(http2.serve_connection(TokioIo::new(stream), service));
+    let mut stop = shutdown.clone();
+    tokio::select! {
+        // it fails where Envoy is gone
+        _ = connection.as_mut() => return,
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}
+
+/// The service of one connection.
+struct Check {
+    process: Arc<Process>,
+    arrival: Arc<Arrival>,
+}
+
+#[tonic::async_trait]
+impl Authorization for Check {
+    async fn check(
+        &self,
+        request: Request<CheckRequest>,
+    ) -> Result<Response<CheckResponse>, Status> {
+        let mut exchange = Exchange::begin(&self.process);
+        if !may_ask(self.arrival.peer, &exchange.runtime.trusted_proxies) {
+            return Err(Status::permission_denied(
+                "This listener answers proxies in trusted_proxies only.",
+            ));
+        }
+        exchange.on_behalf = true;
+        let asked = match Asked::read(request.into_inner()) {
+            Ok(asked) => asked,
+            Err(denial) => {
+                let asked = Asked::unreadable();
+                judge::introduce(&asked.head(), &self.arrival, &mut exchange);
+                let answer = answer::refuse(&asked, &denial, &mut exchange);
+                return Ok(Response::new(self.end(&asked, answer, &exchange)));
+            }
+        };
+        let head: Head<'_> = asked.head();
+        let host = validate::check(head, Vec::new);
+        let answer = match judge::judge(head, &self.arrival, host, None, &mut exchange).await {
+            Ok(()) => answer::permit(&asked, &exchange),
+            Err(denial) => answer::refuse(&asked, &denial, &mut exchange),
+        };
+        Ok(Response::new(self.end(&asked, answer, &exchange)))
+    }
+}
+
+impl Check {
+    fn end(&self, asked: &Asked, answer: answer::Answer, exchange: &Exchange) -> CheckResponse {
+        report::report(&asked.method, Some(answer.status), exchange);
+        answer.response
+    }
+}
