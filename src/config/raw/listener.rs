@@ -12,7 +12,7 @@ pub struct Listener {
     /// Address and port; `unix:/path`; or `systemd:NAME` for a socket that systemd passes.
     pub address: String,
     /// `proxy` forwards requests; `forward_auth` answers other proxies that ask whether a request
-    /// may pass (nginx `auth_request`, Traefik, Caddy, HAProxy).
+    /// may pass (nginx `auth_request`, Traefik, Caddy, HAProxy); `ext_authz` answers Envoy by gRPC, over HTTP/2 whatever `protocols` says.
     pub serves: Serves,
     /// For `forward_auth`: taken off the path where a proxy does not describe the request in
     /// question and the request itself is meant.

@@ -34,23 +34,23 @@ pub fn permit(asked: &Asked, exchange: &Exchange) -> Answer {
     }
     if let Some(kept) = cookies(&asked.headers, exchange) {
         let kept: Vec<&[u8]> = kept.iter().map(http::HeaderValue::as_bytes).collect();
-        if kept.is_empty() {
-            ok.headers_to_remove.push(header::COOKIE.to_string());
-        } else {
-            ok.headers.push(set("cookie", &kept.join(&b"; "[..])));
+        match String::from_utf8(kept.join(&b"; "[..])) {
+            Ok(kept) if !kept.is_empty() => ok.headers.push(set("cookie", kept)),
+            // Envoy takes values in UTF-8 alone: rather no cookies than the token
+            _ => ok.headers_to_remove.push(header::COOKIE.to_string()),
         }
     }
     ok.query_parameters_to_remove = exchange.runtime.gate.token.removed_parameters();
     if let Some((entry, rendered)) = &exchange.identity {
         for (name, value) in exchange.runtime.identity.headers(rendered, &entry.facts) {
-            ok.headers.push(set(name.as_str(), value.as_bytes()));
+            ok.headers.push(set(name.as_str(), text(&value)));
         }
     }
-    ok.headers.push(set("x-request-id", exchange.request_id.as_bytes()));
+    ok.headers.push(set("x-request-id", exchange.request_id().to_owned()));
     // Envoy sets headers first and removes then
     ok.headers_to_remove.retain(|name| !ok.headers.iter().any(|header| sets(header, name)));
     if let Some(nonce) = &exchange.trail.nonce {
-        ok.response_headers_to_add.push(set("dpop-nonce", nonce.as_bytes()));
+        ok.response_headers_to_add.push(set("dpop-nonce", text(nonce)));
     }
     Answer {
         response: CheckResponse {
@@ -85,7 +85,7 @@ pub fn refuse(asked: &Asked, denial: &Denial, exchange: &mut Exchange) -> Answer
         headers: refusal
             .headers
             .iter()
-            .map(|(name, value)| set(&name.to_ascii_lowercase(), value.as_bytes()))
+            .map(|(name, value)| set(&name.to_ascii_lowercase(), text(value)))
             .collect(),
         body: String::from_utf8_lossy(&refusal.body).into_owned(),
     };
@@ -99,10 +99,14 @@ pub fn refuse(asked: &Asked, denial: &Denial, exchange: &mut Exchange) -> Answer
     }
 }
 
-/// A header that takes the place of all lines of its name.
-fn set(name: &str, value: &[u8]) -> HeaderValueOption {
-    let header =
-        HeaderValue { key: name.to_owned(), raw_value: value.to_vec(), ..HeaderValue::default() };
+/// A value of our own, which is visible ASCII.
+fn text(value: &http::HeaderValue) -> String {
+    value.to_str().unwrap_or_default().to_owned()
+}
+
+/// A header that takes the place of all lines of its name. Envoy does not read `raw_value` here.
+fn set(name: &str, value: String) -> HeaderValueOption {
+    let header = HeaderValue { key: name.to_owned(), value, ..HeaderValue::default() };
     HeaderValueOption {
         header: Some(header),
         append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
