@@ -146,7 +146,9 @@ fn section_8_1_1_lengths() {
         assert!(setup.upstream.requests().iter().all(|request| request.body.is_empty()));
     }
     assert_eq!(outcome(&setup, &post("3"), Some(b"abc")), Outcome::Status(200));
-    assert_eq!(setup.upstream.last().body, b"abc");
+    // a request that was cut off may arrive later than this one
+    let requests = setup.upstream.requests();
+    assert!(requests.iter().any(|request| request.body == b"abc"), "{requests:?}");
 }
 
 /// §8.2.3, §8.3.1: sound requests, as the service sees them.

@@ -224,7 +224,7 @@ fn unusable_settings_are_reported() {
         ("request: { url: \"https://a/{token}\" }, answer: { active: a }".into(), "is not a JSON pointer"),
         ("request: { url: \"https://a/{token}\" }, answer: { active: /a, exp: /b, expires_in: /c }".into(), "keep one of the two"),
         ("request: { url: \"https://a/{token}\" }, inactive_status: [200]".into(), "is the status of an answer"),
-        ("request: { url: \"https://a/{token}\" }, inactive_status: [503]".into(), "can mean an inactive token"),
+        ("request: { url: \"https://a/{token}\" }, inactive_status: [503]".into(), "cannot mean an inactive token"),
         (request("url: \"https://a/{token}\"") + ", client_auth: { method: none }", "belongs to servers of type `rfc7662`"),
     ] {
         let (code, output) = check(&keys);
