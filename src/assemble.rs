@@ -13,6 +13,7 @@ use crate::introspect::{
 use crate::listen::Listen;
 use crate::policy::Policy;
 use crate::proof::dpop::{Dpop, DpopSettings};
+use crate::resource::{Coverage, ResourceMetadata, Sources};
 use crate::route::{HostPattern, Reach, RouteTable};
 use crate::runtime::{AuthorizationServer, Parts, Runtime};
 use crate::security_events::{Events, Subscription};
@@ -100,12 +101,29 @@ impl Parts {
             .collect();
         let proofs = self.proofs(&settings.dpop, shared.as_ref());
         let mut rate_limits = self.rate_limits(&settings, shared.as_ref());
+        let coverage = settings
+            .protected_resource
+            .as_ref()
+            .map(|configured| Coverage::new(configured, &settings.routes));
+        let resource_metadata = coverage.as_ref().map(|coverage| {
+            ResourceMetadata::new(coverage, &resource_sources(&settings), &self.metrics)
+        });
+        let covered = coverage.as_ref().map(Coverage::of_configured).unwrap_or_default();
+        let metadata_url = |i: usize, route: &RouteSettings| {
+            let coverage = coverage.as_ref().filter(|_| covered.contains(&i))?;
+            let identifier = coverage.identifier_of(route);
+            Some(identifier.metadata_url(settings.public_url.as_deref()))
+        };
         let routes = settings
             .routes
             .iter()
-            .map(|route| {
-                let rate_limit = rate_limits.remove(&route.name);
-                self.route(route, &settings, &servers, &upstreams, &proofs.dpop, rate_limit)
+            .enumerate()
+            .map(|(i, route)| {
+                let extras = RouteExtras {
+                    rate_limit: rate_limits.remove(&route.name),
+                    metadata_url: metadata_url(i, route),
+                };
+                self.route(route, &settings, &servers, &upstreams, &proofs.dpop, extras)
             })
             .collect::<Result<_, _>>()?;
         let reaches: Vec<Reach> = settings.routes.iter().map(|route| route.reach.clone()).collect();
@@ -126,6 +144,7 @@ impl Parts {
             trusted_proxies: settings.trusted_proxies.clone(),
             log: settings.log.clone(),
             challenge: Challenge::new(&settings.realm, []),
+            resource_metadata,
             unrouted: RouteMetrics::of_none(&self.metrics),
             servers: settings
                 .servers
@@ -269,7 +288,7 @@ impl Parts {
         servers: &HashMap<Arc<str>, Arc<AuthorizationServer>>,
         upstreams: &HashMap<Arc<str>, Arc<Upstream>>,
         dpop: &Arc<Dpop>,
-        rate_limit: Option<Limiter>,
+        extras: RouteExtras,
     ) -> Result<Arc<Route<Destination>>, AssembleError> {
         let missing = |what, name: &str| AssembleError::Missing {
             route: route.name.to_string(),
@@ -298,11 +317,12 @@ impl Parts {
                     algorithms: dpop.algorithms().to_owned(),
                     accepted: policy.takes_dpop(),
                     required: policy.requires_dpop(),
-                }),
+                })
+                .with_resource_metadata(extras.metadata_url.as_deref().unwrap_or_default()),
             policy,
             servers: Servers::new(asked.collect::<Result<_, AssembleError>>()?),
             limits: limits.clone(),
-            rate_limit,
+            rate_limit: extras.rate_limit,
             preflight_pass: demanded.preflight_pass,
             log: Occasionally::default(),
             leads_to: Destination {
@@ -314,6 +334,25 @@ impl Parts {
                 settings: destination.clone(),
             },
         }))
+    }
+}
+
+/// The parts of one route that are made beside its settings.
+struct RouteExtras {
+    rate_limit: Option<Limiter>,
+    /// The URL of its metadata, for challenges (RFC 9728 §5.1).
+    metadata_url: Option<String>,
+}
+
+fn resource_sources(settings: &Settings) -> Sources<'_> {
+    Sources {
+        servers: &settings.servers,
+        token: &settings.token,
+        dpop: &settings.dpop,
+        asks_for_certificates: settings
+            .listeners
+            .iter()
+            .any(|listener| listener.tls.as_ref().is_some_and(|tls| tls.clients.are_asked_for())),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::gate::Explained;
 use crate::introspect::read_answer;
 use crate::policy::Admission;
 use crate::request::{Forwarded, RequestView};
+use crate::resource::{self, ResourceMetadata};
 use crate::route::{Host, Reach, normalise};
 use crate::runtime::Runtime;
 use crate::token::ActiveFacts;
@@ -95,6 +96,11 @@ pub async fn explain(
             return Ok((explained, false));
         }
     };
+    if let Some(metadata) = &runtime.resource_metadata
+        && metadata.owns(target.comparable())
+    {
+        return Ok(of_metadata(runtime, metadata, question, target.comparable()));
+    }
     let view = RequestView {
         method: &question.method,
         host: &question.host,
@@ -128,6 +134,32 @@ pub async fn explain(
         }
     }
     Ok(shown(runtime, question, &view, &explained, identity))
+}
+
+/// The gateway answers without asking a route.
+fn of_metadata(
+    runtime: &Runtime,
+    metadata: &ResourceMetadata,
+    question: &Question,
+    path: &str,
+) -> (Value, bool) {
+    let mut all = json!({
+        "request": {"method": question.method.as_str(), "host": question.host, "path": path},
+        "route": resource::ROUTE,
+        "token": "not looked at",
+    });
+    match metadata.respond(&question.method, path) {
+        Ok(_) => {
+            all["decision"] = "allow".into();
+            (all, true)
+        }
+        Err(denial) => {
+            all["decision"] = "deny".into();
+            all["reason"] = denial.reason.as_str().into();
+            all["refusal"] = refusal(&denial, &runtime.challenge, question);
+            (all, false)
+        }
+    }
 }
 
 fn is_identified(permit: &crate::policy::Permit) -> bool {

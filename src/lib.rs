@@ -50,6 +50,7 @@
 //! | [`upstream`] | the protected services: addresses, balancing |
 //! | [`listen`] | connections of clients: sockets, limits |
 //! | [`gate`] | the whole product on one screen |
+//! | [`resource`] | metadata by which clients find the authorization server (RFC 9728) |
 //! | [`config`] | `gateway.yaml`: read, check, compile |
 //! | [`runtime`] | the process, and the immutable snapshot that one configuration became |
 //! | [`delivery`] | security events arrive, pushed or fetched, and take effect |
@@ -92,6 +93,7 @@ mod proxy;
 mod rate_limit;
 mod reload;
 mod request;
+mod resource;
 mod route;
 mod runtime;
 mod secret;

@@ -11,6 +11,7 @@ use crate::introspect::{Documents, Guarded, Introspector};
 use crate::listen::OpenSockets;
 use crate::proof::dpop::Seen;
 use crate::rate_limit::RouteBuckets;
+use crate::resource::ResourceMetadata;
 use crate::security_events::{Events, Streams, Subscription, Taken};
 use crate::telemetry::{
     AccessLogger, Decisions, History, LogSettings, Metrics, Occasionally, RouteMetrics,
@@ -92,6 +93,8 @@ pub struct Runtime {
     pub log: LogSettings,
     /// For requests without a route.
     pub challenge: Challenge,
+    /// `protected_resource`: served at its well-known path.
+    pub resource_metadata: Option<ResourceMetadata>,
     pub unrouted: RouteMetrics,
     pub servers: Vec<Arc<AuthorizationServer>>,
     pub events: Events,

@@ -83,7 +83,6 @@ pub fn parse(text: &str, file: &Path, env: &dyn Fn(&str) -> Option<String>) -> L
     let interpolated = interpolate::interpolate(&mut values, &document, env, &mut problems);
     let report = Report::new(&document, &interpolated.foreign, problems);
     validate::validate(&mut values, &interpolated, &report);
-    compile::refuse_unsupported(&values, &report);
     let (settings, admin, redacted, files) = match serde_json::from_value::<raw::Gateway>(values) {
         Ok(raw) => {
             let files = compile::Files::beside(file);

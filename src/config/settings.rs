@@ -7,6 +7,7 @@ use crate::identity::IdentitySettings;
 use crate::introspect::ServerSettings;
 use crate::listen::ListenerSettings;
 use crate::proof::dpop::DpopSettings;
+use crate::resource::ResourceId;
 use crate::secret::Secret;
 use crate::telemetry::LogSettings;
 use crate::upstream::UpstreamSettings;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub realm: String,
     /// Scheme and host that clients call, without a final slash.
     pub public_url: Option<String>,
+    /// The identifier under which metadata is served.
+    pub protected_resource: Option<ResourceId>,
     pub dpop: DpopSettings,
     pub servers: Vec<ServerSettings>,
     pub cache: CacheSettings,

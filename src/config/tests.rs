@@ -11,13 +11,13 @@ mod kinds;
 mod lax;
 mod proof;
 mod reference;
+mod resource;
 mod robust;
 mod route;
 mod server;
 mod shape;
 mod syntax;
 mod top;
-mod unsupported;
 mod upstream;
 
 use super::{Loaded, Problem, parse};
@@ -89,4 +89,24 @@ fn with(more: &str) -> Vec<String> {
 /// `WHOLE` with further keys of its authorization server (written with four spaces before).
 fn with_server(more: &str) -> Vec<String> {
     told(&WHOLE.replace("routes:\n", &format!("{more}routes:\n")))
+}
+
+#[test]
+fn documented_defaults_are_no_harm() {
+    let expected: &[&str] = &[];
+    assert_eq!(
+        with_server(
+            "\
+         \x20   response: json\n\
+         \x20   type: rfc7662\n\
+         \x20   tokens: {prefix: '', jwt_issuer: ''}\n\
+         \x20   tls: {ca: '', server_name: ''}\n\
+         \x20   client_auth: {method: none, token: '', token_endpoint: '', client_id: '', form_encode: true}\n\
+         public_url: ''\n\
+         listeners: [{protocols: [h1]}]\n\
+         defaults: {require: '', step_up: {acr_values: [], max_age: 0s}, binding: {dpop: off, mtls: off}}\n\
+         dpop: {algorithms: [ES256, ES384, EdDSA, PS256, RS256], window: 60s, nonce: false}\n"
+        ),
+        expected
+    );
 }

@@ -34,6 +34,13 @@ pub struct Question {
 }
 
 impl Question {
+    /// Whether headers describe a request, so that the proxy's own request is not meant itself.
+    pub fn is_described(headers: &HeaderMap) -> bool {
+        [FORWARDED_METHOD, FORWARDED_URI, ORIGINAL_METHOD, ORIGINAL_URI, ORIGINAL_URL]
+            .iter()
+            .any(|name| headers.contains_key(name))
+    }
+
     /// Reads the question. `method`, `target` and `headers` are those of the proxy's own request;
     /// `prefix` is the listener's `path_prefix`, taken off a target that is meant itself.
     pub fn read(

@@ -1,4 +1,4 @@
-//! `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9110 §11.6.1).
+//! `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1, RFC 9110 §11.6.1).
 
 use super::{ChallengeKind, Denial, Reason};
 use crate::token::Scheme;
@@ -13,6 +13,8 @@ pub struct Challenge {
     scope: String,
     login: LoginDemand,
     dpop: DpopDemand,
+    /// The URL of the metadata of the route's resource; empty: it has none.
+    resource_metadata: String,
 }
 
 /// The proofs of possession that a route takes (RFC 9449 §7.1).
@@ -51,6 +53,7 @@ impl Challenge {
             scope: quotable(&scopes.join(" ")),
             login: LoginDemand::default(),
             dpop: DpopDemand::default(),
+            resource_metadata: String::new(),
         }
     }
 
@@ -62,6 +65,11 @@ impl Challenge {
     /// With the proofs of possession that the route takes.
     pub fn with_dpop(self, dpop: DpopDemand) -> Self {
         Self { dpop, ..self }
+    }
+
+    /// With the URL of the metadata of the route's resource (RFC 9728 §5.1).
+    pub fn with_resource_metadata(self, url: &str) -> Self {
+        Self { resource_metadata: quotable(url), ..self }
     }
 
     /// The header's value, where the reason wants one.
@@ -94,6 +102,7 @@ impl Challenge {
             }
             ChallengeKind::None | ChallengeKind::Error | ChallengeKind::Realm => {}
         }
+        value.add_unless_empty("resource_metadata", &self.resource_metadata);
         HeaderValue::try_from(value.0).ok()
     }
 
@@ -219,6 +228,22 @@ mod tests {
             (challenge(false, false), "Bearer realm"),
         ] {
             assert!(value(&challenge, &inactive).is_some_and(|value| value.starts_with(scheme)));
+        }
+    }
+
+    #[test]
+    fn rfc9728_section_5_1_in_every_challenge() {
+        let url = "https://a/.well-known/oauth-protected-resource";
+        let dpop = DpopDemand { accepted: true, ..DpopDemand::default() };
+        let challenge = Challenge::new("r", ["read"]).with_dpop(dpop).with_resource_metadata(url);
+        for reason in Reason::ALL {
+            for scheme in [Scheme::Bearer, Scheme::Dpop] {
+                let denial = Denial { scheme, ..Denial::because(reason) };
+                let Some(value) = challenge.for_denial(&denial) else { continue };
+                let value = value.to_str().map(str::to_owned).unwrap_or_default();
+                let parameter = format!(", resource_metadata=\"{url}\"");
+                assert!(value.ends_with(&parameter), "{reason:?}: {value}");
+            }
         }
     }
 

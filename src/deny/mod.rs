@@ -8,7 +8,7 @@ mod refusal;
 pub use challenge::LoginDemand;
 pub use challenge::{Challenge, DpopDemand};
 pub use reason::{ChallengeKind, Fault, Reason};
-pub use refusal::{Refusal, Shape};
+pub use refusal::{OwnResponse, Shape};
 
 use crate::token::Scheme;
 use std::time::Duration;

@@ -15,9 +15,9 @@ pub enum Shape {
     Grpc,
 }
 
-/// A response that is ready to be written.
+/// A response that the gateway makes itself, ready to be written: a refusal, mostly.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct OwnResponse {
     pub status: StatusCode,
     /// Names in their usual case: some clients compare them with case.
     pub headers: Vec<(&'static str, HeaderValue)>,
@@ -46,7 +46,7 @@ impl Shape {
 
 impl Denial {
     /// The response. `request_id` is one of ours, or was checked.
-    pub fn respond(&self, challenge: &Challenge, shape: Shape, request_id: &str) -> Refusal {
+    pub fn respond(&self, challenge: &Challenge, shape: Shape, request_id: &str) -> OwnResponse {
         let mut headers = vec![("Cache-Control", HeaderValue::from_static("no-store"))];
         let mut add = |name: &'static str, value: Option<HeaderValue>| {
             headers.extend(value.map(|value| (name, value)))
@@ -60,7 +60,7 @@ impl Denial {
             add("Content-Type", Some(HeaderValue::from_static("application/grpc")));
             add("grpc-status", Some(HeaderValue::from_static(self.reason.grpc_status())));
             add("grpc-message", HeaderValue::try_from(sentence).ok());
-            return Refusal { status: StatusCode::OK, headers, body: Bytes::new(), length: 0 };
+            return OwnResponse { status: StatusCode::OK, headers, body: Bytes::new(), length: 0 };
         }
 
         add("Content-Type", Some(HeaderValue::from_static("application/problem+json")));
@@ -78,7 +78,7 @@ impl Denial {
         }
         let body = Bytes::from(format!("{problem}\n"));
         let length = body.len();
-        Refusal {
+        OwnResponse {
             status,
             headers,
             body: if shape == Shape::Head { Bytes::new() } else { body },
@@ -106,11 +106,11 @@ mod tests {
     use crate::deny::Reason;
     use std::time::Duration;
 
-    fn respond(denial: &Denial, shape: Shape) -> Refusal {
+    fn respond(denial: &Denial, shape: Shape) -> OwnResponse {
         denial.respond(&Challenge::new("introgate", ["read"]), shape, "id-1")
     }
 
-    fn header<'a>(refusal: &'a Refusal, name: &str) -> Option<&'a str> {
+    fn header<'a>(refusal: &'a OwnResponse, name: &str) -> Option<&'a str> {
         refusal
             .headers
             .iter()

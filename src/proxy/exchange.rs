@@ -44,6 +44,8 @@ pub struct Exchange {
     pub reason: Option<Reason>,
     /// Why the response ended before its upstream ended it.
     pub end: Option<End>,
+    /// The path belongs to the resource metadata, and to no route.
+    pub is_for_metadata: bool,
     /// The response must be kept out of shared caches.
     pub private: bool,
     pub upstream: UpstreamTrail,
@@ -89,6 +91,7 @@ impl Exchange {
             identity: None,
             reason: None,
             end: None,
+            is_for_metadata: false,
             private: false,
             upstream: UpstreamTrail::default(),
             body: BodyLimit::default(),

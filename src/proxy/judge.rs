@@ -5,7 +5,7 @@ use super::forwarded::Origin;
 use super::head::Head;
 use super::trace::{TraceContext, request_id};
 use crate::cache::Entry;
-use crate::deny::{Denial, Reason};
+use crate::deny::{Denial, OwnResponse, Reason};
 use crate::identity::{Rendered, Unfit};
 use crate::listen::Arrival;
 use crate::policy::Admission;
@@ -18,6 +18,14 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+/// What happens to a request that is not refused.
+pub enum Judged {
+    /// It goes to the upstream.
+    Permitted,
+    /// The gateway answers it itself.
+    Answered(OwnResponse),
+}
+
 /// Decides, and keeps in `exchange` what the later phases need. `host` is the result of [`super::validate::check`].
 /// `form` is the body, where it was read to be searched for the token.
 pub async fn judge(
@@ -26,7 +34,7 @@ pub async fn judge(
     host: Result<Host, Denial>,
     form: Option<&[u8]>,
     exchange: &mut Exchange,
-) -> Result<(), Denial> {
+) -> Result<Judged, Denial> {
     let doubt = introduce(&head, arrival, exchange);
     match host {
         Ok(host) => exchange.host = host.name,
@@ -45,6 +53,14 @@ pub async fn judge(
     let comparable = target.into_comparable();
 
     let path = comparable.as_deref().unwrap_or(&exchange.path);
+    // another proxy asks about requests that it forwards itself
+    if let Some(metadata) = &exchange.runtime.resource_metadata
+        && !exchange.on_behalf
+        && metadata.owns(path)
+    {
+        exchange.is_for_metadata = true;
+        return metadata.respond(head.method, path).map(Judged::Answered);
+    }
     let view = view(&head, arrival, path, form, exchange);
     // RFC 6750 §2.3
     let private = exchange.runtime.gate.token.is_seen_by_caches(&view);
@@ -68,7 +84,7 @@ pub async fn judge(
         }
     }
     exchange.permit = Some(permit);
-    Ok(())
+    Ok(Judged::Permitted)
 }
 
 /// The gate's view of a request. `path` is the one that routes are matched by.

@@ -1,9 +1,9 @@
-//! What the client gets in place of a response, before or after an upstream was tried.
+//! The gateway's own responses: refusals, before or after an upstream was tried, and documents.
 
 use super::body_limit;
 use super::exchange::Exchange;
 use super::head::Head;
-use crate::deny::{Denial, Fault, Reason, Refusal, Shape};
+use crate::deny::{Denial, Fault, OwnResponse, Reason, Shape};
 use http::header;
 use pingora_error::{Error, ErrorSource, ErrorType};
 
@@ -11,9 +11,9 @@ use pingora_error::{Error, ErrorSource, ErrorType};
 /// again; beyond it the connection is closed.
 const DRAINED: u64 = 64 * 1024;
 
-/// A refusal that is ready to be written.
+/// A response of the gateway's own that is ready to be written.
 pub struct Prepared {
-    pub refusal: Refusal,
+    pub response: OwnResponse,
     /// Whether the connection ends with it.
     pub close: bool,
 }
@@ -22,16 +22,28 @@ pub fn prepare(head: Head<'_>, denial: &Denial, exchange: &mut Exchange) -> Prep
     exchange.reason = Some(denial.reason);
     // after an upstream was tried the connection is closed in any case
     let tried = exchange.upstream.attempts.made() > 0;
-    let close = denial.reason == Reason::BadRequest
-        || tried
-        || head.headers.contains_key(header::EXPECT)
-        || !small_body(head);
+    let close = denial.reason == Reason::BadRequest || tried || leaves_body(head);
     let challenge =
         exchange.route.as_ref().map_or(&exchange.runtime.challenge, |route| &route.challenge);
-    let mut refusal =
+    let mut response =
         denial.respond(challenge, Shape::of(head.method, head.headers), exchange.request_id());
-    refusal.headers.extend(exchange.trail.nonce.clone().map(|nonce| ("DPoP-Nonce", nonce)));
-    Prepared { refusal, close }
+    response.headers.extend(exchange.trail.nonce.clone().map(|nonce| ("DPoP-Nonce", nonce)));
+    Prepared { response, close }
+}
+
+/// The same for a document.
+pub fn prepare_document(
+    head: Head<'_>,
+    mut response: OwnResponse,
+    exchange: &Exchange,
+) -> Prepared {
+    response.headers.push(("X-Request-Id", exchange.request_id.clone()));
+    Prepared { response, close: leaves_body(head) }
+}
+
+/// Whether the client may send a body that is not read to its end.
+fn leaves_body(head: Head<'_>) -> bool {
+    head.headers.contains_key(header::EXPECT) || !small_body(head)
 }
 
 fn small_body(head: Head<'_>) -> bool {

@@ -5,6 +5,7 @@ use crate::cache::End;
 use crate::clock::Now;
 use crate::deny::{Fault, Reason};
 use crate::policy::Admission;
+use crate::resource;
 use crate::telemetry::{AccessLine, Cache, Timestamp, method_label};
 use http::{Method, StatusCode};
 use std::time::Duration;
@@ -25,8 +26,12 @@ pub fn report(method: &Method, status: Option<StatusCode>, exchange: &Exchange) 
 }
 
 fn count(method: &Method, exchange: &Exchange, status: u16, took: Duration) {
-    let metrics =
-        exchange.route.as_ref().map_or(&exchange.runtime.unrouted, |route| &route.leads_to.metrics);
+    let runtime = &exchange.runtime;
+    let metrics = match (&exchange.route, &runtime.resource_metadata) {
+        (Some(route), _) => &route.leads_to.metrics,
+        (None, Some(metadata)) if exchange.is_for_metadata => &metadata.metrics,
+        (None, _) => &runtime.unrouted,
+    };
     metrics.ended(method_label(method), status, took);
     let unenforced = exchange.trail.unenforced.as_ref().map(|denial| denial.reason);
     let decided_by = unenforced
@@ -66,7 +71,10 @@ fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -
         method: method.as_str(),
         host: &exchange.host,
         path: &exchange.path,
-        route: exchange.route.as_ref().map(|route| &*route.name),
+        route: match &exchange.route {
+            Some(route) => Some(&route.name),
+            None => exchange.is_for_metadata.then_some(resource::ROUTE),
+        },
         status,
         duration: now.since(exchange.began),
         upstream: tried,
@@ -104,6 +112,7 @@ fn judgement(exchange: &Exchange) -> Judgement {
         (Some(Admission::Anonymous), _) => "anonymous",
         (Some(_), _) => "allow",
         (None, Some(reason)) => refused(reason),
+        (None, None) if exchange.is_for_metadata => "allow",
         (None, None) => "deny",
     };
     Judgement { decision, reason: exchange.reason, enforced: true }

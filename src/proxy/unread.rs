@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::connection::Connection;
 use super::exchange::Exchange;
-use super::fast_path::refusal;
+use super::fast_path::own_response;
 use super::head::Head;
 use super::judge::introduce;
 use super::refuse::{Prepared, prepare};
@@ -21,8 +21,9 @@ pub async fn refuse(mut client: Client, reason: Reason, process: &Arc<Process>) 
     let version = Version::HTTP_11;
     let head = Head { method: &method, target: b"", authority: None, version, headers: &headers };
     let _ = introduce(&head, &client.arrival, &mut exchange);
-    let Prepared { refusal: prepared, .. } = prepare(head, &Denial::because(reason), &mut exchange);
-    let sent = client.write(&refusal(&prepared, Connection::Ended)).await;
+    let Prepared { response: prepared, .. } =
+        prepare(head, &Denial::because(reason), &mut exchange);
+    let sent = client.write(&own_response(&prepared, Connection::Ended)).await;
     report::report(&method, sent.is_ok().then_some(prepared.status), &exchange);
     drop(exchange); // the request is over: a stop does not wait for the rest of the client's body
     if sent.is_ok() {

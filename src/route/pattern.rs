@@ -174,6 +174,18 @@ impl PathPattern {
         &self.form
     }
 
+    /// The one path that it matches, or the path before `/*`, as it was written: empty for `/*`.
+    /// `None` where it has parameters.
+    pub fn base(&self) -> Option<&str> {
+        match &self.form {
+            PathForm::Exact(_) => Some(&self.written),
+            PathForm::Prefix(segments) if segments.iter().all(|s| s.literal().is_some()) => {
+                self.written.strip_suffix("/*")
+            }
+            PathForm::Parameters(_) | PathForm::Prefix(_) => None,
+        }
+    }
+
     /// Whether it is one path, without parameters and `/*`.
     pub fn is_exact(&self) -> bool {
         matches!(self.form, PathForm::Exact(_))
@@ -245,7 +257,7 @@ impl PathPattern {
     }
 
     /// The same for all patterns that match the same paths: parameters have lost their names.
-    pub(super) fn shape(&self) -> String {
+    pub fn shape(&self) -> String {
         match &self.form {
             PathForm::Exact(path) => path.clone(),
             PathForm::Parameters(segments) => shape(segments),

@@ -7,7 +7,6 @@ mod demo;
 mod deploy;
 mod doctor;
 mod init;
-mod not_yet;
 mod purge;
 mod usage;
 mod without_file;

@@ -15,4 +15,5 @@ mod rfc9449;
 mod rfc9457;
 mod rfc9470;
 mod rfc9701;
+mod rfc9728;
 mod smuggling;

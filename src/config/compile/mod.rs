@@ -22,16 +22,15 @@ mod reach;
 mod redis;
 mod redis_url;
 mod require;
+mod resource;
 mod routes;
 mod server;
 mod ties;
 mod token;
-mod unsupported;
 mod upstreams;
 mod url;
 
 pub use files::Files;
-pub use unsupported::refuse_unsupported;
 
 use super::path::KeyPath;
 use super::raw::{Access, Format, Gateway, Level, Log, Period, Threads};
@@ -79,6 +78,7 @@ fn settings(
     let realm = realm(cx, &root.key("realm"));
     let public_url = proof::public_url(cx);
     let dpop = proof::dpop(cx);
+    let protected_resource = resource::resource(cx);
     let servers = server::servers(cx);
     let cache = cache::cache(cx);
     let redis = redis::redis(cx);
@@ -89,6 +89,9 @@ fn settings(
     if let (Some(servers), Some(routes)) = (&servers, &routes) {
         kinds::audiences(cx, servers, routes);
         lax::routes(cx, servers, routes);
+        if let Ok(Some(identifier)) = &protected_resource {
+            resource::beside_routes(cx, identifier, servers, routes);
+        }
     }
     names::unused(cx, &routes);
     let speaks_h2 = |upstream: &UpstreamSettings| upstream.protocol == Protocol::H2;
@@ -107,6 +110,7 @@ fn settings(
         trusted_proxies,
         realm: realm?,
         public_url,
+        protected_resource: protected_resource.ok()?,
         dpop: dpop?,
         servers: servers?,
         cache: cache?,

@@ -66,7 +66,7 @@ pub struct Gateway {
     #[schemars(length(min = 1))]
     pub listeners: Vec<Listener>,
     /// Scheme and host that clients call, when TLS ends elsewhere: `https://api.example.com`. The
-    /// `htu` of DPoP proofs is compared with it. Otherwise they are those of the connection and of
+    /// `htu` of DPoP proofs is compared with it, and resource metadata is found there. Otherwise they are those of the connection and of
     /// trusted proxies.
     pub public_url: String,
     /// Networks (CIDR) or addresses of proxies whose `X-Forwarded-*` and `Forwarded` are believed;
@@ -81,7 +81,8 @@ pub struct Gateway {
     pub cache: Cache,
     /// The `realm` of challenges.
     pub realm: String,
-    /// Metadata about this resource (RFC 9728). Not supported in this version.
+    /// Metadata by which clients find the authorization server (RFC 9728), served at
+    /// `/.well-known/oauth-protected-resource`, and named in challenges. Off unless written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protected_resource: Option<ProtectedResource>,
     /// Where a request's token is.
@@ -132,7 +133,8 @@ impl Default for Gateway {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["resource"]))]
 pub struct ProtectedResource {
-    /// The resource's identifier, an https URL.
+    /// The resource's identifier, an https URL without query and fragment:
+    /// `https://api.example.com`, or with a path, `https://api.example.com/mcp`.
     pub resource: String,
 }
 

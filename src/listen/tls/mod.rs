@@ -33,3 +33,13 @@ pub enum ClientCertificates {
     Optional(Vec<CertificateDer<'static>>),
     Required(Vec<CertificateDer<'static>>),
 }
+
+impl ClientCertificates {
+    /// Whether the handshake asks clients for a certificate.
+    pub fn are_asked_for(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Optional(_) | Self::Required(_) => true,
+        }
+    }
+}

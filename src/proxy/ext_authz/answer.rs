@@ -74,7 +74,7 @@ pub fn refuse(asked: &Asked, denial: &Denial, exchange: &mut Exchange) -> Answer
         version: Version::HTTP_11,
         headers: &headers,
     };
-    let Prepared { refusal, .. } = prepare(head, denial, exchange);
+    let Prepared { response: refusal, .. } = prepare(head, denial, exchange);
     let code = match refusal.status {
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
         status if status.is_server_error() => Code::Unavailable,

@@ -6,8 +6,10 @@ mod asked;
 
 use super::exchange::Exchange;
 use super::head::Head;
-use super::{judge, report, validate};
+use super::judge::{self, Judged};
+use super::{report, validate};
 use crate::decisions::may_ask;
+use crate::deny::{Denial, Reason};
 use crate::listen::Arrival;
 use crate::runtime::Process;
 use asked::Asked;
@@ -88,7 +90,11 @@ impl Authorization for Check {
         let head: Head<'_> = asked.head();
         let host = validate::check(head, Vec::new);
         let answer = match judge::judge(head, &self.arrival, host, None, &mut exchange).await {
-            Ok(()) => answer::permit(&asked, &exchange),
+            Ok(Judged::Permitted) => answer::permit(&asked, &exchange),
+            // documents are for requests that are meant for the gateway itself
+            Ok(Judged::Answered(_)) => {
+                answer::refuse(&asked, &Denial::because(Reason::NoRoute), &mut exchange)
+            }
             Err(denial) => answer::refuse(&asked, &denial, &mut exchange),
         };
         Ok(Response::new(self.end(&asked, answer, &exchange)))

@@ -10,9 +10,10 @@ use crate::proxy::client::{Client, LINGER};
 use crate::proxy::connection::Connection;
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::refuse::{Prepared, prepare, reason};
+use crate::proxy::judge::{self, Judged};
+use crate::proxy::refuse::{Prepared, prepare, prepare_document, reason};
 use crate::proxy::stream::{self, Ending};
-use crate::proxy::{judge, report, validate};
+use crate::proxy::{report, validate};
 use bytes::{Buf, BytesMut};
 use futures::future::{Either, select};
 use http::{StatusCode, header};
@@ -46,7 +47,12 @@ impl PlainExchange<'_> {
         let host = validate::check(head, Vec::new)
             .and_then(|host| body_limit::check(head, limits).map(|()| host));
         match judge::judge(self.plain.head(), &arrival, host, None, &mut self.exchange).await {
-            Ok(()) => self.forward(connectors).await,
+            Ok(Judged::Permitted) => self.forward(connectors).await,
+            Ok(Judged::Answered(document)) => {
+                let prepared = prepare_document(self.plain.head(), document, &self.exchange);
+                self.write(prepared).await;
+                self.skip_body().await;
+            }
             Err(denial) => {
                 self.refuse(&denial).await;
                 self.skip_body().await;
@@ -185,13 +191,17 @@ impl PlainExchange<'_> {
     }
 
     async fn refuse(&mut self, denial: &Denial) {
-        let Prepared { refusal, close } = prepare(self.plain.head(), denial, &mut self.exchange);
+        let prepared = prepare(self.plain.head(), denial, &mut self.exchange);
+        self.write(prepared).await;
+    }
+
+    async fn write(&mut self, Prepared { response, close }: Prepared) {
         if close {
             self.connection = Connection::Ended;
         }
-        let to = response::refusal(&refusal, self.settle_connection());
+        let to = response::own(&response, self.settle_connection());
         match self.client.write(&to).await {
-            Ok(()) => self.status = Some(refusal.status),
+            Ok(()) => self.status = Some(response.status),
             Err(_) => self.connection = Connection::Ended,
         }
     }

@@ -17,7 +17,7 @@ mod upload;
 mod upstream;
 
 pub use plain::Plain;
-pub use response::refusal;
+pub use response::own as own_response;
 
 use crate::proxy::client::Client;
 use crate::proxy::connection::Connection;

@@ -1,6 +1,6 @@
 //! The response's head: read from the upstream and written for the client in one go.
 
-use crate::deny::Refusal;
+use crate::deny::OwnResponse;
 use crate::proxy::cache_control;
 use crate::proxy::connection::Connection;
 use crate::proxy::hop_by_hop::{Field, number};
@@ -172,20 +172,20 @@ fn written(
     Some(Written { status, body, kept, is_stream })
 }
 
-/// The whole of a refusal.
-pub fn refusal(refusal: &Refusal, connection: Connection) -> BytesMut {
+/// The whole of a response of the gateway's own.
+pub fn own(response: &OwnResponse, connection: Connection) -> BytesMut {
     let mut to = BytesMut::with_capacity(1024);
-    start(&mut to, refusal.status, refusal.status.canonical_reason().unwrap_or_default());
-    for (name, value) in &refusal.headers {
+    start(&mut to, response.status, response.status.canonical_reason().unwrap_or_default());
+    for (name, value) in &response.headers {
         line(&mut to, name.as_bytes(), value.as_bytes());
     }
     let mut digits = [0; 20];
     let mut rest = digits.as_mut_slice();
-    let _ = write!(rest, "{}", refusal.length); // twenty digits are enough
+    let _ = write!(rest, "{}", response.length); // twenty digits are enough
     let free = rest.len();
     line(&mut to, b"Content-Length", &digits[..digits.len() - free]);
     connection.end_head(&mut to);
-    to.extend_from_slice(&refusal.body);
+    to.extend_from_slice(&response.body);
     to
 }
 

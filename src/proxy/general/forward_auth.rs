@@ -3,12 +3,14 @@
 
 use super::respond;
 use crate::decisions::{Question, may_ask};
-use crate::deny::Denial;
+use crate::deny::{Denial, Reason};
 use crate::listen::{Arrival, Serves};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::head::Head;
+use crate::proxy::judge::{Judged, introduce, judge};
 use crate::proxy::refuse::prepare;
-use crate::proxy::{judge, validate};
+use crate::proxy::validate;
+use crate::route::normalise;
 use http::{HeaderMap, Method, StatusCode};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
@@ -23,16 +25,33 @@ pub async fn answer(
     if !may_ask(arrival.peer, &exchange.runtime.trusted_proxies) {
         return stranger(session).await.map(|()| None);
     }
-    exchange.on_behalf = true;
     let Serves::ForwardAuth { path_prefix } = &arrival.listener.serves else { return Ok(None) };
     let asking = session.req_header();
     let target = std::str::from_utf8(asking.raw_path()).unwrap_or_default();
+    if path_prefix.is_some()
+        && !Question::is_described(&asking.headers)
+        && is_for_metadata(target, exchange)
+    {
+        let head = Head::from(asking);
+        let host = validate::check(head, Vec::new);
+        match judge(head, arrival, host, None, exchange).await {
+            Ok(Judged::Answered(document)) => respond::answer(session, exchange, document).await?,
+            // the path belongs to the metadata, so that nothing else is permitted
+            Ok(Judged::Permitted) => {
+                let denial = Denial::because(Reason::NoRoute);
+                respond::refuse(session, exchange, &denial).await?;
+            }
+            Err(denial) => respond::refuse(session, exchange, &denial).await?,
+        }
+        return Ok(None);
+    }
+    exchange.on_behalf = true;
     let question =
         match Question::read(&asking.method, target, &asking.headers, path_prefix.as_deref()) {
             Ok(question) => question,
             Err(denial) => {
                 let head = Head::from(asking);
-                judge::introduce(&head, arrival, exchange);
+                introduce(&head, arrival, exchange);
                 return refuse(session, exchange, &denial).await.map(|()| None);
             }
         };
@@ -44,11 +63,22 @@ pub async fn answer(
         headers: &question.headers,
     };
     let host = validate::check(head, Vec::new);
-    match judge::judge(head, arrival, host, None, exchange).await {
-        Ok(()) => permit(session, exchange).await?,
+    match judge(head, arrival, host, None, exchange).await {
+        Ok(Judged::Permitted) => permit(session, exchange).await?,
+        // documents are for requests that are meant for the gateway itself
+        Ok(Judged::Answered(_)) => {
+            refuse(session, exchange, &Denial::because(Reason::NoRoute)).await?
+        }
         Err(denial) => refuse(session, exchange, &denial).await?,
     }
     Ok(Some(question.method))
+}
+
+/// Whether a request that the proxy forwards to this listener is for the resource metadata. With a
+/// `path_prefix` it cannot be a question: the paths of all questions begin with the prefix.
+fn is_for_metadata(target: &str, exchange: &Exchange) -> bool {
+    let Some(metadata) = &exchange.runtime.resource_metadata else { return false };
+    normalise(target.as_bytes()).is_ok_and(|target| metadata.owns(target.comparable()))
 }
 
 async fn permit(session: &mut Session, exchange: &Exchange) -> Result<()> {

@@ -12,8 +12,9 @@ use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::head::Head;
 use crate::proxy::hop_by_hop::unasked_switch;
+use crate::proxy::judge::{Judged, judge};
 use crate::proxy::upstream_response::{has_no_body, keep_private, tidy};
-use crate::proxy::{attempt, judge, report, stream, validate};
+use crate::proxy::{attempt, report, stream, validate};
 use crate::runtime::Process;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -105,8 +106,11 @@ impl ProxyHttp for Phases {
             }
         }
         let form = general.form.searched();
-        match judge::judge(session.req_header().into(), &arrival, host, form, exchange).await {
-            Ok(()) => {
+        match judge(session.req_header().into(), &arrival, host, form, exchange).await {
+            Ok(Judged::Answered(document)) => {
+                respond::answer(session, exchange, document).await.map(|()| true)
+            }
+            Ok(Judged::Permitted) => {
                 request::settle_upgrade(session);
                 request::forget_expectation(session);
                 request::join_cookies(session);

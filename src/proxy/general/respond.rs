@@ -1,10 +1,10 @@
-//! Refusals, written by pingora's session.
+//! Responses of the gateway's own, written by pingora's session.
 
-use crate::deny::{Denial, Reason};
+use crate::deny::{Denial, OwnResponse, Reason};
 use crate::proxy::client::{LINGER, LINGERED};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::head::Head;
-use crate::proxy::refuse::{Prepared, prepare, reason};
+use crate::proxy::refuse::{Prepared, prepare, prepare_document, reason};
 use http::{Version, header};
 use pingora_core::Result;
 use pingora_core::protocols::http::ServerSession;
@@ -20,14 +20,27 @@ pub async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: &Den
     send(session, prepared, expects_continue).await
 }
 
-/// Writes a refusal. A client that `expects_continue` sends no body behind it.
+/// Answers with a document.
+pub async fn answer(
+    session: &mut Session,
+    exchange: &Exchange,
+    document: OwnResponse,
+) -> Result<()> {
+    end_when_stopping(session);
+    let head = Head::from(session.req_header());
+    let expects_continue = head.headers.contains_key(header::EXPECT);
+    let prepared = prepare_document(head, document, exchange);
+    send(session, prepared, expects_continue).await
+}
+
+/// Writes a response. A client that `expects_continue` sends no body behind it.
 pub async fn send(session: &mut Session, prepared: Prepared, expects_continue: bool) -> Result<()> {
-    let Prepared { refusal, close } = prepared;
-    let mut response = ResponseHeader::build(refusal.status, Some(refusal.headers.len() + 2))?;
-    for (name, value) in refusal.headers {
+    let Prepared { response: own, close } = prepared;
+    let mut response = ResponseHeader::build(own.status, Some(own.headers.len() + 2))?;
+    for (name, value) in own.headers {
         response.append_header(name, value)?;
     }
-    response.set_content_length(refusal.length)?;
+    response.set_content_length(own.length)?;
     if close {
         session.set_keepalive(None);
     } else {
@@ -35,7 +48,7 @@ pub async fn send(session: &mut Session, prepared: Prepared, expects_continue: b
         session.set_close_on_response_before_downstream_finish(false);
     }
     session.set_total_drain_timeout(Some(LINGER));
-    let end = refusal.body.is_empty();
+    let end = own.body.is_empty();
     if end && let ServerSession::H2(session) = session.as_mut() {
         // a gRPC client takes a status in the headers only where they end the stream; pingora's own
         // way would end it with an empty DATA frame
@@ -44,7 +57,7 @@ pub async fn send(session: &mut Session, prepared: Prepared, expects_continue: b
         session.write_response_header(Box::new(response), end).await?;
     }
     if !end {
-        session.write_response_body(Some(refusal.body), true).await?;
+        session.write_response_body(Some(own.body), true).await?;
     }
     if close && !expects_continue {
         linger(session).await;
