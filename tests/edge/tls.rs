@@ -59,8 +59,12 @@ impl Secure {
         fs::write(self.path(name), text).expect("write a file");
     }
 
-    fn handshakes(&self, result: &str) -> f64 {
-        self.setup.gateway.metric(&format!("introgate_tls_handshakes_total{{result=\"{result}\"}}"))
+    /// A handshake is counted a moment after the client knows its outcome.
+    #[track_caller]
+    fn counts(&self, result: &str, expected: f64) {
+        let sample = format!("introgate_tls_handshakes_total{{result=\"{result}\"}}");
+        wait_until("the handshakes are counted", || self.setup.gateway.metric(&sample) >= expected);
+        assert_eq!(self.setup.gateway.metric(&sample), expected);
     }
 }
 
@@ -89,7 +93,7 @@ fn requests_come_over_tls_and_the_upstream_learns_it() {
     // versions that are too old; a client that does not trust the certificate
     assert_ne!(secure.curl("a.test", &["--tls-max", "1.1"]).0, 0);
     assert_ne!(secure.curl("a.test", &["--cacert", "/etc/hostname"]).0, 0);
-    assert_eq!(secure.handshakes("ok"), 7.0);
+    secure.counts("ok", 7.0);
 }
 
 #[test]
@@ -97,7 +101,7 @@ fn the_oldest_version_can_be_raised() {
     let secure = Secure::start("min_version: \"1.3\"", "h1");
     assert_ne!(secure.curl("a.test", &["--tls-max", "1.2"]).0, 0);
     assert_eq!(secure.curl("a.test", &[]).0, 0);
-    assert_eq!(secure.handshakes("incompatible"), 1.0);
+    secure.counts("incompatible", 1.0);
 }
 
 #[test]
@@ -209,8 +213,8 @@ fn clients_show_certificates() {
         secure.put("stranger.crt", &stranger.certificate);
         secure.put("stranger.key", &stranger.key);
         assert!(!with("stranger.crt", "stranger.key"), "{wanted}");
-        assert_eq!(secure.handshakes("bad_certificate"), 1.0);
-        assert_eq!(secure.handshakes("no_certificate"), f64::from(u8::from(!without)));
+        secure.counts("bad_certificate", 1.0);
+        secure.counts("no_certificate", f64::from(u8::from(!without)));
 
         // another authority: the old client is a stranger now, also with its old session
         let other = Authority::new();
@@ -261,13 +265,33 @@ fn a_bound_token_needs_the_certificate_of_its_connection() {
     }
 }
 
+/// The certificate of a proxy that asks is the proxy's own: it proves nothing about the client.
+#[test]
+fn a_proxy_that_asks_does_not_prove_possession_for_its_client() {
+    let tls = "client_ca: ca.pem, client_certificates: optional }, serves: forward_auth, limits: { streams: 9";
+    let secure = Secure::start(tls, "h1, h2");
+    let proxy = fs::read_to_string(secure.path("client.crt")).expect("the certificate");
+    let proxy = Identity { certificate: proxy, key: String::new() };
+    let thumbprint = Thumbprint::of(&proxy.der()).to_string();
+    let (pem, key) = (secure.path("client.crt"), secure.path("client.key"));
+    let unbound = json!({ "active": true, "scope": "read" });
+    let bound = json!({ "active": true, "scope": "read", "cnf": { "x5t#S256": thumbprint } });
+    for (answer, status) in [(unbound, "200"), (bound, "401")] {
+        secure.setup.server.answer("good", answer);
+        secure.setup.gateway.admin_post("/api/cache/purge", &json!({ "all": true }));
+        let (code, out) = secure.curl("a.test", &["--cert", &pem, "--key", &key]);
+        assert_eq!(code, 0, "{out}");
+        assert!(out.ends_with(status), "{status}: {out}");
+    }
+}
+
 #[test]
 fn plaintext_on_a_tls_port_gets_a_sentence() {
     let secure = Secure::start("certificates: []", "h1");
     let response = secure.setup.gateway.get("/", &[]);
     assert_eq!((response.status, response.reason().as_str()), (400, "bad_request"));
     assert!(response.text().contains("TLS"), "{}", response.text());
-    assert_eq!(secure.handshakes("plaintext"), 1.0);
+    secure.counts("plaintext", 1.0);
     assert_eq!(secure.setup.upstream.count(), 0);
 }
 
