@@ -134,8 +134,10 @@ fn section_8_1_1_lengths() {
         ("0", Some(b"GET /hidden HTTP/1.1\r\n\r\n")),
     ] {
         let seen = outcome(&setup, &post(length), body);
+        // a request without a body may be answered before the bytes come that do not belong to it
+        let refused = matches!(seen, Outcome::Refused | Outcome::Status(400 | 502));
         assert!(
-            matches!(seen, Outcome::Refused | Outcome::Status(400 | 502)),
+            refused || length == "0" && seen == Outcome::Status(200),
             "{length} {body:?}: {seen:?}"
         );
         // A request whose forwarding had begun was cut off. One without a body is whole with its
