@@ -41,13 +41,19 @@ impl TokenSettings {
         }
     }
 
-    /// The query parameters that are removed.
-    pub fn removed_parameters(&self) -> Vec<String> {
-        let names = self.from.iter().filter_map(|place| match place {
-            Place::Query(name) if !self.forward => Some(name.to_string()),
-            _ => None,
-        });
-        names.collect()
+    /// The names of the query's parameters that carry tokens, as they are spelled in `query`: a
+    /// reader that does not decode names finds them by these.
+    pub fn removed_parameters(&self, query: &str) -> Vec<String> {
+        let carries = |pair: &&str| {
+            let name = form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name);
+            let name = name.unwrap_or_default();
+            self.from.iter().any(|place| matches!(place, Place::Query(carrier) if *carrier == name))
+        };
+        if self.forward {
+            return Vec::new();
+        }
+        let spelled = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+        query.split('&').filter(carries).map(spelled).collect()
     }
 
     /// Whether a cookie may carry a token that is removed.
@@ -107,6 +113,14 @@ mod tests {
             Place::Cookie("session".into()),
         ];
         TokenSettings { from, max_length: 100, forward }
+    }
+
+    #[test]
+    fn parameters_are_named_as_they_are_spelled() {
+        let query = "a=1&access%5Ftoken=x&%61ccess_token=y&access_token&b";
+        let names = ["access%5Ftoken", "%61ccess_token", "access_token"];
+        assert_eq!(settings(false).removed_parameters(query), names);
+        assert!(settings(true).removed_parameters(query).is_empty());
     }
 
     #[test]

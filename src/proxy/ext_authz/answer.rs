@@ -40,7 +40,8 @@ pub fn permit(asked: &Asked, exchange: &Exchange) -> Answer {
             _ => ok.headers_to_remove.push(header::COOKIE.to_string()),
         }
     }
-    ok.query_parameters_to_remove = exchange.runtime.gate.token.removed_parameters();
+    let query = exchange.query.as_deref().unwrap_or_default();
+    ok.query_parameters_to_remove = exchange.runtime.gate.token.removed_parameters(query);
     if let Some((entry, rendered)) = &exchange.identity {
         for (name, value) in exchange.runtime.identity.headers(rendered, &entry.facts) {
             ok.headers.push(set(name.as_str(), text(&value)));

@@ -16,6 +16,9 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 /// The longest target that is read, in bytes.
 const LONGEST: usize = 64 * 1024;
 
+/// Header lines at most; Envoy's own limit is 100 unless it is raised.
+const MOST_HEADERS: usize = 1000;
+
 /// A request that Envoy holds back until it has an answer.
 pub struct Asked {
     pub method: Method,
@@ -34,6 +37,10 @@ impl Asked {
         let client = attributes.source.as_ref().and_then(address);
         let http = attributes.request.and_then(|request| request.http);
         let http = http.ok_or_else(|| refuse("Envoy describes no HTTP request."))?;
+        let raw = http.header_map.as_ref().map_or(0, |map| map.headers.len());
+        if raw.max(http.headers.len()) > MOST_HEADERS {
+            return Err(refuse("The request has too many headers."));
+        }
         let HttpRequest { method, headers, header_map, path, host, scheme, .. } = http;
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| refuse("The method is malformed."))?;
@@ -221,6 +228,17 @@ mod tests {
         };
         let http = HttpRequest { header_map: Some(map), ..get(&[]) };
         assert_eq!(header(http, "authorization").as_deref(), Some("Bearer a|Bearer b"));
+    }
+
+    #[test]
+    fn too_many_headers_are_refused() {
+        let headers = (0..40_000).map(|n| (format!("x-{n}"), "1".to_owned())).collect();
+        let http = HttpRequest { headers, ..get(&[]) };
+        assert!(Asked::read(question(http, "192.0.2.7")).is_err());
+        let line = |n| Line { key: format!("x-{n}"), ..Line::default() };
+        let map = RawHeaders { headers: (0..40_000).map(line).collect() };
+        let http = HttpRequest { header_map: Some(map), ..get(&[]) };
+        assert!(Asked::read(question(http, "192.0.2.7")).is_err());
     }
 
     #[test]
