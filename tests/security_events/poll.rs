@@ -141,6 +141,9 @@ fn nothing_is_lost_over_a_restart_or_a_reload() {
     let again = World::signed_by(world.signer.clone(), &config(&transmitter, "poll_interval: 1s"));
     acknowledged(&transmitter, "old");
     wait_until("the other is refused", || !transmitter.state().refused.is_empty());
+    assert_eq!(again.metric("server=\"main\",result=\"accepted\""), 1.0, "it counted");
+    // the event came before or after the first answers about alice: have them all from now on
+    again.asked_again();
     // a reload in the middle of a held poll
     for n in 0..5 {
         let jti = format!("r{n}");
