@@ -10,7 +10,7 @@ pub const REDACTED: &str = "[redacted]";
 /// Whether the value at `path` may be a secret, by the names of the keys that lead to it.
 pub fn is_secret(path: &KeyPath) -> bool {
     let mut keys = path.keys();
-    let in_cache = path.keys().next() == Some("cache");
+    let section = path.keys().next();
     let chosen_by_the_user = match keys.next() {
         // the section about clients' tokens holds none
         Some("token") => return false,
@@ -20,13 +20,19 @@ pub fn is_secret(path: &KeyPath) -> bool {
     keys.skip(chosen_by_the_user).any(|key| {
         let key = key.to_ascii_lowercase();
         match &*key {
-            "token_type_hint" | "token_endpoint" | "tokens" => false,
+            "token_type_hint"
+            | "token_endpoint"
+            | "token_endpoint_auth_method"
+            | "tokens"
+            | "end_with_token" => false,
+            // a number, among a listener's limits
+            "headers" if section == Some("listeners") => false,
             // templates of requests, which contain credentials
             "headers" | "parameters" | "body" => true,
             // URLs with user and password
             "proxy" => true,
             // Redis's may hold a password
-            "url" => in_cache,
+            "url" => section == Some("cache"),
             key => ["token", "secret", "key", "password"].iter().any(|word| key.contains(word)),
         }
     })
@@ -146,6 +152,10 @@ mod tests {
             "token.from",
             "authorization_servers.token.timeout",
             "authorization_servers.a.token_type_hint",
+            "authorization_servers.a.client_auth.token_endpoint_auth_method",
+            "routes.end_with_token",
+            "defaults.end_with_token",
+            "listeners.limits.headers",
             "realm",
         ] {
             assert!(!is_secret(&path(open)), "{open}");
