@@ -1,6 +1,6 @@
 //! Real proxies with the configurations of `deploy/beside/`: the same situations for each.
 
-use crate::interop::{python, unless_missing};
+use crate::interop::{Process, python, source, unless_missing};
 use crate::support::{
     AuthorizationServer, Builder, Connection, Gateway, Response, Upstream, free_port, wait_until,
 };
@@ -254,4 +254,28 @@ fn envoy_ext_authz() {
             && text.contains("401 route=GET,HEAD /* sub=- reason=missing_token")
     });
     is_guarded(beside);
+}
+
+/// The health service beside `ext_authz`: it answers, and a client that watches it does not delay
+/// the stop.
+#[test]
+fn the_health_service_answers_and_lets_the_gateway_stop() {
+    let Some(python) = unless_missing(python::with_grpc()) else { return };
+    let server = AuthorizationServer::start();
+    let mut gateway = Gateway::start(&format!(
+        "shutdown_timeout: 5m\n\
+         listeners: [{{ address: \"127.0.0.1:@PORT@\", serves: ext_authz }}]\n\
+         authorization_servers: {{ main: {{ introspection_endpoint: \"{}\" }} }}\n\
+         routes: [{{ path: /*, scopes: [read] }}]\n",
+        server.url()
+    ));
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let mut command = Command::new(python);
+    command.arg(source("grpc/health.py")).arg(gateway.port().to_string());
+    let _watching = Process::start(&mut command, &log);
+    wait_until("the health service is watched", || {
+        fs::read_to_string(&log).unwrap_or_default().contains("watched: 1")
+    });
+    assert_eq!(gateway.terminate().code(), Some(0));
 }

@@ -22,6 +22,7 @@ use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use std::pin::pin;
 use std::sync::Arc;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
@@ -36,7 +37,7 @@ pub async fn serve(
     shutdown: &ShutdownWatch,
 ) {
     let check = Check { process: process.clone(), arrival: arrival.clone() };
-    let (health, serving) = tonic_health::server::health_reporter();
+    let (mut health, serving) = tonic_health::server::health_reporter();
     health.set_serving::<AuthorizationServer<Check>>().await;
     let check = AuthorizationServer::new(check).max_decoding_message_size(LARGEST);
     let routes = Routes::new(check).add_service(serving).prepare();
@@ -54,6 +55,10 @@ pub async fn serve(
         // it fails where Envoy is gone
         _ = connection.as_mut() => return,
         _ = stop.wait_for(|stop| *stop) => {}
+    }
+    // a health watch has no end of its own, and would delay the stop
+    for service in ["", <AuthorizationServer<Check> as NamedService>::NAME] {
+        health.clear_service_status(service).await;
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;
