@@ -70,7 +70,7 @@ fn cache_hit(bencher: Bencher) {
     });
 }
 
-/// What every request pays for the list of the last decisions: no allocation once the slots are
+/// The cost of the list of the last decisions for each request: no allocation once the slots are
 /// used.
 #[divan::bench(threads = [1, 2])]
 fn decision_kept(bencher: Bencher) {

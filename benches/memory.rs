@@ -1,4 +1,4 @@
-//! What a cached answer costs: resident bytes an entry at a million of them, its rendered headers
+//! The cost of a cached answer: resident bytes an entry at a million of them, its rendered headers
 //! included, and above the answer itself.
 //!
 //! `cargo bench --bench memory`

@@ -49,29 +49,19 @@ impl Parts {
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
         let clock = Clock::system();
         let documents = Arc::new(Documents::new(clock.clone(), metrics.clone()));
-        let (
-            taken,
-            event_log,
-            streams,
-            seen_proofs,
-            rate_limits,
-            assertion_keys,
-            shared,
-            upstreams,
-        ) = Default::default();
         Ok(Self {
             clock,
             metrics,
             store,
             documents,
-            taken,
-            event_log,
-            streams,
-            seen_proofs,
-            rate_limits,
-            assertion_keys,
-            shared,
-            upstreams,
+            taken: Arc::default(),
+            event_log: Arc::default(),
+            streams: Arc::default(),
+            seen_proofs: Arc::default(),
+            rate_limits: Arc::default(),
+            assertion_keys: Arc::default(),
+            shared: Arc::default(),
+            upstreams: Arc::default(),
             digest_key: DigestKey::random(),
         })
     }

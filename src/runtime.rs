@@ -1,4 +1,4 @@
-//! What runs: the process, and the immutable snapshot that one configuration became. `assemble`
+//! The parts that run: the process, and the immutable snapshot that one configuration became. `assemble`
 //! makes them; `proxy`, `admin` and `server` use them.
 
 use crate::cache::{Cached, End, Purge, Shared, Store};
@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-/// What lives as long as the process, whatever happens to the configuration.
+/// Everything that lives as long as the process, through all reloads.
 pub struct Process {
     pub runtime: ArcSwap<Runtime>,
     pub parts: Parts,

@@ -27,15 +27,10 @@ impl TokenSettings {
     /// The query without the parameters that carry tokens; the rest stays to the byte.
     /// `None` when nothing is left.
     pub fn forwarded_query<'q>(&self, query: &'q str) -> Option<Cow<'q, str>> {
-        let carries = |pair: &[u8]| {
-            let name = form_urlencoded::parse(pair).next().map(|(name, _)| name);
-            let name = name.unwrap_or_default();
-            self.from.iter().any(|place| matches!(place, Place::Query(carrier) if *carrier == name))
-        };
         if self.forward || !self.from.iter().any(|place| matches!(place, Place::Query(_))) {
             return Some(Cow::Borrowed(query));
         }
-        match without(query.as_bytes(), b'&', carries)? {
+        match without(query.as_bytes(), b'&', |pair| self.is_token_parameter(pair))? {
             Cow::Borrowed(_) => Some(Cow::Borrowed(query)),
             Cow::Owned(kept) => String::from_utf8(kept).ok().map(Cow::Owned),
         }
@@ -44,16 +39,19 @@ impl TokenSettings {
     /// The names of the query's parameters that carry tokens, as they are spelled in `query`: a
     /// reader that does not decode names finds them by these.
     pub fn removed_parameters(&self, query: &str) -> Vec<String> {
-        let carries = |pair: &&str| {
-            let name = form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name);
-            let name = name.unwrap_or_default();
-            self.from.iter().any(|place| matches!(place, Place::Query(carrier) if *carrier == name))
-        };
         if self.forward {
             return Vec::new();
         }
         let spelled = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
-        query.split('&').filter(carries).map(spelled).collect()
+        let carriers = query.split('&').filter(|pair| self.is_token_parameter(pair.as_bytes()));
+        carriers.map(spelled).collect()
+    }
+
+    /// Whether a parameter of the query is one that carries the token, by its decoded name.
+    fn is_token_parameter(&self, pair: &[u8]) -> bool {
+        let name = form_urlencoded::parse(pair).next().map(|(name, _)| name);
+        let name = name.unwrap_or_default();
+        self.from.iter().any(|place| matches!(place, Place::Query(carrier) if *carrier == name))
     }
 
     /// Whether a cookie may carry a token that is removed.

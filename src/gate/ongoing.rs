@@ -10,7 +10,7 @@ use crate::secret::Secret;
 use crate::token::{AccessToken, Credential, Scheme};
 use std::sync::Arc;
 
-/// What is needed to judge the request again with each renewed answer.
+/// Everything that is needed to judge the request again with each renewed answer.
 pub struct Ongoing<R> {
     route: Arc<Route<R>>,
     request: KeptRequest,

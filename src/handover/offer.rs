@@ -77,18 +77,9 @@ fn hand_over(process: &Process, stream: UnixStream) -> io::Result<()> {
         descriptors::send(channel.stream(), socket.as_fd())?;
     }
     channel.send(&Message::Key(*process.parts.digest_key.expose()))?;
-    let mut answers = process.parts.store.hand_over(now);
-    while !answers.is_empty() {
-        let rest = answers.split_off(answers.len().min(BATCH));
-        channel.send(&Message::Answers(answers))?;
-        answers = rest;
-    }
-    let mut proofs = process.parts.seen_proofs.hand_over(now.unix_seconds());
-    while !proofs.is_empty() {
-        let rest = proofs.split_off(proofs.len().min(BATCH));
-        channel.send(&Message::Proofs(proofs))?;
-        proofs = rest;
-    }
+    send_all(&mut channel, process.parts.store.hand_over(now), Message::Answers)?;
+    let proofs = process.parts.seen_proofs.hand_over(now.unix_seconds());
+    send_all(&mut channel, proofs, Message::Proofs)?;
     channel.send(&Message::End)?;
     let Message::Ready = channel.receive()? else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "an unexpected message"));
@@ -101,6 +92,20 @@ fn hand_over(process: &Process, stream: UnixStream) -> io::Result<()> {
         if channel.send(&Message::Purge((&purge).into())).is_err() {
             break;
         }
+    }
+    Ok(())
+}
+
+/// Sends many items in messages of a bounded size.
+fn send_all<T>(
+    channel: &mut Channel,
+    mut items: Vec<T>,
+    message: impl Fn(Vec<T>) -> Message,
+) -> io::Result<()> {
+    while !items.is_empty() {
+        let rest = items.split_off(items.len().min(BATCH));
+        channel.send(&message(items))?;
+        items = rest;
     }
     Ok(())
 }

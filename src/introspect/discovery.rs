@@ -215,31 +215,24 @@ async fn document_of(
 /// SSF 1.0 §7.2: between host and path. Keycloak has it behind the path, as OpenID Connect
 /// Discovery §4 would.
 fn transmitter_places(issuer: &Url) -> [Url; 2] {
-    let path = issuer.path().trim_end_matches('/').to_owned();
-    let at = |path: &str| {
-        let mut url = issuer.clone();
-        url.set_path(path);
-        url
-    };
-    [
-        at(&format!("/.well-known/ssf-configuration{path}")),
-        at(&format!("{path}/.well-known/ssf-configuration")),
-    ]
+    well_known(issuer, "ssf-configuration", "ssf-configuration")
 }
 
-/// RFC 8414 §3: between host and path. OpenID Connect Discovery §4: behind the path. Both without
-/// the issuer's final slash.
+/// RFC 8414 §3: between host and path. OpenID Connect Discovery §4: behind the path.
 fn places(issuer: &Url) -> [Url; 2] {
-    let path = issuer.path().trim_end_matches('/').to_owned();
-    let at = |path: &str| {
+    well_known(issuer, "oauth-authorization-server", "openid-configuration")
+}
+
+/// The document `between` the issuer's host and its path, and the one `behind` its path. Both
+/// without the issuer's final slash.
+fn well_known(issuer: &Url, between: &str, behind: &str) -> [Url; 2] {
+    let path = issuer.path().trim_end_matches('/');
+    let at = |path: String| {
         let mut url = issuer.clone();
-        url.set_path(path);
+        url.set_path(&path);
         url
     };
-    [
-        at(&format!("/.well-known/oauth-authorization-server{path}")),
-        at(&format!("{path}/.well-known/openid-configuration")),
-    ]
+    [at(format!("/.well-known/{between}{path}")), at(format!("{path}/.well-known/{behind}"))]
 }
 
 impl ServerSettings {

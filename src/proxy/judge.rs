@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-/// What happens to a request that is not refused.
+/// The outcome for a request that is not refused.
 pub enum Judged {
     /// It goes to the upstream.
     Permitted,
@@ -114,8 +114,8 @@ pub fn view<'r>(
     }
 }
 
-/// What the log and a refusal say of every request, whatever else is wrong with it. Gives why the
-/// proxies in front are not believed, where they contradict themselves.
+/// Notes what the log and a refusal report of every request, also of a malformed one. Returns why
+/// the proxies in front are not believed, where they contradict themselves.
 pub fn introduce(
     head: &Head<'_>,
     arrival: &Arrival,

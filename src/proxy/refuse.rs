@@ -4,7 +4,7 @@ use super::body_limit;
 use super::exchange::Exchange;
 use super::head::Head;
 use crate::deny::{Denial, Fault, OwnResponse, Reason, Shape};
-use http::header;
+use http::{HeaderMap, Method, Version, header};
 use pingora_error::{Error, ErrorSource, ErrorType};
 
 /// An unread request body up to this size is read to its end, so that the connection can be used
@@ -44,6 +44,21 @@ pub fn prepare_document(
 /// Whether the client may send a body that is not read to its end.
 fn leaves_body(head: Head<'_>) -> bool {
     head.headers.contains_key(header::EXPECT) || !small_body(head)
+}
+
+/// For another proxy that asks about a request. In the form of plain HTTP with any protocol of the
+/// client: a gRPC refusal has status 200, which the proxy would take for a permit. `method` is
+/// `HEAD` where the refusal has no body.
+pub fn prepare_for_proxy(
+    method: &Method,
+    version: Version,
+    denial: &Denial,
+    exchange: &mut Exchange,
+) -> Prepared {
+    let method = if *method == Method::HEAD { Method::HEAD } else { Method::GET };
+    let headers = HeaderMap::new();
+    let head = Head { method: &method, target: b"/", authority: None, version, headers: &headers };
+    prepare(head, denial, exchange)
 }
 
 fn small_body(head: Head<'_>) -> bool {

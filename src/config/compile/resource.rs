@@ -23,8 +23,8 @@ pub fn resource(cx: Context) -> Result<Option<ResourceId>, Reported> {
     }
 }
 
-/// What only shows beside the routes: those whose paths the metadata takes, and tokens for other
-/// resources that would pass.
+/// Reports routes whose paths the metadata takes, and routes that let tokens for other resources
+/// pass.
 pub fn beside_routes(
     cx: Context,
     identifier: &ResourceId,

@@ -1,8 +1,8 @@
-//! What a user may write. These types only say what keys there are, of what kind, and what stands
-//! in for a key that is not written; their comments become the descriptions of the JSON Schema.
+//! The keys of `gateway.yaml`: their types, and the defaults of those that are left out. Their
+//! comments become the descriptions of the JSON Schema.
 //!
-//! Everything has a stand-in, so that a document with mistakes can still be read for further ones:
-//! what must be written is said by the schema alone.
+//! Every key has a default, so that a document with mistakes can still be read for further ones.
+//! The schema alone names the keys that are required.
 
 mod cache;
 mod client_auth;

@@ -5,15 +5,14 @@ use crate::deny::Denial;
 use crate::proxy::client_headers::is_ours;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::cookies;
-use crate::proxy::head::Head;
-use crate::proxy::refuse::{Prepared, prepare};
+use crate::proxy::refuse::{Prepared, prepare_for_proxy};
 use envoy_types::ext_authz::v3::pb::{
     CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue, HeaderValueOption,
     HttpResponse, HttpStatus, OkHttpResponse,
 };
 use envoy_types::pb::google::protobuf::{Struct, Value, value::Kind};
 use envoy_types::pb::google::rpc;
-use http::{HeaderMap, Method, StatusCode, Version, header};
+use http::{StatusCode, Version, header};
 use tonic::Code;
 
 pub struct Answer {
@@ -63,19 +62,11 @@ pub fn permit(asked: &Asked, exchange: &Exchange) -> Answer {
     }
 }
 
-/// The refusal that the gateway itself would send. In the form of plain HTTP with any protocol of
-/// the client: Envoy makes a gRPC status of it where the client speaks gRPC.
+/// The refusal that the gateway itself would send. Envoy makes a gRPC status of it where the client
+/// speaks gRPC.
 pub fn refuse(asked: &Asked, denial: &Denial, exchange: &mut Exchange) -> Answer {
-    let method = if asked.method == Method::HEAD { Method::HEAD } else { Method::GET };
-    let headers = HeaderMap::new();
-    let head = Head {
-        method: &method,
-        target: b"/",
-        authority: None,
-        version: Version::HTTP_11,
-        headers: &headers,
-    };
-    let Prepared { response: refusal, .. } = prepare(head, denial, exchange);
+    let Prepared { response: refusal, .. } =
+        prepare_for_proxy(&asked.method, Version::HTTP_11, denial, exchange);
     let code = match refusal.status {
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
         status if status.is_server_error() => Code::Unavailable,

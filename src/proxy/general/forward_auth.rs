@@ -8,10 +8,10 @@ use crate::listen::{Arrival, Serves};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::head::Head;
 use crate::proxy::judge::{Judged, introduce, judge};
-use crate::proxy::refuse::prepare;
+use crate::proxy::refuse::prepare_for_proxy;
 use crate::proxy::validate;
 use crate::route::normalise;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -94,20 +94,9 @@ async fn permit(session: &mut Session, exchange: &Exchange) -> Result<()> {
     session.write_response_header(Box::new(response), true).await
 }
 
-/// In the form of plain HTTP with any protocol of the client: a gRPC refusal has status 200, which
-/// the proxy would take for a permit.
 async fn refuse(session: &mut Session, exchange: &mut Exchange, denial: &Denial) -> Result<()> {
     let asking = session.req_header();
-    let method = if asking.method == Method::HEAD { Method::HEAD } else { Method::GET };
-    let headers = HeaderMap::new();
-    let head = Head {
-        method: &method,
-        target: b"/",
-        authority: None,
-        version: asking.version,
-        headers: &headers,
-    };
-    let prepared = prepare(head, denial, exchange);
+    let prepared = prepare_for_proxy(&asking.method, asking.version, denial, exchange);
     respond::send(session, prepared, false).await
 }
 
