@@ -6,7 +6,7 @@ use super::redis::{Shared, Turn};
 use super::store::Active;
 use super::told_host::ToldHosts;
 use super::ttl::Lifetime;
-use super::{CacheSettings, Entry, Store};
+use super::{CacheSettings, Entry, Purge, Store};
 use crate::clock::{Clock, Mono, Now};
 use crate::deny::{Denial, Reason};
 use crate::introspect::{Failure, Inquiry, Introspector};
@@ -286,10 +286,16 @@ impl Cached {
             };
             let outcome = this.source.introspector.introspect(&inquiry).await;
             let now = this.clock.now();
+            let was_active = matches!(this.store.active(&digest, now), Active::Alive(_));
             let outcome = this.keep(digest, outcome, asked, now);
             lead.land(outcome.clone());
+            let ended = was_active && matches!(outcome, Ok(Known::Inactive | Known::Refused(_)));
             if let Some(turn) = turn {
                 this.pass_on(turn, &outcome, now);
+            }
+            // other gateways may have the answer that has just ended
+            if let Some(shared) = this.shared.as_ref().filter(|_| ended) {
+                shared.announce(&Purge::Tokens(vec![digest])).await;
             }
         });
     }

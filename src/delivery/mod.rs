@@ -10,4 +10,6 @@ mod supervise;
 mod take;
 
 pub use duty::{keep, release};
+pub use poller::try_poll;
+pub use stream::{Found, look};
 pub use take::{Refused, take};

@@ -18,6 +18,21 @@ pub struct Poller<'p> {
     pub subscription: &'p Subscription,
 }
 
+/// Asks the poll endpoint for nothing: whether it answers and accepts the gateway.
+pub async fn try_poll(subscription: &Subscription, endpoint: &Url) -> Result<(), Failure> {
+    let client = &subscription.client;
+    // RFC 8936 §2.2: no event comes, and none is acknowledged
+    let request = poll::request(&Settled::default(), true, 0);
+    let response = client.call(Method::POST, endpoint, Some(&request), client.timeout).await?;
+    let bad = |why: String| Failure::new(FailureKind::BadResponse, why);
+    if !response.status.is_success() {
+        let status = response.status;
+        return Err(bad(format!("status {status} of the poll endpoint: there is no such stream")));
+    }
+    let not_a_batch = |why| bad(format!("the response to a poll {why}; is this a poll endpoint?"));
+    poll::read(&response.body).map(drop).map_err(not_a_batch)
+}
+
 enum NoAnswer {
     /// The transmitter does not know the stream.
     Gone(Failure),

@@ -40,6 +40,53 @@ fn bad(why: impl Into<String>) -> Failure {
     Failure::new(FailureKind::BadResponse, why.into())
 }
 
+/// What a look at the transmitter finds.
+pub enum Found {
+    None,
+    /// The status where the transmitter says it.
+    Stream {
+        id: String,
+        status: Option<StreamStatus>,
+    },
+}
+
+/// Looks for this gateway's stream, and changes nothing. Fails with a detail for the operator.
+pub async fn look(subscription: &Subscription, clock: &Clock) -> Result<Found, Failure> {
+    let settings = &subscription.settings;
+    let Some(wanted) = &settings.stream else { return Ok(Found::None) };
+    let place = (&*wanted.issuer, &wanted.at);
+    let transmitter = transmitter_configuration(&subscription.server, place, clock).await?;
+    let method = method(&transmitter, wanted)?;
+    let configuration = endpoint(&transmitter, "configuration_endpoint")?;
+    let call = Call { subscription, configuration: configuration.ok_or_else(unmanaged)? };
+    let Some(stream) = call.find(settings, &method).await? else { return Ok(Found::None) };
+    check(&stream, settings)?;
+    let id = text(&stream, "stream_id").ok_or_else(|| bad("the stream has no `stream_id`"))?;
+    let stream = Stream {
+        id,
+        poll_endpoint: None,
+        status_endpoint: endpoint(&transmitter, "status_endpoint")?,
+        verification_endpoint: None,
+        shortest_verification: Duration::ZERO,
+    };
+    let status = stream.status(subscription).await?.map(|(status, _)| status);
+    Ok(Found::Stream { id: printable(&stream.id), status })
+}
+
+/// A URL of the transmitter's configuration.
+fn endpoint(transmitter: &Members, name: &str) -> Result<Option<Url>, Failure> {
+    let Some(text) = transmitter.get(name).and_then(Value::as_str) else { return Ok(None) };
+    callable(text)
+        .map(Some)
+        .map_err(|wrong| bad(format!("`{name}` of the transmitter's configuration {wrong}")))
+}
+
+fn unmanaged() -> Failure {
+    bad(
+        "the transmitter's configuration has no `configuration_endpoint`: it does not let receivers manage streams; create one there and write `poll_endpoint` in place of `transmitter`",
+    )
+}
+
 /// Finds this gateway's stream, or creates it. Fails with a detail for the operator.
 pub async fn set_up(
     subscription: &Subscription,
@@ -48,16 +95,8 @@ pub async fn set_up(
 ) -> Result<Stream, Failure> {
     let place = (&*wanted.issuer, &wanted.at);
     let transmitter = transmitter_configuration(&subscription.server, place, clock).await?;
-    let endpoint = |name: &str| -> Result<Option<Url>, Failure> {
-        let Some(text) = transmitter.get(name).and_then(Value::as_str) else { return Ok(None) };
-        callable(text)
-            .map(Some)
-            .map_err(|wrong| bad(format!("`{name}` of the transmitter's configuration {wrong}")))
-    };
     let method = method(&transmitter, wanted)?;
-    let configuration = endpoint("configuration_endpoint")?.ok_or_else(|| {
-        bad("the transmitter's configuration has no `configuration_endpoint`: it does not let receivers manage streams; create one there and write `poll_endpoint` in place of `transmitter`")
-    })?;
+    let configuration = endpoint(&transmitter, "configuration_endpoint")?.ok_or_else(unmanaged)?;
     let call = Call { subscription, configuration };
     let delivery = match &wanted.push_endpoint {
         None => json!({ "method": method }),
@@ -81,7 +120,7 @@ pub async fn set_up(
         }
     };
     if transmitter.get("default_subjects").and_then(Value::as_str) == Some("NONE") {
-        match endpoint("add_subject_endpoint")? {
+        match endpoint(&transmitter, "add_subject_endpoint")? {
             Some(endpoint) => call.add_subjects(&endpoint, &id).await?,
             None => {
                 return Err(bad(
@@ -95,8 +134,8 @@ pub async fn set_up(
     Ok(Stream {
         id,
         poll_endpoint,
-        status_endpoint: endpoint("status_endpoint")?,
-        verification_endpoint: endpoint("verification_endpoint")?,
+        status_endpoint: endpoint(&transmitter, "status_endpoint")?,
+        verification_endpoint: endpoint(&transmitter, "verification_endpoint")?,
         shortest_verification: Duration::from_secs_f64(shortest.clamp(0.0, LONGEST_INTERVAL)),
     })
 }

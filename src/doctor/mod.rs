@@ -1,6 +1,7 @@
 //! `introgate doctor`: reaches every authorization server, Redis and every upstream once, as the
 //! gateway would, and reports the findings in words.
 
+mod events;
 mod made_up;
 mod metadata;
 mod redis;
@@ -27,6 +28,7 @@ pub async fn examine(
     for server in &settings.servers {
         report.section(&format!("authorization server `{}` ({})", server.name, server.kind.word()));
         server::examine(server, parts, token, report).await;
+        events::examine(server, parts, report).await;
     }
     if let Some(shared) = settings.redis.as_ref().map(|redis| parts.shared(redis)) {
         report.section("cache.redis");

@@ -248,6 +248,45 @@ fn keys_of_signed_tokens() {
     finds(practice.examine(keys), 0, &["ok       keys: there; a made-up token is refused"]);
 }
 
+/// The keys and the poll endpoint of `events` (RFC 8936); no event is fetched or acknowledged.
+#[test]
+fn events_by_poll() {
+    let practice = Practice::open();
+    let events = "events: { issuer: \"https://as.example.com\", audience: [me], jwks_uri: AS/jwks, delivery: poll, poll_endpoint: AS/poll }";
+    let keys = format!("{BASIC}, {events}");
+    let published = |document| practice.server.publish("/jwks", Behaviour::Json(document));
+    let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+    published(json!({ "keys": [key] }));
+    practice.server.publish("/poll", Behaviour::Json(json!({ "sets": {} })));
+    finds(
+        practice.examine(&keys),
+        0,
+        &[
+            "ok       events: the keys of the events are there",
+            "ok       events: the poll endpoint answers and accepts the gateway",
+        ],
+    );
+    let polls = practice.server.requests_of_path("/poll");
+    let [poll] = &*polls else { panic!("one poll: {polls:?}") };
+    let body: serde_json::Value = serde_json::from_slice(&poll.body).expect("JSON");
+    assert_eq!((&body["maxEvents"], &body["returnImmediately"]), (&json!(0), &json!(true)));
+    assert!(body.get("ack").is_none() && body.get("setErrs").is_none(), "{body}");
+
+    practice.server.publish("/poll", Behaviour::Json(json!({ "sets": [] })));
+    finds(
+        practice.examine(&keys),
+        1,
+        &["problem  events: the response to a poll has a member `sets` that is not an object"],
+    );
+    for status in [401, 404] {
+        practice.server.publish("/poll", Behaviour::status(status));
+        let line = format!("status {status}");
+        finds(practice.examine(&keys), 1, &["problem  events: ", &line]);
+    }
+    published(json!({ "keys": [] }));
+    finds(practice.examine(&keys), 1, &["problem  events: no keys: "]);
+}
+
 #[test]
 fn a_real_token() {
     let practice = Practice::open();

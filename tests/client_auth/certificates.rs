@@ -138,3 +138,34 @@ fn a_new_certificate_takes_effect_without_a_restart() {
         tls.seen().last().and_then(|hello| hello.certificate.clone()) == Some(new.der())
     });
 }
+
+/// `client_credentials` with a certificate: the token endpoint sees it, and so does the
+/// introspection endpoint, for a token that is bound to it (RFC 8705 §3).
+#[test]
+fn the_token_endpoint_sees_the_certificate() {
+    let authority = Authority::new();
+    let client = authority.certify(&["gateway.test"]);
+    let (server, tls, endpoint) = secured(&authority, authority.pem());
+    let own = json!({ "access_token": "own-1", "token_type": "Bearer", "expires_in": 3600 });
+    server.publish("/token", Behaviour::Json(own));
+    let auth = format!(
+        "tls: {{ ca: ca.pem }}, client_auth: {{ method: client_credentials, client_id: gateway, certificate: client.crt, private_key: client.key, token_endpoint: \"https://127.0.0.1:{}/token\" }}",
+        tls.port()
+    );
+    let setup = start_before(server, builder(&authority, &client), &format!("{endpoint}, {auth}"));
+    assert_eq!(setup.outcome("good"), (200, String::new()));
+    let seen = tls.seen();
+    assert!(!seen.is_empty());
+    for hello in seen {
+        assert_eq!(hello, Hello { server_name: None, certificate: Some(client.der()) });
+    }
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let fetched = setup.server.requests_of_path("/token");
+    let [fetched] = &*fetched else { panic!("one call: {fetched:?}") };
+    let expected = [pair("grant_type", "client_credentials"), pair("client_id", "gateway")];
+    assert_eq!(fetched.form(), expected);
+    assert_eq!(fetched.header("authorization"), None);
+    let asked = setup.server.requests_of_path("/introspect");
+    assert_eq!(asked[0].header("authorization"), Some("Bearer own-1"));
+    assert_eq!(asked[0].form(), [pair("token", "good")]);
+}

@@ -334,3 +334,45 @@ fn neither_secret_nor_token_is_ever_shown() {
         assert!(!shown_texts.contains(secret), "{secret}");
     }
 }
+
+/// `token_endpoint_auth_method`: the secret in the form, or a signed assertion, new for each call.
+#[test]
+fn other_ways_to_authenticate_to_the_token_endpoint() {
+    let with = |builder: Builder, keys: &str| {
+        let keys = format!(
+            "introspection_endpoint: \"@AS@\", client_auth: {{ method: client_credentials, client_id: gateway, token_endpoint: \"@AS_ORIGIN@{TOKEN}\", {keys} }}"
+        );
+        let setup = super::start(builder, &keys);
+        setup.server.publish(TOKEN, token("own-1", json!({})));
+        assert_eq!(setup.outcome("good"), (200, String::new()), "{keys}");
+        assert_eq!(shown(&setup), ["Bearer own-1"]);
+        let asked = setup.server.requests_of_path(TOKEN);
+        assert!(asked[0].headers_all("authorization").is_empty(), "one method alone");
+        asked[0].form()
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let post = with(
+        Builder::new(),
+        "client_secret: \"s&1\", token_endpoint_auth_method: client_secret_post",
+    );
+    let expected = [
+        pair("grant_type", "client_credentials"),
+        pair("client_id", "gateway"),
+        pair("client_secret", "s&1"),
+    ];
+    assert_eq!(post, expected);
+
+    let key = rcgen::KeyPair::generate().expect("a key").serialize_pem();
+    let signed = with(
+        Builder::new().file("key.pem", &key),
+        "private_key: key.pem, audience: \"https://as.test\"",
+    );
+    let member = |name: &str| {
+        signed.iter().find(|(member, _)| member == name).map(|(_, value)| value.clone())
+    };
+    assert_eq!(member("client_id").as_deref(), Some("gateway"));
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    assert_eq!(member("client_assertion_type").as_deref(), Some(kind));
+    let assertion = member("client_assertion").expect("an assertion");
+    assert_eq!(assertion.split('.').count(), 3, "{assertion}");
+}

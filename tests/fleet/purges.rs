@@ -3,7 +3,10 @@
 
 use super::{Fleet, MS, cache, is_up, wait_for_answers};
 use crate::jwt::Signer;
-use crate::support::{Behaviour, Redis, active, now, one_route, wait_until, wait_within};
+use crate::support::{
+    AuthorizationServer, Behaviour, REDIS_KEY, Redis, Upstream, active, now, one_route, wait_until,
+    wait_within,
+};
 use serde_json::{Value, json};
 use std::thread::sleep;
 
@@ -215,4 +218,27 @@ fn a_lost_log_empties_every_cache() {
         let log: Vec<String> = redis.command("KEYS introgate:purges:*");
         assert_eq!(log.len(), 1, "a new one was begun");
     }
+}
+
+/// One gateway's refresh finds that a token is revoked; the others forget their answers too.
+#[test]
+fn an_answer_that_a_refresh_ends_is_forgotten_everywhere() {
+    let Some(redis) = Redis::start() else { return };
+    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
+    server.answer("token", active(json!({ "sub": "alice" })));
+    let mut fleet = Fleet { server, upstream, gateways: Vec::new() };
+    // the same answers, and one that asks again soon
+    for refresh_ahead in ["0", "0.01"] {
+        let cache = format!(
+            "cache: {{ ttl: 100s, refresh_ahead: {refresh_ahead}, redis: {{ url: \"{}\", key: \"{REDIS_KEY}\", timeout: 500ms }} }}\n{}",
+            redis.url(),
+            one_route("")
+        );
+        fleet.add(&cache);
+    }
+    fleet.wait_until_up();
+    assert_eq!((fleet.get(0, "token"), fleet.get(1, "token")), (200, 200));
+    fleet.server.answer("token", json!({ "active": false }));
+    wait_until("the refresh ends the answer", || fleet.get(1, "token") == 401);
+    wait_until("the other gateway forgets it too", || fleet.get(0, "token") == 401);
 }

@@ -149,11 +149,21 @@ impl Shared {
         // first, or an answer from Redis could come back in between
         self.ledger.lock().announce(purge.clone());
         let purged = self.store.purge_because(purge, end);
-        let told = match self.link.load_full() {
+        (purged, self.inform(purge).await)
+    }
+
+    /// Makes the fleet forget answers that are gone here already.
+    pub async fn announce(&self, purge: &Purge) {
+        self.ledger.lock().announce(purge.clone());
+        self.inform(purge).await;
+    }
+
+    /// Whether the fleet has been told.
+    async fn inform(&self, purge: &Purge) -> bool {
+        match self.link.load_full() {
             None => false,
             Some(link) => self.settle(self.tell(&link, purge).await).is_some(),
-        };
-        (purged, told)
+        }
     }
 
     async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {

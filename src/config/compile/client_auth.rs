@@ -4,7 +4,7 @@ use super::files::Given;
 use super::{Context, Reported};
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
-use crate::config::raw::{self, Method, ServerCommon, listed};
+use crate::config::raw::{self, Method, ServerCommon, TokenEndpointAuth, listed};
 use crate::introspect::{
     Assertion, AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
 };
@@ -26,7 +26,19 @@ const METHODS: [(Method, &[&str]); 10] = [
     (Method::SelfSignedTlsClientAuth, &["client_id", "certificate", "private_key"]),
     (
         Method::ClientCredentials,
-        &["client_id", "client_secret", "form_encode", "token_endpoint", "scope"],
+        &[
+            "client_id",
+            "client_secret",
+            "form_encode",
+            "token_endpoint",
+            "token_endpoint_auth_method",
+            "scope",
+            "private_key",
+            "key_id",
+            "algorithm",
+            "audience",
+            "certificate",
+        ],
     ),
 ];
 
@@ -78,21 +90,7 @@ pub fn client_auth(
                 audience(common, raw),
             ))))
         }
-        Method::PrivateKeyJwt => {
-            let (client_id, key) = (client_id(cx, path, raw), signing_key(cx, path, raw));
-            let (client_id, key) = (client_id?, key?);
-            check_audience(cx, path, common, raw);
-            let algorithm = of_key(cx, path, raw, &key)?;
-            let key_id =
-                Some(raw.key_id.clone()).filter(|id| !id.is_empty()).or_else(|| key.kid.clone());
-            Some(ClientAuth::Assertion(Arc::new(Assertion::by_key(
-                client_id,
-                key,
-                algorithm,
-                key_id,
-                audience(common, raw),
-            ))))
-        }
+        Method::PrivateKeyJwt => private_key_jwt(cx, path, common, raw),
         Method::ClientAssertion => {
             let file = assertion_file(cx, path, raw)?;
             let client_id = Some(raw.client_id.clone()).filter(|id| !id.is_empty());
@@ -110,18 +108,101 @@ pub fn client_auth(
             Some(ClientAuth::Tls { client_id: client_id?, certificate: certificate? })
         }
         Method::ClientCredentials => {
-            let (credentials, token_endpoint) =
-                (pair(cx, path, raw, secret), token_endpoint(cx, server, common, raw));
+            let auth = token_endpoint_auth(cx, path, common, raw, secret);
+            let token_endpoint = token_endpoint(cx, server, common, raw);
             let scope = scope(cx, &path.key("scope"), &raw.scope);
-            let (client_id, client_secret) = credentials?;
-            basic(cx, path, raw, &client_secret);
+            let auth = auth?;
+            let plain = |url: &Url| url.scheme() != "https";
+            if matches!(auth, ClientAuth::Tls { .. })
+                && matches!(&token_endpoint, Ok(Some(url)) if plain(url))
+            {
+                let message =
+                    "`tls_client_auth` needs https: no certificate can be shown over plain http";
+                cx.report.error(&path.key("token_endpoint"), message);
+            }
             Some(ClientAuth::ClientCredentials(ClientCredentials {
-                client_id,
-                client_secret,
-                form_encode: raw.form_encode,
+                auth: Box::new(auth),
                 token_endpoint: token_endpoint.ok()?,
                 scope,
             }))
+        }
+    }
+}
+
+/// RFC 7523 §2.2.
+fn private_key_jwt(
+    cx: Context,
+    path: &KeyPath,
+    common: &ServerCommon,
+    raw: &raw::ClientAuth,
+) -> Option<ClientAuth> {
+    let (client_id, key) = (client_id(cx, path, raw), signing_key(cx, path, raw));
+    let (client_id, key) = (client_id?, key?);
+    check_audience(cx, path, common, raw);
+    let algorithm = of_key(cx, path, raw, &key)?;
+    let key_id = Some(raw.key_id.clone()).filter(|id| !id.is_empty()).or_else(|| key.kid.clone());
+    let audience = audience(common, raw);
+    let assertion = Assertion::by_key(client_id, key, algorithm, key_id, audience);
+    Some(ClientAuth::Assertion(Arc::new(assertion)))
+}
+
+/// How the gateway authenticates to the token endpoint: as it is written, or by the credentials
+/// that are.
+fn token_endpoint_auth(
+    cx: Context,
+    path: &KeyPath,
+    common: &ServerCommon,
+    raw: &raw::ClientAuth,
+    secret: Given,
+) -> Option<ClientAuth> {
+    use TokenEndpointAuth::{ClientSecretBasic, ClientSecretPost, PrivateKeyJwt, TlsClientAuth};
+    let method = match raw.token_endpoint_auth_method {
+        Some(method) => method,
+        None if !raw.certificate.is_empty() => TlsClientAuth,
+        None if !raw.private_key.is_empty() => PrivateKeyJwt,
+        None => ClientSecretBasic,
+    };
+    let members: &[&str] = match method {
+        ClientSecretBasic => &["client_secret", "client_secret_file", "form_encode"],
+        ClientSecretPost => &["client_secret", "client_secret_file"],
+        PrivateKeyJwt => &["private_key", "key_id", "algorithm", "audience"],
+        TlsClientAuth => &["certificate", "private_key"],
+    };
+    let all = [
+        "client_secret",
+        "client_secret_file",
+        "form_encode",
+        "private_key",
+        "key_id",
+        "algorithm",
+        "audience",
+        "certificate",
+    ];
+    for key in all.into_iter().filter(|key| !members.contains(key)) {
+        let at = path.key(key);
+        if cx.report.has(&at) {
+            let word = method.word();
+            let message = format!(
+                "is not used: the gateway authenticates to the token endpoint by `{word}` here (`token_endpoint_auth_method`); remove it"
+            );
+            cx.report.error_at_key(&at, message);
+        }
+    }
+    match method {
+        ClientSecretBasic => {
+            let (client_id, client_secret) = pair(cx, path, raw, secret)?;
+            basic(cx, path, raw, &client_secret);
+            let form_encode = raw.form_encode;
+            Some(ClientAuth::ClientSecretBasic { client_id, client_secret, form_encode })
+        }
+        ClientSecretPost => {
+            let (client_id, client_secret) = pair(cx, path, raw, secret)?;
+            Some(ClientAuth::ClientSecretPost { client_id, client_secret })
+        }
+        PrivateKeyJwt => private_key_jwt(cx, path, common, raw),
+        TlsClientAuth => {
+            let (client_id, certificate) = (client_id(cx, path, raw), certificate(cx, path, raw));
+            Some(ClientAuth::Tls { client_id: client_id?, certificate: certificate? })
         }
     }
 }
@@ -138,6 +219,11 @@ fn foreign_members(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) {
         ("form_encode", "form_encode", !raw.form_encode),
         ("token_endpoint", "token_endpoint", set(&raw.token_endpoint)),
         ("scope", "scope", set(&raw.scope)),
+        (
+            "token_endpoint_auth_method",
+            "token_endpoint_auth_method",
+            raw.token_endpoint_auth_method.is_some(),
+        ),
         ("assertion_file", "assertion_file", set(&raw.assertion_file)),
         ("private_key", "private_key", set(&raw.private_key)),
         ("certificate", "certificate", set(&raw.certificate)),

@@ -18,6 +18,11 @@ pub struct ClientAuth {
     /// For `client_credentials`: where the gateway fetches its own token; found by `issuer` unless
     /// written.
     pub token_endpoint: String,
+    /// For `client_credentials`: how the gateway authenticates to the token endpoint. Unless
+    /// written: `tls_client_auth` with `certificate`, `private_key_jwt` with `private_key` alone,
+    /// else `client_secret_basic`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_method: Option<TokenEndpointAuth>,
     /// For `client_credentials`: the scope to ask for.
     pub scope: String,
     /// For `client_assertion`: file with a JWT that the platform keeps fresh, such as a projected
@@ -57,6 +62,7 @@ impl Default for ClientAuth {
             token: SecretText::default(),
             token_file: None,
             token_endpoint: String::new(),
+            token_endpoint_auth_method: None,
             scope: String::new(),
             assertion_file: String::new(),
             client_id: String::new(),
@@ -68,6 +74,28 @@ impl Default for ClientAuth {
             audience: String::new(),
             certificate: String::new(),
             form_encode: true,
+        }
+    }
+}
+
+/// `client_auth.token_endpoint_auth_method`.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenEndpointAuth {
+    ClientSecretBasic,
+    ClientSecretPost,
+    PrivateKeyJwt,
+    TlsClientAuth,
+}
+
+impl TokenEndpointAuth {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
         }
     }
 }

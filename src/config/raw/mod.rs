@@ -19,7 +19,7 @@ mod token;
 mod upstream;
 
 pub use cache::{Cache, Redis};
-pub use client_auth::{ClientAuth, Method};
+pub use client_auth::{ClientAuth, Method, TokenEndpointAuth};
 pub use events::{Delivery, Events};
 pub use identity::{Assertion, Identity};
 pub(in crate::config) use kinds::for_each_kind;

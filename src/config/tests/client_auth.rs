@@ -89,7 +89,7 @@ fn members_of_other_methods() {
     for (keys, expected) in [
         (
             "method: none, audience: x",
-            "4:33: error: audience: belongs to `client_secret_jwt` and `private_key_jwt`, and the method is `none`",
+            "4:33: error: audience: belongs to `client_secret_jwt`, `private_key_jwt` and `client_credentials`, and the method is `none`",
         ),
         (
             "scope: x",
@@ -97,7 +97,7 @@ fn members_of_other_methods() {
         ),
         (
             &format!("method: private_key_jwt, {jwt}, certificate: x"),
-            "4:80: error: certificate: belongs to `tls_client_auth` and `self_signed_tls_client_auth`, and the method is `private_key_jwt`",
+            "4:80: error: certificate: belongs to `tls_client_auth`, `self_signed_tls_client_auth` and `client_credentials`, and the method is `private_key_jwt`",
         ),
         (
             &format!("method: private_key_jwt, {jwt}, client_secret_file: x"),
@@ -313,6 +313,29 @@ fn a_certificate_needs_https_and_a_token_a_place_to_be_fetched() {
         told.iter().any(|line| line.contains("client_auth.token_endpoint: must start with")),
         "{told:?}"
     );
+    for (keys, expected) in [
+        (
+            "client_secret: b, private_key: key.pem",
+            "client_auth.client_secret: is not used: the gateway authenticates to the token endpoint by `private_key_jwt`",
+        ),
+        (
+            "token_endpoint_auth_method: client_secret_post",
+            "client_auth.client_secret: is missing; `client_credentials` needs it",
+        ),
+        (
+            "token_endpoint_auth_method: client_secret_post, client_secret: b, form_encode: false",
+            "client_auth.form_encode: is not used",
+        ),
+        (
+            "token_endpoint_auth_method: none, client_secret: b",
+            "client_auth.token_endpoint_auth_method: ",
+        ),
+    ] {
+        let told = with_server(&format!(
+            "    client_auth: {{method: client_credentials, client_id: a, token_endpoint: 'https://a', {keys}}}\n"
+        ));
+        assert!(told.iter().any(|line| line.contains(expected)), "{keys}: {told:?}");
+    }
     let told = with_server(
         "    issuer: my-issuer\n    client_auth: {method: client_credentials, client_id: a, client_secret: b}\n",
     );
@@ -395,7 +418,9 @@ fn files_of_the_platform() {
             &good,
             0o600,
             "assertion_file: f, audience: x",
-            &["audience: belongs to `client_secret_jwt` and `private_key_jwt`"],
+            &[
+                "audience: belongs to `client_secret_jwt`, `private_key_jwt` and `client_credentials`",
+            ],
         ),
     ] {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));

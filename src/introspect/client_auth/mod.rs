@@ -58,9 +58,9 @@ pub enum ClientAuth {
 /// The gateway fetches its own bearer token (RFC 6749 §4.4).
 #[derive(Clone, Debug)]
 pub struct ClientCredentials {
-    pub client_id: String,
-    pub client_secret: Secret,
-    pub form_encode: bool,
+    /// How the gateway authenticates to the token endpoint: `ClientSecretBasic`,
+    /// `ClientSecretPost`, `Assertion` or `Tls`.
+    pub auth: Box<ClientAuth>,
     /// `None`: found by the issuer.
     pub token_endpoint: Option<Url>,
     pub scope: Option<String>,
@@ -146,6 +146,8 @@ impl ClientAuth {
     pub fn certificate(&self) -> Option<&ClientCertificate> {
         match self {
             Self::Tls { certificate, .. } => Some(certificate),
+            // a token that the server binds to the certificate is good with it alone (RFC 8705 §3)
+            Self::ClientCredentials(own) => own.auth.certificate(),
             _ => None,
         }
     }
@@ -171,22 +173,16 @@ impl ClientAuth {
                 file.identity(),
             ],
             Self::Tls { client_id, certificate } => vec!["tls", client_id, certificate.digest()],
-            Self::ClientCredentials(own) => vec![
-                "client_credentials",
-                &own.client_id,
-                own.client_secret.expose(),
-                own.token_endpoint.as_ref().map_or("", Url::as_str),
-                own.scope.as_deref().unwrap_or_default(),
-            ],
+            Self::ClientCredentials(own) => {
+                let mut texts = vec![
+                    "client_credentials",
+                    own.token_endpoint.as_ref().map_or("", Url::as_str),
+                    own.scope.as_deref().unwrap_or_default(),
+                ];
+                texts.extend(own.auth.fingerprint());
+                texts
+            }
         }
-    }
-}
-
-impl ClientCredentials {
-    /// How the gateway authenticates to the token endpoint.
-    pub fn basic(&self) -> ClientAuth {
-        let (client_id, client_secret) = (self.client_id.clone(), self.client_secret.clone());
-        ClientAuth::ClientSecretBasic { client_id, client_secret, form_encode: self.form_encode }
     }
 }
 

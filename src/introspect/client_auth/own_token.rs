@@ -1,7 +1,7 @@
 //! The gateway's own bearer token, fetched with its client credentials (RFC 6749 §4.4): by one call
 //! at a time, before the old one ends, and once after a server refused it.
 
-use super::{ClientCredentials, sensitive};
+use super::{ASSERTION_TYPE, ClientAuth, ClientCredentials, sensitive};
 use crate::clock::{Clock, Mono};
 use crate::introspect::discovery::{Discovery, Wanted};
 use crate::introspect::documents::Documents;
@@ -23,9 +23,10 @@ pub struct OwnToken {
     server: Arc<str>,
     client: Arc<HttpClient>,
     place: TokenEndpoint,
-    /// The headers of every call, credentials included.
+    auth: ClientAuth,
+    /// The headers of every call, with the credentials of Basic.
     headers: HeaderMap,
-    form: String,
+    scope: Option<String>,
     /// One call, repetitions included.
     timeout: Duration,
     retries: u32,
@@ -86,27 +87,29 @@ impl OwnToken {
             (Some(url), _) => TokenEndpoint::Url(url.clone()),
             (None, Some((issuer, Ok(at)))) => TokenEndpoint::Found(Discovery::of(
                 documents,
-                Wanted::Member("token_endpoint"),
+                match own.auth.certificate() {
+                    None => Wanted::Member("token_endpoint"),
+                    Some(_) => Wanted::WithCertificate("token_endpoint"),
+                },
                 (issuer, &at),
                 client,
                 server,
             )),
             _ => return Err(credentials()),
         };
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials");
-        form.extend_pairs(own.scope.iter().map(|scope| ("scope", scope)));
-        let basic = own.basic().header().map_err(|_| credentials())?.ok_or_else(credentials)?;
-        let headers = HeaderMap::from_iter([
-            (header::AUTHORIZATION, basic),
+        let mut headers = HeaderMap::from_iter([
             (header::ACCEPT, HeaderValue::from_static("application/json")),
             (header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
         ]);
+        if let Some(value) = own.auth.header().map_err(|_| credentials())? {
+            headers.insert(header::AUTHORIZATION, value);
+        }
         // the key stays in memory: it does not reveal the secret
-        let secret =
-            blake3::hash(format!("{:?} {}", own.client_id, own.client_secret.expose()).as_bytes());
+        let secret = blake3::hash(format!("{:?}", own.auth.fingerprint()).as_bytes());
         let key = format!(
-            "own token {secret} {own:?} {:?} {:?}",
+            "own token {secret} {:?} {:?} {:?} {:?}",
+            own.token_endpoint,
+            own.scope,
             server.issuer,
             server.fetch("token", Duration::ZERO)
         );
@@ -115,8 +118,9 @@ impl OwnToken {
                 server: server.name.clone(),
                 client: client.clone(),
                 place,
+                auth: (*own.auth).clone(),
                 headers,
-                form: form.finish(),
+                scope: own.scope.clone(),
                 timeout: server.timeout,
                 retries: server.retries,
                 pause: server.circuit_breaker.open_for,
@@ -242,13 +246,30 @@ impl OwnToken {
         };
         // its life counts from the request: the answer may have been long on its way
         let now = self.clock.now().mono;
-        let answer = self.client.send(|client| {
-            client.post((*endpoint).clone()).headers(self.headers.clone()).body(self.form.clone())
+        let answer = self.client.try_send(|client| {
+            let form = self.form(&endpoint)?;
+            Ok(client.post((*endpoint).clone()).headers(self.headers.clone()).body(form))
         });
         answer
             .await
             .and_then(|answer| read_token(&answer, now))
             .map_err(|failure| failure.at(&shown(&endpoint)))
+    }
+}
+
+impl OwnToken {
+    /// RFC 6749 §4.4.2 with the credentials that go into a form. An assertion is new each time.
+    fn form(&self, endpoint: &Url) -> Result<String, Failure> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        form.extend_pairs(self.scope.iter().map(|scope| ("scope", scope)));
+        form.extend_pairs(self.auth.parameters());
+        if let ClientAuth::Assertion(assertion) = &self.auth {
+            let assertion = assertion.mint(endpoint, self.clock.now().unix_seconds())?;
+            form.append_pair("client_assertion_type", ASSERTION_TYPE)
+                .append_pair("client_assertion", assertion.expose());
+        }
+        Ok(form.finish())
     }
 }
 
@@ -261,7 +282,7 @@ fn read_token(answer: &Answer, now: Mono) -> Result<Token, Failure> {
         _ => {
             return Err(status::failure(
                 answer,
-                "check client_id, client_secret and form_encode of client_auth",
+                "check client_id, client_secret and form_encode of client_auth, or its private_key or certificate",
             ));
         }
     }
@@ -310,7 +331,7 @@ fn refused(body: &[u8]) -> Failure {
         Some(code) => Failure::new(
             FailureKind::RejectedUs,
             format!(
-                "status 400, {code}: the server gives this gateway no token; check client_id, client_secret and scope of client_auth"
+                "status 400, {code}: the server gives this gateway no token; check client_id, the credentials and scope of client_auth"
             ),
         ),
         None => Failure::new(
@@ -369,9 +390,11 @@ mod tests {
                 }
             });
             let credentials = ClientCredentials {
-                client_id: "a".into(),
-                client_secret: Secret::new("b"),
-                form_encode: true,
+                auth: Box::new(ClientAuth::ClientSecretBasic {
+                    client_id: "a".into(),
+                    client_secret: Secret::new("b"),
+                    form_encode: true,
+                }),
                 token_endpoint: Some(url.clone()),
                 scope: None,
             };

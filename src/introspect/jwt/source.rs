@@ -74,6 +74,14 @@ impl Keys {
         })
     }
 
+    /// That there are keys, in a file or where they are published.
+    pub async fn available(&self) -> Result<(), Failure> {
+        match self {
+            Self::Held(_) => Ok(()),
+            Self::Published(published) => published.get().await.map(drop),
+        }
+    }
+
     /// Verifies the signature. Returns the issuer that the key is restricted to, if its publisher
     /// names one. For an unknown key, the published keys are fetched again, unless that was done
     /// just now.
