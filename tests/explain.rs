@@ -14,6 +14,7 @@ routes:
   - { name: all, path: /*, upstream: "http://127.0.0.1:9", require: "claims.level > 2" }
   - { name: shadow, path: /shadow, upstream: "http://127.0.0.1:9", scopes: [read], enforce: false }
   - { name: public, path: /public, upstream: "http://127.0.0.1:9", auth: none }
+  - { name: browser, path: /browser, upstream: "http://127.0.0.1:9", scopes: [read], origins: ["https://app.test:443", "http://localhost:*"] }
 "#;
 
 /// Exit code and output of `explain --json` with this answer.
@@ -121,6 +122,34 @@ fn each_way_to_be_refused_or_not() {
     assert_eq!((&all["enforced"], &all["headers"]), (&json!(false), &json!({})));
     let (_, all, _) = explained(active(json!({})), &["GET", "/x"]);
     assert_eq!(all["cause"], "there is no member `level`");
+}
+
+/// `origins` is the first of the checks. A request that it refuses is not looked at any further.
+#[test]
+fn the_origin_is_a_check() {
+    let answer = || Some(json!({ "active": true, "scope": "read", "iss": "https://as.test" }));
+    let demanded = "one of https://app.test, http://localhost:*, or none";
+    for (header, found, outcome, code, reason) in [
+        (None, "none", "pass", 0, ""),
+        (Some("Origin: http://localhost:3000"), "http://localhost:3000", "pass", 0, ""),
+        (Some("Origin: https://evil.test"), "https://evil.test", "fail", 1, "require"),
+    ] {
+        let arguments = header.map_or(vec![], |header| vec!["-H", header]);
+        let (exit, all, err) =
+            explained(answer(), &[&arguments[..], &["GET", "/browser"]].concat());
+        assert_eq!(exit, code, "{header:?} {err}");
+        let first = &all["checks"][0];
+        assert_eq!(
+            (&first["check"], &first["demanded"], &first["found"], &first["outcome"]),
+            (&json!("origin"), &json!(demanded), &json!(found), &json!(outcome))
+        );
+        assert_eq!(all["reason"].as_str().unwrap_or_default(), reason, "{header:?}");
+        let token = if code == 0 { "active" } else { "not looked at" };
+        assert_eq!(all["token"], token, "{header:?}");
+    }
+    let twice = ["-H", "Origin: https://app.test", "-H", "Origin: https://app.test"];
+    let (_, all, _) = explained(answer(), &[&twice[..], &["GET", "/browser"]].concat());
+    assert_eq!((&all["reason"], &all["refusal"]["status"]), (&json!("bad_request"), &json!(400)));
 }
 
 #[test]

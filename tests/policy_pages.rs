@@ -55,10 +55,14 @@ fn checks_and_answers() {
         let token = format!("row{n}");
         setup.server.answer(&token, active(members));
         let request = code(&row[2]);
-        let (method, path) = request.split_once(' ').expect("a method and a path");
+        // the request line, perhaps with a header behind it
+        let (method, rest) = request.split_once(' ').expect("a method and a path");
+        let (path, header) = rest.split_once(' ').unwrap_or((rest, ""));
+        let header = header.split_once(": ");
         let host = format!("r{n}.test");
         let bearer = format!("Bearer {token}");
-        let headers = [("Host", &*host), ("Authorization", &*bearer)];
+        let mut headers = vec![("Host", &*host), ("Authorization", &*bearer)];
+        headers.extend(header);
         let response = setup.gateway.request(method, path, &headers, b"");
         let expected = row[3].trim_end_matches(", without identity");
         let (status, reason) = expected.split_once(' ').unwrap_or((expected, ""));

@@ -27,6 +27,7 @@ mod jwt;
 mod kinds;
 mod main_job;
 mod operations;
+mod origins;
 mod policy;
 mod policy_pages;
 mod proof;

@@ -58,8 +58,12 @@ impl<R> Gate<R> {
                 return explained;
             }
         };
-        explained.outcome = match route.policy.unchecked(preflight) {
-            Some(permit) => Ok(permit),
+        let unchecked = match route.policy.admit_origin(request) {
+            Ok(()) => route.policy.unchecked(preflight).map(Ok),
+            Err(denial) => Some(Err(denial)),
+        };
+        explained.outcome = match unchecked {
+            Some(outcome) => outcome,
             None => self.steps(&route, request, assumed, now, seen, &mut explained).await,
         };
         if let Some(limiter) = &route.rate_limit
@@ -73,6 +77,7 @@ impl<R> Gate<R> {
             }
             explained.findings.push(finding);
         }
+        explained.findings.splice(0..0, route.policy.origin_finding(request));
         if let Err(denial) = &explained.outcome
             && let Some(permit) = route.policy.unenforced(denial)
         {

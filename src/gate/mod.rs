@@ -103,8 +103,12 @@ impl<R> Gate<R> {
                 return Decision { route: None, outcome: Err(denial), trail };
             }
         };
-        let mut outcome = match route.policy.unchecked(preflight) {
-            Some(permit) => Ok(permit),
+        let unchecked = match route.policy.admit_origin(request) {
+            Ok(()) => route.policy.unchecked(preflight).map(Ok),
+            Err(denial) => Some(Err(denial)),
+        };
+        let mut outcome = match unchecked {
+            Some(outcome) => outcome,
             None => self.admit(&route, request, &mut trail).await,
         };
         // last (contract §3): a request that is refused for another reason does not count

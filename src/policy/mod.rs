@@ -9,6 +9,7 @@ mod check;
 mod claims;
 mod implications;
 mod issuer;
+mod origins;
 mod require;
 mod scopes;
 mod settings;
@@ -18,6 +19,7 @@ mod validity;
 mod value;
 pub use check::{Case, Check, Compared, Finding};
 pub use implications::{Circle, Implications};
+pub use origins::AllowedOrigin;
 pub use require::Condition;
 pub use settings::{
     AuthMode, BindingMode, BindingSettings, ClaimDemand, PolicySettings, ServerDemands,
@@ -111,6 +113,17 @@ impl Policy {
     /// Whether a proof of possession is of use (`binding: {dpop: …}` is not `off`).
     pub fn takes_dpop(&self) -> bool {
         self.auth != AuthMode::None && self.demands.binding.dpop != BindingMode::Off
+    }
+
+    /// Whether the site that a browser calls for may call (`origins`). This is asked first, also
+    /// where no token is needed.
+    pub fn admit_origin(&self, request: &RequestView<'_>) -> Result<(), Denial> {
+        origins::check(&self.demands.origins, request.headers)
+    }
+
+    /// The result of [`Policy::admit_origin`]; `None` where nothing is demanded.
+    pub fn origin_finding(&self, request: &RequestView<'_>) -> Option<Finding> {
+        origins::finding(&self.demands.origins, request.headers)
     }
 
     /// The permit of a request that needs no token: the route checks nothing, or the request is a

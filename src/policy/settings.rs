@@ -1,12 +1,12 @@
 //! The demands of a route, and of an authorization server, as the configuration describes them.
 
-use super::{Condition, Implications};
+use super::{AllowedOrigin, Condition, Implications};
 use crate::deny::LoginDemand;
 use crate::token::ClaimPath;
 use std::fmt;
 use std::sync::Arc;
 
-/// The demands of one route on the facts.
+/// The demands of one route on the facts and the request.
 #[derive(Clone, Debug, Default)]
 pub struct PolicySettings {
     /// All of these.
@@ -23,6 +23,8 @@ pub struct PolicySettings {
     pub require: Option<Arc<Condition>>,
     /// `step_up`.
     pub login: LoginDemand,
+    /// `Origin` of a request must be one of these or absent, unless empty.
+    pub origins: Vec<AllowedOrigin>,
     /// `enforce: false`: requests that would be refused are forwarded all the same.
     pub shadow: bool,
     /// `binding`.

@@ -55,6 +55,8 @@ impl Beside {
             .replace("127.0.0.1:8080", "127.0.0.1:@PORT@")
             .replace("127.0.0.1:8090", &format!("127.0.0.1:{grpc_port}"))
             .replace("http://127.0.0.1:8000/o/introspect/", &server.url());
+        let gateway =
+            gateway + "  - { path: /mcp/*, scopes: [read], origins: [https://app.example.com] }\n";
         let gateway = Builder::new().env("INTROSPECTION_TOKEN", "t").start(&gateway);
         let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
         for file in files {
@@ -141,6 +143,12 @@ fn is_guarded(mut beside: Beside) {
         (403, true),
         "{challenge}"
     );
+    // the proxy shows the browser's `Origin` too
+    for (origin, status) in [("https://app.example.com", 200), ("https://evil.test", 403)] {
+        let headers = [("Authorization", reader.as_str()), ("Origin", origin)];
+        assert_eq!(beside.request("GET", "/mcp/a", &headers).status, status, "{origin}");
+    }
+    let before = before + 1;
     // the method and the path in question decide, against all headers of the client
     let described = [
         ("Authorization", reader.as_str()),
@@ -234,6 +242,11 @@ fn envoy_ext_authz() {
     assert_eq!((response.status, response.reason()), (400, "malformed_token".to_owned()));
     let body = beside.request("GET", "/items", &[]).json();
     assert_eq!(body["reason"], "missing_token");
+    let origin = ("Origin", "https://app.example.com");
+    let response = beside.request("GET", "/mcp/a", &[reader, origin, origin]);
+    assert_eq!((response.status, response.reason()), (400, "bad_request".to_owned()));
+    let response = beside.request("GET", "/mcp/a", &[reader, ("Origin", "null")]);
+    assert_eq!((response.status, response.reason()), (403, "require".to_owned()));
     // a path that two readers could read in two ways
     let response = beside.request("GET", "/public/..%2Fitems", &[]);
     assert_eq!((response.status, response.reason()), (400, "bad_request".to_owned()));

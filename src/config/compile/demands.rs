@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::claims::claims;
+use super::origins::origins;
 use super::proof::binding;
 use super::require::require;
 use crate::config::path::KeyPath;
@@ -70,6 +71,7 @@ pub fn demands(
         ),
         require: require(cx, &origin.of(cx, "require"), raw.require.as_deref(), paths),
         login: login(cx, &origin.of(cx, "step_up"), raw.step_up.as_ref()),
+        origins: origins(cx, &origin.of(cx, "origins"), raw.origins.as_deref()),
         shadow: raw.enforce == Some(false),
         binding: binding(cx, &origin.of(cx, "binding"), raw.binding.as_ref()),
     };
@@ -84,12 +86,12 @@ pub fn demands(
         );
     }
     if auth == AuthMode::None {
-        // inherited demands do not concern a route without authentication
+        // inherited demands on tokens do not concern a route without authentication
         return DemandSettings {
             auth,
             authorization_servers: Vec::new(),
             preflight_pass: false,
-            policy: PolicySettings::default(),
+            policy: PolicySettings { origins: policy.origins, ..PolicySettings::default() },
         };
     }
     DemandSettings {
@@ -217,7 +219,7 @@ fn audience(cx: Context, section: &KeyPath, audience: Option<&[String]>) -> Vec<
 }
 
 /// An empty list reads like a demand and makes none.
-fn not_empty<'l, T>(cx: Context, path: &KeyPath, list: Option<&'l [T]>) -> Option<&'l [T]> {
+pub fn not_empty<'l, T>(cx: Context, path: &KeyPath, list: Option<&'l [T]>) -> Option<&'l [T]> {
     let list = list?;
     if list.is_empty() {
         cx.report.error(

@@ -16,6 +16,7 @@ mod lax;
 mod limits;
 mod listeners;
 mod names;
+mod origins;
 mod proof;
 mod proxies;
 mod reach;

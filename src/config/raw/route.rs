@@ -143,6 +143,10 @@ pub struct Demands {
     pub binding: Binding,
     /// The login that the route needs (RFC 9470).
     pub step_up: StepUp,
+    /// The web sites whose scripts may call: a request whose `Origin` is none of these is refused
+    /// with 403, whatever its token; a request without `Origin` passes. Scheme, host and port, as
+    /// `https://app.example.com`; `http://localhost:*` is any port. Any site unless written.
+    pub origins: Vec<String>,
     /// `false` is shadow mode: requests that would be refused are logged and counted, and forwarded
     /// without identity headers. Nothing is protected then.
     pub enforce: bool,

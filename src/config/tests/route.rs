@@ -169,6 +169,33 @@ fn scopes_and_audience() {
 }
 
 #[test]
+fn origins() {
+    let expected: &[&str] = &[
+        "7:15: error: routes[0].origins[0]: is not an origin; write scheme, host and perhaps a port, as in `https://app.example.com`",
+        "7:32: error: routes[0].origins[1]: has a path; an origin is scheme, host and port alone: remove everything behind them, a final slash too",
+        "7:44: error: routes[0].origins[2]: would allow every site; list the sites, or remove `origins` if every site may call",
+        "7:49: error: routes[0].origins[3]: has `*` elsewhere than for the port; write each host, and `:*` behind it for any port",
+        "7:73: warning: routes[0].origins[5]: is a duplicate; remove one of the two",
+        "8:15: warning: routes[0].origins[6]: allows every site: any of them can send `Origin: null` from a sandboxed frame; remove it unless the route may be called from everywhere",
+    ];
+    assert_eq!(
+        with(
+            "\
+         \x20   origins: [app.example.com, https://a/, '*', https://*.a, https://a, https://A:443,\n\
+         \x20             'null', 'http://localhost:*']\n"
+        ),
+        expected
+    );
+    let expected: &[&str] = &[
+        "7:21: error: defaults.origins: is an empty list, which would demand nothing; name at least one, or remove the key",
+    ];
+    assert_eq!(with("defaults: {origins: []}\n"), expected);
+    let expected: &[&str] = &[];
+    let public = "  - {path: /a, upstream: http://a, auth: none, origins: [https://a]}\n";
+    assert_eq!(with(public), expected, "public routes have origins too");
+}
+
+#[test]
 fn demands_without_authentication() {
     let expected: &[&str] = &[
         "8:5: error: routes[0].scopes: would be ignored, since `auth` is `none` here; remove it, or write another `auth`",
