@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use introgate::parts::Clock;
 use introgate::parts::read_answer;
 use introgate::parts::{AccessLine, Cache, Decisions, Timestamp};
-use introgate::parts::{AccessToken, Credential, DigestKey, Facts, Scheme};
+use introgate::parts::{AccessToken, AuthScheme, Credential, DigestKey, Facts};
 use introgate::parts::{AssertionKey, AssertionSettings};
 use introgate::parts::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
 use introgate::parts::{DPOP, Dpop, DpopSettings, Thumbprint, thumbprint};
@@ -114,7 +114,7 @@ fn policy(bencher: Bencher) {
     let dpop = Arc::new(Dpop::new(DpopSettings::default(), &DigestKey::random()));
     let policy = Policy::new(AuthMode::Required, demands, dpop);
     let Ok(token) = AccessToken::parse(TOKEN.as_bytes(), 8192) else { return };
-    let credential = Credential { token, scheme: Scheme::Bearer };
+    let credential = Credential { token, scheme: AuthScheme::Bearer };
     let now = introgate::parts::Clock::system().now();
     let (headers, forwarded) = (headers(), Forwarded::default());
     let request = view(&headers, &forwarded);
@@ -179,7 +179,7 @@ fn dpop_proof(bencher: Bencher) {
     let now = Clock::system().now();
     let claims = json!({
         "jti": "one", "htm": "GET", "htu": "https://api.example.com/api/items",
-        "iat": now.unix_seconds(), "ath": Thumbprint::of(TOKEN.as_bytes()).to_string(),
+        "iat": now.unix_seconds(), "ath": Thumbprint::hash(TOKEN.as_bytes()).to_string(),
     });
     let header = jsonwebtoken::Header {
         typ: Some("dpop+jwt".into()),
@@ -197,7 +197,7 @@ fn dpop_proof(bencher: Bencher) {
     let dpop = Arc::new(Dpop::new(DpopSettings::default(), &DigestKey::random()));
     let policy = Policy::new(AuthMode::Required, demands, dpop);
     let token = AccessToken::parse(TOKEN.as_bytes(), 8192).unwrap();
-    let credential = Credential { token, scheme: Scheme::Dpop };
+    let credential = Credential { token, scheme: AuthScheme::Dpop };
     let server = ServerDemands::default();
     assert!(policy.evaluate(credential, &facts, &request, &server, now).is_ok());
     bencher.bench_local(|| {
@@ -251,7 +251,7 @@ fn require(bencher: Bencher, source: &str) {
     let dpop = Arc::new(Dpop::new(DpopSettings::default(), &DigestKey::random()));
     let policy = Policy::new(AuthMode::Required, demands, dpop);
     let Ok(token) = AccessToken::parse(TOKEN.as_bytes(), 8192) else { return };
-    let credential = Credential { token, scheme: Scheme::Bearer };
+    let credential = Credential { token, scheme: AuthScheme::Bearer };
     let now = introgate::parts::Clock::system().now();
     let (headers, forwarded) = (headers(), Forwarded::default());
     let request = view(&headers, &forwarded);

@@ -1,6 +1,6 @@
 //! From a configuration to what runs: the only place that picks implementations.
 
-use crate::cache::{Cached, RedisSettings, Shared, Source, Store, ToldHosts};
+use crate::cache::{Cached, FactsSource, RedisSettings, Shared, Store, ToldHosts};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::{Challenge, DpopDemand};
@@ -8,14 +8,15 @@ use crate::gate::{Gate, Limiter, Proofs, Route, RouteServer, RouteSettings, Serv
 use crate::identity::Identity;
 use crate::introspect::jwt::Then;
 use crate::introspect::{
-    BuildParts, Documents, Fingerprint, Guarded, Introspector, ServerSettings, Unusable,
+    BuildParts, Documents, Guarded, Introspector, ServerSettings, SettingsFingerprint,
+    UnusableSettings,
 };
 use crate::listen::Listen;
 use crate::policy::Policy;
 use crate::proof::dpop::{Dpop, DpopSettings};
 use crate::resource::{Coverage, ResourceMetadata, Sources};
 use crate::route::{HostPattern, Reach, RouteTable};
-use crate::runtime::{AuthorizationServer, Parts, Runtime};
+use crate::runtime::{AuthorizationServer, CarriedOver, Runtime};
 use crate::security_events::{Events, Subscription};
 use crate::telemetry::{Metrics, Occasionally, RouteMetrics};
 use crate::token::DigestKey;
@@ -34,7 +35,7 @@ const FEWEST_BUCKETS: usize = 4096;
 #[derive(Debug, Error)]
 pub enum AssembleError {
     #[error(transparent)]
-    Server(#[from] Unusable),
+    Server(#[from] UnusableSettings),
     #[error("route `{route}`: there is no {what} `{name}`")]
     Missing { route: String, what: &'static str, name: String },
     #[error("two routes tie: {0}")]
@@ -43,7 +44,7 @@ pub enum AssembleError {
     Metrics(#[from] prometheus::Error),
 }
 
-impl Parts {
+impl CarriedOver {
     pub fn new(settings: &Settings) -> Result<Self, AssembleError> {
         let metrics = Arc::new(Metrics::new()?);
         let store = Arc::new(Store::new(&settings.cache, metrics.clone()));
@@ -233,15 +234,19 @@ impl Parts {
             &self.metrics,
         ));
         let fingerprints = [Some(server.fingerprint()), then.map(|(_, asked)| asked.fingerprint())];
-        let texts = fingerprints.iter().flatten().flat_map(Fingerprint::texts);
+        let texts = fingerprints.iter().flatten().flat_map(SettingsFingerprint::texts);
         let key = shared
             .map_or(&self.digest_key, |shared| shared.digest_key())
             .derive(std::iter::once(&*server.name).chain(texts));
         let is_told_host =
             profile.forward_host || then.is_some_and(|(_, asked)| asked.profile().forward_host);
         let told_hosts = is_told_host.then(|| Arc::new(told_hosts(settings)));
-        let source =
-            Source { server: server.name.clone(), key, told_hosts, introspector: guarded.clone() };
+        let source = FactsSource {
+            server: server.name.clone(),
+            key,
+            told_hosts,
+            introspector: guarded.clone(),
+        };
         // what is found out here without asking anybody is found out sooner than looked up
         let local = profile.verification.is_some() && then.is_none();
         let cached = Cached::new(
@@ -261,7 +266,7 @@ impl Parts {
         &self,
         server: &ServerSettings,
         then: Option<(&Arc<AuthorizationServer>, &ServerSettings)>,
-    ) -> Result<Box<dyn Introspector>, Unusable> {
+    ) -> Result<Box<dyn Introspector>, UnusableSettings> {
         let then = then.map(|(made, asked)| Then {
             server: made.guarded.clone(),
             issuer: asked.issuer.clone(),

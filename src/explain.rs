@@ -231,7 +231,7 @@ fn shown(
 
 /// The exact refusal.
 fn refusal(denial: &Denial, challenge: &crate::deny::Challenge, question: &Question) -> Value {
-    let shape = Shape::of(&question.method, &question.headers);
+    let shape = Shape::for_request(&question.method, &question.headers);
     let refusal = denial.respond(challenge, shape, "explained");
     let headers: serde_json::Map<String, Value> = refusal
         .headers

@@ -49,6 +49,35 @@ fn a_module_imports_only_from_those_above_it() {
     assert_eq!(order.len() + 1, modules.len(), "{order:?}");
 }
 
+/// A type's name means one thing. The types of `config/raw` have the names of the settings that
+/// are made from them, and are always written `raw::NAME`.
+#[test]
+fn a_type_has_a_name_of_its_own() {
+    let mut names = HashMap::<String, usize>::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut waiting = vec![source];
+    while let Some(path) = waiting.pop() {
+        let shown = path.to_string_lossy();
+        if path.is_dir() && !path.ends_with("config/raw") {
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            waiting.extend(entries.map(|entry| entry.path()));
+        } else if path.is_file() && !shown.contains("tests") {
+            for line in text(&path).lines() {
+                let line = line.trim_start_matches("pub ").trim_start_matches("pub(super) ");
+                let kinds = ["struct ", "enum ", "trait "];
+                let Some(rest) = kinds.iter().find_map(|kind| line.strip_prefix(kind)) else {
+                    continue;
+                };
+                let name = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+                *names.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    let twice: Vec<_> = names.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(names.len() > 300, "{} names", names.len());
+    assert!(twice.is_empty(), "{twice:?}");
+}
+
 /// The files of a recipe in CONTRIBUTING.md, with a name for `NAME`.
 fn recipe(title: &str, name: &str) -> Vec<String> {
     let contributing = include_str!("../CONTRIBUTING.md");

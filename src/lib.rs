@@ -109,10 +109,10 @@ pub use cli::main;
 /// The parts that benchmarks and integration tests use without a socket. Everything else is
 /// private, so that the compiler finds code that nothing uses.
 pub mod parts {
-    pub use crate::cache::{CacheSettings, Cached, Entry, Lifetime, Source, Store};
+    pub use crate::cache::{CacheSettings, Cached, Entry, FactsSource, Lifetime, Store};
     pub use crate::clock::{Clock, Mono, Now};
     pub use crate::deny::{Challenge, Reason};
-    pub use crate::extract::{Place, TokenSettings};
+    pub use crate::extract::{TokenPlace, TokenSettings};
     pub use crate::gate::{Gate, LimitSettings, Limiter, Proofs, Route, RouteServer, Servers};
     pub use crate::identity::{AssertionKey, AssertionSettings, Identity, IdentitySettings};
     pub use crate::introspect::{
@@ -120,11 +120,11 @@ pub mod parts {
     };
     pub use crate::policy::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
     pub use crate::proof::dpop::{
-        DPOP, Dpop, DpopSettings, Expected, Flaw, HttpUrl, Proof, thumbprint,
+        DPOP, Dpop, DpopSettings, Expected, HttpUrl, Proof, ProofFlaw, thumbprint,
     };
     pub use crate::rate_limit::{Buckets, Per, RateLimitSettings};
     pub use crate::request::{Forwarded, RequestView};
     pub use crate::route::{PathPattern, Reach, RouteTable};
     pub use crate::telemetry::{AccessLine, Cache, Decisions, Metrics, Occasionally, Timestamp};
-    pub use crate::token::{AccessToken, Credential, DigestKey, Facts, Scheme, Thumbprint};
+    pub use crate::token::{AccessToken, AuthScheme, Credential, DigestKey, Facts, Thumbprint};
 }

@@ -1,7 +1,7 @@
 //! A changed configuration takes the old one's place: watch, load, assemble, swap. On any error the
 //! old runtime stays. Caches survive.
 
-use crate::config::{Loaded, Settings, Source};
+use crate::config::{ConfigSource, Loaded, Settings};
 use crate::runtime::{LastReload, Process};
 use crate::systemd;
 use crate::telemetry::{Logging, Reloaded};
@@ -18,14 +18,14 @@ use tokio::signal::unix::{SignalKind, signal};
 pub struct Reload {
     pub process: Arc<Process>,
     pub logging: Logging,
-    pub source: Source,
+    pub source: ConfigSource,
     /// Of the configuration in force.
-    pub watched: Watched,
+    pub watched: WatchedFiles,
 }
 
 /// The files of a configuration, and their content when it was loaded.
 #[derive(Clone)]
-pub struct Watched {
+pub struct WatchedFiles {
     /// All that were read or should have been: the configuration itself, secrets, certificates.
     files: Vec<PathBuf>,
     content: blake3::Hash,
@@ -40,13 +40,13 @@ const ATTEMPTS: usize = 5;
 
 /// Loads a configuration together with the files to watch from then on. The content is noted here,
 /// and not when watching begins: a change in between would never be seen.
-pub fn load(source: &Source) -> (Loaded, Watched) {
+pub fn load(source: &ConfigSource) -> (Loaded, WatchedFiles) {
     let main: Vec<PathBuf> = source.file().map(PathBuf::from).into_iter().collect();
     let mut attempt = 1;
     loop {
         let before = content(&main);
         let loaded = source.load(&|name| std::env::var(name).ok());
-        let watched = Watched { content: content(&loaded.files), files: loaded.files.clone() };
+        let watched = WatchedFiles { content: content(&loaded.files), files: loaded.files.clone() };
         if attempt >= ATTEMPTS || content(&main) == before {
             return (loaded, watched);
         }
@@ -54,7 +54,7 @@ pub fn load(source: &Source) -> (Loaded, Watched) {
     }
 }
 
-impl Watched {
+impl WatchedFiles {
     fn has_changed(&self) -> bool {
         content(&self.files) != self.content
     }
@@ -89,7 +89,7 @@ impl BackgroundService for Reload {
 
 impl Reload {
     /// Gives the files to watch from now on.
-    fn reload(&self) -> Watched {
+    fn reload(&self) -> WatchedFiles {
         systemd::reloading();
         let parts = &self.process.parts;
         let (Loaded { settings, problems, redacted, .. }, watched) = load(&self.source);

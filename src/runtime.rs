@@ -1,7 +1,7 @@
 //! The parts that run: the process, and the immutable snapshot that one configuration became. `assemble`
 //! makes them; `proxy`, `admin` and `server` use them.
 
-use crate::cache::{Cached, End, Purge, Shared, Store};
+use crate::cache::{Cached, Purge, Shared, Store, StreamEnd};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::Challenge;
@@ -12,7 +12,7 @@ use crate::listen::OpenSockets;
 use crate::proof::dpop::Seen;
 use crate::rate_limit::RouteBuckets;
 use crate::resource::ResourceMetadata;
-use crate::security_events::{Events, Streams, Subscription, Taken};
+use crate::security_events::{EventStreams, Events, Subscription, TakenEvents};
 use crate::telemetry::{
     AccessLogger, Decisions, History, LogSettings, Metrics, Occasionally, RouteMetrics,
 };
@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 /// Everything that lives as long as the process, through all reloads.
 pub struct Process {
     pub runtime: ArcSwap<Runtime>,
-    pub parts: Parts,
+    pub parts: CarriedOver,
     pub access_log: AccessLogger,
     /// The last decisions.
     pub decisions: Decisions,
@@ -60,16 +60,16 @@ pub struct LastReload {
 
 /// The parts of a process that one runtime hands on to the next.
 #[derive(Clone)]
-pub struct Parts {
+pub struct CarriedOver {
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub store: Arc<Store>,
     pub documents: Arc<Documents>,
     /// Events that came, so that none counts twice; and refused ones, for the log.
-    pub taken: Arc<Taken>,
+    pub taken: Arc<TakenEvents>,
     pub event_log: Arc<Occasionally>,
     /// The state of event streams.
-    pub streams: Arc<Streams>,
+    pub streams: Arc<EventStreams>,
     /// Proofs of possession that were used.
     pub seen_proofs: Arc<Seen>,
     /// The buckets of rate limits, those of the last runtime.
@@ -128,7 +128,7 @@ impl Runtime {
 }
 
 impl Process {
-    pub fn new(parts: Parts, runtime: Runtime) -> Self {
+    pub fn new(parts: CarriedOver, runtime: Runtime) -> Self {
         parts.metrics.config_in_force(runtime.loaded_at);
         Self {
             runtime: ArcSwap::from_pointee(runtime),
@@ -149,7 +149,7 @@ impl Process {
     /// Forgets answers, here and in the whole fleet. How many were held here; with Redis, also
     /// whether the others have been told already.
     /// `end` is the reason that responses which depend on them end with here.
-    pub async fn purge(&self, purge: &Purge, end: End) -> (usize, Option<bool>) {
+    pub async fn purge(&self, purge: &Purge, end: StreamEnd) -> (usize, Option<bool>) {
         let shared = self.runtime.load().shared.clone();
         match shared {
             None => (self.parts.store.purge_because(purge, end), None),

@@ -9,14 +9,14 @@ use introgate::parts::{
     BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
 };
 use introgate::parts::{Buckets, Per, RateLimitSettings};
-use introgate::parts::{CacheSettings, Cached, Source, Store};
+use introgate::parts::{CacheSettings, Cached, FactsSource, Store};
 use introgate::parts::{DigestKey, Facts};
 use introgate::parts::{Dpop, DpopSettings};
 use introgate::parts::{Forwarded, RequestView};
 use introgate::parts::{Gate, LimitSettings, Limiter, Proofs, Route, RouteServer, Servers};
 use introgate::parts::{Metrics, Occasionally};
 use introgate::parts::{PathPattern, Reach, RouteTable};
-use introgate::parts::{Place, TokenSettings};
+use introgate::parts::{TokenPlace, TokenSettings};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ pub fn gate_with_limit() -> Gate<()> {
 fn gate_with(rate_limit: Option<Limiter>) -> Gate<()> {
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let store = Arc::new(Store::new(&SETTINGS, metrics.clone()));
-    let source = Source {
+    let source = FactsSource {
         server: "main".into(),
         key: DigestKey::random(),
         told_hosts: None,
@@ -99,7 +99,11 @@ fn gate_with(rate_limit: Option<Limiter>) -> Gate<()> {
     let gate = Gate {
         table: RouteTable::build(&[reach]).expect("a table"),
         routes: vec![Arc::new(route)],
-        token: TokenSettings { from: vec![Place::Authorization], max_length: 8192, forward: false },
+        token: TokenSettings {
+            from: vec![TokenPlace::Authorization],
+            max_length: 8192,
+            forward: false,
+        },
         proofs: Proofs { dpop, seen: Arc::default(), shared: None },
     };
     let (headers, forwarded) = (headers(), Forwarded::default());

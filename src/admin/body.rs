@@ -22,7 +22,7 @@ impl Unread {
 }
 
 /// The whole body, up to 64 KiB. After a larger one the connection is closed.
-pub async fn read(session: &mut ServerSession) -> Result<Vec<u8>, Unread> {
+pub async fn read_body(session: &mut ServerSession) -> Result<Vec<u8>, Unread> {
     let mut body = Vec::new();
     loop {
         match session.read_request_body().await {

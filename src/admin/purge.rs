@@ -2,7 +2,7 @@
 
 use super::body::{self, Unread};
 use super::respond::{json as respond_json, problem};
-use crate::cache::{End, Purge, PurgeSelector};
+use crate::cache::{Purge, PurgeSelector, StreamEnd};
 use crate::runtime::Process;
 use crate::token::AccessToken;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -25,7 +25,7 @@ struct PurgeRequest {
 pub async fn purge(process: &Process, session: &mut ServerSession) -> Response<Vec<u8>> {
     match asked(process, session).await {
         Ok(purge) => {
-            let (purged, told) = process.purge(&purge, End::Purged).await;
+            let (purged, told) = process.purge(&purge, StreamEnd::Purged).await;
             let mut answer = json!({"purged": purged});
             if let Some(told) = told {
                 answer["fleet_told"] = told.into();
@@ -37,9 +37,9 @@ pub async fn purge(process: &Process, session: &mut ServerSession) -> Response<V
 }
 
 /// A call that is not carried out, and why.
-pub(super) struct Refused(pub StatusCode, pub &'static str);
+pub(super) struct RefusedCall(pub StatusCode, pub &'static str);
 
-impl Refused {
+impl RefusedCall {
     pub(super) fn response(self) -> Response<Vec<u8>> {
         let Self(status, detail) = self;
         let mut refusal = problem(status, detail);
@@ -57,26 +57,26 @@ impl Refused {
 pub(super) async fn body_of_trusted(
     process: &Process,
     session: &mut ServerSession,
-) -> Result<Vec<u8>, Refused> {
+) -> Result<Vec<u8>, RefusedCall> {
     may_change(process, session)?;
-    body::read(session).await.map_err(|unread| {
+    body::read_body(session).await.map_err(|unread| {
         let status = if unread == Unread::TooLarge {
             StatusCode::PAYLOAD_TOO_LARGE
         } else {
             StatusCode::BAD_REQUEST
         };
-        Refused(status, unread.why())
+        RefusedCall(status, unread.why())
     })
 }
 
-async fn asked(process: &Process, session: &mut ServerSession) -> Result<Purge, Refused> {
+async fn asked(process: &Process, session: &mut ServerSession) -> Result<Purge, RefusedCall> {
     let body = body_of_trusted(process, session).await?;
-    selector(process, &body).map_err(|detail| Refused(StatusCode::BAD_REQUEST, detail))
+    selector(process, &body).map_err(|detail| RefusedCall(StatusCode::BAD_REQUEST, detail))
 }
 
 /// With `admin.token`, all callers that know it; without it, only callers on this machine, and no
 /// web page that a browser on this machine happens to show.
-fn may_change(process: &Process, session: &ServerSession) -> Result<(), Refused> {
+fn may_change(process: &Process, session: &ServerSession) -> Result<(), RefusedCall> {
     let runtime = process.runtime.load();
     if let Some(token) = &runtime.settings.admin.token {
         let given = session
@@ -86,7 +86,7 @@ fn may_change(process: &Process, session: &ServerSession) -> Result<(), Refused>
         let known = given.is_some_and(|(scheme, given)| {
             scheme.eq_ignore_ascii_case("bearer") && token.matches(given.trim())
         });
-        let refused = Refused(
+        let refused = RefusedCall(
             StatusCode::UNAUTHORIZED,
             "This needs `Authorization: Bearer` with the token in admin.token.",
         );
@@ -96,13 +96,13 @@ fn may_change(process: &Process, session: &ServerSession) -> Result<(), Refused>
         address.as_inet().is_none_or(|address| address.ip().to_canonical().is_loopback())
     });
     if !local {
-        return Err(Refused(
+        return Err(RefusedCall(
             StatusCode::FORBIDDEN,
             "From another machine this needs admin.token in the configuration.",
         ));
     }
     if session.get_header(header::ORIGIN).is_some() && !is_own_page(session) {
-        return Err(Refused(
+        return Err(RefusedCall(
             StatusCode::FORBIDDEN,
             "From a web page this needs admin.token in the configuration.",
         ));

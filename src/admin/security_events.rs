@@ -4,7 +4,7 @@
 
 use super::body::{self, Unread};
 use super::respond::{not_allowed, not_found, response, text};
-use crate::delivery::{Refused, take};
+use crate::delivery::{RefusedEvent, take};
 use crate::runtime::Process;
 use crate::security_events::{Code, Delivery, Refusal};
 use crate::telemetry::Received;
@@ -29,7 +29,7 @@ pub async fn events(process: &Process, session: &mut ServerSession) -> Response<
             (None, Refusal::invalid(why)),
         );
     };
-    let body = match body::read(session).await {
+    let body = match body::read_body(session).await {
         Ok(body) => body,
         Err(unread) => {
             let status = if unread == Unread::TooLarge {
@@ -93,7 +93,7 @@ fn refuse(
     process: &Process,
     delivery: Delivery,
     status: StatusCode,
-    refused: Refused,
+    refused: RefusedEvent,
 ) -> Response<Vec<u8>> {
     let (server, refusal) = refused;
     let parts = &process.parts;

@@ -135,7 +135,7 @@ fn events(process: &Process, runtime: &Runtime, server: &Arc<str>) -> Value {
     let Some(settings) = of_server.and_then(|settings| settings.events.as_ref()) else {
         return Value::Null;
     };
-    let facts = process.parts.streams.of(server).facts();
+    let facts = process.parts.streams.for_server(server).facts();
     let called = settings.poll.is_some() || settings.stream.is_some();
     let stream = settings.stream.as_ref().map(|_| {
         let (status, reason) = facts.status.clone().unzip();

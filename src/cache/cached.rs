@@ -1,8 +1,8 @@
 //! The cache around an introspector: hit, or one shared question.
 
-use super::fleet::Wanted;
+use super::fleet::AcceptedAnswers;
 use super::flight::{Boarding, Lead, Outcome};
-use super::redis::{Shared, Turn};
+use super::redis::{IntrospectionTurn, Shared};
 use super::store::Active;
 use super::told_host::ToldHosts;
 use super::ttl::Lifetime;
@@ -12,7 +12,7 @@ use crate::deny::{Denial, Reason};
 use crate::introspect::{Failure, Inquiry, Introspector};
 use crate::request::Forwarded;
 use crate::telemetry::{Cache, LazyCounter, Metrics};
-use crate::token::{AccessToken, DigestKey, Facts, Refused, TokenDigest};
+use crate::token::{AccessToken, DigestKey, Facts, RefusedLocally, TokenDigest};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use std::time::Duration;
 pub enum Known {
     Active(Arc<Entry>),
     Inactive,
-    Refused(Refused),
+    Refused(RefusedLocally),
 }
 
 /// Why nothing is known about a token.
@@ -46,7 +46,7 @@ enum CachedState {
 
 /// The outcome for one request, and how it came about.
 #[derive(Debug)]
-pub struct Found {
+pub struct CachedFacts {
     pub outcome: Result<Known, Unknown>,
     pub cache: Cache,
     pub digest: TokenDigest,
@@ -58,17 +58,17 @@ pub struct Found {
 
 /// One authorization server behind the cache.
 pub struct Cached {
-    pub(super) source: Source,
+    pub(super) source: FactsSource,
     pub(super) settings: CacheSettings,
     pub(super) store: Arc<Store>,
     /// Answers of other gateways.
     pub(super) shared: Option<Arc<Shared>>,
     pub(super) clock: Clock,
-    counters: Counters,
+    counters: CacheCounters,
 }
 
 /// Where answers come from.
-pub struct Source {
+pub struct FactsSource {
     /// The authorization server's configured name.
     pub server: Arc<str>,
     /// Covers everything of the server's settings that can change its answers.
@@ -80,7 +80,7 @@ pub struct Source {
     pub introspector: Arc<dyn Introspector>,
 }
 
-struct Counters {
+struct CacheCounters {
     hit: LazyCounter,
     miss: LazyCounter,
     expired: LazyCounter,
@@ -92,14 +92,14 @@ struct Counters {
 impl Cached {
     /// A cache in front of `source`. Answers are kept in `store`, which all servers share.
     pub fn new(
-        source: Source,
+        source: FactsSource,
         settings: CacheSettings,
         store: Arc<Store>,
         clock: Clock,
         metrics: &Metrics,
     ) -> Self {
         let requests = |cache, result| LazyCounter::new(&metrics.cache_requests, &[cache, result]);
-        let counters = Counters {
+        let counters = CacheCounters {
             hit: requests("active", "hit"),
             miss: requests("active", "miss"),
             expired: requests("active", "expired"),
@@ -126,14 +126,14 @@ impl Cached {
         token: AccessToken<'_>,
         forwarded: &Forwarded,
         max_age: Option<Duration>,
-    ) -> Found {
+    ) -> CachedFacts {
         let told = self.source.told_hosts.as_ref().map(|hosts| hosts.told(forwarded));
         let forwarded = told.as_ref().unwrap_or(forwarded);
         let digest = self.digest(token, forwarded);
         let now = self.clock.now();
         let found = |outcome, cache, waited: Option<Duration>| {
             let at = now.later(waited.unwrap_or_default());
-            Found { outcome, cache, digest, waited, at }
+            CachedFacts { outcome, cache, digest, waited, at }
         };
         // an entry from before a reload may have been given a longer life than the ttl is now
         let oldest = max_age.map_or(self.settings.ttl, |max_age| max_age.min(self.settings.ttl));
@@ -160,7 +160,7 @@ impl Cached {
             guard.map_or(Ok(()), |guard| self.store.guard.admit(forwarded.client, guard, now.mono))
         };
 
-        let wanted = Wanted { oldest, refresh: false };
+        let wanted = AcceptedAnswers { oldest, refresh: false };
         let (outcome, cache) =
             self.ask(digest, now, wanted, may_ask, || inquiry(token, forwarded)).await;
         let landed = self.clock.now();
@@ -198,7 +198,7 @@ impl Cached {
         self: &Arc<Self>,
         digest: TokenDigest,
         since: Now,
-        wanted: Wanted,
+        wanted: AcceptedAnswers,
         may_ask: impl Fn() -> Result<(), Duration>,
         inquiry: impl Fn() -> Inquiry,
     ) -> (Result<Known, Unknown>, Cache) {
@@ -269,19 +269,30 @@ impl Cached {
     /// Asks in the background; a failure changes nothing.
     fn refresh(self: &Arc<Self>, digest: TokenDigest, inquiry: Inquiry) {
         if let Boarding::Lead(lead, _) = self.store.flights.board(digest, || Ok(())) {
-            self.depart(digest, Wanted { oldest: self.settings.ttl, refresh: true }, inquiry, lead);
+            self.depart(
+                digest,
+                AcceptedAnswers { oldest: self.settings.ttl, refresh: true },
+                inquiry,
+                lead,
+            );
         }
     }
 
     /// The question is a task of its own: if the first request is cancelled, the others still get
     /// their answer.
-    fn depart(self: &Arc<Self>, digest: TokenDigest, wanted: Wanted, inquiry: Inquiry, lead: Lead) {
+    fn depart(
+        self: &Arc<Self>,
+        digest: TokenDigest,
+        wanted: AcceptedAnswers,
+        inquiry: Inquiry,
+        lead: Lead,
+    ) {
         let this = self.clone();
         tokio::spawn(async move {
             let asked = this.store.purges();
             let turn = match this.elsewhere(digest, wanted, asked).await {
-                Some(Turn::Known(known)) => return lead.land(Ok(known)),
-                Some(Turn::Ask(turn)) => Some(turn),
+                Some(IntrospectionTurn::Known(known)) => return lead.land(Ok(known)),
+                Some(IntrospectionTurn::Ask(turn)) => Some(turn),
                 None => None,
             };
             let outcome = this.source.introspector.introspect(&inquiry).await;
@@ -327,8 +338,14 @@ impl Cached {
     }
 
     /// A failure that may heal by itself is not cached. It still removes an active answer.
-    fn keep_inactive(&self, digest: TokenDigest, refused: Option<Refused>, now: Now, asked: u64) {
-        let lasting = refused.is_none_or(Refused::is_lasting);
+    fn keep_inactive(
+        &self,
+        digest: TokenDigest,
+        refused: Option<RefusedLocally>,
+        now: Now,
+        asked: u64,
+    ) {
+        let lasting = refused.is_none_or(RefusedLocally::is_lasting);
         let until = if lasting { now.mono + self.settings.inactive_ttl } else { Mono::ZERO };
         self.store.keep_inactive(digest, refused, until, now, asked);
     }
@@ -406,7 +423,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new().unwrap_or_else(|error| panic!("{error}")));
         let store = Arc::new(Store::new(&settings, metrics.clone()));
         let server = Arc::new(Server::default());
-        let source = Source {
+        let source = FactsSource {
             server: "main".into(),
             key: DigestKey::random(),
             told_hosts: None,

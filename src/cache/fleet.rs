@@ -1,6 +1,6 @@
 //! The cache in a fleet: answers of other gateways, under the rules of this one.
 
-use super::redis::{Answer, Asking, Heard, Turn};
+use super::redis::{Asking, AwaitedAnswer, Heard, IntrospectionTurn};
 use super::store::Active;
 use super::ttl::Lifetime;
 use super::{Cached, Entry, Known};
@@ -12,14 +12,14 @@ use std::time::Duration;
 
 /// Which answers of others will do.
 #[derive(Clone, Copy)]
-pub struct Wanted {
+pub struct AcceptedAnswers {
     /// As old as this, no more.
     pub oldest: Duration,
     /// One is here already, and it is time for a new one.
     pub refresh: bool,
 }
 
-impl Wanted {
+impl AcceptedAnswers {
     pub fn takes(self, age: Duration) -> bool {
         age < self.oldest
     }
@@ -30,12 +30,12 @@ impl Cached {
     pub(super) async fn elsewhere(
         &self,
         digest: TokenDigest,
-        wanted: Wanted,
+        wanted: AcceptedAnswers,
         asked: u64,
-    ) -> Option<Turn<Known>> {
+    ) -> Option<IntrospectionTurn<Known>> {
         let shared = self.shared.as_ref()?;
         if wanted.oldest.is_zero() {
-            return Some(Turn::Ask(shared.own_turn(&digest)));
+            return Some(IntrospectionTurn::Ask(shared.own_turn(&digest)));
         }
         Some(shared.turn(&digest, |answer| self.take(digest, answer, wanted, asked)).await)
     }
@@ -59,8 +59,8 @@ impl Cached {
     fn take(
         &self,
         digest: TokenDigest,
-        answer: Answer,
-        wanted: Wanted,
+        answer: AwaitedAnswer,
+        wanted: AcceptedAnswers,
         asked: u64,
     ) -> Option<Known> {
         let now = self.clock.now();

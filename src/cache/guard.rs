@@ -73,7 +73,7 @@ impl Guard {
         settings: GuardSettings,
         now: Mono,
     ) -> Result<(), Duration> {
-        let address = Address::of(client);
+        let address = Address::for_client(client);
         if self.held.load(Ordering::Relaxed) >= self.capacity {
             self.tidy(settings, now);
         }
@@ -140,7 +140,7 @@ impl Window {
 }
 
 impl Address {
-    fn of(client: Option<IpAddr>) -> Self {
+    fn for_client(client: Option<IpAddr>) -> Self {
         Self(client.map(network))
     }
 }

@@ -1,6 +1,6 @@
 //! Active answers on their way to another process of the same gateway.
 
-use super::redis::Written;
+use super::redis::StoredFacts;
 use super::{CacheSettings, Entry, Lifetime, Store};
 use crate::clock::Now;
 use crate::token::TokenDigest;
@@ -15,7 +15,7 @@ pub struct HandedAnswer {
     server: Arc<str>,
     /// Milliseconds since the Unix epoch at which the answer arrived.
     known_at: i64,
-    facts: Written,
+    facts: StoredFacts,
 }
 
 impl Store {

@@ -17,15 +17,16 @@ mod streams;
 mod told_host;
 mod ttl;
 mod watch;
-pub use cached::{Cached, Found, Known, Source};
+pub use cached::{Cached, CachedFacts, FactsSource, Known};
 pub use entry::Entry;
 pub use handover::HandedAnswer;
 pub use purge_selector::PurgeSelector;
 pub use redis::{
-    Forget, LeaseHolder, Login, Node, RedisSettings, Shared, SharedKey, TlsSettings, Topology,
+    Forget, LeaseHolder, Login, RedisNode, RedisSettings, RedisTlsSettings, Shared, SharedKey,
+    Topology,
 };
 pub use settings::{CacheSettings, GuardSettings};
 pub use store::{Purge, Store};
-pub use streams::{End, News, Watched};
+pub use streams::{News, StreamEnd, WatchedStream};
 pub use told_host::ToldHosts;
 pub use ttl::Lifetime;

@@ -1,7 +1,7 @@
 //! The cache against a plain model of it: in any order of requests, purges, expiries and failures,
 //! no request gets an answer that is dead in the model.
 
-use super::{CacheSettings, Cached, Known, Purge, Source, Store};
+use super::{CacheSettings, Cached, FactsSource, Known, Purge, Store};
 use crate::clock::{Clock, ManualClock, Now};
 use crate::introspect::{Failure, FailureKind, Inquiry, Introspector, read_answer};
 use crate::request::Forwarded;
@@ -29,7 +29,7 @@ enum Says {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum ModelStep {
     Request { token: usize, max_age: Option<u64> },
     Pass { millis: u64 },
     WallClock { seconds: i64 },
@@ -44,14 +44,14 @@ enum Memory {
     Inactive { since: Now },
 }
 
-struct Server {
+struct ModelServer {
     says: Mutex<Says>,
     asked: Mutex<u64>,
     clock: Clock,
 }
 
 #[async_trait]
-impl Introspector for Server {
+impl Introspector for ModelServer {
     async fn introspect(&self, _: &Inquiry) -> Result<Facts, Failure> {
         *self.asked.lock() += 1;
         let answer = match *self.says.lock() {
@@ -67,7 +67,7 @@ impl Introspector for Server {
     }
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<ModelStep>> {
     let says = prop_oneof![
         Just(Says::Active(None)),
         (-5i64..200).prop_map(|left| Says::Active(Some(left))),
@@ -76,11 +76,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let max_age = prop_oneof![3 => Just(None), 1 => (0u64..120).prop_map(Some)];
     let step = prop_oneof![
-        6 => (0..TOKENS.len(), max_age).prop_map(|(token, max_age)| Step::Request { token, max_age }),
-        4 => (0u64..40_000).prop_map(|millis| Step::Pass { millis }),
-        1 => (-4000i64..4000).prop_map(|seconds| Step::WallClock { seconds }),
-        3 => says.prop_map(Step::Says),
-        1 => proptest::option::of(0..TOKENS.len()).prop_map(|token| Step::Purge { token }),
+        6 => (0..TOKENS.len(), max_age).prop_map(|(token, max_age)| ModelStep::Request { token, max_age }),
+        4 => (0u64..40_000).prop_map(|millis| ModelStep::Pass { millis }),
+        1 => (-4000i64..4000).prop_map(|seconds| ModelStep::WallClock { seconds }),
+        3 => says.prop_map(ModelStep::Says),
+        1 => proptest::option::of(0..TOKENS.len()).prop_map(|token| ModelStep::Purge { token }),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -106,7 +106,7 @@ fn is_active(memory: Memory) -> bool {
     matches!(memory, Memory::Active { .. })
 }
 
-async fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
+async fn play(steps: Vec<ModelStep>) -> Result<(), TestCaseError> {
     let settings = CacheSettings {
         max_entries: 100,
         ttl: Duration::from_secs(TTL),
@@ -120,12 +120,12 @@ async fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let clock = Clock::Manual(hand.clone());
     let metrics = Arc::new(Metrics::new().map_err(|error| TestCaseError::fail(error.to_string()))?);
     let store = Arc::new(Store::new(&settings, metrics.clone()));
-    let server = Arc::new(Server {
+    let server = Arc::new(ModelServer {
         says: Mutex::new(Says::Active(None)),
         asked: Mutex::new(0),
         clock: clock.clone(),
     });
-    let source = Source {
+    let source = FactsSource {
         server: "main".into(),
         key: DigestKey::random(),
         told_hosts: None,
@@ -136,21 +136,21 @@ async fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
 
     for step in steps {
         match step {
-            Step::Pass { millis } => hand.advance(Duration::from_millis(millis)),
-            Step::WallClock { seconds } => hand.set_wall(seconds),
-            Step::Says(says) => *server.says.lock() = says,
-            Step::Purge { token: None } => {
+            ModelStep::Pass { millis } => hand.advance(Duration::from_millis(millis)),
+            ModelStep::WallClock { seconds } => hand.set_wall(seconds),
+            ModelStep::Says(says) => *server.says.lock() = says,
+            ModelStep::Purge { token: None } => {
                 store.purge(&Purge::All);
                 memory.clear();
             }
-            Step::Purge { token: Some(token) } => {
+            ModelStep::Purge { token: Some(token) } => {
                 let digest = AccessToken::parse(TOKENS[token].as_bytes(), 9)
                     .ok()
                     .and_then(|token| cached.digest_for_purge(token));
                 store.purge(&Purge::Tokens(digest.into_iter().collect()));
                 memory.remove(&token);
             }
-            Step::Request { token, max_age } => {
+            ModelStep::Request { token, max_age } => {
                 let before = *server.asked.lock();
                 let presented = AccessToken::parse(TOKENS[token].as_bytes(), 9)
                     .map_err(|_| TestCaseError::fail("not a token"))?;

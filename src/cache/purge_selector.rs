@@ -74,7 +74,7 @@ impl PurgeSelector {
             // few answers are parsed: those that are spoken for, and those that may say it
             Some(session) if spoken_for || may_say(facts, session) => facts
                 .claims
-                .read()
+                .parse()
                 .get("sid")
                 .map_or(spoken_for, |said| said.as_str() == Some(session)),
             Some(_) => false,
@@ -85,7 +85,7 @@ impl PurgeSelector {
 /// The `sid` of an answer.
 pub fn session_of(facts: &ActiveFacts) -> Option<String> {
     let text = |facts: &ActiveFacts| {
-        facts.claims.read().get("sid").and_then(|said| said.as_str().map(str::to_owned))
+        facts.claims.parse().get("sid").and_then(|said| said.as_str().map(str::to_owned))
     };
     has_session(facts).then(|| text(facts)).flatten()
 }

@@ -4,11 +4,11 @@
 use super::flight::Flights;
 use super::guard::Guard;
 use super::purge_selector::{PurgeSelector, has_session};
-use super::streams::{End, Streams};
+use super::streams::{StreamEnd, TokenStreams};
 use super::{CacheSettings, Entry, Known};
 use crate::clock::{Mono, Now};
 use crate::telemetry::{LazyCounter, Metrics};
-use crate::token::{DigestHasher, Refused, TokenDigest};
+use crate::token::{DigestHasher, RefusedLocally, TokenDigest};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, UnitWeighter};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-type Bounded<V> = Cache<TokenDigest, V, UnitWeighter, DigestHasher, Counted>;
+type Bounded<V> = Cache<TokenDigest, V, UnitWeighter, DigestHasher, Evictions>;
 
 /// The answers of all authorization servers, in two bounded stores: active and inactive ones.
 pub struct Store {
@@ -25,7 +25,7 @@ pub struct Store {
     pub(super) flights: Flights,
     pub(super) guard: Guard,
     /// Responses that go on.
-    pub streams: Streams,
+    pub streams: TokenStreams,
     /// Goes up with every purge: an answer that was asked for before it is not kept.
     purges: AtomicU64,
     /// The observers of purges.
@@ -38,7 +38,7 @@ pub struct Store {
 struct Inactive {
     until: Mono,
     /// The flaw of the token, if it was found here.
-    refused: Option<Refused>,
+    refused: Option<RefusedLocally>,
 }
 
 /// The cached state of a token that was active when it was last asked about.
@@ -66,7 +66,7 @@ impl Store {
             inactive: bounded("inactive", settings.inactive_max_entries, &metrics),
             flights: Flights::default(),
             guard: Guard::new(),
-            streams: Streams::default(),
+            streams: TokenStreams::default(),
             purges: AtomicU64::new(0),
             watching: Mutex::default(),
             metrics,
@@ -126,7 +126,7 @@ impl Store {
     pub fn keep_inactive(
         &self,
         digest: TokenDigest,
-        refused: Option<Refused>,
+        refused: Option<RefusedLocally>,
         until: Mono,
         now: Now,
         asked: u64,
@@ -151,11 +151,11 @@ impl Store {
     /// were. A purge beats an introspection that is under way: requests from now on do not share
     /// it, and its answer is not kept.
     pub fn purge(&self, purge: &Purge) -> usize {
-        self.purge_because(purge, End::Purged)
+        self.purge_because(purge, StreamEnd::Purged)
     }
 
     /// The same; `end` is the reason that responses end with.
-    pub fn purge_because(&self, purge: &Purge, end: End) -> usize {
+    pub fn purge_because(&self, purge: &Purge, end: StreamEnd) -> usize {
         let purged = self.forget(purge);
         self.streams.purge(purge, end);
         purged
@@ -231,9 +231,9 @@ impl Store {
 
 /// Counts the evicted entries.
 #[derive(Clone)]
-struct Counted(LazyCounter);
+struct Evictions(LazyCounter);
 
-impl<V> Lifecycle<TokenDigest, V> for Counted {
+impl<V> Lifecycle<TokenDigest, V> for Evictions {
     type RequestState = ();
 
     fn on_evict(&self, (): &mut (), _: TokenDigest, _: V) {
@@ -248,7 +248,7 @@ fn bounded<V: Clone>(name: &str, capacity: usize, metrics: &Metrics) -> Bounded<
         capacity as u64,
         UnitWeighter,
         DigestHasher::default(),
-        Counted(evictions),
+        Evictions(evictions),
     )
 }
 

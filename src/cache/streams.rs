@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 
 /// Why a response ended before its upstream ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum StreamEnd {
     /// `exp` has come, or the server has failed for too long.
     Expired,
     /// The token's answer was purged.
@@ -25,7 +25,7 @@ pub enum End {
     Inactive,
 }
 
-impl End {
+impl StreamEnd {
     /// The word in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,14 +39,14 @@ impl End {
 
 /// The tokens of all responses that go on. One for the process: it survives every reload.
 #[derive(Default)]
-pub struct Streams {
-    tokens: DashMap<TokenDigest, Arc<Token>, DigestHasher>,
+pub struct TokenStreams {
+    tokens: DashMap<TokenDigest, Arc<StreamToken>, DigestHasher>,
     open: Arc<AtomicUsize>,
 }
 
 /// A token that responses depend on.
-pub(super) struct Token {
-    state: watch::Sender<State>,
+pub(super) struct StreamToken {
+    state: watch::Sender<StreamTable>,
     /// Asked about when its answer is renewed.
     pub(super) secret: Secret,
     /// The state has changed, or the answer is to be renewed at once.
@@ -55,19 +55,19 @@ pub(super) struct Token {
 }
 
 #[derive(Clone)]
-struct State {
+struct StreamTable {
     /// The newest answer.
     entry: Arc<Entry>,
     /// Once set, it stays.
-    end: Option<End>,
+    end: Option<StreamEnd>,
 }
 
 /// One response's view of its token.
-pub struct Watched {
-    state: watch::Receiver<State>,
+pub struct WatchedStream {
+    state: watch::Receiver<StreamTable>,
     /// The answer that was judged last.
     judged: Arc<Entry>,
-    _open: Open,
+    _open: OpenStream,
 }
 
 /// News of a token.
@@ -75,10 +75,10 @@ pub struct Watched {
 pub enum News {
     /// A newer answer, still active.
     Renewed(Arc<Entry>),
-    Ended(End),
+    Ended(StreamEnd),
 }
 
-impl Streams {
+impl TokenStreams {
     /// How many responses are watched.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
@@ -91,10 +91,10 @@ impl Streams {
         digest: TokenDigest,
         entry: Arc<Entry>,
         secret: impl FnOnce() -> Secret,
-    ) -> (Watched, Arc<Token>, bool) {
+    ) -> (WatchedStream, Arc<StreamToken>, bool) {
         let begin = |secret: Secret| {
-            Arc::new(Token {
-                state: watch::Sender::new(State { entry: entry.clone(), end: None }),
+            Arc::new(StreamToken {
+                state: watch::Sender::new(StreamTable { entry: entry.clone(), end: None }),
                 secret,
                 changed: Notify::new(),
                 recheck: AtomicBool::new(false),
@@ -118,12 +118,12 @@ impl Streams {
             }
         };
         token.renew(&entry);
-        (Watched { state, judged: entry, _open: Open::new(&self.open) }, token, first)
+        (WatchedStream { state, judged: entry, _open: OpenStream::new(&self.open) }, token, first)
     }
 
     /// Lets go of a token that has ended, or that no response depends on. False where another
     /// response has joined meanwhile.
-    pub(super) fn leave(&self, digest: &TokenDigest, token: &Arc<Token>) -> bool {
+    pub(super) fn leave(&self, digest: &TokenDigest, token: &Arc<StreamToken>) -> bool {
         let left = self.tokens.remove_if(digest, |_, held| {
             Arc::ptr_eq(held, token) && (token.end().is_some() || token.is_alone())
         });
@@ -143,12 +143,12 @@ impl Streams {
         if let Some(token) = self.tokens.get(digest)
             && token.entry().asked <= asked
         {
-            token.end_with(End::Inactive);
+            token.end_with(StreamEnd::Inactive);
         }
     }
 
     /// Ends the responses whose answers a purge means.
-    pub(super) fn purge(&self, purge: &Purge, end: End) {
+    pub(super) fn purge(&self, purge: &Purge, end: StreamEnd) {
         match purge {
             Purge::Tokens(digests) => {
                 for digest in digests {
@@ -182,12 +182,12 @@ impl Streams {
     }
 }
 
-impl Token {
+impl StreamToken {
     pub(super) fn entry(&self) -> Arc<Entry> {
         self.state.borrow().entry.clone()
     }
 
-    pub(super) fn end(&self) -> Option<End> {
+    pub(super) fn end(&self) -> Option<StreamEnd> {
         self.state.borrow().end
     }
 
@@ -216,7 +216,7 @@ impl Token {
         }
     }
 
-    pub(super) fn end_with(&self, end: End) {
+    pub(super) fn end_with(&self, end: StreamEnd) {
         let ended = self.state.send_if_modified(|state| {
             let first = state.end.is_none();
             state.end = state.end.or(Some(end));
@@ -239,14 +239,15 @@ impl Token {
     }
 }
 
-impl Watched {
+impl WatchedStream {
     /// Waits for the token's end or for a newer answer.
     pub async fn news(&mut self) -> News {
         let judged = self.judged.clone();
-        let is_news = |state: &State| state.end.is_some() || !Arc::ptr_eq(&state.entry, &judged);
+        let is_news =
+            |state: &StreamTable| state.end.is_some() || !Arc::ptr_eq(&state.entry, &judged);
         let Ok(state) = self.state.wait_for(is_news).await.map(|state| state.clone()) else {
             // nothing renews the token any more: fail closed
-            return News::Ended(End::Inactive);
+            return News::Ended(StreamEnd::Inactive);
         };
         match state.end {
             Some(end) => News::Ended(end),
@@ -259,16 +260,16 @@ impl Watched {
 }
 
 /// Counts a response as long as it goes on.
-struct Open(Arc<AtomicUsize>);
+struct OpenStream(Arc<AtomicUsize>);
 
-impl Open {
+impl OpenStream {
     fn new(open: &Arc<AtomicUsize>) -> Self {
         open.fetch_add(1, Ordering::Relaxed);
         Self(open.clone())
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenStream {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

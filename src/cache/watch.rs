@@ -1,9 +1,9 @@
 //! Renews the answer of a token for as long as responses depend on it: one question each `ttl`,
 //! however many there are.
 
-use super::fleet::Wanted;
+use super::fleet::AcceptedAnswers;
 use super::store::Active;
-use super::streams::{End, Token, Watched};
+use super::streams::{StreamEnd, StreamToken, WatchedStream};
 use super::{Cached, Entry, Known};
 use crate::clock::{Mono, Now};
 use crate::introspect::Inquiry;
@@ -28,7 +28,7 @@ impl Cached {
         entry: Arc<Entry>,
         token: AccessToken<'_>,
         forwarded: &Forwarded,
-    ) -> Watched {
+    ) -> WatchedStream {
         let (watched, held, first) =
             self.store.streams.join(digest, entry.clone(), || token.to_secret());
         // the answer may have been replaced or ended between the decision and the response
@@ -49,7 +49,12 @@ impl Cached {
     }
 
     /// Renews the token's answer, and ends its responses, until none is left.
-    async fn attend(self: Arc<Self>, digest: TokenDigest, token: Arc<Token>, forwarded: Forwarded) {
+    async fn attend(
+        self: Arc<Self>,
+        digest: TokenDigest,
+        token: Arc<StreamToken>,
+        forwarded: Forwarded,
+    ) {
         let mut not_before = Mono::ZERO;
         loop {
             if (token.end().is_some() || token.is_alone())
@@ -59,7 +64,7 @@ impl Cached {
             }
             let (now, entry) = (self.clock.now(), token.entry());
             if now.mono >= entry.life.expires_at {
-                token.end_with(End::Expired);
+                token.end_with(StreamEnd::Expired);
                 continue;
             }
             let due = if token.take_recheck() {
@@ -89,22 +94,22 @@ impl Cached {
     async fn renew(
         self: &Arc<Self>,
         digest: TokenDigest,
-        token: &Token,
+        token: &StreamToken,
         forwarded: &Forwarded,
         now: Now,
     ) {
-        let wanted = Wanted { oldest: self.settings.ttl, refresh: false };
+        let wanted = AcceptedAnswers { oldest: self.settings.ttl, refresh: false };
         let inquiry =
             || Inquiry { token: token.secret.clone(), forwarded: Some(forwarded.clone()) };
         let (outcome, _) = self.ask(digest, now, wanted, || Ok(()), inquiry).await;
         match outcome {
             Ok(Known::Active(entry)) => token.renew(&entry),
-            Ok(Known::Inactive | Known::Refused(_)) => token.end_with(End::Inactive),
+            Ok(Known::Inactive | Known::Refused(_)) => token.end_with(StreamEnd::Inactive),
             // without `exp` an answer that cannot be renewed would be good for ever
             Err(_) => {
                 let life = token.entry().life;
                 if life.expires_at == Mono::NEVER && self.clock.now().mono >= life.dead_at {
-                    token.end_with(End::Expired);
+                    token.end_with(StreamEnd::Expired);
                 }
             }
         }
@@ -118,7 +123,7 @@ async fn timer(now: Now, until: Mono) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{CacheSettings, News, Purge, PurgeSelector, Source, Store};
+    use crate::cache::{CacheSettings, FactsSource, News, Purge, PurgeSelector, Store};
     use crate::clock::{Clock, ManualClock};
     use crate::introspect::{Failure, FailureKind, Introspector, read_answer};
     use crate::telemetry::Metrics;
@@ -170,7 +175,7 @@ mod tests {
             let metrics = Arc::new(Metrics::new().unwrap_or_else(|error| panic!("{error}")));
             let store = Arc::new(Store::new(&settings, metrics.clone()));
             let server = Arc::new(Server(Mutex::new(answer.to_owned()), AtomicUsize::new(0)));
-            let source = Source {
+            let source = FactsSource {
                 server: "main".into(),
                 key: DigestKey::random(),
                 told_hosts: None,
@@ -192,7 +197,7 @@ mod tests {
             }
         }
 
-        async fn stream(&self) -> Watched {
+        async fn stream(&self) -> WatchedStream {
             let (digest, entry) = self.permitted().await;
             self.cached.watch(digest, entry, Self::token(), &Forwarded::default())
         }
@@ -222,7 +227,7 @@ mod tests {
     }
 
     /// The end, if it is there. Renewed answers are taken.
-    async fn end(stream: &mut Watched) -> Option<End> {
+    async fn end(stream: &mut WatchedStream) -> Option<StreamEnd> {
         settle().await;
         loop {
             match futures::future::FutureExt::now_or_never(stream.news()) {
@@ -242,7 +247,7 @@ mod tests {
             fixture.pass(9_900).await;
             assert_eq!(end(&mut stream).await, None, "{ttl}");
             fixture.pass(100).await;
-            assert_eq!(end(&mut stream).await, Some(End::Expired), "{ttl}");
+            assert_eq!(end(&mut stream).await, Some(StreamEnd::Expired), "{ttl}");
         }
     }
 
@@ -252,7 +257,7 @@ mod tests {
         let mut stream = fixture.stream().await;
         fixture.hand.set_wall(-3600);
         fixture.pass(10_000).await;
-        assert_eq!(end(&mut stream).await, Some(End::Expired));
+        assert_eq!(end(&mut stream).await, Some(StreamEnd::Expired));
     }
 
     #[tokio::test(start_paused = true)]
@@ -268,7 +273,7 @@ mod tests {
         fixture.answer(INACTIVE);
         fixture.pass(5_000).await;
         for stream in &mut streams {
-            assert_eq!(end(stream).await, Some(End::Inactive));
+            assert_eq!(end(stream).await, Some(StreamEnd::Inactive));
         }
         drop(streams);
         fixture.pass(60_000).await;
@@ -298,7 +303,7 @@ mod tests {
             assert_eq!(end(&mut stream).await, None, "{answer} {stale}");
             assert!(fixture.asked() > 10, "it is asked again and again");
             fixture.pass(2_000).await;
-            assert_eq!(end(&mut stream).await, Some(End::Expired), "{answer} {stale}");
+            assert_eq!(end(&mut stream).await, Some(StreamEnd::Expired), "{answer} {stale}");
         }
     }
 
@@ -325,8 +330,8 @@ mod tests {
                     fixture.cached.store.forget_all();
                     settle().await;
                 }
-                fixture.cached.store.purge_because(&purge, End::Event);
-                let expected = meant.then_some(End::Event);
+                fixture.cached.store.purge_because(&purge, StreamEnd::Event);
+                let expected = meant.then_some(StreamEnd::Event);
                 assert_eq!(end(&mut stream).await, expected, "{purge:?} {held}");
             }
         }
@@ -349,7 +354,7 @@ mod tests {
             }
             let forwarded = Forwarded::default();
             let mut stream = fixture.cached.watch(digest, entry, Fixture::token(), &forwarded);
-            assert_eq!(end(&mut stream).await, Some(End::Inactive), "{purge}");
+            assert_eq!(end(&mut stream).await, Some(StreamEnd::Inactive), "{purge}");
         }
     }
 
@@ -360,8 +365,8 @@ mod tests {
         fixture.cached.store.purge(&Purge::All);
         // its renewal has not noticed yet
         let mut begun = fixture.stream().await;
-        assert_eq!((end(&mut ended).await, end(&mut begun).await), (Some(End::Purged), None));
+        assert_eq!((end(&mut ended).await, end(&mut begun).await), (Some(StreamEnd::Purged), None));
         fixture.cached.store.purge(&Purge::All);
-        assert_eq!(end(&mut begun).await, Some(End::Purged));
+        assert_eq!(end(&mut begun).await, Some(StreamEnd::Purged));
     }
 }

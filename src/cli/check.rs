@@ -1,18 +1,18 @@
 //! `introgate check`: prints every problem of a configuration. Uses no network.
 
 use super::USAGE;
-use crate::config::{Loaded, Source};
+use crate::config::{ConfigSource, Loaded};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Prints the problems of the file and a line that counts them. Without a file, prints the one that
 /// flags and environment variables amount to; the problems go to standard error then.
-pub fn check(source: &Source) -> ExitCode {
+pub fn check(source: &ConfigSource) -> ExitCode {
     let loaded = source.load(&|name| std::env::var(name).ok());
     // when the output is closed, there is nothing left to report to
     let _ = match source {
-        Source::File(_) => tell(source, &loaded, &mut io::stdout().lock()),
-        Source::Generated(generated) => io::stdout()
+        ConfigSource::File(_) => tell(source, &loaded, &mut io::stdout().lock()),
+        ConfigSource::Generated(generated) => io::stdout()
             .lock()
             .write_all(generated.text.as_bytes())
             .and_then(|()| tell(source, &loaded, &mut io::stderr().lock())),
@@ -21,7 +21,7 @@ pub fn check(source: &Source) -> ExitCode {
 }
 
 /// One line for each problem, then `gateway.yaml: 2 errors, 1 warning` or `gateway.yaml: ok`.
-pub fn tell(source: &Source, loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
+pub fn tell(source: &ConfigSource, loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
     for problem in &loaded.problems {
         writeln!(out, "{}", source.show(problem))?;
     }
@@ -48,7 +48,7 @@ mod tests {
     fn printed(text: &str) -> String {
         let path = Path::new("gateway.yaml");
         let mut out = Vec::new();
-        let source = Source::File(path.to_owned());
+        let source = ConfigSource::File(path.to_owned());
         let _ = tell(&source, &parse(text, path, &|_| None), &mut out);
         String::from_utf8(out).unwrap_or_default()
     }
@@ -72,7 +72,7 @@ mod tests {
     fn a_missing_file_is_reported_without_a_place() {
         let path = Path::new("/nonexistent/gateway.yaml");
         let mut out = Vec::new();
-        let source = Source::File(path.to_owned());
+        let source = ConfigSource::File(path.to_owned());
         let _ = tell(&source, &load(path, &|_| None), &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap_or_default(),

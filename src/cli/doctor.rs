@@ -3,9 +3,9 @@
 
 use super::output::complain;
 use super::{File, USAGE, check, named_or_read};
-use crate::config::{Settings, Source, load};
-use crate::doctor::{Report, examine};
-use crate::runtime::Parts;
+use crate::config::{ConfigSource, Settings, load};
+use crate::doctor::{DoctorReport, examine};
+use crate::runtime::CarriedOver;
 use crate::server::try_trust_roots;
 use crate::token::AccessToken;
 use anyhow::Context;
@@ -29,9 +29,9 @@ pub fn doctor(arguments: Doctor) -> ExitCode {
     let loaded = load(&path, &|name| std::env::var(name).ok());
     let mut out = io::stdout().lock();
     // when the output is closed, there is nothing left to report to
-    let _ = check::tell(&Source::File(path), &loaded, &mut out);
+    let _ = check::tell(&ConfigSource::File(path), &loaded, &mut out);
     let Some(settings) = loaded.settings else { return ExitCode::from(USAGE) };
-    match run(&settings, arguments.token, &mut Report::new(&mut out)) {
+    match run(&settings, arguments.token, &mut DoctorReport::new(&mut out)) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
@@ -45,7 +45,7 @@ pub fn doctor(arguments: Doctor) -> ExitCode {
 fn run(
     settings: &Settings,
     token: Option<String>,
-    report: &mut Report<'_>,
+    report: &mut DoctorReport<'_>,
 ) -> anyhow::Result<usize> {
     let token = token.map(named_or_read).transpose().context("standard input cannot be read")?;
     let token = token
@@ -56,7 +56,7 @@ fn run(
     )?;
     // connections to upstreams would end the program without them
     try_trust_roots()?;
-    let parts = Parts::new(settings)?;
+    let parts = CarriedOver::new(settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(examine(settings, &parts, token, report));
     report.end();

@@ -2,9 +2,9 @@
 
 use super::output::complain;
 use super::{File, USAGE, check};
-use crate::config::{Settings, Source, load};
+use crate::config::{ConfigSource, Settings, load};
 use crate::explain::{Question, explain};
-use crate::runtime::Parts;
+use crate::runtime::CarriedOver;
 use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
@@ -40,7 +40,7 @@ pub fn explain_request(arguments: Explain) -> ExitCode {
     let loaded = load(&path, &|name| std::env::var(name).ok());
     let Some(settings) = loaded.settings else {
         // when stderr is closed there is nothing to report
-        let _ = check::tell(&Source::File(path), &loaded, &mut io::stderr().lock());
+        let _ = check::tell(&ConfigSource::File(path), &loaded, &mut io::stderr().lock());
         return ExitCode::from(USAGE);
     };
     let question = match question(&arguments) {
@@ -84,7 +84,7 @@ fn question(arguments: &Explain) -> Result<Question, String> {
 }
 
 fn run(settings: Settings, question: &Question) -> anyhow::Result<(Value, bool)> {
-    let parts = Parts::new(&settings)?;
+    let parts = CarriedOver::new(&settings)?;
     let runtime = parts.assemble(settings, &Value::Null)?;
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     executor

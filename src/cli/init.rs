@@ -71,7 +71,7 @@ fn look_up(issuer: &str) -> Result<ServerMetadata, (u8, String)> {
     let read = runtime.block_on(metadata(&settings, &Clock::system()));
     let read = read.ok_or_else(|| failed("it is neither an https URL nor on loopback".into()))?;
     let members = read.map_err(|failure| failed(failure.detail.to_string()))?;
-    Ok(ServerMetadata::of(&members))
+    Ok(ServerMetadata::from_metadata(&members))
 }
 
 /// Those of a server that has nothing but this issuer.
@@ -89,7 +89,7 @@ fn settings(issuer: &str) -> Result<ServerSettings, String> {
 }
 
 impl ServerMetadata {
-    fn of(members: &Map<String, Value>) -> Self {
+    fn from_metadata(members: &Map<String, Value>) -> Self {
         let words = |name: &str| -> Option<Vec<String>> {
             let list = members.get(name)?.as_array()?;
             Some(list.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect())
@@ -216,7 +216,7 @@ mod tests {
     use serde_json::json;
 
     fn found(members: Value) -> ServerMetadata {
-        members.as_object().map(ServerMetadata::of).unwrap_or_default()
+        members.as_object().map(ServerMetadata::from_metadata).unwrap_or_default()
     }
 
     fn errors(text: &str) -> Vec<String> {

@@ -12,7 +12,7 @@ mod run;
 mod schema;
 mod source;
 
-use crate::config::Source;
+use crate::config::ConfigSource;
 use crate::secret::Secret;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{self, Read};
@@ -37,7 +37,7 @@ enum Command {
     /// Read the configuration as `run` would and print every problem; touches no network
     ///
     /// Without a file, it prints the file that flags and environment variables amount to.
-    Check(source::Chosen),
+    Check(source::ChosenConfig),
     /// Reach every authorization server, Redis and every upstream once, credentials included, and
     /// report the findings
     Doctor(doctor::Doctor),
@@ -51,7 +51,7 @@ enum Command {
     /// Print the JSON Schema of gateway.yaml
     Schema,
     /// Ask a running gateway to forget tokens
-    Purge(purge::Purge),
+    Purge(purge::PurgeArgs),
     /// Print shell completions
     Completions { shell: clap_complete::Shell },
     /// Print the manual page, or write all of them into a folder
@@ -61,7 +61,7 @@ enum Command {
 #[derive(clap::Args)]
 struct Run {
     #[command(flatten)]
-    chosen: source::Chosen,
+    chosen: source::ChosenConfig,
     /// Take over from the gateway that runs with this configuration: its listening sockets and its
     /// cache. It stops when this one is ready
     #[arg(long)]
@@ -104,7 +104,10 @@ fn existing(file: File) -> Option<PathBuf> {
 }
 
 /// Runs a command with its configuration; contradictory arguments are wrong usage.
-fn with_source(chosen: source::Chosen, command: impl FnOnce(Source) -> ExitCode) -> ExitCode {
+fn with_source(
+    chosen: source::ChosenConfig,
+    command: impl FnOnce(ConfigSource) -> ExitCode,
+) -> ExitCode {
     match chosen.source(&|name| std::env::var(name).ok()) {
         Ok(source) => command(source),
         Err(message) => {

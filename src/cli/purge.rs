@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 #[derive(Args)]
-pub struct Purge {
+pub struct PurgeArgs {
     /// The gateway's configuration, of which only the section `admin` is used: its environment
     /// variables must be set, and those of the other sections need not be
     #[arg(short = 'c', long = "config", value_name = "FILE")]
@@ -56,8 +56,8 @@ struct AdminListener {
     token: Option<Secret>,
 }
 
-pub fn purge(arguments: Purge) -> ExitCode {
-    let Purge { config, admin, which } = arguments;
+pub fn purge(arguments: PurgeArgs) -> ExitCode {
+    let PurgeArgs { config, admin, which } = arguments;
     let listener = match admin {
         Some(authority) => from_environment(authority),
         None => from_file(&locate(config)),

@@ -3,10 +3,10 @@
 use super::USAGE;
 use super::output::complain;
 use crate::assemble::AssembleError;
-use crate::config::{Loaded, Settings, Source};
+use crate::config::{ConfigSource, Loaded, Settings};
 use crate::handover::{self, HandedOver};
-use crate::reload::{self, Reload, Watched};
-use crate::runtime::{Parts, Process};
+use crate::reload::{self, Reload, WatchedFiles};
+use crate::runtime::{CarriedOver, Process};
 use crate::server::{self, Extras};
 use crate::telemetry::{self, Reloaded};
 use crate::upstream::resolve_all;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// `upgrade`: takes over from the process that runs with this configuration.
-pub fn run(source: Source, upgrade: bool) -> ExitCode {
+pub fn run(source: ConfigSource, upgrade: bool) -> ExitCode {
     let (Loaded { settings, problems, redacted, .. }, watched) = load(&source);
     for problem in &problems {
         complain(format_args!("{}", source.show(problem)));
@@ -62,7 +62,7 @@ pub fn run(source: Source, upgrade: bool) -> ExitCode {
 
 /// Loads in a thread of its own: its end returns the memory of loading to the system, which is more
 /// than the configuration itself needs. A thread that ends in a panic ends the program as well.
-fn load(source: &Source) -> (Loaded, Watched) {
+fn load(source: &ConfigSource) -> (Loaded, WatchedFiles) {
     let load = || reload::load(source);
     std::thread::scope(|scope| {
         match std::thread::Builder::new().stack_size(MAIN_STACK).spawn_scoped(scope, load) {
@@ -82,7 +82,7 @@ pub fn process(
     shown: serde_json::Value,
     taken: Option<&mut HandedOver>,
 ) -> Result<Process, AssembleError> {
-    let mut parts = Parts::new(&settings)?;
+    let mut parts = CarriedOver::new(&settings)?;
     if let Some(taken) = taken {
         parts.digest_key = taken.key.clone();
         let kept = taken.keep(&parts.store, &parts.seen_proofs, &settings.cache, &parts.clock);

@@ -3,9 +3,9 @@
 mod generate;
 
 use super::{File, existing};
-use crate::config::Source;
+use crate::config::ConfigSource;
 use clap::Args;
-use generate::Parts;
+use generate::GeneratedParts;
 pub use generate::quoted;
 
 /// Sets up a gateway without a file. A flag wins over its variable.
@@ -35,7 +35,7 @@ pub struct Flags {
 /// The configuration of `run` and `check`.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Chosen {
+pub struct ChosenConfig {
     #[command(flatten)]
     file: File,
     #[command(flatten)]
@@ -46,23 +46,23 @@ const AFTER_HELP: &str = "\
 Without a file, the gateway authenticates itself to the authorization server by environment variables alone: INTROGATE_CLIENT_ID and INTROGATE_CLIENT_SECRET (client_secret_basic), or INTROGATE_TOKEN (bearer); each also with _FILE, which names a file. Everything else needs a file.";
 
 /// A setting, and the flag or variable that set it.
-pub struct Given {
+pub struct GivenSetting {
     pub value: String,
     /// `--upstream`, or the variable's name.
     pub origin: String,
 }
 
-impl Chosen {
+impl ChosenConfig {
     /// The error includes the remedy.
-    pub fn source(self, env: &dyn Fn(&str) -> Option<String>) -> Result<Source, String> {
-        let parts = Parts::of(self.flags, env);
-        let Some(first) = parts.first() else { return Ok(Source::File(self.file.path())) };
+    pub fn source(self, env: &dyn Fn(&str) -> Option<String>) -> Result<ConfigSource, String> {
+        let parts = GeneratedParts::collect(self.flags, env);
+        let Some(first) = parts.first() else { return Ok(ConfigSource::File(self.file.path())) };
         if let Some(file) = existing(self.file) {
             return Err(format!(
                 "both the configuration {} and {first} are given; use either a file or flags and environment variables, and remove the other",
                 file.display()
             ));
         }
-        parts.generate(env).map(Source::Generated)
+        parts.generate(env).map(ConfigSource::Generated)
     }
 }

@@ -1,8 +1,8 @@
 //! The file as read: its values with their positions.
 
-use super::path::{KeyPath, Position, Step};
+use super::path::{KeyPath, PathStep, Position};
 use super::problem::{Problem, Severity};
-use super::tree::{self, Node, NodeKind};
+use super::tree::{self, NodeKind, YamlNode};
 use super::values;
 use serde_json::Value;
 
@@ -15,15 +15,15 @@ const TWO_READINGS: &str = "this file has a different structure in YAML 1.1 and 
     it without unusual characters and forms";
 
 /// Keeps the positions; the values are handed out once and then changed.
-pub struct Document {
-    root: Node,
+pub struct ConfigDocument {
+    root: YamlNode,
     text: String,
 }
 
 struct FoundNode<'d> {
     /// Where the key is that names it, or the value itself in a list.
     key_at: Position,
-    node: &'d Node,
+    node: &'d YamlNode,
 }
 
 /// The first character that ends a line for the reader of the values (YAML 1.1) and not for the
@@ -38,10 +38,10 @@ fn foreign_line_break(text: &str) -> Option<Position> {
     })
 }
 
-impl Document {
+impl ConfigDocument {
     /// Reads a text. Without a document there is at least one error in `problems`; with one there
     /// may be duplicate keys.
-    pub fn read(text: &str, problems: &mut Vec<Problem>) -> Option<(Self, Value)> {
+    pub fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<(Self, Value)> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut error = |at, path: &KeyPath, message: String| {
             problems.push(Problem::at(Severity::Error, at, path, message))
@@ -152,11 +152,11 @@ impl Document {
         let mut found = FoundNode { key_at: START, node: &self.root };
         for step in path.steps() {
             found = match (step, &*found.node.kind) {
-                (Step::Key(key), NodeKind::Map(entries)) => {
+                (PathStep::Key(key), NodeKind::Map(entries)) => {
                     let entry = entries.iter().find(|entry| entry.key == *key)?;
                     FoundNode { key_at: entry.key_at, node: &entry.value }
                 }
-                (Step::Item(index), NodeKind::List(items)) => {
+                (PathStep::Item(index), NodeKind::List(items)) => {
                     let node = items.get(*index)?;
                     FoundNode { key_at: node.at, node }
                 }

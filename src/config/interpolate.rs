@@ -1,6 +1,6 @@
 //! `${NAME}` and `${NAME:-default}` in text values, from the environment; `$${` is an escaped `${`.
 
-use super::document::Document;
+use super::document::ConfigDocument;
 use super::path::KeyPath;
 use super::problem::{Problem, Severity};
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub struct Interpolated {
 /// Replaces all references in `values`; those that cannot be replaced stay and are reported.
 pub fn interpolate(
     values: &mut Value,
-    document: &Document,
+    document: &ConfigDocument,
     env: &dyn Fn(&str) -> Option<String>,
     problems: &mut Vec<Problem>,
 ) -> Interpolated {

@@ -28,9 +28,9 @@ mod wording;
 pub use problem::{Problem, Severity};
 pub use schema::TEXT as SCHEMA;
 pub use settings::*;
-pub use source::{Generated, Source};
+pub use source::{ConfigSource, Generated};
 
-use document::Document;
+use document::ConfigDocument;
 use path::KeyPath;
 use report::{Report, sorted};
 use serde_json::Value;
@@ -65,7 +65,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
     let mut loaded = match text(path) {
         Ok(text) => parse(&text, path, env),
         Err(unreadable) => {
-            let line = if let Unreadable::NotUtf8 { line } = unreadable { line } else { 0 };
+            let line = if let UnreadableConfig::NotUtf8 { line } = unreadable { line } else { 0 };
             Loaded::failed(vec![Problem::of_the_file(line, unreadable.to_string())])
         }
     };
@@ -77,7 +77,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
 /// start from that file's folder.
 pub fn parse(text: &str, file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
     let mut problems = Vec::new();
-    let Some((document, mut values)) = Document::read(text, &mut problems) else {
+    let Some((document, mut values)) = ConfigDocument::parse(text, &mut problems) else {
         return Loaded::failed(problems);
     };
     let interpolated = interpolate::interpolate(&mut values, &document, env, &mut problems);
@@ -130,7 +130,7 @@ impl Loaded {
 }
 
 #[derive(Debug, Error)]
-enum Unreadable {
+enum UnreadableConfig {
     #[error("there is no such file; name another one with `-c FILE`")]
     Missing,
     #[error("this user may not read the file; change its permissions")]
@@ -143,20 +143,20 @@ enum Unreadable {
     NotUtf8 { line: usize },
 }
 
-fn text(path: &Path) -> Result<String, Unreadable> {
+fn text(path: &Path) -> Result<String, UnreadableConfig> {
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes)).map_err(
         |error| match error.kind() {
-            io::ErrorKind::NotFound => Unreadable::Missing,
-            io::ErrorKind::PermissionDenied => Unreadable::Forbidden,
-            _ => Unreadable::Io(error),
+            io::ErrorKind::NotFound => UnreadableConfig::Missing,
+            io::ErrorKind::PermissionDenied => UnreadableConfig::Forbidden,
+            _ => UnreadableConfig::Io(error),
         },
     )?;
     if bytes.len() as u64 > MAX_SIZE {
-        return Err(Unreadable::TooLarge);
+        return Err(UnreadableConfig::TooLarge);
     }
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        Unreadable::NotUtf8 { line: before.iter().filter(|&&byte| byte == b'\n').count() + 1 }
+        UnreadableConfig::NotUtf8 { line: before.iter().filter(|&&byte| byte == b'\n').count() + 1 }
     })
 }

@@ -1,6 +1,6 @@
 //! The nearest known word for a misspelt one.
 
-use super::path::Key;
+use super::path::ShownKey;
 
 /// The most similar of `known`, when one is similar at all.
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
@@ -20,9 +20,10 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
 /// The end of a message about an unknown word: the nearest known one, or all of a few.
 pub fn hint<'k>(word: &str, known: impl IntoIterator<Item = &'k str> + Clone) -> String {
     if let Some(nearest) = nearest(word, known.clone()) {
-        return format!("; did you mean `{}`?", Key(nearest));
+        return format!("; did you mean `{}`?", ShownKey(nearest));
     }
-    let known: Vec<String> = known.into_iter().map(|known| format!("`{}`", Key(known))).collect();
+    let known: Vec<String> =
+        known.into_iter().map(|known| format!("`{}`", ShownKey(known))).collect();
     match known.len() {
         0 => String::new(),
         1..=14 => format!("; known here: {}", known.join(", ")),

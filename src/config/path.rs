@@ -4,10 +4,10 @@ use std::fmt;
 
 /// The way from the top of the document to a value: `routes[0].scopes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyPath(Vec<Step>);
+pub struct KeyPath(Vec<PathStep>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Step {
+pub enum PathStep {
     Key(String),
     Item(usize),
 }
@@ -26,28 +26,28 @@ impl KeyPath {
     }
 
     pub fn key(&self, key: &str) -> Self {
-        self.step(Step::Key(key.to_owned()))
+        self.step(PathStep::Key(key.to_owned()))
     }
 
     pub fn item(&self, index: usize) -> Self {
-        self.step(Step::Item(index))
+        self.step(PathStep::Item(index))
     }
 
-    pub fn step(&self, step: Step) -> Self {
+    pub fn step(&self, step: PathStep) -> Self {
         let mut path = self.clone();
         path.0.push(step);
         path
     }
 
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[PathStep] {
         &self.0
     }
 
     /// The names on the way, without list positions.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|step| match step {
-            Step::Key(key) => Some(&**key),
-            Step::Item(_) => None,
+            PathStep::Key(key) => Some(&**key),
+            PathStep::Item(_) => None,
         })
     }
 
@@ -67,12 +67,12 @@ impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, step) in self.0.iter().enumerate() {
             match step {
-                Step::Item(index) => write!(f, "[{index}]")?,
-                Step::Key(key) => {
+                PathStep::Item(index) => write!(f, "[{index}]")?,
+                PathStep::Key(key) => {
                     if i > 0 {
                         f.write_str(".")?;
                     }
-                    write!(f, "{}", Key(key))?;
+                    write!(f, "{}", ShownKey(key))?;
                 }
             }
         }
@@ -82,9 +82,9 @@ impl fmt::Display for KeyPath {
 
 /// A key as it may be shown: quoted when it is more than one plain word, so that it stays on its
 /// line and dots inside it are not taken for steps.
-pub struct Key<'a>(pub &'a str);
+pub struct ShownKey<'a>(pub &'a str);
 
-impl fmt::Display for Key<'_> {
+impl fmt::Display for ShownKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'<');
         if !self.0.is_empty() && self.0.bytes().all(plain) {

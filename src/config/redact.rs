@@ -1,6 +1,6 @@
 //! Values that are never shown, neither in messages nor in the effective configuration.
 
-use super::path::{KeyPath, Step};
+use super::path::{KeyPath, PathStep};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -42,8 +42,8 @@ pub fn is_secret(path: &KeyPath) -> bool {
 pub fn redact(values: &mut Value, foreign: &HashSet<KeyPath>) {
     for path in foreign {
         let found = path.steps().iter().try_fold(&mut *values, |value, step| match step {
-            Step::Key(key) => value.get_mut(key),
-            Step::Item(index) => value.get_mut(index),
+            PathStep::Key(key) => value.get_mut(key),
+            PathStep::Item(index) => value.get_mut(index),
         });
         if let Some(value) = found {
             *value = REDACTED.into();

@@ -1,6 +1,6 @@
 //! Collects the problems of one reading of the file, each at its place.
 
-use super::document::Document;
+use super::document::ConfigDocument;
 use super::path::{KeyPath, Position};
 use super::problem::{Problem, Severity};
 use super::redact::{REDACTED, is_secret};
@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 pub struct Report<'d> {
-    document: &'d Document,
+    document: &'d ConfigDocument,
     foreign: &'d HashSet<KeyPath>,
     /// Values that were reported and removed. Problems that follow from their absence are not
     /// reported.
@@ -19,7 +19,7 @@ pub struct Report<'d> {
 impl<'d> Report<'d> {
     /// `foreign`: the places whose text came from the environment.
     pub fn new(
-        document: &'d Document,
+        document: &'d ConfigDocument,
         foreign: &'d HashSet<KeyPath>,
         problems: Vec<Problem>,
     ) -> Self {

@@ -4,7 +4,7 @@ use super::{Loaded, Problem, load, parse};
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum ConfigSource {
     File(PathBuf),
     Generated(Generated),
 }
@@ -22,7 +22,7 @@ pub struct Generated {
 /// Used in place of a file name.
 const GENERATED: &str = "flags and environment";
 
-impl Source {
+impl ConfigSource {
     /// `env` gives the value of an environment variable.
     pub fn load(&self, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
         match self {

@@ -1,6 +1,6 @@
 //! The shape of the file with the place of every key and value, from the parser's events.
 
-use super::path::{KeyPath, Position, Step};
+use super::path::{KeyPath, PathStep, Position};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ const MAX_VALUES: usize = 200_000;
 
 /// A value and its position; for an alias, the position of the alias.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub struct YamlNode {
     pub at: Position,
     /// The value's own text, in characters from the start of the file.
     pub source: (usize, usize),
@@ -25,20 +25,20 @@ pub struct Node {
 #[derive(Debug)]
 pub enum NodeKind {
     Scalar,
-    List(Vec<Node>),
-    Map(Vec<Entry>),
+    List(Vec<YamlNode>),
+    Map(Vec<YamlEntry>),
 }
 
 #[derive(Debug)]
-pub struct Entry {
+pub struct YamlEntry {
     pub key: String,
     pub key_at: Position,
-    pub value: Node,
+    pub value: YamlNode,
 }
 
 /// A mistake that makes the file unreadable, or a duplicate key.
 #[derive(Debug)]
-pub struct Fault {
+pub struct YamlFault {
     pub at: Position,
     pub path: KeyPath,
     pub message: String,
@@ -46,12 +46,12 @@ pub struct Fault {
 
 /// Reads the whole text. Of duplicate keys the first one is kept and each further one is reported
 /// in `repeated`. `Ok(None)`: the file is empty.
-pub fn parse(text: &str, repeated: &mut Vec<Fault>) -> Result<Option<Node>, Fault> {
+pub fn parse(text: &str, repeated: &mut Vec<YamlFault>) -> Result<Option<YamlNode>, YamlFault> {
     let mut builder = Builder { open: Vec::new(), anchors: HashMap::new(), root: None, repeated };
     let mut documents = 0;
     let mut parser = Parser::new(StrInput::new(text));
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| Fault {
+        let (event, span) = event.map_err(|error| YamlFault {
             at: position(error.marker()),
             path: builder.path(),
             message: format!("this is not YAML: {}", error.info()),
@@ -60,7 +60,11 @@ pub fn parse(text: &str, repeated: &mut Vec<Fault>) -> Result<Option<Node>, Faul
             documents += 1;
             if documents > 1 {
                 let message = "a second document starts here; write one document to a file".into();
-                return Err(Fault { at: position(&span.start), path: KeyPath::root(), message });
+                return Err(YamlFault {
+                    at: position(&span.start),
+                    path: KeyPath::root(),
+                    message,
+                });
             }
         }
         builder.take(event, span)?;
@@ -68,7 +72,7 @@ pub fn parse(text: &str, repeated: &mut Vec<Fault>) -> Result<Option<Node>, Faul
     Ok(builder.root)
 }
 
-impl Node {
+impl YamlNode {
     /// Whether another reading of the same text found the same lists and mappings, with the same
     /// keys in the same order. Scalars are not compared: only their places are used here.
     pub fn agrees_with(&self, value: &Value) -> bool {
@@ -91,9 +95,9 @@ impl Node {
 
 struct Builder<'r> {
     open: Vec<OpenNode>,
-    anchors: HashMap<usize, Node>,
-    root: Option<Node>,
-    repeated: &'r mut Vec<Fault>,
+    anchors: HashMap<usize, YamlNode>,
+    root: Option<YamlNode>,
+    repeated: &'r mut Vec<YamlFault>,
 }
 
 /// A list or mapping whose end has not come.
@@ -104,12 +108,16 @@ struct OpenNode {
 }
 
 enum OpenBody {
-    List(Vec<Node>),
-    Map { entries: Vec<Entry>, index: HashMap<String, Position>, key: Option<(String, Position)> },
+    List(Vec<YamlNode>),
+    Map {
+        entries: Vec<YamlEntry>,
+        index: HashMap<String, Position>,
+        key: Option<(String, Position)>,
+    },
 }
 
 impl Builder<'_> {
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlFault> {
         match event {
             Event::Nothing
             | Event::StreamStart
@@ -131,7 +139,7 @@ impl Builder<'_> {
                 } else {
                     self.key_at().unwrap_or_else(|| position(&span.start))
                 };
-                self.value(Node { at, ..node(span, NodeKind::Scalar, 1, 1) }, anchor)
+                self.value(YamlNode { at, ..node(span, NodeKind::Scalar, 1, 1) }, anchor)
             }
             Event::Alias(anchor) => {
                 self.refuse(
@@ -142,7 +150,7 @@ impl Builder<'_> {
                     return self
                         .refuse(&span, Some("this alias refers to something that contains it"));
                 };
-                self.value(Node { at: position(&span.start), ..target }, 0)
+                self.value(YamlNode { at: position(&span.start), ..target }, 0)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.open(span, anchor, tag.is_some(), OpenBody::List(Vec::new()))
@@ -161,7 +169,7 @@ impl Builder<'_> {
         anchor: usize,
         tagged: bool,
         body: OpenBody,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), YamlFault> {
         self.refuse(&start, tagged.then_some("a tag (`!…`) is not read here; remove it"))?;
         self.refuse(
             &start,
@@ -175,13 +183,13 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn close(&mut self, end: Span) -> Result<(), Fault> {
+    fn close(&mut self, end: Span) -> Result<(), YamlFault> {
         let Some(OpenNode { start, anchor, body }) = self.open.pop() else { return Ok(()) };
         let kind = match body {
             OpenBody::List(items) => NodeKind::List(items),
             OpenBody::Map { entries, .. } => NodeKind::Map(entries),
         };
-        let children = || -> Box<dyn Iterator<Item = &Node>> {
+        let children = || -> Box<dyn Iterator<Item = &YamlNode>> {
             match &kind {
                 NodeKind::Scalar => Box::new(std::iter::empty()),
                 NodeKind::List(items) => Box::new(items.iter()),
@@ -206,7 +214,7 @@ impl Builder<'_> {
         self.value(node(span, kind, values, depth), anchor)
     }
 
-    fn key(&mut self, text: String, span: Span) -> Result<(), Fault> {
+    fn key(&mut self, text: String, span: Span) -> Result<(), YamlFault> {
         let at = position(&span.start);
         if let Some(OpenNode { body: OpenBody::Map { index, key, .. }, .. }) = self.open.last_mut()
         {
@@ -219,13 +227,13 @@ impl Builder<'_> {
                     "duplicate key; first defined on line {}; remove one of the two",
                     first.line
                 );
-                self.repeated.push(Fault { at, path, message });
+                self.repeated.push(YamlFault { at, path, message });
             }
         }
         Ok(())
     }
 
-    fn value(&mut self, value: Node, anchor: usize) -> Result<(), Fault> {
+    fn value(&mut self, value: YamlNode, anchor: usize) -> Result<(), YamlFault> {
         if anchor != 0 {
             self.anchors.insert(anchor, value.clone());
         }
@@ -236,7 +244,7 @@ impl Builder<'_> {
                 if let Some((key, key_at)) = key.take()
                     && index.get(&key) == Some(&key_at)
                 {
-                    entries.push(Entry { key, key_at, value });
+                    entries.push(YamlEntry { key, key_at, value });
                 }
             }
         }
@@ -254,26 +262,28 @@ impl Builder<'_> {
         }
     }
 
-    fn refuse(&self, span: &Span, why: Option<&str>) -> Result<(), Fault> {
+    fn refuse(&self, span: &Span, why: Option<&str>) -> Result<(), YamlFault> {
         match why {
             None => Ok(()),
-            Some(why) => {
-                Err(Fault { at: position(&span.start), path: self.path(), message: why.to_owned() })
-            }
+            Some(why) => Err(YamlFault {
+                at: position(&span.start),
+                path: self.path(),
+                message: why.to_owned(),
+            }),
         }
     }
 
     fn path(&self) -> KeyPath {
         self.open.iter().fold(KeyPath::root(), |path, open| match &open.body {
-            OpenBody::List(items) => path.step(Step::Item(items.len())),
+            OpenBody::List(items) => path.step(PathStep::Item(items.len())),
             OpenBody::Map { key: Some((key, _)), .. } => path.key(key),
             OpenBody::Map { key: None, .. } => path,
         })
     }
 }
 
-fn node(span: Span, kind: NodeKind, values: usize, depth: usize) -> Node {
-    Node {
+fn node(span: Span, kind: NodeKind, values: usize, depth: usize) -> YamlNode {
+    YamlNode {
         at: position(&span.start),
         source: (span.start.index(), span.end.index()),
         kind: Rc::new(kind),

@@ -3,7 +3,7 @@
 
 use super::interpolate::Interpolated;
 use super::nearest::{hint, nearest};
-use super::path::{Key, KeyPath, Step};
+use super::path::{KeyPath, PathStep, ShownKey};
 use super::report::Report;
 use super::schema::schema;
 use super::values::scalar;
@@ -14,18 +14,18 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Made for each file: a gateway reads one in a long time, and would keep it in memory meanwhile.
-struct Checker {
+struct SchemaChecker {
     schema: Value,
     validator: Option<Validator>,
 }
 
-impl Checker {
+impl SchemaChecker {
     fn new() -> Self {
         let schema = schema();
         Self { validator: jsonschema::validator_for(&schema).ok(), schema }
     }
 
-    fn mistakes(&self, values: &Value) -> Vec<Mistake> {
+    fn mistakes(&self, values: &Value) -> Vec<SchemaMistake> {
         let Some(validator) = &self.validator else { return Vec::new() };
         let mut found = Vec::new();
         for error in validator.iter_errors(values) {
@@ -50,7 +50,7 @@ impl Checker {
                 }
                 kind => What::Wrong { wanted: wanted.clone(), kind },
             };
-            found.push(Mistake { path, what });
+            found.push(SchemaMistake { path, what });
         }
         found
     }
@@ -59,14 +59,14 @@ impl Checker {
 /// Reports all mistakes in `values` and removes them. The rest fits the schema, except for missing
 /// required keys.
 pub fn validate(values: &mut Value, interpolated: &Interpolated, report: &Report) {
-    let checker = Checker::new();
+    let checker = SchemaChecker::new();
     convert(values, interpolated, &checker);
     let found = checker.mistakes(values);
     let mut removed: BTreeSet<KeyPath> = interpolated.failed.iter().cloned().collect();
     let mut absent = Vec::new();
     let mut meant = BTreeSet::new();
     let mut reported = BTreeSet::new();
-    for Mistake { path, what } in found {
+    for SchemaMistake { path, what } in found {
         match what {
             What::Unknown { keys, known } => {
                 for key in keys {
@@ -106,7 +106,7 @@ pub fn validate(values: &mut Value, interpolated: &Interpolated, report: &Report
     }
 }
 
-struct Mistake {
+struct SchemaMistake {
     path: KeyPath,
     what: What,
 }
@@ -118,7 +118,7 @@ enum What {
 }
 
 /// Converts texts to a number or a boolean where the schema requires one.
-fn convert(values: &mut Value, interpolated: &Interpolated, checker: &Checker) {
+fn convert(values: &mut Value, interpolated: &Interpolated, checker: &SchemaChecker) {
     let wrong: BTreeMap<KeyPath, ()> =
         checker.mistakes(values).into_iter().map(|mistake| (mistake.path, ())).collect();
     for path in wrong.into_keys().filter(|path| interpolated.whole.contains(path)) {
@@ -134,7 +134,7 @@ fn unknown(key: &str, known: &[String]) -> String {
     if key == "<<" {
         return "merge keys are not supported; write the keys out, or use `defaults` for keys that routes share".into();
     }
-    format!("unknown key `{}`{}", Key(key), hint(key, known.iter().map(String::as_str)))
+    format!("unknown key `{}`{}", ShownKey(key), hint(key, known.iter().map(String::as_str)))
 }
 
 /// A JSON pointer as a path; whether a number is a key or a place in a list is seen from the value.
@@ -161,29 +161,29 @@ fn remove(values: &mut Value, path: &KeyPath, report: &Report) {
     };
     let parent = steps.iter().fold(KeyPath::root(), |path, step| path.step(step.clone()));
     match (last, at_mut(values, &parent)) {
-        (Step::Key(key), Some(Value::Object(members))) => drop(members.remove(key)),
-        (Step::Item(index), Some(Value::Array(items)))
+        (PathStep::Key(key), Some(Value::Object(members))) => drop(members.remove(key)),
+        (PathStep::Item(index), Some(Value::Array(items)))
             if matches!(parent.keys().last(), Some("routes" | "listeners")) =>
         {
             if let Some(item) = items.get_mut(*index) {
                 *item = json!({});
             }
         }
-        (Step::Item(_), Some(_)) => remove(values, &parent, report),
+        (PathStep::Item(_), Some(_)) => remove(values, &parent, report),
         _ => {}
     }
 }
 
 fn at<'v>(values: &'v Value, path: &KeyPath) -> Option<&'v Value> {
     path.steps().iter().try_fold(values, |value, step| match step {
-        Step::Key(key) => value.get(key),
-        Step::Item(index) => value.get(index),
+        PathStep::Key(key) => value.get(key),
+        PathStep::Item(index) => value.get(index),
     })
 }
 
 fn at_mut<'v>(values: &'v mut Value, path: &KeyPath) -> Option<&'v mut Value> {
     path.steps().iter().try_fold(values, |value, step| match step {
-        Step::Key(key) => value.get_mut(key),
-        Step::Item(index) => value.get_mut(index),
+        PathStep::Key(key) => value.get_mut(key),
+        PathStep::Item(index) => value.get_mut(index),
     })
 }

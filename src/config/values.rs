@@ -6,20 +6,20 @@ use std::fmt;
 
 /// Reads one YAML document as JSON values; of duplicate keys the first one counts. Whole numbers
 /// are whole however they are written (`1e3`, `2.0`).
-pub fn parse(text: &str) -> Result<Value, Unreadable> {
+pub fn parse(text: &str) -> Result<Value, UnreadableValues> {
     match serde_yaml::from_str::<Json>(text) {
         Ok(Json(value)) => Ok(value),
         Err(error) => {
             let place = error.location().map(|place| (place.line(), place.column()));
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-            Err(Unreadable { place, message })
+            Err(UnreadableValues { place, message })
         }
     }
 }
 
 #[derive(Debug)]
-pub struct Unreadable {
+pub struct UnreadableValues {
     /// Line and column, from 1.
     pub place: Option<(usize, usize)>,
     pub message: String,
@@ -29,13 +29,13 @@ struct Json(Value);
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
+        deserializer.deserialize_any(ValueReader).map(Self)
     }
 }
 
-struct Reader;
+struct ValueReader;
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for ValueReader {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@
 
 mod question;
 
-pub use question::Question;
+pub use question::HeldRequest;
 
 use ipnet::IpNet;
 use std::net::IpAddr;

@@ -25,7 +25,7 @@ const LONGEST: usize = 64 * 1024;
 
 /// A request that another proxy holds back until it has an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct HeldRequest {
     pub method: Method,
     /// Path and query, as the client sent them.
     pub target: String,
@@ -33,7 +33,7 @@ pub struct Question {
     pub headers: HeaderMap,
 }
 
-impl Question {
+impl HeldRequest {
     /// Whether headers describe a request, so that the proxy's own request is not meant itself.
     pub fn is_described(headers: &HeaderMap) -> bool {
         [FORWARDED_METHOD, FORWARDED_URI, ORIGINAL_METHOD, ORIGINAL_URI, ORIGINAL_URL]
@@ -43,7 +43,7 @@ impl Question {
 
     /// Reads the question. `method`, `target` and `headers` are those of the proxy's own request;
     /// `prefix` is the listener's `path_prefix`, taken off a target that is meant itself.
-    pub fn read(
+    pub fn from_headers(
         method: &Method,
         target: &str,
         headers: &HeaderMap,
@@ -187,7 +187,7 @@ mod tests {
                 map.append(HeaderName::from_static(name), value);
             }
         }
-        let question = Question::read(&Method::GET, target, &map, Some(prefix))?;
+        let question = HeldRequest::from_headers(&Method::GET, target, &map, Some(prefix))?;
         let host = question.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         Ok(format!("{} {} {}", question.method, host.unwrap_or("-"), question.target))
     }

@@ -11,5 +11,5 @@ mod take;
 
 pub use duty::{keep, release};
 pub use poller::try_poll;
-pub use stream::{Found, look};
-pub use take::{Refused, take};
+pub use stream::{FoundStream, look};
+pub use take::{RefusedEvent, take};

@@ -34,7 +34,7 @@ pub struct Batch {
 }
 
 /// Reads a poll response; an error is the end of a sentence.
-pub fn read(body: &[u8]) -> Result<Batch, &'static str> {
+pub fn read_batch(body: &[u8]) -> Result<Batch, &'static str> {
     // 202 and 204 acknowledge without events
     if body.trim_ascii().is_empty() {
         return Ok(Batch::default());
@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn responses() {
-        let sets = |text: &str| read(text.as_bytes()).map(|batch| (batch.sets.len(), batch.more));
+        let sets =
+            |text: &str| read_batch(text.as_bytes()).map(|batch| (batch.sets.len(), batch.more));
         assert_eq!(sets(r#"{"sets":{"a":"x.y.z","b":7},"moreAvailable":true}"#), Ok((2, true)));
         assert_eq!(sets(r#"{"sets":{}}"#), Ok((0, false)));
         assert_eq!(sets("{}"), Ok((0, false)));
@@ -89,7 +90,7 @@ mod tests {
             r#"{"sets":{},"sets":{}}"#,
             r#"{"moreAvailable":"true"}"#,
         ] {
-            assert!(read(bad.as_bytes()).is_err(), "{bad}");
+            assert!(read_batch(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 }

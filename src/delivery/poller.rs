@@ -4,7 +4,7 @@ use super::backoff::Backoff;
 use super::poll::{self, Batch, MAX_EVENTS};
 use super::take::{Settled, take_all};
 use crate::introspect::{Failure, FailureKind};
-use crate::runtime::{Parts, Process, Runtime};
+use crate::runtime::{CarriedOver, Process, Runtime};
 use crate::security_events::Subscription;
 use crate::telemetry::Polled;
 use http::Method;
@@ -30,7 +30,7 @@ pub async fn try_poll(subscription: &Subscription, endpoint: &Url) -> Result<(),
         return Err(bad(format!("status {status} of the poll endpoint: there is no such stream")));
     }
     let not_a_batch = |why| bad(format!("the response to a poll {why}; is this a poll endpoint?"));
-    poll::read(&response.body).map(drop).map_err(not_a_batch)
+    poll::read_batch(&response.body).map(drop).map_err(not_a_batch)
 }
 
 enum NoAnswer {
@@ -120,10 +120,10 @@ impl Poller<'_> {
         }
         let not_a_batch =
             |why| bad(format!("the response to a poll {why}; is this a poll endpoint?"));
-        let batch = poll::read(&response.body).map_err(not_a_batch)?;
+        let batch = poll::read_batch(&response.body).map_err(not_a_batch)?;
         state.polled(self.process.parts.clock.now());
         let result = if batch.sets.is_empty() { "empty" } else { "events" };
-        let Parts { metrics, clock, .. } = &self.process.parts;
+        let CarriedOver { metrics, clock, .. } = &self.process.parts;
         let now = clock.now().mono;
         Polled { server: &server.name, result, outcome: Ok(()), now }
             .emit(metrics, &self.subscription.log);
@@ -138,7 +138,7 @@ impl Poller<'_> {
     /// A poll failed.
     fn failed(&self, failure: &Failure) {
         let Subscription { server, state, log, .. } = self.subscription;
-        let Parts { metrics, clock, .. } = &self.process.parts;
+        let CarriedOver { metrics, clock, .. } = &self.process.parts;
         let now = clock.now();
         state.failed(failure.detail.clone(), now);
         let (result, outcome) = (failure.kind.label(), Err(&*failure.detail));

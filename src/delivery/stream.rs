@@ -41,7 +41,7 @@ fn bad(why: impl Into<String>) -> Failure {
 }
 
 /// What a look at the transmitter finds.
-pub enum Found {
+pub enum FoundStream {
     None,
     /// The status where the transmitter says it.
     Stream {
@@ -51,15 +51,15 @@ pub enum Found {
 }
 
 /// Looks for this gateway's stream, and changes nothing. Fails with a detail for the operator.
-pub async fn look(subscription: &Subscription, clock: &Clock) -> Result<Found, Failure> {
+pub async fn look(subscription: &Subscription, clock: &Clock) -> Result<FoundStream, Failure> {
     let settings = &subscription.settings;
-    let Some(wanted) = &settings.stream else { return Ok(Found::None) };
+    let Some(wanted) = &settings.stream else { return Ok(FoundStream::None) };
     let place = (&*wanted.issuer, &wanted.at);
     let transmitter = transmitter_configuration(&subscription.server, place, clock).await?;
     let method = method(&transmitter, wanted)?;
     let configuration = endpoint(&transmitter, "configuration_endpoint")?;
-    let call = Call { subscription, configuration: configuration.ok_or_else(unmanaged)? };
-    let Some(stream) = call.find(settings, &method).await? else { return Ok(Found::None) };
+    let call = StreamCall { subscription, configuration: configuration.ok_or_else(unmanaged)? };
+    let Some(stream) = call.find(settings, &method).await? else { return Ok(FoundStream::None) };
     check(&stream, settings)?;
     let id = text(&stream, "stream_id").ok_or_else(|| bad("the stream has no `stream_id`"))?;
     let stream = Stream {
@@ -70,7 +70,7 @@ pub async fn look(subscription: &Subscription, clock: &Clock) -> Result<Found, F
         shortest_verification: Duration::ZERO,
     };
     let status = stream.status(subscription).await?.map(|(status, _)| status);
-    Ok(Found::Stream { id: printable(&stream.id), status })
+    Ok(FoundStream::Stream { id: printable(&stream.id), status })
 }
 
 /// A URL of the transmitter's configuration.
@@ -97,7 +97,7 @@ pub async fn set_up(
     let transmitter = transmitter_configuration(&subscription.server, place, clock).await?;
     let method = method(&transmitter, wanted)?;
     let configuration = endpoint(&transmitter, "configuration_endpoint")?.ok_or_else(unmanaged)?;
-    let call = Call { subscription, configuration };
+    let call = StreamCall { subscription, configuration };
     let delivery = match &wanted.push_endpoint {
         None => json!({ "method": method }),
         Some(endpoint) => json!({ "method": method, "endpoint_url": endpoint.as_str() }),
@@ -182,12 +182,12 @@ fn check(stream: &Members, settings: &EventSettings) -> Result<(), Failure> {
     Ok(())
 }
 
-struct Call<'s> {
+struct StreamCall<'s> {
     subscription: &'s Subscription,
     configuration: Url,
 }
 
-impl Call<'_> {
+impl StreamCall<'_> {
     async fn send(
         &self,
         method: Method,
@@ -239,7 +239,7 @@ impl Call<'_> {
             StatusCode::CONFLICT => Err(bad(
                 "status 409: the transmitter allows this receiver no further stream, and none of its streams has our `events.audience`; look at `aud` of the stream there",
             )),
-            _ => self.read(&response),
+            _ => self.parse_body(&response),
         }
     }
 
@@ -262,10 +262,10 @@ impl Call<'_> {
             body["delivery"] = delivery.clone();
         }
         let response = self.send(Method::PATCH, &self.configuration, Some(&body)).await?;
-        self.read(&response)
+        self.parse_body(&response)
     }
 
-    fn read(&self, response: &Responded) -> Result<Members, Failure> {
+    fn parse_body(&self, response: &Responded) -> Result<Members, Failure> {
         if !response.status.is_success() {
             return Err(bad(format!(
                 "status {} of `configuration_endpoint`: the stream is gone",
@@ -313,7 +313,7 @@ impl Stream {
         }
         let members = json::object(&response.body)
             .map_err(|_| bad("the response of `status_endpoint` is not one JSON object"))?;
-        let status = text(&members, "status").and_then(|word| StreamStatus::of(&word));
+        let status = text(&members, "status").and_then(|word| StreamStatus::from_word(&word));
         let status = status
             .ok_or_else(|| bad("`status` of the stream is not enabled, paused or disabled"))?;
         Ok(Some((status, text(&members, "reason").map(|reason| printable(&reason)))))

@@ -1,30 +1,30 @@
 //! Carries out events.
 
-use crate::cache::{End, Purge, PurgeSelector};
+use crate::cache::{Purge, PurgeSelector, StreamEnd};
 use crate::runtime::{Process, Runtime};
-use crate::security_events::{Code, Delivery, Event, Kind, Refusal};
+use crate::security_events::{Code, Delivery, EventKind, Refusal, SecurityEvent};
 use crate::telemetry::{CarriedOut, Received, ReceivedTogether, StreamChanged};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Why an event is not taken, and whose it is as far as that is known.
-pub type Refused = (Option<Arc<str>>, Refusal);
+pub type RefusedEvent = (Option<Arc<str>>, Refusal);
 
 /// One event that was pushed: forgets the answers that it names.
-pub async fn take(process: &Process, token: &str, delivery: Delivery) -> Result<(), Refused> {
+pub async fn take(process: &Process, token: &str, delivery: Delivery) -> Result<(), RefusedEvent> {
     let runtime = process.runtime.load_full();
     let parts = &process.parts;
-    let event = read(process, &runtime, token, delivery).await?;
+    let event = verify(process, &runtime, token, delivery).await?;
     if !parts.taken.first(event.id, event.until, parts.clock.now().mono) {
         let server = event.servers.first().cloned();
         return Err((server, Refusal::new(Code::Replayed, "its `jti` was taken before")));
     }
     let purged = match event.named.is_empty() {
         true => 0,
-        false => process.purge(&Purge::Matching(event.named.clone()), End::Event).await.0,
+        false => process.purge(&Purge::Matching(event.named.clone()), StreamEnd::Event).await.0,
     };
-    let kinds: Vec<&str> = event.kinds.iter().copied().map(Kind::as_str).collect();
+    let kinds: Vec<&str> = event.kinds.iter().copied().map(EventKind::as_str).collect();
     for server in &event.servers {
         let outcome = Ok(CarriedOut { events: &kinds, purged });
         let now = parts.clock.now().mono;
@@ -95,7 +95,7 @@ pub async fn take_all(
     let named = together(&events);
     let (purged, published) = match named.is_empty() {
         true => (0, None),
-        false => process.purge(&Purge::Matching(named), End::Event).await,
+        false => process.purge(&Purge::Matching(named), StreamEnd::Event).await,
     };
     for (_, event) in &events {
         for server in &event.servers {
@@ -104,7 +104,7 @@ pub async fn take_all(
         note(process, event);
     }
     let kinds = events.iter().flat_map(|(_, event)| event.kinds.iter().copied());
-    let mut kinds: Vec<&str> = kinds.map(Kind::as_str).collect();
+    let mut kinds: Vec<&str> = kinds.map(EventKind::as_str).collect();
     kinds.sort_unstable();
     kinds.dedup();
     ReceivedTogether { server: polled, events: &kinds, count: events.len(), purged }.emit();
@@ -123,10 +123,10 @@ async fn read_polled(
     runtime: &Runtime,
     jti: &str,
     token: &Value,
-) -> Result<Event, Refused> {
+) -> Result<SecurityEvent, RefusedEvent> {
     let token = token.as_str();
     let token = token.ok_or((None, Refusal::invalid("it is not a text in `sets`")))?;
-    let event = read(process, runtime, token, Delivery::Poll).await?;
+    let event = verify(process, runtime, token, Delivery::Poll).await?;
     if event.token_id != jti {
         let why = "its `jti` is not the one that it has in `sets`";
         return Err((event.servers.first().cloned(), Refusal::invalid(why)));
@@ -135,13 +135,13 @@ async fn read_polled(
 }
 
 /// An event that is believed, and whose subject the answers of its authorization server can tell.
-async fn read(
+async fn verify(
     process: &Process,
     runtime: &Runtime,
     token: &str,
     delivery: Delivery,
-) -> Result<Event, Refused> {
-    let event = runtime.events.read(token, delivery).await?;
+) -> Result<SecurityEvent, RefusedEvent> {
+    let event = runtime.events.read_token(token, delivery).await?;
     let session_alone =
         !event.named.is_empty() && event.named.iter().all(PurgeSelector::is_session_alone);
     let store = &process.parts.store;
@@ -153,7 +153,7 @@ async fn read(
 }
 
 /// The answers that these events name, each once.
-fn together(events: &[(String, Event)]) -> Vec<PurgeSelector> {
+fn together(events: &[(String, SecurityEvent)]) -> Vec<PurgeSelector> {
     let mut known = HashSet::new();
     let all = events.iter().flat_map(|(_, event)| &event.named);
     let named: Vec<PurgeSelector> =
@@ -169,10 +169,10 @@ fn together(events: &[(String, Event)]) -> Vec<PurgeSelector> {
         .collect()
 }
 
-fn note(process: &Process, event: &Event) {
+fn note(process: &Process, event: &SecurityEvent) {
     let parts = &process.parts;
     for server in &event.servers {
-        let state = parts.streams.of(server);
+        let state = parts.streams.for_server(server);
         if state.received(&event.notices, parts.clock.now())
             && let Some((status, reason)) = state.facts().status
         {
@@ -183,6 +183,6 @@ fn note(process: &Process, event: &Event) {
 }
 
 /// The word in `events_total{result}`.
-fn result(event: &Event) -> &'static str {
+fn result(event: &SecurityEvent) -> &'static str {
     if event.kinds.iter().any(|kind| kind.forgets()) { "accepted" } else { "ignored" }
 }

@@ -1,7 +1,7 @@
 //! `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1, RFC 9110 §11.6.1).
 
 use super::{ChallengeKind, Denial, Reason};
-use crate::token::Scheme;
+use crate::token::AuthScheme;
 use http::HeaderValue;
 use std::fmt::Write as _;
 
@@ -80,14 +80,14 @@ impl Challenge {
         }
         let scheme = self.scheme(denial);
         let mut value = match scheme {
-            Scheme::Bearer => Parameters::begin("Bearer", &self.realm),
-            Scheme::Dpop => Parameters::begin("DPoP", &self.realm),
+            AuthScheme::Bearer => Parameters::begin("Bearer", &self.realm),
+            AuthScheme::Dpop => Parameters::begin("DPoP", &self.realm),
         };
         if let Some(error) = denial.oauth_error() {
             value.add("error", error);
             value.add("error_description", denial.sentence());
         }
-        if scheme == Scheme::Dpop {
+        if scheme == AuthScheme::Dpop {
             value.add_unless_empty("algs", &self.dpop.algorithms);
         }
         match kind {
@@ -108,14 +108,14 @@ impl Challenge {
 
     /// `DPoP` where the route demands it, where the client used it, or where the refusal is about
     /// a proof.
-    fn scheme(&self, denial: &Denial) -> Scheme {
+    fn scheme(&self, denial: &Denial) -> AuthScheme {
         let about_a_proof = denial.reason == Reason::BindingDpop;
         if self.dpop.required
-            || self.dpop.accepted && (about_a_proof || denial.scheme == Scheme::Dpop)
+            || self.dpop.accepted && (about_a_proof || denial.scheme == AuthScheme::Dpop)
         {
-            Scheme::Dpop
+            AuthScheme::Dpop
         } else {
-            Scheme::Bearer
+            AuthScheme::Bearer
         }
     }
 }
@@ -221,7 +221,7 @@ mod tests {
         let proof = Denial::with_detail(Reason::BindingDpop, "No.").with_error("use_dpop_nonce");
         let refused = r#"DPoP realm="introgate", error="use_dpop_nonce", error_description="No.", algs="ES256 PS256""#;
         assert_eq!(value(&challenge(true, false), &proof).as_deref(), Some(refused));
-        let inactive = Denial { scheme: Scheme::Dpop, ..Denial::because(Reason::Inactive) };
+        let inactive = Denial { scheme: AuthScheme::Dpop, ..Denial::because(Reason::Inactive) };
         for (challenge, scheme) in [
             (challenge(true, true), "DPoP realm"),
             (challenge(true, false), "DPoP realm"),
@@ -237,7 +237,7 @@ mod tests {
         let dpop = DpopDemand { accepted: true, ..DpopDemand::default() };
         let challenge = Challenge::new("r", ["read"]).with_dpop(dpop).with_resource_metadata(url);
         for reason in Reason::ALL {
-            for scheme in [Scheme::Bearer, Scheme::Dpop] {
+            for scheme in [AuthScheme::Bearer, AuthScheme::Dpop] {
                 let denial = Denial { scheme, ..Denial::because(reason) };
                 let Some(value) = challenge.for_denial(&denial) else { continue };
                 let value = value.to_str().map(str::to_owned).unwrap_or_default();

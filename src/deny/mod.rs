@@ -10,7 +10,7 @@ pub use challenge::{Challenge, DpopDemand};
 pub use reason::{ChallengeKind, Fault, Reason};
 pub use refusal::{OwnResponse, Shape};
 
-use crate::token::Scheme;
+use crate::token::AuthScheme;
 use std::time::Duration;
 
 /// A decision against a request.
@@ -27,12 +27,12 @@ pub struct Denial {
     /// The OAuth error code in place of the reason's own one; from a fixed vocabulary.
     pub error: Option<&'static str>,
     /// The scheme by which the client presented its token, and by which it is challenged.
-    pub scheme: Scheme,
+    pub scheme: AuthScheme,
 }
 
 impl Denial {
     pub fn because(reason: Reason) -> Self {
-        let scheme = Scheme::Bearer;
+        let scheme = AuthScheme::Bearer;
         Self { reason, detail: None, retry_after: None, cause: None, error: None, scheme }
     }
 

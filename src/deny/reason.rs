@@ -1,7 +1,7 @@
 //! The closed set of reasons, in one table. A reason is the same word in the response's body, the
 //! log and the metric label.
 
-use crate::token::Refused;
+use crate::token::RefusedLocally;
 use http::StatusCode;
 
 /// The party at fault. It decides how a client may react.
@@ -267,14 +267,14 @@ impl Reason {
     }
 }
 
-impl From<Refused> for Reason {
-    fn from(refused: Refused) -> Self {
+impl From<RefusedLocally> for Reason {
+    fn from(refused: RefusedLocally) -> Self {
         match refused {
-            Refused::InvalidJwt | Refused::UnknownKey => Self::InvalidJwt,
-            Refused::Expired => Self::Expired,
-            Refused::NotYetValid => Self::NotYetValid,
-            Refused::Issuer => Self::Issuer,
-            Refused::Audience => Self::Audience,
+            RefusedLocally::InvalidJwt | RefusedLocally::UnknownKey => Self::InvalidJwt,
+            RefusedLocally::Expired => Self::Expired,
+            RefusedLocally::NotYetValid => Self::NotYetValid,
+            RefusedLocally::Issuer => Self::Issuer,
+            RefusedLocally::Audience => Self::Audience,
         }
     }
 }

@@ -27,7 +27,7 @@ pub struct OwnResponse {
 }
 
 impl Shape {
-    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
+    pub fn for_request(method: &Method, headers: &HeaderMap) -> Self {
         let content_type =
             headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
         // `application/grpc+proto` too, but not `application/grpc-web`, which is another protocol

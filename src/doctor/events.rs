@@ -1,16 +1,16 @@
 //! Security events: whether the keys are there, and whether the transmitter knows the gateway.
 
-use super::Report;
-use crate::delivery::{Found, look, try_poll};
+use super::DoctorReport;
+use crate::delivery::{FoundStream, look, try_poll};
 use crate::introspect::ServerSettings;
 use crate::introspect::jwt::Keys;
-use crate::runtime::Parts;
+use crate::runtime::CarriedOver;
 use crate::security_events::{StreamStatus, Subscription};
 
 /// Changes nothing at the transmitter: no stream is created, and no event is fetched.
-pub async fn examine(server: &ServerSettings, parts: &Parts, report: &mut Report<'_>) {
+pub async fn examine(server: &ServerSettings, parts: &CarriedOver, report: &mut DoctorReport<'_>) {
     let Some(settings) = &server.events else { return };
-    match Keys::of(&settings.keys, server, &parts.documents) {
+    match Keys::for_server(&settings.keys, server, &parts.documents) {
         Err(error) => return report.wrong(format_args!("events: {error}")),
         Ok(keys) => match keys.available().await {
             Ok(()) => report.good("events: the keys of the events are there"),
@@ -36,20 +36,24 @@ pub async fn examine(server: &ServerSettings, parts: &Parts, report: &mut Report
     }
 }
 
-async fn examine_stream(subscription: &Subscription, parts: &Parts, report: &mut Report<'_>) {
+async fn examine_stream(
+    subscription: &Subscription,
+    parts: &CarriedOver,
+    report: &mut DoctorReport<'_>,
+) {
     match look(subscription, &parts.clock).await {
-        Ok(Found::None) => {
+        Ok(FoundStream::None) => {
             report.note(
                 "events: the transmitter has no stream for this gateway yet; `run` creates it",
             );
         }
-        Ok(Found::Stream { id, status: None }) => {
+        Ok(FoundStream::Stream { id, status: None }) => {
             report.good(format_args!("events: the stream `{id}` is there"));
         }
-        Ok(Found::Stream { id, status: Some(StreamStatus::Enabled) }) => {
+        Ok(FoundStream::Stream { id, status: Some(StreamStatus::Enabled) }) => {
             report.good(format_args!("events: the stream `{id}` is enabled"));
         }
-        Ok(Found::Stream { id, status: Some(status) }) => {
+        Ok(FoundStream::Stream { id, status: Some(status) }) => {
             let (word, meaning) = (status.as_str(), status.sentence());
             report.wrong(format_args!("events: the stream `{id}` is {word}: {meaning}"));
         }

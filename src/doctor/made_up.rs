@@ -1,7 +1,7 @@
 //! Tokens that were never issued: a working server calls them inactive, and answers only its known
 //! callers.
 
-use crate::introspect::{ServerSettings, Verification};
+use crate::introspect::{LocalVerification, ServerSettings};
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,7 +21,7 @@ pub fn token(server: &ServerSettings) -> Secret {
 }
 
 /// Not signed, with a key that has to be fetched.
-fn jws(jwt: &Verification, random: &str) -> String {
+fn jws(jwt: &LocalVerification, random: &str) -> String {
     let mut header =
         json!({ "alg": jwt.algorithms.first(), "kid": format!("introgate-doctor-{random}") });
     if let Some(typ) = jwt.typ.first() {

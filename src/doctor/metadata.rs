@@ -1,12 +1,12 @@
 //! An authorization server's own metadata, held against its configuration.
 
-use super::Report;
-use crate::introspect::{Call, Failure, ServerSettings, metadata};
-use crate::runtime::Parts;
+use super::DoctorReport;
+use crate::introspect::{CalledUrl, Failure, ServerSettings, metadata};
+use crate::runtime::CarriedOver;
 use serde_json::{Map, Value};
 
 /// Only for servers with an `issuer`, whose introspection is described there.
-pub async fn examine(server: &ServerSettings, parts: &Parts, report: &mut Report<'_>) {
+pub async fn examine(server: &ServerSettings, parts: &CarriedOver, report: &mut DoctorReport<'_>) {
     let Some(method) = server.profile().auth_method else { return };
     match metadata(server, &parts.clock).await {
         None => {}
@@ -19,7 +19,7 @@ pub async fn examine(server: &ServerSettings, parts: &Parts, report: &mut Report
 }
 
 /// RFC 8414 §2: `introspection_endpoint_auth_methods_supported`.
-fn compare_methods(members: &Map<String, Value>, method: &str, report: &mut Report<'_>) {
+fn compare_methods(members: &Map<String, Value>, method: &str, report: &mut DoctorReport<'_>) {
     let listed = members.get("introspection_endpoint_auth_methods_supported");
     let Some(listed) = listed.and_then(Value::as_array).filter(|listed| !listed.is_empty()) else {
         return;
@@ -50,13 +50,13 @@ fn is_word(text: &str) -> bool {
 fn compare_endpoints(
     server: &ServerSettings,
     members: &Map<String, Value>,
-    report: &mut Report<'_>,
+    report: &mut DoctorReport<'_>,
 ) {
     let theirs = members.get("introspection_endpoint").and_then(Value::as_str);
     let mtls = members.get("mtls_endpoint_aliases").and_then(|it| it.get("introspection_endpoint"));
     let theirs: Vec<&str> = theirs.into_iter().chain(mtls.and_then(Value::as_str)).collect();
     let calls = server.profile().calls;
-    let discovered = calls.iter().any(|call| matches!(call, Call::FoundBy(_)));
+    let discovered = calls.iter().any(|call| matches!(call, CalledUrl::FoundBy(_)));
     let named = calls.iter().any(|call| theirs.contains(&call.url().as_str()));
     if !discovered && !named && !theirs.is_empty() {
         report.note(
@@ -65,10 +65,10 @@ fn compare_endpoints(
     }
 }
 
-fn not_compared(server: &ServerSettings, failure: &Failure, report: &mut Report<'_>) {
+fn not_compared(server: &ServerSettings, failure: &Failure, report: &mut DoctorReport<'_>) {
     let calls = server.profile().calls;
     // where the endpoint is found by the issuer, that is a problem, and reported as one
-    if calls.iter().all(|call| matches!(call, Call::To(_))) {
+    if calls.iter().all(|call| matches!(call, CalledUrl::To(_))) {
         report.note(format_args!(
             "issuer: not compared with the server's metadata, which cannot be read ({}); `iss` of answers must be equal to it",
             failure.detail

@@ -10,10 +10,10 @@ mod server;
 mod token_kind;
 mod upstream;
 
-pub use report::Report;
+pub use report::DoctorReport;
 
 use crate::config::Settings;
-use crate::runtime::Parts;
+use crate::runtime::CarriedOver;
 use crate::token::AccessToken;
 use crate::upstream::Upstream;
 
@@ -21,9 +21,9 @@ use crate::upstream::Upstream;
 /// be the slow one. `token`: a real token, shown only to the servers that take tokens like it.
 pub async fn examine(
     settings: &Settings,
-    parts: &Parts,
+    parts: &CarriedOver,
     token: Option<AccessToken<'_>>,
-    report: &mut Report<'_>,
+    report: &mut DoctorReport<'_>,
 ) {
     for server in &settings.servers {
         report.section(&format!("authorization server `{}` ({})", server.name, server.kind.word()));

@@ -1,6 +1,6 @@
 //! The second level of the cache: whether it would be in use.
 
-use super::Report;
+use super::DoctorReport;
 use super::upstream::rounded;
 use crate::cache::Shared;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(7);
 
 /// Connects as the gateway does, logs in, reads the log of purges, and asks for an answer in time.
-pub async fn examine(shared: &Shared, report: &mut Report<'_>) {
+pub async fn examine(shared: &Shared, report: &mut DoctorReport<'_>) {
     let started = Instant::now();
     let settled = async {
         while !shared.is_up() && shared.last_error().is_none() && started.elapsed() < PATIENCE {

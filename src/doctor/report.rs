@@ -4,12 +4,12 @@ use std::fmt::Display;
 use std::io::Write;
 
 /// Counts problems while it prints.
-pub struct Report<'o> {
+pub struct DoctorReport<'o> {
     out: &'o mut dyn Write,
     pub problems: usize,
 }
 
-impl<'o> Report<'o> {
+impl<'o> DoctorReport<'o> {
     pub fn new(out: &'o mut dyn Write) -> Self {
         Self { out, problems: 0 }
     }

@@ -3,14 +3,14 @@
 
 use super::token_kind::suspicion;
 use super::upstream::rounded;
-use super::{Report, made_up, metadata};
+use super::{DoctorReport, made_up, metadata};
 use crate::introspect::{Credentials, Failure, FailureKind, Inquiry, ServerSettings, reach};
 use crate::policy::{AuthMode, BindingMode, BindingSettings, Policy, PolicySettings};
 use crate::proof::dpop::{Dpop, DpopSettings};
 use crate::request::{Forwarded, RequestView};
-use crate::runtime::Parts;
+use crate::runtime::CarriedOver;
 use crate::secret::Secret;
-use crate::token::{AccessToken, ActiveFacts, Credential, Facts, Scheme};
+use crate::token::{AccessToken, ActiveFacts, AuthScheme, Credential, Facts};
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,9 +19,9 @@ use url::Url;
 /// Every endpoint is examined for itself, also those that are only asked when others fail.
 pub async fn examine(
     server: &ServerSettings,
-    parts: &Parts,
+    parts: &CarriedOver,
     token: Option<AccessToken<'_>>,
-    report: &mut Report<'_>,
+    report: &mut DoctorReport<'_>,
 ) {
     let mut reached = true;
     for origin in server.origins() {
@@ -43,8 +43,8 @@ pub async fn examine(
 async fn examine_origin(
     server: &ServerSettings,
     origin: &Url,
-    parts: &Parts,
-    report: &mut Report<'_>,
+    parts: &CarriedOver,
+    report: &mut DoctorReport<'_>,
 ) -> bool {
     let started = Instant::now();
     match reach(server, origin, &parts.clock).await {
@@ -70,7 +70,11 @@ async fn examine_origin(
     }
 }
 
-async fn examine_answers(server: &ServerSettings, parts: &Parts, report: &mut Report<'_>) {
+async fn examine_answers(
+    server: &ServerSettings,
+    parts: &CarriedOver,
+    report: &mut DoctorReport<'_>,
+) {
     let profile = server.profile();
     match ask(server, parts, made_up::token(server)).await {
         Ok(Facts::Inactive) if profile.credentials == Credentials::Missing => report.note(
@@ -91,13 +95,13 @@ async fn examine_answers(server: &ServerSettings, parts: &Parts, report: &mut Re
 
 async fn examine_token(
     server: &ServerSettings,
-    parts: &Parts,
+    parts: &CarriedOver,
     token: AccessToken<'_>,
-    report: &mut Report<'_>,
+    report: &mut DoctorReport<'_>,
 ) {
     match ask(server, parts, token.to_secret()).await {
         Ok(Facts::Active(facts)) => {
-            if let Some(why) = suspicion(server, &facts.claims.read()) {
+            if let Some(why) = suspicion(server, &facts.claims.parse()) {
                 report.note(format_args!(
                     "your token: this looks like a refresh or ID token ({why}); the server calls it active, and so a route keeps it out only by `scopes`, `audience` or `claims`"
                 ));
@@ -110,7 +114,7 @@ async fn examine_token(
             let policy = Policy::new(AuthMode::Required, demanded, proofs);
             let (headers, forwarded) = (HeaderMap::new(), Forwarded::default());
             let request = RequestView::bare(&headers, &forwarded);
-            let credential = Credential { token, scheme: Scheme::Bearer };
+            let credential = Credential { token, scheme: AuthScheme::Bearer };
             let (demands, now) = (server.demands(), parts.clock.now());
             match policy.evaluate(credential, &facts, &request, &demands, now) {
                 Ok(_) => report.good(format_args!("your token: active; {}", shown(&facts, parts))),
@@ -128,8 +132,12 @@ async fn examine_token(
     }
 }
 
-async fn ask(server: &ServerSettings, parts: &Parts, token: Secret) -> Result<Facts, Failure> {
-    let unusable = |error: crate::introspect::Unusable| {
+async fn ask(
+    server: &ServerSettings,
+    parts: &CarriedOver,
+    token: Secret,
+) -> Result<Facts, Failure> {
+    let unusable = |error: crate::introspect::UnusableSettings| {
         Failure::new(FailureKind::Unavailable, error.to_string())
     };
     let introspector = parts.introspector(server, None).map_err(unusable)?;
@@ -150,7 +158,7 @@ fn message(failure: &Failure) -> String {
 }
 
 /// The facts that routes may demand, as text.
-fn shown(facts: &ActiveFacts, parts: &Parts) -> String {
+fn shown(facts: &ActiveFacts, parts: &CarriedOver) -> String {
     let text = |name: &str, value: Option<&str>| value.map(|value| format!("{name} {value:?}"));
     let ends = facts.expires_at.map_or("without exp".to_owned(), |at| {
         match at - parts.clock.now().unix_seconds() {

@@ -1,13 +1,13 @@
 //! The protected services: whether a connection can be made to each, by the very way that requests
 //! take.
 
-use super::Report;
+use super::DoctorReport;
 use crate::upstream::Upstream;
 use pingora_core::connectors::TransportConnector;
 use std::time::{Duration, Instant};
 
 /// Connects to every server of the upstream, TLS included; nothing is sent.
-pub async fn examine(upstream: &Upstream, report: &mut Report<'_>) {
+pub async fn examine(upstream: &Upstream, report: &mut DoctorReport<'_>) {
     upstream.resolve(|_| true).await;
     let connector = TransportConnector::new(None);
     let budget = upstream.settings.connect_timeout + Duration::from_secs(1);

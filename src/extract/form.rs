@@ -1,7 +1,7 @@
 //! A token in a form-encoded body (RFC 6750 §2.2).
 
 use super::remove::without;
-use super::{Place, TokenSettings};
+use super::{TokenPlace, TokenSettings};
 use http::{HeaderMap, Method, header};
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ impl TokenSettings {
         let length = headers
             .get(header::CONTENT_LENGTH)
             .map(|length| length.to_str().ok().and_then(|length| length.parse::<usize>().ok()));
-        self.from.contains(&Place::Form)
+        self.from.contains(&TokenPlace::Form)
             && *method == Method::POST
             && length.is_none_or(|length| length.is_some_and(|length| length <= FORM_LIMIT))
             && !headers.contains_key(header::CONTENT_ENCODING)
@@ -32,7 +32,7 @@ impl TokenSettings {
 
     /// The body without the fields that carry tokens; the rest stays to the byte.
     pub fn forwarded_form<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
-        if self.forward || !self.from.contains(&Place::Form) {
+        if self.forward || !self.from.contains(&TokenPlace::Form) {
             return Cow::Borrowed(body);
         }
         without(body, b'&', |pair| {
@@ -60,7 +60,11 @@ mod tests {
     use http::{HeaderName, HeaderValue};
 
     fn settings(forward: bool) -> TokenSettings {
-        TokenSettings { from: vec![Place::Authorization, Place::Form], max_length: 100, forward }
+        TokenSettings {
+            from: vec![TokenPlace::Authorization, TokenPlace::Form],
+            max_length: 100,
+            forward,
+        }
     }
 
     #[test]

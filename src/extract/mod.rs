@@ -5,11 +5,11 @@ mod remove;
 mod settings;
 
 pub use form::{FORM_LIMIT, OF_BODY_BYTES};
-pub use settings::{Place, TokenSettings};
+pub use settings::{TokenPlace, TokenSettings};
 
 use crate::deny::Reason;
 use crate::request::RequestView;
-use crate::token::{AccessToken, Malformed, Scheme};
+use crate::token::{AccessToken, AuthScheme, MalformedToken};
 use http::header;
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presented<'r> {
     pub token: Cow<'r, str>,
-    pub scheme: Scheme,
+    pub scheme: AuthScheme,
 }
 
 /// The token of a request, if any.
@@ -34,18 +34,18 @@ pub fn token<'r>(
     if request.list(&header::CONNECTION).any(|name| name.eq_ignore_ascii_case(b"authorization")) {
         return Err(Reason::BadRequest);
     }
-    let mut found: Option<(Cow<'_, [u8]>, Scheme)> = None;
+    let mut found: Option<(Cow<'_, [u8]>, AuthScheme)> = None;
     for place in &settings.from {
-        let without_scheme = |bytes| (bytes, Scheme::Bearer);
+        let without_scheme = |bytes| (bytes, AuthScheme::Bearer);
         let here = match place {
-            Place::Authorization => authorization(request)?,
-            Place::Header(name) => {
+            TokenPlace::Authorization => authorization(request)?,
+            TokenPlace::Header(name) => {
                 let lines = request.headers.get_all(name).iter();
                 one(lines.map(|value| Cow::Borrowed(value.as_bytes())))?.map(without_scheme)
             }
-            Place::Query(name) => one(query(request, name))?.map(without_scheme),
-            Place::Cookie(name) => one(cookies(request, name))?.map(without_scheme),
-            Place::Form => {
+            TokenPlace::Query(name) => one(query(request, name))?.map(without_scheme),
+            TokenPlace::Cookie(name) => one(cookies(request, name))?.map(without_scheme),
+            TokenPlace::Form => {
                 one(request.form.into_iter().flat_map(form::tokens))?.map(without_scheme)
             }
         };
@@ -63,16 +63,16 @@ impl TokenSettings {
     /// would give its response to others.
     pub fn is_seen_by_caches(&self, request: &RequestView<'_>) -> bool {
         self.from.iter().any(|place| match place {
-            Place::Authorization | Place::Header(_) => false,
-            Place::Query(name) => query(request, name).next().is_some(),
-            Place::Cookie(name) => cookies(request, name).next().is_some(),
-            Place::Form => request.form.into_iter().flat_map(form::tokens).next().is_some(),
+            TokenPlace::Authorization | TokenPlace::Header(_) => false,
+            TokenPlace::Query(name) => query(request, name).next().is_some(),
+            TokenPlace::Cookie(name) => cookies(request, name).next().is_some(),
+            TokenPlace::Form => request.form.into_iter().flat_map(form::tokens).next().is_some(),
         })
     }
 }
 
 /// A token in `Authorization`, and its scheme.
-type Authorization<'r> = (Cow<'r, [u8]>, Scheme);
+type Authorization<'r> = (Cow<'r, [u8]>, AuthScheme);
 
 /// `Authorization: Bearer TOKEN` or `DPoP TOKEN`; the scheme without regard to case, at least one
 /// space behind it. A header with another scheme has no token. A repeated header is refused, with
@@ -83,7 +83,7 @@ fn authorization<'r>(request: &RequestView<'r>) -> Result<Option<Authorization<'
         Some(Cow::Borrowed(value)) => value,
         _ => return Ok(None),
     };
-    for (name, scheme) in [(&b"bearer"[..], Scheme::Bearer), (&b"dpop"[..], Scheme::Dpop)] {
+    for (name, scheme) in [(&b"bearer"[..], AuthScheme::Bearer), (&b"dpop"[..], AuthScheme::Dpop)] {
         if let Some((start, rest)) = value.split_at_checked(name.len())
             && start.eq_ignore_ascii_case(name)
         {
@@ -146,7 +146,7 @@ fn well_formed(bytes: Cow<'_, [u8]>, max_length: usize) -> Result<Cow<'_, str>, 
         Cow::Owned(bytes) => AccessToken::parse(&bytes, max_length)
             .map(|token| Cow::Owned(token.expose().to_owned())),
     }
-    .map_err(|Malformed| Reason::MalformedToken)
+    .map_err(|MalformedToken| Reason::MalformedToken)
 }
 
 #[cfg(test)]
@@ -157,7 +157,7 @@ mod tests {
 
     /// The result for a request with these headers and this query.
     fn found(
-        from: &[Place],
+        from: &[TokenPlace],
         query: Option<&str>,
         headers: &[(&str, &str)],
     ) -> Result<Option<String>, Reason> {
@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn the_authorization_header_is_read_to_the_letter() {
-        let one = |value: &str| found(&[Place::Authorization], None, &[("authorization", value)]);
+        let one =
+            |value: &str| found(&[TokenPlace::Authorization], None, &[("authorization", value)]);
         for (value, token) in [
             ("Bearer t", Some("t")),
             ("bearer t", Some("t")),
@@ -215,7 +216,7 @@ mod tests {
         }
         assert_eq!(
             found(
-                &[Place::Authorization],
+                &[TokenPlace::Authorization],
                 None,
                 &[("authorization", "Bearer t"), ("authorization", "Bearer t")]
             ),
@@ -223,7 +224,7 @@ mod tests {
         );
         assert_eq!(
             found(
-                &[Place::Authorization],
+                &[TokenPlace::Authorization],
                 None,
                 &[("authorization", "Basic x"), ("authorization", "Bearer t")]
             ),
@@ -234,10 +235,10 @@ mod tests {
     #[test]
     fn other_places_are_read_when_configured() {
         let places = [
-            Place::Authorization,
-            Place::Header(HeaderName::from_static("x-access-token")),
-            Place::Query("access_token".into()),
-            Place::Cookie("session".into()),
+            TokenPlace::Authorization,
+            TokenPlace::Header(HeaderName::from_static("x-access-token")),
+            TokenPlace::Query("access_token".into()),
+            TokenPlace::Cookie("session".into()),
         ];
         assert_eq!(found(&places, Some("a=b&access_token=t%7Cu"), &[]), Ok(Some("t|u".into())));
         assert_eq!(found(&places, None, &[("x-access-token", "t")]), Ok(Some("t".into())));
@@ -264,6 +265,6 @@ mod tests {
     #[test]
     fn connection_cannot_name_the_credential_away() {
         let headers = [("connection", "close, Authorization"), ("authorization", "Bearer t")];
-        assert_eq!(found(&[Place::Authorization], None, &headers), Err(Reason::BadRequest));
+        assert_eq!(found(&[TokenPlace::Authorization], None, &headers), Err(Reason::BadRequest));
     }
 }

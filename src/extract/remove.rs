@@ -1,6 +1,6 @@
 //! Removes the token from the forwarded request, from every place.
 
-use super::{Place, TokenSettings};
+use super::{TokenPlace, TokenSettings};
 use crate::request::names;
 use http::{HeaderName, HeaderValue, header};
 use std::borrow::Cow;
@@ -12,22 +12,22 @@ impl TokenSettings {
     /// spelled alike, is removed in any case: its token was not checked.
     pub fn removes(&self, name: &HeaderName, value: &HeaderValue) -> bool {
         self.from.iter().any(|place| match place {
-            Place::Authorization => {
+            TokenPlace::Authorization => {
                 let carries = *name == DPOP
                     || *name == header::AUTHORIZATION
                         && SCHEMES.iter().any(|scheme| starts_with(value, scheme));
                 carries && !self.forward
             }
-            Place::Header(carrier) if name == carrier => !self.forward,
-            Place::Header(carrier) => names::are_one(name, carrier),
-            Place::Query(_) | Place::Cookie(_) | Place::Form => false,
+            TokenPlace::Header(carrier) if name == carrier => !self.forward,
+            TokenPlace::Header(carrier) => names::are_one(name, carrier),
+            TokenPlace::Query(_) | TokenPlace::Cookie(_) | TokenPlace::Form => false,
         })
     }
 
     /// The query without the parameters that carry tokens; the rest stays to the byte.
     /// `None` when nothing is left.
     pub fn forwarded_query<'q>(&self, query: &'q str) -> Option<Cow<'q, str>> {
-        if self.forward || !self.from.iter().any(|place| matches!(place, Place::Query(_))) {
+        if self.forward || !self.from.iter().any(|place| matches!(place, TokenPlace::Query(_))) {
             return Some(Cow::Borrowed(query));
         }
         match without(query.as_bytes(), b'&', |pair| self.is_token_parameter(pair))? {
@@ -51,12 +51,14 @@ impl TokenSettings {
     fn is_token_parameter(&self, pair: &[u8]) -> bool {
         let name = form_urlencoded::parse(pair).next().map(|(name, _)| name);
         let name = name.unwrap_or_default();
-        self.from.iter().any(|place| matches!(place, Place::Query(carrier) if *carrier == name))
+        self.from
+            .iter()
+            .any(|place| matches!(place, TokenPlace::Query(carrier) if *carrier == name))
     }
 
     /// Whether a cookie may carry a token that is removed.
     pub fn removes_cookies(&self) -> bool {
-        !self.forward && self.from.iter().any(|place| matches!(place, Place::Cookie(_)))
+        !self.forward && self.from.iter().any(|place| matches!(place, TokenPlace::Cookie(_)))
     }
 
     /// A `Cookie` line without the cookies that carry tokens; the rest stays to the byte. `None`
@@ -64,9 +66,9 @@ impl TokenSettings {
     pub fn forwarded_cookies<'c>(&self, line: &'c [u8]) -> Option<Cow<'c, [u8]>> {
         let carries = |pair: &[u8]| {
             let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
-            self.from
-                .iter()
-                .any(|place| matches!(place, Place::Cookie(carrier) if carrier.as_bytes() == name))
+            self.from.iter().any(
+                |place| matches!(place, TokenPlace::Cookie(carrier) if carrier.as_bytes() == name),
+            )
         };
         if !self.removes_cookies() {
             return Some(Cow::Borrowed(line));
@@ -106,9 +108,9 @@ mod tests {
 
     fn settings(forward: bool) -> TokenSettings {
         let from = vec![
-            Place::Authorization,
-            Place::Query("access_token".into()),
-            Place::Cookie("session".into()),
+            TokenPlace::Authorization,
+            TokenPlace::Query("access_token".into()),
+            TokenPlace::Cookie("session".into()),
         ];
         TokenSettings { from, max_length: 100, forward }
     }
@@ -171,7 +173,7 @@ mod tests {
             !removes(header::AUTHORIZATION, "Basic dTpw") && !removes(header::COOKIE, "Bearer")
         );
         let elsewhere = TokenSettings {
-            from: vec![Place::Header(HeaderName::from_static("x-access-token"))],
+            from: vec![TokenPlace::Header(HeaderName::from_static("x-access-token"))],
             ..settings(false)
         };
         assert!(

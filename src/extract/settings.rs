@@ -6,7 +6,7 @@ use http::HeaderName;
 #[derive(Clone, Debug)]
 pub struct TokenSettings {
     /// In order; at least one.
-    pub from: Vec<Place>,
+    pub from: Vec<TokenPlace>,
     /// Bytes.
     pub max_length: usize,
     /// The upstream gets the token too.
@@ -15,7 +15,7 @@ pub struct TokenSettings {
 
 /// A place where a request may carry its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum TokenPlace {
     /// `Authorization: Bearer …` (RFC 6750 §2.1).
     Authorization,
     /// A header whose whole value is the token.

@@ -16,10 +16,10 @@ use serde_json::Value;
 use std::path::Path;
 
 /// Panics when the property does not hold for these bytes.
-pub type Target = fn(&[u8]);
+pub type FuzzTarget = fn(&[u8]);
 
 /// Each target by the name of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, FuzzTarget); 7] = [
     ("plain_request", plain_request),
     ("response_head", response_head),
     ("path", path),

@@ -1,7 +1,7 @@
 //! Runs the targets on stable Rust: the corpus first, then changed copies of it. `FUZZ_SECONDS`
 //! makes the second part longer (`make fuzz`), `FUZZ_SEED` repeats a run.
 
-use super::{TARGETS, Target};
+use super::{FuzzTarget, TARGETS};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::fs;
@@ -84,7 +84,7 @@ fn run(name: &str) {
 }
 
 /// Keeps an input that fails, so that it can join the corpus.
-fn check(name: &str, target: Target, input: &[u8]) {
+fn check(name: &str, target: FuzzTarget, input: &[u8]) {
     if catch_unwind(|| target(input)).is_err() {
         let file = root().join("target/fuzz").join(format!("failed-{name}"));
         let kept = fs::create_dir_all(root().join("target/fuzz"))

@@ -1,15 +1,15 @@
 //! The gate's decision about one request, step by step, for people.
 
 use super::limiter::{Bucket, Caller};
-use super::preflight::Chosen;
+use super::preflight::ChosenRoute;
 use super::{Gate, Route, RouteServer};
-use crate::cache::{Found, Known};
+use crate::cache::{CachedFacts, Known};
 use crate::clock::Now;
 use crate::deny::{Denial, Reason};
 use crate::extract::{self, Presented};
 use crate::policy::{Finding, Permit};
 use crate::request::RequestView;
-use crate::token::{AccessToken, ActiveFacts, Credential, Facts, Scheme, TokenDigest};
+use crate::token::{AccessToken, ActiveFacts, AuthScheme, Credential, Facts, TokenDigest};
 use std::sync::Arc;
 
 /// A decision, and everything that led to it.
@@ -50,7 +50,7 @@ impl<R> Gate<R> {
             unenforced: None,
             bucket: None,
         };
-        let Chosen { route, preflight } = match self.route(request) {
+        let ChosenRoute { route, preflight } = match self.route(request) {
             Ok(Some(chosen)) => chosen,
             Ok(None) => return explained,
             Err(why) => {
@@ -120,11 +120,11 @@ impl<R> Gate<R> {
         // an answer without a token is one for a bearer token
         let some_token = AccessToken::parse(b"assumed", usize::MAX)
             .map_err(|_| Denial::because(Reason::MalformedToken))?;
-        let scheme = found.as_ref().map_or(Scheme::Bearer, |found| found.scheme);
+        let scheme = found.as_ref().map_or(AuthScheme::Bearer, |found| found.scheme);
         let credential = Credential { token: token.unwrap_or(some_token), scheme };
         match assumed {
             Some(Facts::Active(facts)) => {
-                let judged = Judged { facts: &facts, digest: None, at: now };
+                let judged = JudgedToken { facts: &facts, digest: None, at: now };
                 judge(route, request, credential, server, &judged, seen, explained)
             }
             Some(Facts::Inactive) => inactive(&mut explained.token),
@@ -132,13 +132,13 @@ impl<R> Gate<R> {
             None => {
                 let Some(token) = token else { return route.policy.anonymous() };
                 explained.token = "not judged: the authorization server gave no answer";
-                let Found { outcome, at, digest, .. } =
+                let CachedFacts { outcome, at, digest, .. } =
                     self.ask(server, token, route, request).await;
                 match outcome? {
                     Known::Inactive => inactive(&mut explained.token),
                     Known::Refused(refused) => refuse(&mut explained.token, refused.into()),
                     Known::Active(entry) => {
-                        let judged = Judged { facts: &entry.facts, digest: Some(digest), at };
+                        let judged = JudgedToken { facts: &entry.facts, digest: Some(digest), at };
                         judge(route, request, credential, server, &judged, seen, explained)
                     }
                 }
@@ -152,13 +152,13 @@ impl<R> Gate<R> {
         token: AccessToken<'_>,
         route: &Route<R>,
         request: &RequestView<'_>,
-    ) -> Found {
+    ) -> CachedFacts {
         server.cached.find(token, request.forwarded, route.limits.max_age).await
     }
 }
 
 /// An active token.
-struct Judged<'f> {
+struct JudgedToken<'f> {
     facts: &'f ActiveFacts,
     /// `None`: the answer was assumed.
     digest: Option<TokenDigest>,
@@ -171,11 +171,11 @@ fn judge<R>(
     request: &RequestView<'_>,
     credential: Credential<'_>,
     server: &RouteServer,
-    judged: &Judged<'_>,
+    judged: &JudgedToken<'_>,
     seen: &mut (dyn FnMut(&ActiveFacts, &str) + Send),
     explained: &mut Explained<R>,
 ) -> Result<Permit, Denial> {
-    let Judged { facts, digest, at } = *judged;
+    let JudgedToken { facts, digest, at } = *judged;
     explained.token = "active";
     let client = request.forwarded.client;
     let caller = Caller { facts: Some(facts), token: digest.as_ref(), client };

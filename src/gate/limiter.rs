@@ -39,7 +39,7 @@ pub(super) struct Bucket {
 }
 
 /// The value that a request is counted by.
-enum Counted<'c> {
+enum LimitedValue<'c> {
     Text(Per, &'c str),
     Token(&'c TokenDigest),
     Address(Option<IpAddr>),
@@ -59,7 +59,7 @@ impl Limiter {
         let RateLimitSettings { per, requests, window } = settings;
         let (requests, window) = (requests.to_string(), window.as_nanos().to_string());
         let key = key.derive(["rate_limit", route, per.word(), &requests, &window]);
-        let rate = Rate::of(&settings);
+        let rate = Rate::from_settings(&settings);
         Self { settings, rate, key, buckets, capacity, clock, shared }
     }
 
@@ -88,10 +88,10 @@ impl Limiter {
     pub(super) fn bucket(&self, caller: &Caller<'_>) -> Bucket {
         let counted = self.counted(caller);
         let owner = match &counted {
-            Counted::Text(per, text) => format!("{} {text}", per.word()),
-            Counted::Token(token) => format!("token {}", token.fingerprint()),
-            Counted::Address(Some(address)) => format!("client address {address}"),
-            Counted::Address(None) => "a client without address".to_owned(),
+            LimitedValue::Text(per, text) => format!("{} {text}", per.word()),
+            LimitedValue::Token(token) => format!("token {}", token.fingerprint()),
+            LimitedValue::Address(Some(address)) => format!("client address {address}"),
+            LimitedValue::Address(None) => "a client without address".to_owned(),
         };
         Bucket { key: self.key_of(&counted), owner }
     }
@@ -113,33 +113,33 @@ impl Limiter {
 
     /// A request without the value that the limit counts by is counted by the client's address,
     /// apart from those that are counted by it anyway.
-    fn counted<'c>(&self, caller: &Caller<'c>) -> Counted<'c> {
+    fn counted<'c>(&self, caller: &Caller<'c>) -> LimitedValue<'c> {
         let of_token = match self.settings.per {
             Per::ClientId => caller
                 .facts
                 .and_then(ActiveFacts::client_id)
-                .map(|text| Counted::Text(Per::ClientId, text)),
+                .map(|text| LimitedValue::Text(Per::ClientId, text)),
             Per::Subject => caller
                 .facts
                 .and_then(ActiveFacts::subject)
-                .map(|text| Counted::Text(Per::Subject, text)),
-            Per::Token => caller.facts.and(caller.token).map(Counted::Token),
+                .map(|text| LimitedValue::Text(Per::Subject, text)),
+            Per::Token => caller.facts.and(caller.token).map(LimitedValue::Token),
             Per::ClientAddress => None,
         };
-        of_token.unwrap_or_else(|| Counted::Address(caller.client.map(network)))
+        of_token.unwrap_or_else(|| LimitedValue::Address(caller.client.map(network)))
     }
 
-    fn key_of(&self, counted: &Counted<'_>) -> TokenDigest {
+    fn key_of(&self, counted: &LimitedValue<'_>) -> TokenDigest {
         match counted {
-            Counted::Text(per, text) => self.key.digest_of(per.word(), text.as_bytes()),
-            Counted::Token(token) => self.key.digest_of(Per::Token.word(), token.as_bytes()),
-            Counted::Address(Some(IpAddr::V4(address))) => {
+            LimitedValue::Text(per, text) => self.key.digest_of(per.word(), text.as_bytes()),
+            LimitedValue::Token(token) => self.key.digest_of(Per::Token.word(), token.as_bytes()),
+            LimitedValue::Address(Some(IpAddr::V4(address))) => {
                 self.key.digest_of("ipv4", &address.octets())
             }
-            Counted::Address(Some(IpAddr::V6(address))) => {
+            LimitedValue::Address(Some(IpAddr::V6(address))) => {
                 self.key.digest_of("ipv6", &address.octets())
             }
-            Counted::Address(None) => self.key.digest_of("no address", &[]),
+            LimitedValue::Address(None) => self.key.digest_of("no address", &[]),
         }
     }
 }

@@ -15,16 +15,16 @@ pub use servers::{RouteServer, Servers};
 pub use settings::{DemandSettings, EndWithToken, LimitSettings, RouteSettings};
 
 use limiter::Caller;
-use preflight::Chosen;
+use preflight::ChosenRoute;
 
-use crate::cache::{Entry, Found, Known};
+use crate::cache::{CachedFacts, Entry, Known};
 use crate::deny::{Challenge, Denial, Reason};
 use crate::extract::{self, Presented, TokenSettings};
 use crate::policy::{Permit, Policy};
 use crate::request::RequestView;
 use crate::route::RouteTable;
 use crate::telemetry::{Cache, Occasionally};
-use crate::token::{AccessToken, Credential, Scheme, TokenDigest};
+use crate::token::{AccessToken, AuthScheme, Credential, TokenDigest};
 use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +92,7 @@ impl<R> Gate<R> {
     /// Decides about one request. Every failure on the way is a denial.
     pub async fn check(&self, request: &RequestView<'_>) -> Decision<R> {
         let mut trail = Trail::default();
-        let Chosen { route, preflight } = match self.route(request) {
+        let ChosenRoute { route, preflight } = match self.route(request) {
             Ok(Some(chosen)) => chosen,
             Ok(None) => {
                 let denial = Denial::because(Reason::NoRoute);
@@ -165,7 +165,7 @@ impl<R> Gate<R> {
         let Some(server) = route.servers.meant_for(token) else {
             return Err(Denial::because(Reason::Inactive));
         };
-        let Found { outcome, cache, digest, waited, at } =
+        let CachedFacts { outcome, cache, digest, waited, at } =
             server.cached.find(token, request.forwarded, route.limits.max_age).await;
         *trail = Trail {
             cache,
@@ -174,7 +174,7 @@ impl<R> Gate<R> {
             waited,
             ..Trail::default()
         };
-        if credential.scheme == Scheme::Dpop && route.policy.takes_dpop() {
+        if credential.scheme == AuthScheme::Dpop && route.policy.takes_dpop() {
             trail.nonce = self.proofs.nonce(at);
         }
         match outcome? {

@@ -1,13 +1,13 @@
 //! A permitted request whose response goes on, and the moment when its permit ends.
 
 use super::{Gate, Route, Trail};
-use crate::cache::{End, Entry, News, Watched};
+use crate::cache::{Entry, News, StreamEnd, WatchedStream};
 use crate::clock::Clock;
 use crate::deny::Reason;
 use crate::extract::{self, Presented};
 use crate::request::{KeptRequest, RequestView};
 use crate::secret::Secret;
-use crate::token::{AccessToken, Credential, Scheme};
+use crate::token::{AccessToken, AuthScheme, Credential};
 use std::sync::Arc;
 
 /// Everything that is needed to judge the request again with each renewed answer.
@@ -15,10 +15,10 @@ pub struct Ongoing<R> {
     route: Arc<Route<R>>,
     request: KeptRequest,
     token: Secret,
-    scheme: Scheme,
+    scheme: AuthScheme,
     /// The answer by which the request was permitted.
     before: Arc<Entry>,
-    watched: Watched,
+    watched: WatchedStream,
     clock: Clock,
 }
 
@@ -57,7 +57,7 @@ impl<R> Gate<R> {
 
 impl<R> Ongoing<R> {
     /// Waits until the request would not be permitted any more.
-    pub async fn ended(mut self) -> End {
+    pub async fn ended(mut self) -> StreamEnd {
         loop {
             match self.watched.news().await {
                 News::Ended(end) => return end,
@@ -70,13 +70,13 @@ impl<R> Ongoing<R> {
         }
     }
 
-    fn judge(&self, entry: &Entry) -> Result<(), End> {
+    fn judge(&self, entry: &Entry) -> Result<(), StreamEnd> {
         let token = self.token.expose();
         let Ok(token) = AccessToken::parse(token.as_bytes(), token.len()) else {
-            return Err(End::Inactive);
+            return Err(StreamEnd::Inactive);
         };
         let Some(server) = self.route.servers.meant_for(token) else {
-            return Err(End::Inactive);
+            return Err(StreamEnd::Inactive);
         };
         let credential = Credential { token, scheme: self.scheme };
         let (request, now) = (self.request.view(), self.clock.now());
@@ -84,8 +84,8 @@ impl<R> Ongoing<R> {
         let outcome =
             policy.still_holds(before, credential, &entry.facts, &request, &server.demands, now);
         outcome.map_err(|denial| match denial.reason {
-            Reason::Expired => End::Expired,
-            _ => End::Inactive,
+            Reason::Expired => StreamEnd::Expired,
+            _ => StreamEnd::Inactive,
         })
     }
 }

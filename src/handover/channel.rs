@@ -2,7 +2,7 @@
 //! the kernel's peer credentials; the messages are encrypted with keys that only these two
 //! processes have (X25519, RFC 7748; HKDF, RFC 5869; AES-256-GCM).
 
-use super::message::Message;
+use super::message::HandoverMessage;
 use aws_lc_rs::aead::{self, AES_256_GCM, Aad, BoundKey, Nonce, NonceSequence, UnboundKey};
 use aws_lc_rs::agreement::{EphemeralPrivateKey, UnparsedPublicKey, X25519, agree_ephemeral};
 use aws_lc_rs::error::Unspecified;
@@ -91,7 +91,7 @@ impl Channel {
         })
     }
 
-    pub fn send(&mut self, message: &Message) -> io::Result<()> {
+    pub fn send(&mut self, message: &HandoverMessage) -> io::Result<()> {
         let mut sealed = serde_json::to_vec(message)?;
         self.seal.seal_in_place_append_tag(Aad::empty(), &mut sealed).map_err(cryptography)?;
         let length = u32::try_from(sealed.len()).map_err(io::Error::other)?;
@@ -99,7 +99,7 @@ impl Channel {
         self.stream.write_all(&sealed)
     }
 
-    pub fn receive(&mut self) -> io::Result<Message> {
+    pub fn receive(&mut self) -> io::Result<HandoverMessage> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length)?;
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
@@ -148,26 +148,28 @@ mod tests {
         let Ok((here, there)) = UnixStream::pair() else { panic!("no sockets") };
         let old = std::thread::spawn(move || -> io::Result<()> {
             let mut channel = Channel::establish(here, Side::Old)?;
-            channel.send(&Message::End)?;
-            channel.send(&Message::Key([7; 32]))?;
-            assert!(matches!(channel.receive()?, Message::Ready));
+            channel.send(&HandoverMessage::End)?;
+            channel.send(&HandoverMessage::Key([7; 32]))?;
+            assert!(matches!(channel.receive()?, HandoverMessage::Ready));
             Ok(())
         });
         let received = || -> io::Result<_> {
             let mut channel = Channel::establish(there, Side::New)?;
             let messages = (channel.receive()?, channel.receive()?);
-            channel.send(&Message::Ready)?;
+            channel.send(&HandoverMessage::Ready)?;
             Ok(messages)
         };
         let messages = received();
-        assert!(matches!(messages, Ok((Message::End, Message::Key(key))) if key == [7; 32]));
+        assert!(
+            matches!(messages, Ok((HandoverMessage::End, HandoverMessage::Key(key))) if key == [7; 32])
+        );
         assert!(old.join().is_ok_and(|sent| sent.is_ok()));
     }
 
     #[test]
     fn a_message_that_was_changed_is_not_opened() {
         let Ok((here, mut there)) = UnixStream::pair() else { panic!("no sockets") };
-        let new = std::thread::spawn(move || -> io::Result<Message> {
+        let new = std::thread::spawn(move || -> io::Result<HandoverMessage> {
             Channel::establish(here, Side::New)?.receive()
         });
         let mut hello = [0; 1 + PUBLIC];

@@ -5,9 +5,9 @@ use crate::proof::dpop::HandedProof;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
-pub enum Message {
+pub enum HandoverMessage {
     /// The listening sockets, by the addresses of their listeners. As many descriptors follow.
-    Listeners(Vec<Listening>),
+    Listeners(Vec<HandedSocket>),
     /// The key of the digests of tokens, so that the answers are found again.
     Key([u8; 32]),
     /// Some of the active answers.
@@ -23,7 +23,7 @@ pub enum Message {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listening {
+pub struct HandedSocket {
     /// As in `listeners[].address`.
     pub address: String,
     /// Not a TCP socket.

@@ -2,7 +2,7 @@
 
 use super::channel::{Channel, Side};
 use super::descriptors;
-use super::message::{Listening, Message};
+use super::message::{HandedSocket, HandoverMessage};
 use crate::runtime::Process;
 use rustix::process::{Signal, getpid, kill_process};
 use std::fs::{self, Permissions};
@@ -68,20 +68,20 @@ fn hand_over(process: &Process, stream: UnixStream) -> io::Result<()> {
     let purges = process.parts.store.watch_purges();
 
     let sockets = process.sockets.clones()?;
-    let listening = |(address, socket): &(String, crate::listen::Socket)| Listening {
+    let listening = |(address, socket): &(String, crate::listen::Socket)| HandedSocket {
         address: address.clone(),
         unix: socket.is_unix(),
     };
-    channel.send(&Message::Listeners(sockets.iter().map(listening).collect()))?;
+    channel.send(&HandoverMessage::Listeners(sockets.iter().map(listening).collect()))?;
     for (_, socket) in &sockets {
         descriptors::send(channel.stream(), socket.as_fd())?;
     }
-    channel.send(&Message::Key(*process.parts.digest_key.expose()))?;
-    send_all(&mut channel, process.parts.store.hand_over(now), Message::Answers)?;
+    channel.send(&HandoverMessage::Key(*process.parts.digest_key.expose()))?;
+    send_all(&mut channel, process.parts.store.hand_over(now), HandoverMessage::Answers)?;
     let proofs = process.parts.seen_proofs.hand_over(now.unix_seconds());
-    send_all(&mut channel, proofs, Message::Proofs)?;
-    channel.send(&Message::End)?;
-    let Message::Ready = channel.receive()? else {
+    send_all(&mut channel, proofs, HandoverMessage::Proofs)?;
+    channel.send(&HandoverMessage::End)?;
+    let HandoverMessage::Ready = channel.receive()? else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "an unexpected message"));
     };
     tracing::info!("another process has taken over the listeners");
@@ -89,7 +89,7 @@ fn hand_over(process: &Process, stream: UnixStream) -> io::Result<()> {
     kill_process(getpid(), Signal::TERM)?;
     // it ends with the process, or with the other one
     for purge in purges {
-        if channel.send(&Message::Purge((&purge).into())).is_err() {
+        if channel.send(&HandoverMessage::Purge((&purge).into())).is_err() {
             break;
         }
     }
@@ -100,7 +100,7 @@ fn hand_over(process: &Process, stream: UnixStream) -> io::Result<()> {
 fn send_all<T>(
     channel: &mut Channel,
     mut items: Vec<T>,
-    message: impl Fn(Vec<T>) -> Message,
+    message: impl Fn(Vec<T>) -> HandoverMessage,
 ) -> io::Result<()> {
     while !items.is_empty() {
         let rest = items.split_off(items.len().min(BATCH));

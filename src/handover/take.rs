@@ -2,7 +2,7 @@
 
 use super::channel::{Channel, Side};
 use super::descriptors;
-use super::message::{Listening, Message};
+use super::message::{HandedSocket, HandoverMessage};
 use crate::cache::{CacheSettings, Purge, Store};
 use crate::clock::Clock;
 use crate::listen::Socket;
@@ -43,8 +43,8 @@ pub fn take(path: &Path) -> Result<HandedOver, TakeError> {
         (Vec::new(), None, Vec::new(), Vec::new());
     loop {
         match channel.receive()? {
-            Message::Listeners(listening) => {
-                for Listening { address, unix } in listening {
+            HandoverMessage::Listeners(listening) => {
+                for HandedSocket { address, unix } in listening {
                     let descriptor = descriptors::receive(channel.stream())?;
                     let socket = if unix {
                         Socket::Unix(descriptor.into())
@@ -54,11 +54,11 @@ pub fn take(path: &Path) -> Result<HandedOver, TakeError> {
                     sockets.push((address, socket));
                 }
             }
-            Message::Key(bytes) => key = Some(DigestKey::from(bytes)),
-            Message::Answers(some) => answers.extend(some),
-            Message::Proofs(some) => proofs.extend(some),
-            Message::End => break,
-            Message::Ready | Message::Purge(_) => return Err(unexpected().into()),
+            HandoverMessage::Key(bytes) => key = Some(DigestKey::from(bytes)),
+            HandoverMessage::Answers(some) => answers.extend(some),
+            HandoverMessage::Proofs(some) => proofs.extend(some),
+            HandoverMessage::End => break,
+            HandoverMessage::Ready | HandoverMessage::Purge(_) => return Err(unexpected().into()),
         }
     }
     let key = key.ok_or_else(unexpected)?;
@@ -82,10 +82,10 @@ impl HandedOver {
 
     /// Asks the old process to stop, and repeats its purges until it has ended.
     pub fn ready(mut self, store: Arc<Store>) -> io::Result<()> {
-        self.channel.send(&Message::Ready)?;
+        self.channel.send(&HandoverMessage::Ready)?;
         self.channel.wait_for_ever()?;
         let follow = move || {
-            while let Ok(Message::Purge(forget)) = self.channel.receive() {
+            while let Ok(HandoverMessage::Purge(forget)) = self.channel.receive() {
                 store.purge(&Purge::from(forget));
             }
         };

@@ -8,10 +8,10 @@ use std::time::Duration;
 /// The keys by which upstreams verify assertions. A key that was replaced stays for as long as
 /// assertions that it signed may be good, and a while longer.
 #[derive(Debug, Default)]
-pub struct PublishedKeys(Vec<Published>);
+pub struct PublishedKeys(Vec<PublishedAssertionKeys>);
 
 #[derive(Debug)]
-struct Published {
+struct PublishedAssertionKeys {
     kid: String,
     public: Value,
     /// The longest life of an assertion by this key.
@@ -38,7 +38,7 @@ impl PublishedKeys {
             let before = held.map(|held| self.0.remove(held).ttl).unwrap_or_default();
             let (kid, public) = (key.kid().to_owned(), key.public().clone());
             let ttl = before.max(*ttl);
-            self.0.insert(0, Published { kid, public, ttl, until: None });
+            self.0.insert(0, PublishedAssertionKeys { kid, public, ttl, until: None });
         }
         self.0.truncate(REPLACED + 1);
     }

@@ -20,14 +20,14 @@ pub struct Rendered {
     generation: u64,
     /// When there must be a new assertion.
     renew_at: Mono,
-    values: Box<[Value]>,
+    values: Box<[RenderedHeader]>,
     /// Text that does not occur in the answer's text.
     own: Bytes,
 }
 
 /// One header of an answer.
 #[derive(Clone, Copy, Debug)]
-struct Value {
+struct RenderedHeader {
     /// The place of its name among the `Identity`'s.
     name: u16,
     length: u16,
@@ -73,7 +73,7 @@ impl Identity {
         assert: impl Fn(&AssertionSettings, &Statement) -> Option<String>,
     ) -> Result<Rendered, Unfit> {
         let claims = &self.settings.claims;
-        let members = facts.claims.read_some(|name| {
+        let members = facts.claims.parse_some(|name| {
             READ.contains(&name)
                 || claims
                     .iter()
@@ -124,7 +124,11 @@ impl Identity {
                 own.push_str(part);
                 answer.len() + own.len() - part.len()
             });
-            Some(Value { name, length: part.len().try_into().ok()?, start: start.try_into().ok()? })
+            Some(RenderedHeader {
+                name,
+                length: part.len().try_into().ok()?,
+                start: start.try_into().ok()?,
+            })
         }));
         // mostly nothing but the server's name, which all its answers share
         let own = if own == server {

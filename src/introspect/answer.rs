@@ -1,7 +1,7 @@
 //! Reading an introspection response (RFC 7662 §2.2), strictly: anything that is not plainly an
 //! answer is a failure of the server, never a verdict on the token.
 
-use crate::token::{ActiveFacts, Confirmation, Facts, ScopeSet, Stated, json};
+use crate::token::{ActiveFacts, Confirmation, Facts, ScopeSet, StatedValues, json};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use thiserror::Error;
@@ -74,7 +74,7 @@ pub(super) fn active(members: &Map<String, Value>) -> Result<Facts, BadAnswer> {
 }
 
 pub(super) fn active_facts(members: &Map<String, Value>) -> Result<ActiveFacts, BadAnswer> {
-    let stated = Stated {
+    let stated = StatedValues {
         scopes: scopes(members)?.into(),
         subject: text(members, "sub")?,
         client_id: text(members, "client_id")?,
@@ -86,7 +86,7 @@ pub(super) fn active_facts(members: &Map<String, Value>) -> Result<ActiveFacts, 
         issued_at: time(members, "iat")?,
         leeway: 0,
         refresh_token: is_refresh_token(members),
-        confirmation: Confirmation::read(members.get("cnf")),
+        confirmation: Confirmation::from_claim(members.get("cnf")),
     };
     Ok(ActiveFacts::new(members, &stated))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Breaker {
     settings: BreakerSettings,
-    state: Mutex<State>,
+    state: Mutex<BreakerState>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum CircuitState {
 }
 
 #[derive(Debug)]
-struct State {
+struct BreakerState {
     circuit: CircuitState,
     failures: u32,
     /// When a probe may go; after that, when another may, should the first one never report back.
@@ -32,7 +32,7 @@ impl Breaker {
     pub fn new(settings: BreakerSettings) -> Self {
         Self {
             settings,
-            state: Mutex::new(State {
+            state: Mutex::new(BreakerState {
                 circuit: CircuitState::Closed,
                 failures: 0,
                 probe_at: Mono::ZERO,

@@ -22,12 +22,12 @@ pub struct Discovery {
     issuer: String,
     /// Where the document may be, in the order of trying.
     places: [Url; 2],
-    wanted: Wanted,
+    wanted: WantedEndpoint,
 }
 
 /// The member of the metadata that is wanted.
 #[derive(Clone, Copy)]
-pub enum Wanted {
+pub enum WantedEndpoint {
     Member(&'static str),
     /// The same for clients with a certificate, where the server has another one for them (RFC 8705
     /// §5).
@@ -39,9 +39,9 @@ const REFRESH: Duration = Duration::from_secs(60 * 60);
 
 impl Discovery {
     /// `at` is the issuer as a URL: the same text, save for a multi-tenant issuer's placeholder.
-    pub fn of(
+    pub fn for_issuer(
         documents: &Documents,
-        wanted: Wanted,
+        wanted: WantedEndpoint,
         (issuer, at): (&str, &Url),
         client: &Arc<HttpClient>,
         server: &ServerSettings,
@@ -52,7 +52,7 @@ impl Discovery {
             places: places(at),
             wanted,
         };
-        documents.of(
+        documents.fetched_by(
             server,
             "discovery",
             REFRESH,
@@ -72,23 +72,23 @@ impl Discovery {
             client: client.clone(),
             issuer: issuer.to_owned(),
             places: transmitter_places(at),
-            wanted: Wanted::Member("jwks_uri"),
+            wanted: WantedEndpoint::Member("jwks_uri"),
         };
         let place = format!("jwks_uri of the transmitter {issuer} at {at}");
-        documents.of(server, "discovery", REFRESH, &place, source)
+        documents.fetched_by(server, "discovery", REFRESH, &place, source)
     }
 
-    fn read(&self, members: &Map<String, Value>) -> Result<Url, String> {
+    fn url_in(&self, members: &Map<String, Value>) -> Result<Url, String> {
         check_issuer(members, &self.issuer)?;
         let shown = self.wanted.shown();
         let wanted =
-            self.wanted.of(members).ok_or_else(|| format!("the document has no `{shown}`"))?;
+            self.wanted.member(members).ok_or_else(|| format!("the document has no `{shown}`"))?;
         callable(wanted).map_err(|wrong| format!("the document's `{shown}` {wrong}"))
     }
 }
 
-impl Wanted {
-    fn of(self, members: &Map<String, Value>) -> Option<&str> {
+impl WantedEndpoint {
+    fn member(self, members: &Map<String, Value>) -> Option<&str> {
         match self {
             Self::Member(name) => members.get(name)?.as_str(),
             Self::WithCertificate(name) => {
@@ -116,7 +116,7 @@ impl Fetch for Discovery {
         let mut found = Vec::new();
         for place in &self.places {
             match json_object(&self.client, place).await {
-                Ok(members) => match self.read(&members) {
+                Ok(members) => match self.url_in(&members) {
                     Ok(url) => return Ok(url),
                     Err(wrong) => found.push(format!("{}: {wrong}", shown(place))),
                 },
@@ -195,7 +195,7 @@ async fn document_of(
     clock: &Clock,
 ) -> Result<Map<String, Value>, Failure> {
     let unusable =
-        |error: super::Unusable| Failure::new(FailureKind::Unavailable, error.to_string());
+        |error: super::UnusableSettings| Failure::new(FailureKind::Unavailable, error.to_string());
     let client = HttpClient::new(server, clock.clone()).map_err(unusable)?;
     let mut outcome = Err(Failure::new(FailureKind::Unavailable, "no metadata"));
     for place in places {

@@ -28,7 +28,7 @@ impl Documents {
     }
 
     /// The document of `server` that is found at `place`; `source` is how it is fetched.
-    pub fn of<F: Fetch>(
+    pub fn fetched_by<F: Fetch>(
         &self,
         server: &ServerSettings,
         what: &'static str,

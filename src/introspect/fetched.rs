@@ -43,7 +43,7 @@ pub struct Fetched<F: Fetch> {
     settings: FetchSettings,
     held: Mutex<KeptDocument<F::Document>>,
     clock: Clock,
-    counters: Counters,
+    counters: FetchCounters,
     log: Occasionally,
 }
 
@@ -59,7 +59,7 @@ struct KeptDocument<D> {
     under_way: Option<watch::Receiver<()>>,
 }
 
-struct Counters {
+struct FetchCounters {
     hit: LazyCounter,
     miss: LazyCounter,
     expired: LazyCounter,
@@ -69,7 +69,7 @@ struct Counters {
 impl<F: Fetch> Fetched<F> {
     pub fn new(source: F, settings: FetchSettings, clock: Clock, metrics: &Metrics) -> Arc<Self> {
         let requests = |result| LazyCounter::new(&metrics.cache_requests, &[settings.what, result]);
-        let counters = Counters {
+        let counters = FetchCounters {
             hit: requests("hit"),
             miss: requests("miss"),
             expired: requests("expired"),

@@ -1,7 +1,7 @@
 //! The one way out to authorization servers: keep-alive, no redirects, bounded bodies.
 
 use super::broken_call::{explained, failure, was_closed};
-use super::{ClientCertificate, Failure, FailureKind, ServerSettings, Unusable};
+use super::{ClientCertificate, Failure, FailureKind, ServerSettings, UnusableSettings};
 use crate::clock::Clock;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -37,7 +37,7 @@ struct NameOverride {
 }
 
 /// A whole answer.
-pub struct Answer {
+pub struct HttpAnswer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     /// Without a byte order mark, which a reader may ignore (RFC 8259 §8.1).
@@ -48,7 +48,7 @@ pub struct Answer {
 
 impl HttpClient {
     /// A client that presents the certificate of the server's `client_auth`.
-    pub fn new(settings: &ServerSettings, clock: Clock) -> Result<Self, Unusable> {
+    pub fn new(settings: &ServerSettings, clock: Clock) -> Result<Self, UnusableSettings> {
         Self::with_certificate(settings, settings.profile().certificate, clock)
     }
 
@@ -57,8 +57,8 @@ impl HttpClient {
         settings: &ServerSettings,
         certificate: Option<&ClientCertificate>,
         clock: Clock,
-    ) -> Result<Self, Unusable> {
-        let unusable = |error: Error| Unusable::Client {
+    ) -> Result<Self, UnusableSettings> {
+        let unusable = |error: Error| UnusableSettings::Client {
             name: settings.name.to_string(),
             why: explained(&error),
         };
@@ -80,7 +80,7 @@ impl HttpClient {
     pub async fn send(
         &self,
         request: impl Fn(&Client) -> RequestBuilder,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<HttpAnswer, Failure> {
         self.try_send(|client| Ok(request(client))).await
     }
 
@@ -88,7 +88,7 @@ impl HttpClient {
     pub async fn try_send(
         &self,
         request: impl Fn(&Client) -> Result<RequestBuilder, Failure>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<HttpAnswer, Failure> {
         let build = || request(&self.clients.pooled)?.build().map_err(failure);
         let mut first = build()?;
         let clients = self.clients_for(&mut first)?;
@@ -99,7 +99,7 @@ impl HttpClient {
             }
             outcome => outcome,
         };
-        self.read(response.map_err(failure)?).await
+        self.read_body(response.map_err(failure)?).await
     }
 
     /// Those that send the request, which is changed for them where TLS asks for another name than
@@ -121,7 +121,7 @@ impl HttpClient {
         Ok(clients)
     }
 
-    async fn read(&self, mut response: Response) -> Result<Answer, Failure> {
+    async fn read_body(&self, mut response: Response) -> Result<HttpAnswer, Failure> {
         let too_large = || {
             Failure::new(
                 FailureKind::BadResponse,
@@ -141,7 +141,7 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer {
+        Ok(HttpAnswer {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
             body: without_mark(body.freeze()),

@@ -1,9 +1,10 @@
 //! The interface of a kind of authorization server. Nothing outside `introspect/kinds/` and the
 //! kind's two configuration files names a kind.
 
-use super::jwt::{Issuer, KeySource, Then};
+use super::jwt::{KeySource, RequiredIssuer, Then};
 use super::{
-    ClientAuth, ClientCertificate, Documents, Fingerprint, Introspector, ServerSettings, Unusable,
+    ClientAuth, ClientCertificate, Documents, Introspector, ServerSettings, SettingsFingerprint,
+    UnusableSettings,
 };
 use crate::clock::Clock;
 use jsonwebtoken::Algorithm;
@@ -19,7 +20,7 @@ pub trait ServerKind: Any + fmt::Debug + Send + Sync {
 
     /// Everything that can change an answer or its meaning, for the keys of cache entries.
     /// `issuer`: the server's.
-    fn fingerprint(&self, issuer: Option<&str>) -> Fingerprint;
+    fn fingerprint(&self, issuer: Option<&str>) -> SettingsFingerprint;
 
     /// Everything else that the rest of the gateway asks about a kind. `issuer`: the server's.
     fn profile<'k>(&'k self, issuer: Option<&str>) -> Profile<'k>;
@@ -34,7 +35,7 @@ pub trait ServerKind: Any + fmt::Debug + Send + Sync {
         &self,
         server: &ServerSettings,
         parts: BuildParts<'_>,
-    ) -> Result<Box<dyn Introspector>, Unusable>;
+    ) -> Result<Box<dyn Introspector>, UnusableSettings>;
 }
 
 /// The parts from which an introspector is built, beside its settings.
@@ -48,7 +49,7 @@ pub struct BuildParts<'p> {
 /// The properties of a kind that the rest of the gateway uses. It has no `Default`: every kind
 /// decides about every field, so that a new field cannot pass a kind unnoticed.
 pub struct Profile<'k> {
-    pub calls: Vec<Call>,
+    pub calls: Vec<CalledUrl>,
     pub credentials: Credentials,
     /// The name of that authentication in the server's metadata (RFC 8414 §2).
     pub auth_method: Option<&'static str>,
@@ -63,13 +64,13 @@ pub struct Profile<'k> {
     /// `client_id` of every answer must be this.
     pub client_id: Option<&'k str>,
     /// How tokens are verified in the gateway itself; `None`: the server is asked about each.
-    pub verification: Option<Verification<'k>>,
+    pub verification: Option<LocalVerification<'k>>,
     /// The authorization server that is asked as well, after this one.
     pub then: Option<&'k Arc<str>>,
 }
 
 /// A URL that is called.
-pub enum Call {
+pub enum CalledUrl {
     /// As it is configured.
     To(Url),
     /// The place of the metadata that names the URL. The URL found there may have another scheme.
@@ -87,8 +88,8 @@ pub enum Credentials {
 }
 
 /// How tokens are verified in the gateway itself.
-pub struct Verification<'k> {
-    pub issuer: &'k Issuer,
+pub struct LocalVerification<'k> {
+    pub issuer: &'k RequiredIssuer,
     pub keys: &'k KeySource,
     /// One of these must be in `aud`; empty where every route demands one.
     pub audience: &'k [String],
@@ -98,7 +99,7 @@ pub struct Verification<'k> {
     pub typ: &'k [String],
 }
 
-impl Call {
+impl CalledUrl {
     pub fn url(&self) -> &Url {
         match self {
             Self::To(url) | Self::FoundBy(url) => url,

@@ -34,26 +34,28 @@ mod xpath;
 pub use answer::{BadAnswer, read_answer};
 pub use breaker::{Breaker, CircuitState};
 pub use client_auth::{
-    Assertion, AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
+    AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SignedAssertion,
+    SigningKey,
 };
 pub use discovery::{callable, metadata, transmitter_configuration};
 pub use documents::Documents;
 pub use endpoint::{is_loopback, is_safe};
 pub use failure::{Failure, FailureKind};
 pub use guarded::Guarded;
-pub use kind::{BuildParts, Call, Credentials, Profile, ServerKind, Verification};
+pub use kind::{BuildParts, CalledUrl, Credentials, LocalVerification, Profile, ServerKind};
 pub use kinds::*;
 pub use placed::{Template, TokenContext};
 pub use proxy::ProxySettings;
 pub use reach::reach;
 pub use selector::TokenSelector;
 pub use settings::{
-    BreakerSettings, EventSettings, Fingerprint, PollSettings, ServerSettings, StreamSettings,
+    BreakerSettings, EventSettings, PollSettings, ServerSettings, SettingsFingerprint,
+    StreamSettings,
 };
 pub use signed_answer::SignedSettings;
 pub use transmitter::{Responded, TransmitterClient};
 pub use xml::is_xml;
-pub use xpath::{Expression, Name, Wrong};
+pub use xpath::{Expression, Wrong, XPathName};
 
 use crate::request::Forwarded;
 use crate::secret::Secret;
@@ -87,7 +89,7 @@ impl Introspector for Box<dyn Introspector> {
 
 /// Settings that look right and cannot be used.
 #[derive(Debug, Error)]
-pub enum Unusable {
+pub enum UnusableSettings {
     #[error(
         "authorization server `{0}`: the credentials do not fit into a header; look for line breaks or other control characters in them"
     )]

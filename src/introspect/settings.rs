@@ -1,7 +1,7 @@
 //! Settings of one authorization server.
 
 use super::jwt::KeySource;
-use super::{Call, ClientAuth, Profile, ProxySettings, ServerKind, TokenSelector};
+use super::{CalledUrl, ClientAuth, Profile, ProxySettings, ServerKind, TokenSelector};
 use crate::policy::{Implications, ServerDemands};
 use jsonwebtoken::Algorithm;
 use std::path::PathBuf;
@@ -82,12 +82,12 @@ pub struct StreamSettings {
 
 impl EventSettings {
     /// Every URL that is called for events.
-    pub fn calls(&self) -> Vec<Call> {
+    pub fn calls(&self) -> Vec<CalledUrl> {
         let keys = self.keys.call();
-        let poll = self.poll.as_ref().and_then(|poll| poll.endpoint.clone()).map(Call::To);
-        let stream = self.stream.as_ref().map(|stream| Call::FoundBy(stream.at.clone()));
+        let poll = self.poll.as_ref().and_then(|poll| poll.endpoint.clone()).map(CalledUrl::To);
+        let stream = self.stream.as_ref().map(|stream| CalledUrl::FoundBy(stream.at.clone()));
         let token = match &self.client_auth {
-            ClientAuth::ClientCredentials(own) => own.token_endpoint.clone().map(Call::To),
+            ClientAuth::ClientCredentials(own) => own.token_endpoint.clone().map(CalledUrl::To),
             _ => None,
         };
         keys.into_iter().chain(poll).chain(stream).chain(token).collect()
@@ -104,10 +104,10 @@ pub struct BreakerSettings {
 /// Everything of a server's settings that can change its answers or how they are read: for the key
 /// of cache entries.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Fingerprint(Vec<String>);
+pub struct SettingsFingerprint(Vec<String>);
 
-impl Fingerprint {
-    pub fn of(kind: &str) -> Self {
+impl SettingsFingerprint {
+    pub fn named(kind: &str) -> Self {
         Self(vec![kind.to_owned()])
     }
 
@@ -130,7 +130,7 @@ impl Fingerprint {
 }
 
 impl ServerSettings {
-    pub fn fingerprint(&self) -> Fingerprint {
+    pub fn fingerprint(&self) -> SettingsFingerprint {
         self.kind.fingerprint(self.issuer.as_deref())
     }
 
@@ -153,7 +153,7 @@ impl ServerSettings {
     /// Whether only plain http is ever called: endpoints found by an issuer may be https.
     pub fn is_plain(&self) -> bool {
         let of_events = self.events.iter().flat_map(EventSettings::calls).collect::<Vec<_>>();
-        self.profile().calls.iter().chain(&of_events).all(Call::is_plain)
+        self.profile().calls.iter().chain(&of_events).all(CalledUrl::is_plain)
     }
 
     /// Scheme, host and port of every URL that is named for it, each once.

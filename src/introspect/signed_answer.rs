@@ -3,11 +3,11 @@
 //! answer itself.
 
 use super::answer::read_members;
-use super::http_client::Answer;
+use super::http_client::HttpAnswer;
 use super::jwt::{
-    DecryptionKeys, Flaw, KeySource, Keys, Opened, Unverified, is_for, media_type, time,
+    DecryptionKeys, JwtFlaw, KeySource, Keys, Opened, Unverified, is_for, media_type, time,
 };
-use super::{Documents, Failure, FailureKind, ServerSettings, Unusable};
+use super::{Documents, Failure, FailureKind, ServerSettings, UnusableSettings};
 use crate::clock::Clock;
 use crate::token::Facts;
 use http::header;
@@ -49,16 +49,16 @@ impl SignedAnswers {
         settings: &SignedSettings,
         clock: Clock,
         documents: &Documents,
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, UnusableSettings> {
         Ok(Self {
             settings: settings.clone(),
-            keys: Keys::of(&settings.keys, server, documents)?,
+            keys: Keys::for_server(&settings.keys, server, documents)?,
             clock,
         })
     }
 
     /// Reads a 200 answer.
-    pub async fn read(&self, answer: &Answer) -> Result<Facts, Failure> {
+    pub async fn verify(&self, answer: &HttpAnswer) -> Result<Facts, Failure> {
         let bad = |detail: String| Failure::new(FailureKind::BadResponse, detail);
         let content_type = answer
             .headers
@@ -88,58 +88,58 @@ impl SignedAnswers {
     /// `token_introspection` of an answer that is good (RFC 9701 §5).
     async fn verified(&self, body: &[u8]) -> Result<Map<String, Value>, Unverified> {
         let text = std::str::from_utf8(body)
-            .map_err(|_| Flaw::invalid("it is not a JWT: it is not even text"))?;
+            .map_err(|_| JwtFlaw::invalid("it is not a JWT: it is not even text"))?;
         let opened = Opened::new(text.trim_ascii(), self.settings.decryption_keys.as_deref())?;
         let jws = opened.signed()?;
         // RFC 9701 §8.1: no other JWT of the server may be taken for an answer
         if jws.header.typ != Some(media_type(MEDIA_TYPE)) {
-            return Err(Flaw::invalid("its `typ` is not `token-introspection+jwt`").into());
+            return Err(JwtFlaw::invalid("its `typ` is not `token-introspection+jwt`").into());
         }
         if !self.settings.algorithms.contains(&jws.header.algorithm) {
-            return Err(Flaw::invalid("its `alg` is not among `algorithms`").into());
+            return Err(JwtFlaw::invalid("its `alg` is not among `algorithms`").into());
         }
         let now = self.clock.now().unix_seconds();
         let key_issuer = self.keys.verify(&jws, now).await?;
         if key_issuer.is_some_and(|issuer| issuer != self.settings.issuer) {
             return Err(
-                Flaw::invalid("the key that signed it is published for another issuer").into()
+                JwtFlaw::invalid("the key that signed it is published for another issuer").into()
             );
         }
         let mut claims = jws.claims()?;
         self.check(&claims, now)?;
         match claims.remove("token_introspection") {
             Some(Value::Object(members)) => Ok(members),
-            Some(_) => Err(Flaw::invalid("`token_introspection` is not an object").into()),
-            None => Err(Flaw::invalid("it has no `token_introspection`").into()),
+            Some(_) => Err(JwtFlaw::invalid("`token_introspection` is not an object").into()),
+            None => Err(JwtFlaw::invalid("it has no `token_introspection`").into()),
         }
     }
 
     /// Demands on the answer itself.
-    fn check(&self, claims: &Map<String, Value>, now: i64) -> Result<(), Flaw> {
+    fn check(&self, claims: &Map<String, Value>, now: i64) -> Result<(), JwtFlaw> {
         let leeway = i64::try_from(self.settings.leeway.as_secs()).unwrap_or(i64::MAX);
         if claims.get("iss").and_then(Value::as_str) != Some(&*self.settings.issuer) {
-            return Err(Flaw::invalid("its `iss` is not the configured issuer"));
+            return Err(JwtFlaw::invalid("its `iss` is not the configured issuer"));
         }
         if !is_for(claims, &self.settings.audience) {
-            return Err(Flaw::invalid(
+            return Err(JwtFlaw::invalid(
                 "its `aud` is not this gateway: neither `audience` nor, without it, `client_id`",
             ));
         }
-        let issued = time(claims, "iat")?.ok_or(Flaw::invalid("it has no `iat`"))?;
+        let issued = time(claims, "iat")?.ok_or(JwtFlaw::invalid("it has no `iat`"))?;
         if issued.saturating_sub(leeway) > now {
-            return Err(Flaw::invalid("its `iat` is in the future; look at the clocks"));
+            return Err(JwtFlaw::invalid("its `iat` is in the future; look at the clocks"));
         }
         if issued.saturating_add(OLDEST).saturating_add(leeway) < now {
-            return Err(Flaw::invalid(
+            return Err(JwtFlaw::invalid(
                 "it was made more than five minutes ago: it comes from a cache, or the clocks differ",
             ));
         }
         // RFC 7519 §4.1.4 and §4.1.5: these are the answer's own, where it has them
         if time(claims, "exp")?.is_some_and(|ends| ends.saturating_add(leeway) <= now) {
-            return Err(Flaw::invalid("it has expired"));
+            return Err(JwtFlaw::invalid("it has expired"));
         }
         if time(claims, "nbf")?.is_some_and(|starts| starts.saturating_sub(leeway) > now) {
-            return Err(Flaw::invalid("its `nbf` is in the future; look at the clocks"));
+            return Err(JwtFlaw::invalid("its `nbf` is in the future; look at the clocks"));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The meaning of status codes other than a good answer's, alike for all kinds of server.
 
-use super::http_client::Answer;
+use super::http_client::HttpAnswer;
 use super::{Failure, FailureKind};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,7 +8,7 @@ use url::Url;
 
 /// The failure for a status other than a good answer's. `credentials` is the advice for a server that
 /// does not accept the gateway.
-pub fn failure(answer: &Answer, credentials: &str) -> Failure {
+pub fn failure(answer: &HttpAnswer, credentials: &str) -> Failure {
     let status = answer.status;
     let bad = |detail: String| Failure::new(FailureKind::BadResponse, detail);
     match status {
@@ -66,7 +66,7 @@ pub fn error_code(body: &[u8]) -> Option<String> {
 /// How long the server asks to be left alone (RFC 9110 §10.2.3): in seconds, or until a date, which
 /// counts from the answer's own `Date` where it has one, so that the server's clock may be wrong. Of
 /// several values the longest counts; a value that is neither counts for nothing.
-pub fn retry_after(answer: &Answer) -> Option<Duration> {
+pub fn retry_after(answer: &HttpAnswer) -> Option<Duration> {
     let date = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
     let sent = answer.headers.get(header::DATE).and_then(date);
     let ours = || UNIX_EPOCH + Duration::from_secs(answer.at.try_into().unwrap_or_default());
@@ -155,7 +155,7 @@ mod tests {
         let headers = lines.chain(date.map(|date| (header::DATE, date)));
         let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
         let headers = headers.collect();
-        let answer = Answer { status: StatusCode::OK, headers, body: Bytes::new(), at };
+        let answer = HttpAnswer { status: StatusCode::OK, headers, body: Bytes::new(), at };
         retry_after(&answer).map(|pause| pause.as_secs())
     }
 
@@ -210,7 +210,7 @@ mod tests {
             let headers = line.map(|line| (header::RETRY_AFTER, HeaderValue::from_static(line)));
             let status = StatusCode::from_u16(status).unwrap_or_default();
             let headers = headers.into_iter().collect();
-            let answer = Answer { status, headers, body: Bytes::new(), at: 0 };
+            let answer = HttpAnswer { status, headers, body: Bytes::new(), at: 0 };
             assert_eq!(failure(&answer, "").transient, transient, "{status} {line:?}");
         }
     }

@@ -2,9 +2,9 @@
 //! mapping of their answers to RFC 7662.
 
 use super::answer::{active, present, time};
-use super::http_client::{Answer, HttpClient};
+use super::http_client::{HttpAnswer, HttpClient};
 use super::status::shown;
-use super::{BadAnswer, Failure, FailureKind, Inquiry, ServerSettings, Unusable};
+use super::{BadAnswer, Failure, FailureKind, Inquiry, ServerSettings, UnusableSettings};
 use crate::clock::Clock;
 use crate::token::{Facts, json};
 use http::{HeaderValue, header};
@@ -19,7 +19,11 @@ pub struct Tokeninfo {
 }
 
 impl Tokeninfo {
-    pub fn new(settings: &ServerSettings, endpoint: Url, clock: Clock) -> Result<Self, Unusable> {
+    pub fn new(
+        settings: &ServerSettings,
+        endpoint: Url,
+        clock: Clock,
+    ) -> Result<Self, UnusableSettings> {
         Ok(Self { client: HttpClient::new(settings, clock.clone())?, endpoint, clock })
     }
 
@@ -29,7 +33,7 @@ impl Tokeninfo {
     pub async fn ask(
         &self,
         inquiry: &Inquiry,
-        read: impl FnOnce(&Answer, i64) -> Result<Facts, Failure>,
+        read: impl FnOnce(&HttpAnswer, i64) -> Result<Facts, Failure>,
     ) -> Result<Facts, Failure> {
         let mut url = self.endpoint.clone();
         url.query_pairs_mut().append_pair("access_token", inquiry.token.expose());
@@ -56,11 +60,11 @@ pub struct Translation {
 
 impl Translation {
     /// Starts from the body of a 200 answer.
-    pub fn read(body: &[u8]) -> Result<Self, BadAnswer> {
+    pub fn parse(body: &[u8]) -> Result<Self, BadAnswer> {
         json::object(body).map(|members| Self { members }).map_err(|_| BadAnswer::NotAnObject)
     }
 
-    pub fn of(members: Map<String, Value>) -> Self {
+    pub fn from_members(members: Map<String, Value>) -> Self {
         Self { members }
     }
 
@@ -192,9 +196,9 @@ pub mod tests {
     pub fn outcome(
         status: u16,
         body: &'static str,
-        interpret: fn(&Answer, i64, &Inquiry) -> Result<Facts, Failure>,
+        interpret: fn(&HttpAnswer, i64, &Inquiry) -> Result<Facts, Failure>,
     ) -> Result<Option<ActiveFacts>, FailureKind> {
-        let answer = Answer {
+        let answer = HttpAnswer {
             status: StatusCode::from_u16(status).unwrap_or_default(),
             headers: HeaderMap::new(),
             body: body.into(),
@@ -216,7 +220,7 @@ pub mod tests {
         let body =
             br#"{"token":"the-token","deep":{"list":["x","the-token"],"t":"the-token"},"sub":"s"}"#;
         let Ok(Ok(Facts::Active(facts))) =
-            Translation::read(body).map(|answer| answer.facts(&inquiry()))
+            Translation::parse(body).map(|answer| answer.facts(&inquiry()))
         else {
             panic!("not read")
         };

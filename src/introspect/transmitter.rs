@@ -1,10 +1,12 @@
 //! Calls to a transmitter of security events: JSON over the same way out as introspection (proxy,
 //! TLS, connect time-out), authenticated by `events.client_auth`.
 
-use super::client_auth::{OwnToken, Token};
-use super::http_client::{Answer, HttpClient};
+use super::client_auth::{FetchedToken, OwnToken};
+use super::http_client::{HttpAnswer, HttpClient};
 use super::status::{self, shown};
-use super::{ClientAuth, Documents, EventSettings, Failure, FailureKind, ServerSettings, Unusable};
+use super::{
+    ClientAuth, Documents, EventSettings, Failure, FailureKind, ServerSettings, UnusableSettings,
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
@@ -39,13 +41,13 @@ impl TransmitterClient {
         server: &ServerSettings,
         events: &EventSettings,
         documents: &Documents,
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, UnusableSettings> {
         let clock = documents.clock().clone();
         let auth = &events.client_auth;
         let larger = ServerSettings { max_response_size: LARGEST_RESPONSE, ..server.clone() };
         let client =
             Arc::new(HttpClient::with_certificate(&larger, auth.certificate(), clock.clone())?);
-        let credentials = || Unusable::Credentials(server.name.to_string());
+        let credentials = || UnusableSettings::Credentials(server.name.to_string());
         let mut headers = HeaderMap::from_iter([
             (header::ACCEPT, HeaderValue::from_static("application/json")),
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -57,7 +59,7 @@ impl TransmitterClient {
         }
         let own_token = match auth {
             ClientAuth::ClientCredentials(own) => {
-                Some(OwnToken::of(server, own, &client, clock, documents)?)
+                Some(OwnToken::for_server(server, own, &client, clock, documents)?)
             }
             _ => None,
         };
@@ -93,7 +95,7 @@ impl TransmitterClient {
         method: &Method,
         url: &Url,
         body: Option<&Value>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<HttpAnswer, Failure> {
         let own = match &self.own_token {
             None => None,
             Some(own) => Some(own.get().await?),
@@ -113,8 +115,8 @@ impl TransmitterClient {
         method: &Method,
         url: &Url,
         body: Option<&Value>,
-        own: Option<&Arc<Token>>,
-    ) -> Result<Answer, Failure> {
+        own: Option<&Arc<FetchedToken>>,
+    ) -> Result<HttpAnswer, Failure> {
         let answer = self.client.send(|client| {
             let mut headers = self.headers.clone();
             if let Some(token) = own {

@@ -8,23 +8,23 @@ use thiserror::Error;
 /// A path, and perhaps a text to compare its result with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expression {
-    steps: Vec<Step>,
-    attribute: Option<Name>,
+    steps: Vec<XPathStep>,
+    attribute: Option<XPathName>,
     /// `=`
     pub equals: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Step {
+struct XPathStep {
     /// `//` precedes it: at any depth below.
     deep: bool,
     /// `None`: any element, before the attribute of `//@name`.
-    name: Option<Name>,
+    name: Option<XPathName>,
 }
 
 /// A name with its namespace; without a prefix it is in none (XPath 1.0 §2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
+pub struct XPathName {
     pub namespace: Option<String>,
     pub local: String,
 }
@@ -60,11 +60,13 @@ impl Expression {
             match step.strip_prefix('@') {
                 Some(name) => {
                     if deep {
-                        steps.push(Step { deep, name: None });
+                        steps.push(XPathStep { deep, name: None });
                     }
-                    attribute = Some(Name::parse(name, namespaces)?);
+                    attribute = Some(XPathName::parse(name, namespaces)?);
                 }
-                None => steps.push(Step { deep, name: Some(Name::parse(step, namespaces)?) }),
+                None => {
+                    steps.push(XPathStep { deep, name: Some(XPathName::parse(step, namespaces)?) })
+                }
             }
         }
         if steps.is_empty() { Err(Wrong::Path) } else { Ok(Self { steps, attribute, equals }) }
@@ -90,7 +92,7 @@ impl Expression {
     }
 }
 
-impl Step {
+impl XPathStep {
     /// The elements that it leads to, in the order of the document, each once.
     fn from<'d, 'i>(&self, nodes: &[Node<'d, 'i>]) -> Vec<Node<'d, 'i>> {
         let mut found = Vec::new();
@@ -115,7 +117,7 @@ impl Step {
     }
 }
 
-impl Name {
+impl XPathName {
     pub fn parse(text: &str, namespaces: &BTreeMap<String, String>) -> Result<Self, Wrong> {
         let (prefix, local) = match text.split_once(':') {
             None => (None, text),

@@ -1,7 +1,7 @@
 //! The accept loop of one listener.
 
 use super::arrival::{Arrival, Listener};
-use super::connection::{Connection, Layers, OpenConnection};
+use super::connection::{ClientConnection, Layers, OpenConnection};
 use super::proxy_protocol::{self, Untrue};
 use super::quota::Quota;
 use super::socket::Socket;
@@ -43,7 +43,7 @@ pub async fn accept<A>(acceptor: Acceptor<A>, socket: Socket) -> io::Result<()>
 where
     A: ServerApp + Send + Sync + 'static,
 {
-    let socket = Listening::new(socket)?;
+    let socket = ListeningSocket::new(socket)?;
     let mut closing = acceptor.closing.clone();
     tokio::select! {
         _ = closing.wait_for(|closing| *closing) => {}
@@ -53,7 +53,7 @@ where
 }
 
 impl<A: ServerApp + Send + Sync + 'static> Acceptor<A> {
-    async fn run(&self, socket: &Listening) {
+    async fn run(&self, socket: &ListeningSocket) {
         let mut exhausted = false;
         loop {
             let permits = self.permits().await;
@@ -110,12 +110,12 @@ async fn admit(
     peer: Option<IpAddr>,
     listener: Arc<Listener>,
     open: OpenConnection,
-) -> Option<Connection> {
+) -> Option<ClientConnection> {
     let limit = listener.limits.header_timeout;
     let mut stream = SocketStream::new(connected, listener.limits.write_timeout);
     let mut arrival = Arrival { listener, peer, secure: false, h2: false, certificate: None };
     if let Some(proxies) = &arrival.listener.proxies {
-        let header = proxy_protocol::read(&mut stream, peer, proxies);
+        let header = proxy_protocol::read_header(&mut stream, peer, proxies);
         match timeout(limit, header).await.unwrap_or(Err(Untrue::Slow)) {
             Ok(Some(client)) => arrival.peer = Some(client),
             Ok(None) => {}
@@ -127,14 +127,14 @@ async fn admit(
         }
     }
     let Some(tls) = &arrival.listener.tls else {
-        return Some(Connection::new(Layers::Plain(stream), Arc::new(arrival), open));
+        return Some(ClientConnection::new(Layers::Plain(stream), Arc::new(arrival), open));
     };
     let secured = timeout(limit, tls.secure(stream)).await.unwrap_or(Err(Handshake::TimedOut));
     match secured {
         Ok(Secured { stream, h2, certificate }) => {
             arrival.listener.count(Handshake::Done);
             (arrival.secure, arrival.h2, arrival.certificate) = (true, h2, certificate);
-            Some(Connection::new(Layers::Tls(stream), Arc::new(arrival), open))
+            Some(ClientConnection::new(Layers::Tls(stream), Arc::new(arrival), open))
         }
         Err(failed) => {
             arrival.listener.count(failed);
@@ -144,12 +144,12 @@ async fn admit(
 }
 
 /// A listening socket that the runtime watches.
-enum Listening {
+enum ListeningSocket {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
 
-impl Listening {
+impl ListeningSocket {
     fn new(socket: Socket) -> io::Result<Self> {
         match socket {
             Socket::Tcp(socket) => TcpListener::from_std(socket).map(Self::Tcp),

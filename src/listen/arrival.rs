@@ -1,7 +1,7 @@
 //! Properties of a client's connection, besides its bytes.
 
 use super::settings::{Limits, ListenerSettings, Protocols, Serves};
-use super::tls::{Handshake, Terminator, Unusable};
+use super::tls::{Handshake, Terminator, UnusableTls};
 use crate::telemetry::Metrics;
 use ipnet::IpNet;
 use pingora_core::protocols::Digest;
@@ -33,7 +33,7 @@ impl Listener {
         settings: &ListenerSettings,
         trusted_proxies: &[IpNet],
         metrics: &Metrics,
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, UnusableTls> {
         let name = settings.address.to_string();
         let ListenerSettings { protocols, limits, tls, .. } = settings;
         let terminator = tls.as_ref().map(|tls| Terminator::new(tls, protocols.h1, protocols.h2));
@@ -72,7 +72,7 @@ pub struct Arrival {
 impl Arrival {
     /// The one that [`super::Connection`] left in a pingora session's digest. pingora carries it in
     /// the only field for data of one's own that every kind of connection has.
-    pub fn of(digest: &Digest) -> Option<&Arc<Self>> {
+    pub fn from_digest(digest: &Digest) -> Option<&Arc<Self>> {
         digest.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
     }
 }

@@ -76,13 +76,13 @@ impl Drop for OpenConnection {
     }
 }
 
-pub struct Connection {
+pub struct ClientConnection {
     stream: Layers,
     arrival: Arc<Arrival>,
     _open: OpenConnection,
 }
 
-impl Connection {
+impl ClientConnection {
     pub fn new(stream: Layers, arrival: Arc<Arrival>, open: OpenConnection) -> Self {
         Self { stream, arrival, _open: open }
     }
@@ -111,13 +111,13 @@ impl Connection {
     }
 }
 
-impl fmt::Debug for Connection {
+impl fmt::Debug for ClientConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a connection of {}", self.arrival.listener.name)
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for ClientConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -127,7 +127,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for ClientConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -158,31 +158,31 @@ impl AsyncWrite for Connection {
 }
 
 #[async_trait]
-impl Shutdown for Connection {
+impl Shutdown for ClientConnection {
     async fn shutdown(&mut self) {
         // it fails when the client is gone, which ends the connection too
         let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 
-impl UniqueID for Connection {
+impl UniqueID for ClientConnection {
     fn id(&self) -> UniqueIDType {
         self.stream.socket().as_raw_fd()
     }
 }
 
-impl Ssl for Connection {}
+impl Ssl for ClientConnection {}
 
-impl Peek for Connection {}
+impl Peek for ClientConnection {}
 
-impl GetTimingDigest for Connection {
+impl GetTimingDigest for ClientConnection {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         Vec::new()
     }
 }
 
 /// Carries the [`Arrival`] to wherever a session is seen; see [`Arrival::of`].
-impl GetProxyDigest for Connection {
+impl GetProxyDigest for ClientConnection {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         let nothing = ResponseHeader::build(200, Some(0)).ok()?;
         let digest = ProxyDigest::new(Box::new(nothing), Some(Box::new(self.arrival.clone())));
@@ -191,7 +191,7 @@ impl GetProxyDigest for Connection {
 }
 
 /// None: addresses are in the [`Arrival`].
-impl GetSocketDigest for Connection {
+impl GetSocketDigest for ClientConnection {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         None
     }

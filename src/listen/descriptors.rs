@@ -23,12 +23,12 @@ pub struct Capacity(pub usize);
 impl Capacity {
     /// From the limit of open files as it is now.
     pub fn of_process() -> Self {
-        Self::of(getrlimit(Resource::Nofile).current)
+        Self::from_limit(getrlimit(Resource::Nofile).current)
     }
 
     /// A request needs a second descriptor for its upstream, so clients get half of the rest.
     /// `None`: there is no limit.
-    fn of(limit: Option<u64>) -> Self {
+    fn from_limit(limit: Option<u64>) -> Self {
         /// Enough for every machine, and within a semaphore's bounds.
         const MOST: u64 = 1 << 30;
         let connections = limit.unwrap_or(MOST).min(MOST).saturating_sub(RESERVED) / 2;
@@ -50,9 +50,9 @@ mod tests {
             (Some(65_536), 32_736),
         ];
         for (limit, connections) in cases {
-            assert_eq!(Capacity::of(limit), Capacity(connections), "{limit:?}");
+            assert_eq!(Capacity::from_limit(limit), Capacity(connections), "{limit:?}");
         }
-        assert!(Capacity::of(None).0 > 1 << 20);
+        assert!(Capacity::from_limit(None).0 > 1 << 20);
     }
 
     #[test]

@@ -31,9 +31,9 @@ pub mod tls;
 
 pub use accept::{Acceptor, accept};
 pub use arrival::{Arrival, Listener};
-pub use connection::Connection;
+pub use connection::ClientConnection;
 pub use descriptors::{Capacity, raise_limit};
 pub use quota::Quota;
 pub use settings::{Limits, Listen, ListenerSettings, Protocols, Serves};
 pub use socket::{OpenSockets, Socket, open};
-pub use systemd::Passed;
+pub use systemd::PassedSockets;

@@ -42,7 +42,7 @@ impl From<io::Error> for Untrue {
 
 /// Reads the header. `peer` is the other end of the connection, `None` on a Unix socket, which is
 /// trusted where loopback addresses are. `None`: the proxy speaks for itself (`LOCAL`, `UNKNOWN`).
-pub async fn read(
+pub async fn read_header(
     stream: &mut SocketStream,
     peer: Option<IpAddr>,
     proxies: &[IpNet],

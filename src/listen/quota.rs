@@ -7,11 +7,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug)]
 pub struct Quota {
     free: Arc<Semaphore>,
-    state: Mutex<State>,
+    state: Mutex<QuotaState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct QuotaState {
     most: usize,
     /// How many of the open connections must end without making room.
     surplus: usize,
@@ -21,7 +21,7 @@ impl Quota {
     /// `most` above a semaphore's maximum is no limit in practice.
     pub fn new(most: usize) -> Self {
         let most = most.min(Semaphore::MAX_PERMITS);
-        let state = Mutex::new(State { most, surplus: 0 });
+        let state = Mutex::new(QuotaState { most, surplus: 0 });
         Self { free: Arc::new(Semaphore::new(most)), state }
     }
 

@@ -1,6 +1,6 @@
 //! One listener's settings.
 
-use super::tls::TlsSettings;
+use super::tls::ListenerTlsSettings;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ pub struct ListenerSettings {
     pub protocols: Protocols,
     /// Connections begin with a PROXY protocol header.
     pub proxy_protocol: bool,
-    pub tls: Option<TlsSettings>,
+    pub tls: Option<ListenerTlsSettings>,
     pub limits: Limits,
 }
 

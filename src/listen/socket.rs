@@ -1,7 +1,7 @@
 //! An address becomes a listening socket.
 
 use super::settings::Listen;
-use super::systemd::Passed;
+use super::systemd::PassedSockets;
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use std::fs;
@@ -83,7 +83,7 @@ impl OpenSockets {
 }
 
 /// Binds an address and listens on it, or takes the sockets that systemd passed.
-pub fn open(address: &Listen, passed: &Passed) -> io::Result<Vec<Socket>> {
+pub fn open(address: &Listen, passed: &PassedSockets) -> io::Result<Vec<Socket>> {
     match address {
         Listen::Tcp(address) => tcp(*address).map(|socket| vec![Socket::Tcp(socket)]),
         Listen::Unix(path) => unix(path).map(|socket| vec![Socket::Unix(socket)]),
@@ -142,7 +142,7 @@ mod tests {
         let (path, file) = (folder.path().join("in.sock"), folder.path().join("file"));
         assert!(fs::write(&file, "kept").is_ok());
 
-        let open = |path| open(&Listen::Unix(path), &Passed::none());
+        let open = |path| open(&Listen::Unix(path), &PassedSockets::none());
         let first = open(path.clone());
         assert!(first.is_ok());
         let second = open(path.clone()).map_err(|error| error.kind());

@@ -5,9 +5,9 @@ use listenfd::ListenFd;
 use std::io;
 
 /// The passed sockets, each with its name.
-pub struct Passed(Vec<(String, Socket)>);
+pub struct PassedSockets(Vec<(String, Socket)>);
 
-impl Passed {
+impl PassedSockets {
     #[cfg(test)]
     pub fn none() -> Self {
         Self(Vec::new())

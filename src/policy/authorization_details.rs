@@ -37,7 +37,7 @@ impl Check for AuthorizationDetails {
         }
         let demanded: Vec<String> =
             demands.iter().map(|demand| Value::from(demand.clone()).to_string()).collect();
-        let found = case.facts.claims.read().get(MEMBER).map(Value::to_string);
+        let found = case.facts.claims.parse().get(MEMBER).map(Value::to_string);
         Some(Compared::with(demanded.join(" and "), found))
     }
 }

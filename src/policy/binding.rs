@@ -4,9 +4,9 @@
 use super::check::{Case, Check, Compared};
 use super::settings::BindingMode;
 use crate::deny::{Denial, Reason};
-use crate::proof::dpop::{Expected, Flaw, HttpUrl, OnceOnly};
+use crate::proof::dpop::{Expected, HttpUrl, OnceOnly, ProofFlaw};
 use crate::proof::mtls;
-use crate::token::{Bound, Confirmation, Scheme, Thumbprint};
+use crate::token::{AuthScheme, BoundKeys, Confirmation, Thumbprint};
 
 pub struct Binding;
 
@@ -17,7 +17,7 @@ impl Check for Binding {
 
     fn check(&self, case: &Case<'_>) -> Result<(), Denial> {
         let bound = match &case.facts.confirmation {
-            Confirmation::None => Bound::default(),
+            Confirmation::None => BoundKeys::default(),
             Confirmation::Bound(bound) => **bound,
             Confirmation::Unknown { .. } if case.demands.binding.allow_unbound_use => {
                 return Ok(());
@@ -66,7 +66,7 @@ fn dpop(case: &Case<'_>, key: Option<Thumbprint>) -> Result<Option<OnceOnly>, De
     let mode = binding.dpop;
     let Some(key) = key else {
         // RFC 9449 §7.1: the scheme claims a binding that the server does not confirm
-        let claims_to_be = case.credential.scheme == Scheme::Dpop;
+        let claims_to_be = case.credential.scheme == AuthScheme::Dpop;
         return match mode {
             BindingMode::Required => Err(refused(UNBOUND)),
             BindingMode::Off | BindingMode::WhenBound if claims_to_be => Err(refused(UNBOUND)),
@@ -76,11 +76,13 @@ fn dpop(case: &Case<'_>, key: Option<Thumbprint>) -> Result<Option<OnceOnly>, De
     match (mode, case.credential.scheme) {
         (BindingMode::Off, _) if binding.allow_unbound_use => return Ok(None),
         (BindingMode::Off, _) => return Err(refused(DPOP_OFF)),
-        (BindingMode::WhenBound, Scheme::Bearer) if binding.allow_unbound_use => return Ok(None),
-        (_, Scheme::Bearer) => return Err(refused(BEARER)),
-        (_, Scheme::Dpop) => {}
+        (BindingMode::WhenBound, AuthScheme::Bearer) if binding.allow_unbound_use => {
+            return Ok(None);
+        }
+        (_, AuthScheme::Bearer) => return Err(refused(BEARER)),
+        (_, AuthScheme::Dpop) => {}
     }
-    let url = HttpUrl::of(case.request);
+    let url = HttpUrl::target(case.request);
     let expected = Expected {
         method: case.request.method,
         url: url.as_ref(),
@@ -99,7 +101,7 @@ fn refused(detail: &'static str) -> Denial {
     Denial::with_detail(Reason::BindingDpop, detail)
 }
 
-fn bad_proof(flaw: Flaw) -> Denial {
+fn bad_proof(flaw: ProofFlaw) -> Denial {
     refused(flaw.sentence()).with_error(flaw.oauth_error())
 }
 

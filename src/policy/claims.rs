@@ -6,9 +6,9 @@ use super::value::same;
 use crate::deny::{Denial, Reason};
 use serde_json::{Map, Value};
 
-pub struct Claims;
+pub struct ClaimDemands;
 
-impl Check for Claims {
+impl Check for ClaimDemands {
     fn name(&self) -> &'static str {
         "claims"
     }
@@ -27,7 +27,7 @@ impl Check for Claims {
     }
 
     fn compared(&self, case: &Case<'_>) -> Option<Compared> {
-        let members = case.facts.claims.read();
+        let members = case.facts.claims.parse();
         let (demanded, found): (Vec<String>, Vec<String>) = case
             .demands
             .claims

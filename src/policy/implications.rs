@@ -82,12 +82,12 @@ mod tests {
         let made =
             implications(&[("owner", &["admin"]), ("admin", &["read", "write"]), ("x", &["read"])]);
         let made = made.unwrap_or_default();
-        let meets = |held: &str, scope| made.meets(ScopeSet::of(held), scope);
+        let meets = |held: &str, scope| made.meets(ScopeSet::parse(held), scope);
         assert!(meets("admin", "read") && meets("owner", "write") && meets("x", "read"));
         assert!(meets("read", "read") && meets("other owner", "admin"));
         assert!(!meets("read", "admin") && !meets("x", "write") && !meets("", "read"));
         assert!(!meets("adminx", "read") && !meets("admi", "read"));
-        let added: Vec<&str> = made.added(ScopeSet::of("owner read")).collect();
+        let added: Vec<&str> = made.added(ScopeSet::parse("owner read")).collect();
         assert_eq!(added, ["admin", "write"]);
     }
 

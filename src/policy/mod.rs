@@ -42,7 +42,7 @@ const CHECKS: [&dyn Check; 10] = [
     &audience::Audience,
     &binding::Binding,
     &scopes::Scopes,
-    &claims::Claims,
+    &claims::ClaimDemands,
     &authorization_details::AuthorizationDetails,
     &require::Require,
     &step_up::StepUp,
@@ -56,12 +56,12 @@ pub struct Permit(Admission);
 /// found to be used for the first time.
 #[derive(Debug)]
 #[must_use]
-pub struct Passed {
+pub struct MetDemands {
     permit: Permit,
     to_claim: Option<OnceOnly>,
 }
 
-impl Passed {
+impl MetDemands {
     /// The proof that must be claimed; `None` for a request without one.
     pub fn to_claim(&self) -> Option<OnceOnly> {
         self.to_claim
@@ -164,13 +164,13 @@ impl Policy {
         request: &RequestView<'_>,
         server: &ServerDemands,
         now: Now,
-    ) -> Result<Passed, Denial> {
+    ) -> Result<MetDemands, Denial> {
         let (demands, dpop, to_claim) = (&self.demands, &*self.dpop, &Cell::new(None));
         let case = Case { facts, request, credential, dpop, demands, server, now, to_claim };
         for check in CHECKS {
             check.check(&case)?;
         }
-        Ok(Passed { permit: Permit(Admission::Identified), to_claim: to_claim.get() })
+        Ok(MetDemands { permit: Permit(Admission::Identified), to_claim: to_claim.get() })
     }
 
     /// Whether a request that was permitted by `before` still meets every demand with newer facts.
@@ -226,7 +226,7 @@ mod tests {
     use crate::introspect::read_answer;
     use crate::proof::dpop::DpopSettings;
     use crate::request::Forwarded;
-    use crate::token::{AccessToken, ClaimPath, DigestKey, Facts, Scheme};
+    use crate::token::{AccessToken, AuthScheme, ClaimPath, DigestKey, Facts};
     use http::HeaderMap;
     use serde_json::json;
 
@@ -246,7 +246,7 @@ mod tests {
                 let (headers, forwarded) = (HeaderMap::new(), Forwarded::default());
                 let request = RequestView::bare(&headers, &forwarded);
                 let token = AccessToken::parse(b"t", 1).map_err(|_| Reason::MalformedToken)?;
-                let credential = Credential { token, scheme: Scheme::Bearer };
+                let credential = Credential { token, scheme: AuthScheme::Bearer };
                 policy
                     .evaluate(credential, &facts, &request, server, NOW)
                     .and_then(|passed| passed.claimed(Ok(())))

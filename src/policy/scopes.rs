@@ -60,7 +60,7 @@ mod tests {
                 scopes_any: owned(scopes_any),
                 ..PolicySettings::default()
             };
-            met(ScopeSet::of(held), &demands, &Implications::default())
+            met(ScopeSet::parse(held), &demands, &Implications::default())
         };
         assert!(holds("read write extra", &["read", "write"], &[]));
         assert!(!holds("read", &["read", "write"], &[]));

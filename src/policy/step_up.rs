@@ -29,7 +29,7 @@ impl Check for StepUp {
 
     fn compared(&self, case: &Case<'_>) -> Option<Compared> {
         let LoginDemand { acr_values, max_age } = &case.demands.login;
-        let members = case.facts.claims.read();
+        let members = case.facts.claims.parse();
         let value = |name| members.get(name).map_or("none".into(), Value::to_string);
         let (mut demanded, mut found) = (Vec::new(), Vec::new());
         if !acr_values.is_empty() {

@@ -124,7 +124,7 @@ fn pem(value: &str) -> Option<Thumbprint> {
 fn base64(text: &str) -> Option<Thumbprint> {
     let text: String = text.split_ascii_whitespace().collect();
     let der = STANDARD.decode(text).ok().filter(|der| !der.is_empty())?;
-    Some(Thumbprint::of(&der))
+    Some(Thumbprint::hash(&der))
 }
 
 #[cfg(test)]
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn hex_of(der: &[u8]) -> String {
-        Thumbprint::of(der).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+        Thumbprint::hash(der).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn found(trusted_peer: bool, lines: &[(&str, String)]) -> Option<Thumbprint> {
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn every_proxy_has_its_form() {
         let spaces = pem_of(DER).replace('\n', " ");
-        let own = Some(Thumbprint::of(DER));
+        let own = Some(Thumbprint::hash(DER));
         let (hash, cert) = (hex_of(DER), escaped(&pem_of(DER)));
         for (name, value) in [
             ("x-forwarded-client-cert", format!("Hash={hash}")),
@@ -227,6 +227,6 @@ mod tests {
         assert_eq!(found(true, &lines), None, "one is malformed");
         let lines =
             [("client-cert", format!(":{}:", base64_of(DER))), ("x-forwarded-client-cert", one)];
-        assert_eq!(found(true, &lines), Some(Thumbprint::of(DER)), "they agree");
+        assert_eq!(found(true, &lines), Some(Thumbprint::hash(DER)), "they agree");
     }
 }

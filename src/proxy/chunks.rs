@@ -10,7 +10,7 @@ const TRAILERS: usize = 16 * 1024;
 /// Reads a chunked body piece by piece.
 #[derive(Debug, Default)]
 pub struct Chunks {
-    state: State,
+    state: ChunkState,
     /// Bytes of the part that is being read, where its length is limited.
     length: usize,
     /// White space behind a size is permitted.
@@ -18,7 +18,7 @@ pub struct Chunks {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ChunkState {
     /// Hexadecimal digits, and their value so far.
     Size {
         digits: u8,
@@ -45,7 +45,7 @@ enum State {
     Done,
 }
 
-impl Default for State {
+impl Default for ChunkState {
     fn default() -> Self {
         Self::Size { digits: 0, value: 0 }
     }
@@ -73,14 +73,15 @@ impl Chunks {
     pub fn take(&mut self, bytes: &[u8]) -> Result<ChunkStep, NotChunks> {
         let mut framing = 0;
         while let Some(&byte) = bytes.get(framing) {
-            if let State::Data { left } = self.state {
+            if let ChunkState::Data { left } = self.state {
                 let here = bytes.len() - framing;
                 let data = usize::try_from(left).map_or(here, |left| left.min(here));
                 let left = left - data as u64;
-                self.state = if left == 0 { State::DataEnd } else { State::Data { left } };
+                self.state =
+                    if left == 0 { ChunkState::DataEnd } else { ChunkState::Data { left } };
                 return Ok(ChunkStep { framing, data });
             }
-            if self.state == State::Done {
+            if self.state == ChunkState::Done {
                 break;
             }
             self.state = self.step(byte)?;
@@ -91,56 +92,59 @@ impl Chunks {
 
     /// The last chunk and the trailer section were read.
     pub fn is_done(&self) -> bool {
-        self.state == State::Done
+        self.state == ChunkState::Done
     }
 
     /// The state behind one byte of framing.
-    fn step(&mut self, byte: u8) -> Result<State, NotChunks> {
+    fn step(&mut self, byte: u8) -> Result<ChunkState, NotChunks> {
         Ok(match (self.state, byte) {
             // fifteen digits fit into 60 bits
             (
-                State::Size { digits: digits @ ..15, value },
+                ChunkState::Size { digits: digits @ ..15, value },
                 b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F',
-            ) => State::Size { digits: digits + 1, value: value << 4 | u64::from(digit(byte)) },
-            (State::Size { digits: 1.., value }, b';') => {
-                self.length = 0;
-                State::Extensions { value }
+            ) => {
+                ChunkState::Size { digits: digits + 1, value: value << 4 | u64::from(digit(byte)) }
             }
-            (State::Size { digits: 1.., value }, b'\r') => State::SizeEnd { value },
-            (State::Size { digits: 1.., value } | State::Padding { value }, b' ' | b'\t')
-                if self.lenient =>
-            {
+            (ChunkState::Size { digits: 1.., value }, b';') => {
+                self.length = 0;
+                ChunkState::Extensions { value }
+            }
+            (ChunkState::Size { digits: 1.., value }, b'\r') => ChunkState::SizeEnd { value },
+            (
+                ChunkState::Size { digits: 1.., value } | ChunkState::Padding { value },
+                b' ' | b'\t',
+            ) if self.lenient => {
                 self.lengthen(EXTENSIONS)?;
-                State::Padding { value }
+                ChunkState::Padding { value }
             }
-            (State::Padding { value }, b';') => {
+            (ChunkState::Padding { value }, b';') => {
                 self.length = 0;
-                State::Extensions { value }
+                ChunkState::Extensions { value }
             }
-            (State::Padding { value }, b'\r') => State::SizeEnd { value },
-            (State::Extensions { value }, b'\r') => State::SizeEnd { value },
-            (State::Extensions { value }, b'\t' | b' '..=b'~' | 0x80..) => {
+            (ChunkState::Padding { value }, b'\r') => ChunkState::SizeEnd { value },
+            (ChunkState::Extensions { value }, b'\r') => ChunkState::SizeEnd { value },
+            (ChunkState::Extensions { value }, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.lengthen(EXTENSIONS)?;
-                State::Extensions { value }
+                ChunkState::Extensions { value }
             }
-            (State::SizeEnd { value: 0 }, b'\n') => {
+            (ChunkState::SizeEnd { value: 0 }, b'\n') => {
                 self.length = 0;
-                State::TrailerStart
+                ChunkState::TrailerStart
             }
-            (State::SizeEnd { value }, b'\n') => State::Data { left: value },
-            (State::DataEnd, b'\r') => State::DataEndLf,
-            (State::DataEndLf, b'\n') => {
+            (ChunkState::SizeEnd { value }, b'\n') => ChunkState::Data { left: value },
+            (ChunkState::DataEnd, b'\r') => ChunkState::DataEndLf,
+            (ChunkState::DataEndLf, b'\n') => {
                 self.length = 0;
-                State::default()
+                ChunkState::default()
             }
-            (State::TrailerStart, b'\r') => State::EndLf,
-            (State::TrailerStart | State::Trailer, b'\t' | b' '..=b'~' | 0x80..) => {
+            (ChunkState::TrailerStart, b'\r') => ChunkState::EndLf,
+            (ChunkState::TrailerStart | ChunkState::Trailer, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.lengthen(TRAILERS)?;
-                State::Trailer
+                ChunkState::Trailer
             }
-            (State::Trailer, b'\r') => State::TrailerLf,
-            (State::TrailerLf, b'\n') => State::TrailerStart,
-            (State::EndLf, b'\n') => State::Done,
+            (ChunkState::Trailer, b'\r') => ChunkState::TrailerLf,
+            (ChunkState::TrailerLf, b'\n') => ChunkState::TrailerStart,
+            (ChunkState::EndLf, b'\n') => ChunkState::Done,
             _ => return Err(NotChunks),
         })
     }

@@ -47,7 +47,7 @@ pub enum NoRequest {
 impl Client {
     /// `None` where the stream is not a listener's connection.
     pub fn new(stream: Stream) -> Option<Self> {
-        let arrival = listen::Connection::behind(&stream)?.arrival().clone();
+        let arrival = listen::ClientConnection::behind(&stream)?.arrival().clone();
         Some(Self { stream, read: BytesMut::new(), arrival, deadline: Deadline::default() })
     }
 
@@ -182,7 +182,7 @@ pub async fn linger(stream: &mut Stream, deadline: &mut Deadline) {
 /// Reads the first bytes. False at the end of the connection. There is no buffer before they
 /// arrive: most connections are idle most of the time.
 async fn first_bytes(stream: &mut Stream, read: &mut BytesMut) -> bool {
-    if let Some(connection) = listen::Connection::behind(stream)
+    if let Some(connection) = listen::ClientConnection::behind(stream)
         && connection.readable().await.is_err()
     {
         return false;

@@ -25,7 +25,7 @@ pub fn is_ours(name: &HeaderName, value: &HeaderValue, exchange: &Exchange) -> b
 fn is_left(name: &HeaderName, trusted: bool) -> bool {
     let folded = names::folded(name);
     let as_written = *folded == *name.as_str();
-    match Rule::of(&folded) {
+    match Rule::named(&folded) {
         Rule::Passes => true,
         Rule::Removed => false,
         // a proxy passes a spelling on that it does not know
@@ -47,7 +47,7 @@ enum Rule {
 }
 
 impl Rule {
-    fn of(name: &str) -> Self {
+    fn named(name: &str) -> Self {
         match name.as_bytes() {
             [b'x', b'-', ..] => Self::of_extension(name),
             // CGI makes HTTP_PROXY of it, and HTTP clients take that for their proxy
@@ -71,7 +71,7 @@ impl Rule {
             b"content-type" | b"content-encoding" | b"access-control-request-method" => {
                 Self::OneSpelling
             }
-            _ if Field::of(name) != Field::EndToEnd => Self::OneSpelling,
+            _ if Field::named(name) != Field::EndToEnd => Self::OneSpelling,
             _ => Self::Passes,
         }
     }

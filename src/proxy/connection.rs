@@ -5,12 +5,12 @@ use pingora_core::protocols::http::date::get_cached_date;
 
 /// Whether the client's connection can take another request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connection {
+pub enum ConnectionUse {
     Kept,
     Ended,
 }
 
-impl Connection {
+impl ConnectionUse {
     /// Ends a head with `Date` and `Connection`.
     pub fn end_head(self, to: &mut BytesMut) {
         to.extend_from_slice(b"Date: ");

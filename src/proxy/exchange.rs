@@ -2,7 +2,7 @@
 
 use super::body_limit::BodyLimit;
 use super::trace::TraceContext;
-use crate::cache::{End, Entry};
+use crate::cache::{Entry, StreamEnd};
 use crate::clock::Now;
 use crate::deny::Reason;
 use crate::gate::{Route, Trail};
@@ -10,7 +10,7 @@ use crate::identity::Rendered;
 use crate::policy::Permit;
 use crate::request::Forwarded;
 use crate::runtime::{Process, Runtime};
-use crate::upstream::{Aim, Attempts, Destination, Server};
+use crate::upstream::{Aim, Attempts, Destination, PeerServer};
 use http::{HeaderValue, StatusCode};
 use pingora_core::Result;
 use pingora_error::ErrorType;
@@ -43,7 +43,7 @@ pub struct Exchange {
     pub identity: Option<(Arc<Entry>, Arc<Rendered>)>,
     pub reason: Option<Reason>,
     /// Why the response ended before its upstream ended it.
-    pub end: Option<End>,
+    pub end: Option<StreamEnd>,
     /// The path belongs to the resource metadata, and to no route.
     pub is_for_metadata: bool,
     /// The response must be kept out of shared caches.
@@ -123,7 +123,7 @@ impl Exchange {
     }
 
     /// The upstream's server that was tried last.
-    pub fn server(&self) -> Option<&Server> {
+    pub fn server(&self) -> Option<&PeerServer> {
         self.route.as_ref()?.leads_to.upstream.server(self.upstream.aim?)
     }
 

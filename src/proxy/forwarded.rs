@@ -1,7 +1,7 @@
 //! The client and the request that it made, where proxies are between it and the gateway: from
 //! `X-Forwarded-*` and `Forwarded` (RFC 7239). They are believed of trusted proxies only.
 
-use super::forwarded_field::{self, Element, Malformed, address};
+use super::forwarded_field::{self, Element, MalformedForwarded, address};
 use crate::request::Forwarded;
 use crate::route::Host;
 use http::{HeaderMap, HeaderValue, header};
@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// The client, from the connection and the headers together.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct ClientOrigin {
     pub trusted_peer: bool,
     pub forwarded: Forwarded,
     /// Why the request is refused: a trusted proxy contradicts itself, or its headers cannot be
@@ -19,10 +19,10 @@ pub struct Origin {
     pub doubt: Option<&'static str>,
 }
 
-impl Origin {
+impl ClientOrigin {
     /// `peer` is `None` on a Unix socket, whose other end is on this machine and trusted only when
     /// loopback addresses are. `secure`: over TLS. `authority` is that of the request target, where there is no `Host`.
-    pub fn of(
+    pub fn from_request(
         peer: Option<IpAddr>,
         secure: bool,
         headers: &HeaderMap,
@@ -45,7 +45,9 @@ impl Origin {
         let extended = Told::by_x_forwarded(headers, is_trusted);
         let (standard, malformed) = match Told::by_forwarded(headers, is_trusted) {
             Ok(standard) => (standard, None),
-            Err(Malformed) => (Told::default(), Some("The Forwarded header is malformed.")),
+            Err(MalformedForwarded) => {
+                (Told::default(), Some("The Forwarded header is malformed."))
+            }
         };
         let doubt = malformed.or_else(|| extended.contradicts(&standard));
         let stated = extended.or(standard);
@@ -93,7 +95,7 @@ impl Told {
     fn by_forwarded(
         headers: &HeaderMap,
         is_trusted: impl Fn(IpAddr) -> bool,
-    ) -> Result<Self, Malformed> {
+    ) -> Result<Self, MalformedForwarded> {
         let elements = forwarded_field::elements(headers.get_all(header::FORWARDED).iter())?;
         let node = |element: &Element| element.node.as_deref().and_then(address);
         let (client, steps) = walk(elements.iter().rev().map(node), is_trusted);
@@ -216,7 +218,7 @@ mod tests {
     use super::*;
     use http::HeaderName;
 
-    fn origin(peer: &str, headers: &[(&'static str, &str)], trusted: &[&str]) -> Origin {
+    fn origin(peer: &str, headers: &[(&'static str, &str)], trusted: &[&str]) -> ClientOrigin {
         let headers = headers
             .iter()
             .filter_map(|(name, value)| {
@@ -224,7 +226,7 @@ mod tests {
             })
             .collect();
         let trusted: Vec<IpNet> = trusted.iter().filter_map(|net| net.parse().ok()).collect();
-        Origin::of(peer.parse().ok(), false, &headers, None, &trusted)
+        ClientOrigin::from_request(peer.parse().ok(), false, &headers, None, &trusted)
     }
 
     fn value(text: &'static str) -> HeaderValue {

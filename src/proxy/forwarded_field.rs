@@ -20,15 +20,15 @@ pub struct Element {
 /// Not a `Forwarded` field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the Forwarded field is malformed")]
-pub struct Malformed;
+pub struct MalformedForwarded;
 
 /// The elements of all lines, which are one list (RFC 9110 §5.3).
 pub fn elements<'h>(
     lines: impl Iterator<Item = &'h HeaderValue>,
-) -> Result<Vec<Element>, Malformed> {
+) -> Result<Vec<Element>, MalformedForwarded> {
     let mut elements = Vec::new();
     for line in lines {
-        Reader { rest: line.as_bytes() }.list(&mut elements)?;
+        FieldReader { rest: line.as_bytes() }.list(&mut elements)?;
     }
     Ok(elements)
 }
@@ -79,13 +79,13 @@ fn is_node(text: &str) -> bool {
 }
 
 /// Reads a line from its beginning.
-struct Reader<'l> {
+struct FieldReader<'l> {
     rest: &'l [u8],
 }
 
-impl Reader<'_> {
+impl FieldReader<'_> {
     /// `1#forwarded-element`; empty elements of a list are ignored (RFC 9110 §5.6.1.2).
-    fn list(&mut self, elements: &mut Vec<Element>) -> Result<(), Malformed> {
+    fn list(&mut self, elements: &mut Vec<Element>) -> Result<(), MalformedForwarded> {
         loop {
             self.skip_space();
             if !self.rest.is_empty() && self.rest[0] != b',' {
@@ -95,13 +95,13 @@ impl Reader<'_> {
             match self.rest.split_first() {
                 None => return Ok(()),
                 Some((b',', rest)) => self.rest = rest,
-                Some(_) => return Err(Malformed),
+                Some(_) => return Err(MalformedForwarded),
             }
         }
     }
 
     /// `[ forwarded-pair ] *( ";" [ forwarded-pair ] )`; a parameter is there once at most.
-    fn element(&mut self) -> Result<Element, Malformed> {
+    fn element(&mut self) -> Result<Element, MalformedForwarded> {
         let mut element = Element::default();
         let mut names: Vec<String> = Vec::new();
         loop {
@@ -111,7 +111,7 @@ impl Reader<'_> {
                 let value =
                     if self.rest.first() == Some(&b'"') { self.quoted()? } else { self.token()? };
                 if names.contains(&name) {
-                    return Err(Malformed);
+                    return Err(MalformedForwarded);
                 }
                 element.set(&name, value)?;
                 names.push(name);
@@ -126,46 +126,46 @@ impl Reader<'_> {
         }
     }
 
-    fn token(&mut self) -> Result<String, Malformed> {
+    fn token(&mut self) -> Result<String, MalformedForwarded> {
         let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
         let length = self.rest.iter().take_while(|b| is_token(b)).count();
         let (token, rest) = self.rest.split_at(length);
         self.rest = rest;
         match std::str::from_utf8(token) {
             Ok(token) if !token.is_empty() => Ok(token.to_owned()),
-            _ => Err(Malformed),
+            _ => Err(MalformedForwarded),
         }
     }
 
     /// `quoted-string` of visible ASCII and space (RFC 9110 §5.6.4): nothing else is a node, a host
     /// or a scheme.
-    fn quoted(&mut self) -> Result<String, Malformed> {
+    fn quoted(&mut self) -> Result<String, MalformedForwarded> {
         self.eat(b'"')?;
         let mut text = String::new();
         loop {
-            let (&byte, mut rest) = self.rest.split_first().ok_or(Malformed)?;
+            let (&byte, mut rest) = self.rest.split_first().ok_or(MalformedForwarded)?;
             let byte = match byte {
                 b'"' => {
                     self.rest = rest;
                     return Ok(text);
                 }
                 b'\\' => {
-                    let (&escaped, behind) = rest.split_first().ok_or(Malformed)?;
+                    let (&escaped, behind) = rest.split_first().ok_or(MalformedForwarded)?;
                     rest = behind;
                     escaped
                 }
                 byte => byte,
             };
             if !matches!(byte, b' '..=b'~') {
-                return Err(Malformed);
+                return Err(MalformedForwarded);
             }
             text.push(char::from(byte));
             self.rest = rest;
         }
     }
 
-    fn eat(&mut self, byte: u8) -> Result<(), Malformed> {
-        self.rest = self.rest.strip_prefix(&[byte]).ok_or(Malformed)?;
+    fn eat(&mut self, byte: u8) -> Result<(), MalformedForwarded> {
+        self.rest = self.rest.strip_prefix(&[byte]).ok_or(MalformedForwarded)?;
         Ok(())
     }
 
@@ -175,13 +175,13 @@ impl Reader<'_> {
 }
 
 impl Element {
-    fn set(&mut self, name: &str, value: String) -> Result<(), Malformed> {
+    fn set(&mut self, name: &str, value: String) -> Result<(), MalformedForwarded> {
         match name {
             "for" if is_node(&value) => self.node = Some(value),
             "by" if is_node(&value) => {}
             "host" if Host::parse(value.as_bytes()).is_some() => self.host = Some(value),
             "proto" if is_scheme(&value) => self.proto = Some(value.to_ascii_lowercase()),
-            "for" | "by" | "host" | "proto" => return Err(Malformed),
+            "for" | "by" | "host" | "proto" => return Err(MalformedForwarded),
             // extensions (RFC 7239 §5.5)
             _ => {}
         }
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(lines: &[&str]) -> Result<Vec<[Option<String>; 3]>, Malformed> {
+    fn read(lines: &[&str]) -> Result<Vec<[Option<String>; 3]>, MalformedForwarded> {
         let lines: Vec<HeaderValue> =
             lines.iter().filter_map(|line| HeaderValue::from_bytes(line.as_bytes()).ok()).collect();
         let of = |element: Element| [element.node, element.host, element.proto];
@@ -281,10 +281,10 @@ mod tests {
             "for=\"\u{e9}\"",
             "by=nonsense",
         ] {
-            assert_eq!(read(&[line]), Err(Malformed), "{line:?}");
+            assert_eq!(read(&[line]), Err(MalformedForwarded), "{line:?}");
         }
         // a quote that one line opens is not closed by another
-        assert_eq!(read(&["for=\"1.2.3.4", "\", for=1.2.3.4"]), Err(Malformed));
+        assert_eq!(read(&["for=\"1.2.3.4", "\", for=1.2.3.4"]), Err(MalformedForwarded));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub enum Field {
 
 impl Field {
     /// Decided by length first: nearly every field is end-to-end.
-    pub fn of(name: &str) -> Self {
+    pub fn named(name: &str) -> Self {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         match name.len() {
             2 if is("te") => Self::OfRequests,
@@ -64,7 +64,7 @@ pub fn number(value: &[u8]) -> Option<u64> {
 pub fn strip(response: &mut ResponseHeader) {
     one_length(response);
     let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
-    let unwanted = |name: &str, named: bool| match Field::of(name) {
+    let unwanted = |name: &str, named: bool| match Field::named(name) {
         Field::KeepAlive => true,
         Field::Upgrade => !switches,
         Field::Connection | Field::ContentLength | Field::TransferEncoding => false,

@@ -1,7 +1,7 @@
 //! From a request to the gate's question, and its answer kept for the later phases.
 
 use super::exchange::Exchange;
-use super::forwarded::Origin;
+use super::forwarded::ClientOrigin;
 use super::head::Head;
 use super::trace::{TraceContext, request_id};
 use crate::cache::Entry;
@@ -19,7 +19,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// The outcome for a request that is not refused.
-pub enum Judged {
+pub enum JudgedRequest {
     /// It goes to the upstream.
     Permitted,
     /// The gateway answers it itself.
@@ -34,7 +34,7 @@ pub async fn judge(
     host: Result<Host, Denial>,
     form: Option<&[u8]>,
     exchange: &mut Exchange,
-) -> Result<Judged, Denial> {
+) -> Result<JudgedRequest, Denial> {
     let doubt = introduce(&head, arrival, exchange);
     match host {
         Ok(host) => exchange.host = host.name,
@@ -59,7 +59,7 @@ pub async fn judge(
         && metadata.owns(path)
     {
         exchange.is_for_metadata = true;
-        return metadata.respond(head.method, path).map(Judged::Answered);
+        return metadata.respond(head.method, path).map(JudgedRequest::Answered);
     }
     let view = view(&head, arrival, path, form, exchange);
     // RFC 6750 §2.3
@@ -84,7 +84,7 @@ pub async fn judge(
         }
     }
     exchange.permit = Some(permit);
-    Ok(Judged::Permitted)
+    Ok(JudgedRequest::Permitted)
 }
 
 /// The gate's view of a request. `path` is the one that routes are matched by.
@@ -109,7 +109,7 @@ pub fn view<'r>(
             .certificate
             .as_deref()
             .filter(|_| !exchange.on_behalf)
-            .map(Thumbprint::of),
+            .map(Thumbprint::hash),
         public_url: exchange.runtime.settings.public_url.as_deref(),
     }
 }
@@ -132,11 +132,11 @@ pub fn introduce(
             .extend([IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()].map(IpNet::from));
     }
     let authority = exchange.authority.as_deref();
-    let Origin { trusted_peer, forwarded, doubt } =
-        Origin::of(arrival.peer, arrival.secure, head.headers, authority, &trusted);
+    let ClientOrigin { trusted_peer, forwarded, doubt } =
+        ClientOrigin::from_request(arrival.peer, arrival.secure, head.headers, authority, &trusted);
     drop(trusted);
     exchange.request_id = request_id(head.headers);
-    exchange.trace = TraceContext::of(head.headers);
+    exchange.trace = TraceContext::from_headers(head.headers);
     exchange.trusted_peer = trusted_peer;
     exchange.forwarded = forwarded;
     doubt

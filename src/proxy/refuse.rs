@@ -25,8 +25,11 @@ pub fn prepare(head: Head<'_>, denial: &Denial, exchange: &mut Exchange) -> Prep
     let close = denial.reason == Reason::BadRequest || tried || leaves_body(head);
     let challenge =
         exchange.route.as_ref().map_or(&exchange.runtime.challenge, |route| &route.challenge);
-    let mut response =
-        denial.respond(challenge, Shape::of(head.method, head.headers), exchange.request_id());
+    let mut response = denial.respond(
+        challenge,
+        Shape::for_request(head.method, head.headers),
+        exchange.request_id(),
+    );
     response.headers.extend(exchange.trail.nonce.clone().map(|nonce| ("DPoP-Nonce", nonce)));
     Prepared { response, close }
 }

@@ -1,7 +1,7 @@
 //! The end of a request: its metrics and its line in the access log.
 
 use super::exchange::Exchange;
-use crate::cache::End;
+use crate::cache::StreamEnd;
 use crate::clock::Now;
 use crate::deny::{Fault, Reason};
 use crate::policy::Admission;
@@ -83,7 +83,7 @@ fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -
             .zip(upstream.answered)
             .map(|(began, (answered, _))| answered.since(began)),
         decision,
-        reason: exchange.end.map(End::as_str).or(reason.map(|reason| reason.as_str())),
+        reason: exchange.end.map(StreamEnd::as_str).or(reason.map(|reason| reason.as_str())),
         enforced,
         sub: facts.and_then(|facts| facts.subject()),
         client_id: facts.and_then(|facts| facts.client_id()),

@@ -35,7 +35,7 @@ pub enum RequestBody {
 }
 
 impl Section {
-    pub fn read(bytes: &[u8]) -> Self {
+    pub fn scan(bytes: &[u8]) -> Self {
         let mut storage = [httparse::EMPTY_HEADER; LINES];
         let mut request = httparse::Request::new(&mut storage);
         let length = match request.parse(bytes) {
@@ -62,14 +62,14 @@ fn lines<'r>(request: &'r httparse::Request<'_, '_>) -> impl Iterator<Item = (&'
 
 fn is_framed(request: &httparse::Request<'_, '_>) -> bool {
     let framing = [Field::ContentLength, Field::TransferEncoding];
-    lines(request).any(|(name, _)| framing.contains(&Field::of(name)))
+    lines(request).any(|(name, _)| framing.contains(&Field::named(name)))
 }
 
 /// `None` where two readers could find different lengths (RFC 9112 §6.1, §6.3).
 fn body(request: &httparse::Request<'_, '_>) -> Option<RequestBody> {
     let (mut length, mut chunked) = (None, false);
     for (name, value) in lines(request) {
-        match Field::of(name) {
+        match Field::named(name) {
             Field::ContentLength if length.is_some() => return None,
             Field::ContentLength => length = Some(number(value)?),
             Field::TransferEncoding if value.eq_ignore_ascii_case(b"chunked") && !chunked => {
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> String {
-        match Section::read(text.as_bytes()) {
+        match Section::scan(text.as_bytes()) {
             Section::Partial => "partial".to_owned(),
             Section::Upgrade => "upgrade".to_owned(),
             Section::TooManyLines => "too many lines".to_owned(),

@@ -1,7 +1,7 @@
 //! Serves a client's connection, and picks the way that each of its requests takes.
 
 use super::client::{Client, NoRequest};
-use super::connection::Connection;
+use super::connection::ConnectionUse;
 use super::connectors::Connectors;
 use super::ext_authz;
 use super::fast_path::{FastPath, Plain};
@@ -28,7 +28,7 @@ pub struct Serve {
 }
 
 /// The protocol that a client speaks on its connection.
-enum Protocol {
+enum ClientProtocol {
     /// HTTP/1.1, HTTP/1.0, or something that pingora's parser refuses.
     Http1,
     Http2,
@@ -55,15 +55,19 @@ impl Serve {
 
     /// Detects the client's protocol: by ALPN (RFC 9113 §3.2), or by its first bytes where the
     /// listener has `h2c` (§3.3). `None` when the connection has ended.
-    async fn protocol(&self, client: &mut Client, shutdown: &ShutdownWatch) -> Option<Protocol> {
+    async fn protocol(
+        &self,
+        client: &mut Client,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ClientProtocol> {
         let spoken = client.arrival.listener.protocols;
         if client.arrival.h2 {
-            return Some(Protocol::Http2);
+            return Some(ClientProtocol::Http2);
         }
         if spoken.h2c && client.begins_with(PREFACE, shutdown).await? {
-            return Some(Protocol::Http2);
+            return Some(ClientProtocol::Http2);
         }
-        Some(if spoken.h1 { Protocol::Http1 } else { Protocol::Unspoken })
+        Some(if spoken.h1 { ClientProtocol::Http1 } else { ClientProtocol::Unspoken })
     }
 
     /// Serves requests one after the other, until the connection ends.
@@ -101,9 +105,9 @@ impl Serve {
             // in a box, as everything that is not waiting: connections wait most of the time
             let request = self.fast_path.request(&plain, &mut client, runtime, shutdown);
             let connection = Box::pin(request).await;
-            return (connection == Connection::Kept).then_some(client);
+            return (connection == ConnectionUse::Kept).then_some(client);
         }
-        let section = Section::read(&client.read);
+        let section = Section::scan(&client.read);
         if let Section::Malformed = section {
             Box::pin(unread::refuse(client, Reason::BadRequest, &self.process)).await;
             return None;
@@ -113,16 +117,16 @@ impl Serve {
 }
 
 /// Counts a connection as long as it may bring a request.
-struct Open(Arc<AtomicUsize>);
+struct CountedConnection(Arc<AtomicUsize>);
 
-impl Open {
+impl CountedConnection {
     fn new(process: &Process) -> Self {
         process.connections.fetch_add(1, Ordering::SeqCst);
         Self(process.connections.clone())
     }
 }
 
-impl Drop for Open {
+impl Drop for CountedConnection {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -135,16 +139,16 @@ impl ServerApp for Serve {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let _open = Open::new(&self.process);
+        let _open = CountedConnection::new(&self.process);
         let mut client = Client::new(stream)?;
         match self.protocol(&mut client, shutdown).await? {
-            Protocol::Http1 => self.http1(client, shutdown).await,
-            Protocol::Http2 => {
+            ClientProtocol::Http1 => self.http1(client, shutdown).await,
+            ClientProtocol::Http2 => {
                 let Client { stream, read, arrival, .. } = client;
                 let stream = if read.is_empty() {
                     stream
                 } else {
-                    listen::Connection::unread(stream, read)?
+                    listen::ClientConnection::unread(stream, read)?
                 };
                 if arrival.listener.serves == Serves::ExtAuthz {
                     Box::pin(ext_authz::serve(&self.process, stream, &arrival, shutdown)).await;
@@ -152,7 +156,7 @@ impl ServerApp for Serve {
                     Box::pin(self.general.http2(stream, &arrival, shutdown)).await;
                 }
             }
-            Protocol::Unspoken => {
+            ClientProtocol::Unspoken => {
                 // it fails when the client is gone
                 let _ = client.write(ONLY_HTTP2).await;
                 client.end(true).await;

@@ -3,7 +3,7 @@
 use super::exchange::Exchange;
 use super::head::Head;
 use super::judge;
-use crate::cache::End;
+use crate::cache::StreamEnd;
 use crate::gate::EndWithToken;
 use crate::listen::Arrival;
 use crate::policy::Admission;
@@ -13,7 +13,7 @@ use pingora_error::{Error, ErrorType};
 use std::pin::Pin;
 
 /// Ready when the response has to end.
-pub type Ending = Pin<Box<dyn Future<Output = End> + Send>>;
+pub type Ending = Pin<Box<dyn Future<Output = StreamEnd> + Send>>;
 
 /// Whether a response may go on for as long as its upstream likes: an upgraded connection, an event
 /// stream or a gRPC stream.

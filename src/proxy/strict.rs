@@ -33,7 +33,7 @@ impl Strict {
     }
 
     /// Reads on. False where the bytes are no chunks although they should be.
-    pub fn read(&mut self, bytes: &[u8]) -> bool {
+    pub fn advance(&mut self, bytes: &[u8]) -> bool {
         if let Self::Head(head) = self {
             head.extend_from_slice(bytes);
             let head = std::mem::take(head);
@@ -123,7 +123,7 @@ mod tests {
             for at_once in [1, 7, 999] {
                 let text = format!("{head}{body}");
                 let mut strict = Strict::default();
-                let all = text.as_bytes().chunks(at_once).all(|piece| strict.read(piece));
+                let all = text.as_bytes().chunks(at_once).all(|piece| strict.advance(piece));
                 assert_eq!(all, sound, "{body:?} {at_once}");
             }
         }
@@ -132,7 +132,7 @@ mod tests {
             "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\nx",
             "SSH-2.0\r\n",
         ] {
-            assert!(Strict::default().read(other.as_bytes()), "{other:?}");
+            assert!(Strict::default().advance(other.as_bytes()), "{other:?}");
         }
     }
 }

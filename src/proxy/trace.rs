@@ -12,7 +12,7 @@ pub struct TraceContext {
 
 impl TraceContext {
     /// Trace Context §3.2: exactly one well-formed header is forwarded unchanged.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let given =
             only(headers, &TRACEPARENT).filter(|value| value.to_str().is_ok_and(is_traceparent));
         Self { traceparent: given.cloned().unwrap_or_else(new_traceparent) }
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_sound_traceparent_is_passed_on() {
         let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let trace = TraceContext::of(&headers("traceparent", &[given]));
+        let trace = TraceContext::from_headers(&headers("traceparent", &[given]));
         assert_eq!(
             (trace.traceparent.to_str().unwrap_or_default(), trace.trace_id()),
             (given, "0af7651916cd43dd8448eb211c80319c")
@@ -123,7 +123,7 @@ mod tests {
             "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
             "01-x",
         ] {
-            let trace = TraceContext::of(&headers("traceparent", &[bad]));
+            let trace = TraceContext::from_headers(&headers("traceparent", &[bad]));
             assert!(
                 trace.traceparent.to_str().is_ok_and(is_traceparent) && trace.traceparent != bad,
                 "{bad}"

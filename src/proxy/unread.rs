@@ -1,7 +1,7 @@
 //! Refuses a request whose header section is incomplete or malformed.
 
 use super::client::Client;
-use super::connection::Connection;
+use super::connection::ConnectionUse;
 use super::exchange::Exchange;
 use super::fast_path::own_response;
 use super::head::Head;
@@ -23,7 +23,7 @@ pub async fn refuse(mut client: Client, reason: Reason, process: &Arc<Process>) 
     let _ = introduce(&head, &client.arrival, &mut exchange);
     let Prepared { response: prepared, .. } =
         prepare(head, &Denial::because(reason), &mut exchange);
-    let sent = client.write(&own_response(&prepared, Connection::Ended)).await;
+    let sent = client.write(&own_response(&prepared, ConnectionUse::Ended)).await;
     report::report(&method, sent.is_ok().then_some(prepared.status), &exchange);
     drop(exchange); // the request is over: a stop does not wait for the rest of the client's body
     if sent.is_ok() {

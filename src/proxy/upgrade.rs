@@ -12,7 +12,7 @@ where
 {
     let (mut websocket, mut named) = (0, false);
     for (name, value) in lines() {
-        match Field::of(name) {
+        match Field::named(name) {
             Field::Upgrade if value.eq_ignore_ascii_case(b"websocket") => websocket += 1,
             Field::Upgrade => return false,
             Field::Connection => {

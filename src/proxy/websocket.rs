@@ -6,14 +6,14 @@ pub const POLICY_VIOLATION: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
 /// Follows the bytes that a client gets, from the head of the 101 on.
 #[derive(Debug, Default)]
 pub struct Frames {
-    place: Place,
+    place: FramePosition,
     /// The server has sent its close frame.
     closed: bool,
 }
 
 /// Where the next byte belongs.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum FramePosition {
     /// To the response's head. So many bytes of the empty line that ends it were seen.
     Head(usize),
     /// To a frame's header, of which so many bytes were read.
@@ -24,49 +24,52 @@ enum Place {
 
 const EMPTY_LINE: &[u8] = b"\r\n\r\n";
 
-impl Default for Place {
+impl Default for FramePosition {
     fn default() -> Self {
         Self::Head(0)
     }
 }
 
-impl Place {
+impl FramePosition {
     const BOUNDARY: Self = Self::Header { read: 0, header: [0; 10] };
 }
 
 impl Frames {
     /// Whether a frame may be sent now.
     pub fn at_boundary(&self) -> bool {
-        !self.closed && matches!(self.place, Place::Header { read: 0, .. })
+        !self.closed && matches!(self.place, FramePosition::Header { read: 0, .. })
     }
 
     /// Takes bytes that were sent.
     pub fn sent(&mut self, mut bytes: &[u8]) {
         while let Some((&byte, rest)) = bytes.split_first() {
             match self.place {
-                Place::Head(seen) => {
+                FramePosition::Head(seen) => {
                     bytes = rest;
                     let seen = match EMPTY_LINE.get(seen) {
                         Some(&expected) if expected == byte => seen + 1,
                         _ => usize::from(byte == b'\r'),
                     };
-                    self.place =
-                        if seen == EMPTY_LINE.len() { Place::BOUNDARY } else { Place::Head(seen) };
+                    self.place = if seen == EMPTY_LINE.len() {
+                        FramePosition::BOUNDARY
+                    } else {
+                        FramePosition::Head(seen)
+                    };
                 }
-                Place::Header { read, mut header } => {
+                FramePosition::Header { read, mut header } => {
                     bytes = rest;
                     if let Some(place) = header.get_mut(read) {
                         *place = byte;
                     }
                     self.header(read + 1, header);
                 }
-                Place::Rest(left) => {
+                FramePosition::Rest(left) => {
                     let some =
                         usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
                     bytes = bytes.get(some..).unwrap_or_default();
                     self.place = match left - some as u64 {
-                        0 => Place::BOUNDARY,
-                        left => Place::Rest(left),
+                        0 => FramePosition::BOUNDARY,
+                        left => FramePosition::Rest(left),
                     };
                 }
             }
@@ -83,7 +86,7 @@ impl Frames {
             _ => 2,
         };
         if read < whole {
-            self.place = Place::Header { read, header };
+            self.place = FramePosition::Header { read, header };
             return;
         }
         let payload = match length {
@@ -93,8 +96,8 @@ impl Frames {
         };
         self.closed |= first & 0x0f == 0x8;
         self.place = match payload.saturating_add(if masked { 4 } else { 0 }) {
-            0 => Place::BOUNDARY,
-            rest => Place::Rest(rest),
+            0 => FramePosition::BOUNDARY,
+            rest => FramePosition::Rest(rest),
         };
     }
 }

@@ -21,11 +21,11 @@ use std::time::Duration;
 /// those that are new at that time a part of their budget, for as long as it lasts.
 #[derive(Debug)]
 pub struct Buckets {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Mutex<BucketShard>]>,
 }
 
 #[derive(Debug, Default)]
-struct Shard {
+struct BucketShard {
     /// By the first half of the key's digest: the nanosecond at which the bucket is full.
     own: HashMap<[u8; 16], u64, DigestHasher>,
     /// Of keys without one of their own; made when they are needed.
@@ -48,7 +48,7 @@ const TIDY_PAUSE: u64 = 100_000_000;
 /// A request that was taken from a bucket, so that this can be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Taken {
+pub struct TakenRequest {
     /// From the key's own bucket, not from a shared one.
     own: bool,
     /// When the bucket was to be full then.
@@ -70,13 +70,13 @@ impl Buckets {
         rate: Rate,
         now: Mono,
         capacity: usize,
-    ) -> Result<Taken, Duration> {
+    ) -> Result<TakenRequest, Duration> {
         let Some(place) = self.place(key) else { return Err(rate.interval()) };
         let now = nanos(now);
         let mut shard = place.shard.lock();
         if let Some(full_at) = shard.own.get_mut(&place.id) {
             *full_at = one_more(*full_at, rate, now)?;
-            return Ok(Taken { own: true, full_at: *full_at });
+            return Ok(TakenRequest { own: true, full_at: *full_at });
         }
         let own = shard.has_room(now, (capacity / SHARDS).max(1));
         if !own && shard.shared.is_empty() {
@@ -90,7 +90,7 @@ impl Buckets {
                 shard.own.insert(place.id, full_at);
             }
         }
-        Ok(Taken { own, full_at })
+        Ok(TakenRequest { own, full_at })
     }
 
     /// The time after which there is one more request for `key`; zero: there is one now.
@@ -108,7 +108,7 @@ impl Buckets {
         &self,
         key: &TokenDigest,
         rate: Rate,
-        taken: Taken,
+        taken: TakenRequest,
         now: Mono,
         wait: Duration,
     ) {
@@ -128,12 +128,12 @@ impl Buckets {
         }
     }
 
-    fn place(&self, key: &TokenDigest) -> Option<Place<'_>> {
+    fn place(&self, key: &TokenDigest) -> Option<BucketPlace<'_>> {
         // a digest is uniform: any of its bits will do
         let (id, rest) = key.as_bytes().split_first_chunk::<16>()?;
         let [shard, slot, ..] = *rest else { return None };
         let shard = self.shards.get(usize::from(shard) % SHARDS)?;
-        Some(Place { shard, id: *id, slot: usize::from(slot) % SHARED })
+        Some(BucketPlace { shard, id: *id, slot: usize::from(slot) % SHARED })
     }
 
     #[cfg(test)]
@@ -143,13 +143,13 @@ impl Buckets {
 }
 
 /// Where the bucket of a key is.
-struct Place<'b> {
-    shard: &'b Mutex<Shard>,
+struct BucketPlace<'b> {
+    shard: &'b Mutex<BucketShard>,
     id: [u8; 16],
     slot: usize,
 }
 
-impl Shard {
+impl BucketShard {
     /// Whether there is room for one more of `limit` buckets, after full ones were forgotten.
     fn has_room(&mut self, now: u64, limit: usize) -> bool {
         let due = self.due.clamp(SMALLEST.min(limit), limit);
@@ -187,7 +187,7 @@ mod tests {
 
     fn rate(requests: u32, window_ms: u64) -> Rate {
         let window = Duration::from_millis(window_ms);
-        Rate::of(&RateLimitSettings { per: Per::ClientId, requests, window })
+        Rate::from_settings(&RateLimitSettings { per: Per::ClientId, requests, window })
     }
 
     fn at(millis: u64) -> Mono {

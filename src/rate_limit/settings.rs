@@ -58,7 +58,7 @@ pub struct Rate {
 
 impl Rate {
     /// The rate of a limit.
-    pub fn of(settings: &RateLimitSettings) -> Self {
+    pub fn from_settings(settings: &RateLimitSettings) -> Self {
         let requests = settings.requests.max(1);
         let window = settings.window.as_nanos();
         let interval = u64::try_from(window.div_ceil(u128::from(requests))).unwrap_or(u64::MAX);

@@ -1,7 +1,7 @@
 //! One metadata document (RFC 9728 §2).
 
 use super::ResourceId;
-use crate::extract::{Place, TokenSettings};
+use crate::extract::{TokenPlace, TokenSettings};
 use crate::gate::RouteSettings;
 use crate::introspect::ServerSettings;
 use crate::policy::{BindingMode, BindingSettings};
@@ -20,7 +20,7 @@ pub struct Sources<'s> {
 }
 
 /// The content of a document.
-pub struct Facts<'s> {
+pub struct ResourceFacts<'s> {
     resource: &'s str,
     issuers: Vec<&'s str>,
     scopes: BTreeSet<&'s str>,
@@ -31,9 +31,9 @@ pub struct Facts<'s> {
     certificate_bound: bool,
 }
 
-impl<'s> Facts<'s> {
+impl<'s> ResourceFacts<'s> {
     /// Collects what is said of `routes`, at least one in a useful document.
-    pub fn of(
+    pub fn for_resource(
         identifier: &'s ResourceId,
         routes: &[&'s RouteSettings],
         sources: &Sources<'s>,
@@ -104,11 +104,11 @@ fn scopes<'s>(routes: &[&'s RouteSettings]) -> BTreeSet<&'s str> {
 
 /// The methods of RFC 6750 §2; a header, parameter or cookie of another name is none of them.
 fn bearer_methods(token: &TokenSettings) -> Vec<&'static str> {
-    let method = |place: &Place| match place {
-        Place::Authorization => Some("header"),
-        Place::Form => Some("body"),
-        Place::Query(name) if &**name == "access_token" => Some("query"),
-        Place::Header(_) | Place::Query(_) | Place::Cookie(_) => None,
+    let method = |place: &TokenPlace| match place {
+        TokenPlace::Authorization => Some("header"),
+        TokenPlace::Form => Some("body"),
+        TokenPlace::Query(name) if &**name == "access_token" => Some("query"),
+        TokenPlace::Header(_) | TokenPlace::Query(_) | TokenPlace::Cookie(_) => None,
     };
     token.from.iter().filter_map(method).collect()
 }

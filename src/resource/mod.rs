@@ -12,7 +12,7 @@ pub use identifier::{ResourceId, WELL_KNOWN};
 use crate::deny::{Denial, OwnResponse, Reason};
 use crate::telemetry::{Metrics, RouteMetrics};
 use bytes::Bytes;
-use document::Facts;
+use document::ResourceFacts;
 use http::{HeaderValue, Method, StatusCode};
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ impl ResourceMetadata {
     pub fn new(coverage: &Coverage<'_>, sources: &Sources<'_>, metrics: &Metrics) -> Self {
         let mut documents = HashMap::new();
         for (identifier, routes) in coverage.identifiers() {
-            let body = Facts::of(identifier, &routes, sources).to_json();
+            let body = ResourceFacts::for_resource(identifier, &routes, sources).to_json();
             // RFC 9728 §3.1: a slash behind the host is no part of the path
             if identifier.path().is_empty() {
                 documents.insert(format!("{WELL_KNOWN}/"), body.clone());

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// A request target in its one form.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct NormalTarget<'a> {
     /// Starts with `/`; this path is forwarded. The escapes that remain in it are as they came.
     pub path: Cow<'a, str>,
     /// The path that routes are matched by, where it differs from `path`: as
@@ -18,7 +18,7 @@ pub struct Target<'a> {
     pub query: Option<&'a str>,
 }
 
-impl Target<'_> {
+impl NormalTarget<'_> {
     /// The path that routes are matched by: the same for every way to write the path.
     pub fn comparable(&self) -> &str {
         self.comparable.as_deref().unwrap_or(&self.path)
@@ -78,7 +78,7 @@ impl Unsafe {
 /// Percent-encoded unreserved characters are decoded, `.` and `..` segments are resolved, repeated
 /// slashes are merged. `%2F` is accepted here; the route decides about it
 /// ([`RouteTable::find`](super::RouteTable::find)).
-pub fn normalise(target: &[u8]) -> Result<Target<'_>, Unsafe> {
+pub fn normalise(target: &[u8]) -> Result<NormalTarget<'_>, Unsafe> {
     let text = std::str::from_utf8(target).map_err(|_| Unsafe::Character)?;
     let (absolute, text) = match (!text.starts_with('/')).then(|| text.split_once("://")).flatten()
     {
@@ -93,17 +93,17 @@ pub fn normalise(target: &[u8]) -> Result<Target<'_>, Unsafe> {
         return Err(Unsafe::Character);
     }
     if path.is_empty() && absolute {
-        return Ok(Target { path: Cow::Borrowed("/"), comparable: None, query });
+        return Ok(NormalTarget { path: Cow::Borrowed("/"), comparable: None, query });
     }
     if is_plain(path) {
-        return Ok(Target { path: Cow::Borrowed(path), comparable: None, query });
+        return Ok(NormalTarget { path: Cow::Borrowed(path), comparable: None, query });
     }
     let path = resolve(&decode(path)?)?;
     let comparable = match comparable(&path) {
         Cow::Borrowed(_) => None,
         Cow::Owned(comparable) => Some(comparable),
     };
-    Ok(Target { path: Cow::Owned(path), comparable, query })
+    Ok(NormalTarget { path: Cow::Owned(path), comparable, query })
 }
 
 /// The common case, which needs no work: no escapes, no empty or dot segments, nothing odd.
@@ -334,7 +334,7 @@ mod tests {
     fn the_query_is_kept_as_it_came() {
         let target = normalise(b"/a//b?x=%2f..//&y?z");
         let query = Some("x=%2f..//&y?z");
-        assert_eq!(target, Ok(Target { path: "/a/b".into(), comparable: None, query }));
+        assert_eq!(target, Ok(NormalTarget { path: "/a/b".into(), comparable: None, query }));
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use super::Delivery;
 use super::subject::Speaker;
 use super::token::{check_claims, stated_events};
-use crate::introspect::jwt::{Issuer, KeySource};
+use crate::introspect::jwt::{KeySource, RequiredIssuer};
 use crate::introspect::{ClientAuth, EventSettings};
 use crate::token::json;
 use jsonwebtoken::Algorithm;
@@ -33,7 +33,7 @@ pub fn security_event(data: &[u8]) {
         }
     }
     let server: Arc<str> = "main".into();
-    let issuers = Issuer::Exactly("https://as.example.com".into());
+    let issuers = RequiredIssuer::Exactly("https://as.example.com".into());
     for issuers in [None, Some(&issuers)] {
         let speaker = Speaker { server: &server, issuer: "https://as.example.com", issuers };
         for delivery in [Delivery::Push, Delivery::Poll, Delivery::Logout] {

@@ -19,7 +19,7 @@ pub const REQUESTED: [&str; 10] = [
 
 /// A closed set, for logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EventKind {
     /// OpenID Connect Back-Channel Logout 1.0 §2.4.
     Logout,
     /// The sessions of a subject have ended (CAEP 1.0; RISC's older name, and Google's for tokens).
@@ -46,9 +46,9 @@ const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
 const OAUTH: &str = "https://schemas.openid.net/secevent/oauth/event-type/";
 const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-impl Kind {
+impl EventKind {
     /// `payload`: the value of the event's member, which may decide whether it means anything.
-    pub fn of(uri: &str, payload: &Map<String, Value>) -> Self {
+    pub fn from_uri(uri: &str, payload: &Map<String, Value>) -> Self {
         if uri == LOGOUT {
             return Self::Logout;
         }
@@ -108,19 +108,19 @@ mod tests {
         let uri = format!("{CAEP}device-compliance-change");
         let of = |status: Value| {
             let payload = json!({ "current_status": status });
-            Kind::of(&uri, payload.as_object().unwrap_or(&Map::new()))
+            EventKind::from_uri(&uri, payload.as_object().unwrap_or(&Map::new()))
         };
-        assert_eq!(of(json!("not-compliant")), Kind::DeviceNotCompliant);
-        assert_eq!(of(json!("compliant")), Kind::Other);
-        assert_eq!(of(json!(["not-compliant"])), Kind::Other);
+        assert_eq!(of(json!("not-compliant")), EventKind::DeviceNotCompliant);
+        assert_eq!(of(json!("compliant")), EventKind::Other);
+        assert_eq!(of(json!(["not-compliant"])), EventKind::Other);
     }
 
     #[test]
     fn every_requested_event_is_known() {
         let payload = json!({ "current_status": "not-compliant" });
         for uri in REQUESTED {
-            let kind = Kind::of(uri, payload.as_object().unwrap_or(&Map::new()));
-            assert_ne!(kind, Kind::Other, "{uri}");
+            let kind = EventKind::from_uri(uri, payload.as_object().unwrap_or(&Map::new()));
+            assert_ne!(kind, EventKind::Other, "{uri}");
         }
     }
 }

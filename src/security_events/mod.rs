@@ -14,17 +14,17 @@ mod subscription;
 mod taken;
 mod token;
 
-pub use kind::{Kind, REQUESTED};
+pub use kind::{EventKind, REQUESTED};
 pub use refusal::{Code, Refusal};
-pub use streams::{Role, StreamStatus, Streams};
+pub use streams::{EventStreams, Role, StreamStatus};
 pub use subscription::Subscription;
-pub use taken::Taken;
+pub use taken::TakenEvents;
 pub use token::printable;
 
 use crate::cache::PurgeSelector;
 use crate::clock::{Clock, Mono};
-use crate::introspect::jwt::{Issuer, Jws, Keys};
-use crate::introspect::{Documents, EventSettings, ServerSettings, Unusable};
+use crate::introspect::jwt::{Jws, Keys, RequiredIssuer};
+use crate::introspect::{Documents, EventSettings, ServerSettings, UnusableSettings};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ struct Transmitter {
     server: Arc<str>,
     settings: EventSettings,
     /// The `iss` of those tokens, if known.
-    issuers: Option<Issuer>,
+    issuers: Option<RequiredIssuer>,
     keys: Keys,
 }
 
@@ -61,11 +61,11 @@ pub enum Delivery {
 
 /// An event that is believed.
 #[derive(Debug)]
-pub struct Event {
+pub struct SecurityEvent {
     /// The authorization servers that it is about.
     pub servers: Vec<Arc<str>>,
     /// The kinds in the order of the event, including those without effect on a cache.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<EventKind>,
     /// Whose answers are to be forgotten; empty when nothing is asked for.
     pub named: Vec<PurgeSelector>,
     /// Its statements about the stream that it came by.
@@ -90,15 +90,15 @@ impl Events {
         servers: &[ServerSettings],
         documents: &Documents,
         clock: Clock,
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, UnusableSettings> {
         let transmitters =
             servers.iter().filter_map(|server| Some((server, server.events.as_ref()?)));
         let transmitters = transmitters.map(|(server, settings)| {
             let issuers = match server.profile().verification {
                 Some(verification) => Some(verification.issuer.clone()),
-                None => server.issuer.clone().map(Issuer::Exactly),
+                None => server.issuer.clone().map(RequiredIssuer::Exactly),
             };
-            let keys = Keys::of(&settings.keys, server, documents)?;
+            let keys = Keys::for_server(&settings.keys, server, documents)?;
             Ok(Transmitter {
                 server: server.name.clone(),
                 settings: settings.clone(),
@@ -106,7 +106,7 @@ impl Events {
                 keys,
             })
         });
-        Ok(Self { transmitters: transmitters.collect::<Result<_, Unusable>>()?, clock })
+        Ok(Self { transmitters: transmitters.collect::<Result<_, UnusableSettings>>()?, clock })
     }
 
     /// Whether no events are accepted.
@@ -116,11 +116,11 @@ impl Events {
 
     /// Reads one event token. Where several authorization servers of the configuration take the
     /// issuer's events, the event is about all of those by whose settings it is good.
-    pub async fn read(
+    pub async fn read_token(
         &self,
         token: &str,
         delivery: Delivery,
-    ) -> Result<Event, (Option<Arc<str>>, Refusal)> {
+    ) -> Result<SecurityEvent, (Option<Arc<str>>, Refusal)> {
         let unknown = |refusal| (None, refusal);
         let jws = Jws::parse(token).map_err(|flaw| unknown(Refusal::unreadable(flaw)))?;
         token::check_type(&jws.header, delivery).map_err(unknown)?;
@@ -169,7 +169,7 @@ impl Events {
         let max_age =
             good.iter().map(|transmitter| transmitter.settings.max_age).max().unwrap_or_default();
         let until = self.clock.now().mono + max_age + 2 * LEEWAY;
-        Ok(Event {
+        Ok(SecurityEvent {
             servers,
             kinds: stated.kinds(),
             named,

@@ -1,6 +1,6 @@
 //! Why an event is not taken.
 
-use crate::introspect::jwt::{Flaw, Unverified};
+use crate::introspect::jwt::{JwtFlaw, Unverified};
 use std::sync::Arc;
 
 #[derive(Clone, Debug)]
@@ -34,9 +34,9 @@ impl Refusal {
         Self::new(Code::InvalidRequest, why)
     }
 
-    pub fn unreadable(flaw: Flaw) -> Self {
+    pub fn unreadable(flaw: JwtFlaw) -> Self {
         match flaw {
-            Flaw::ENCRYPTED => {
+            JwtFlaw::ENCRYPTED => {
                 Self::invalid("an encrypted token (JWE); events are taken signed and not encrypted")
             }
             flaw => Self::invalid(flaw.why),
@@ -45,10 +45,10 @@ impl Refusal {
 
     pub fn of_signature(unverified: Unverified) -> Self {
         match unverified {
-            Unverified::Flaw(Flaw::SIGNATURE) => {
-                Self::new(Code::AuthenticationFailed, Flaw::SIGNATURE.why)
+            Unverified::Flaw(JwtFlaw::SIGNATURE) => {
+                Self::new(Code::AuthenticationFailed, JwtFlaw::SIGNATURE.why)
             }
-            Unverified::Flaw(Flaw::UNKNOWN_KEY) => {
+            Unverified::Flaw(JwtFlaw::UNKNOWN_KEY) => {
                 Self::new(Code::InvalidKey, "signed with a key that the issuer does not publish")
             }
             Unverified::Flaw(flaw) => Self::new(Code::InvalidKey, flaw.why),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// The streams by the configured names of their authorization servers.
 #[derive(Default)]
-pub struct Streams(DashMap<Arc<str>, Arc<StreamState>>);
+pub struct EventStreams(DashMap<Arc<str>, Arc<StreamState>>);
 
 /// The state of one stream.
 #[derive(Default)]
@@ -27,7 +27,7 @@ pub struct StreamFacts {
     pub last_poll: Option<i64>,
     /// The last event that was accepted, however it was delivered.
     pub last_event: Option<i64>,
-    pub verification: Verification,
+    pub verification: StreamVerification,
     /// The last failure, until a call succeeds.
     pub trouble: Option<Trouble>,
 }
@@ -56,7 +56,7 @@ pub enum StreamStatus {
 
 /// Whether the stream delivers the requested events (SSF 1.0 §8.1.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verification {
+pub struct StreamVerification {
     /// The `state` that was asked for and did not come yet.
     pub awaited: Option<String>,
     /// When the last one came.
@@ -88,7 +88,7 @@ impl Role {
 
 impl StreamStatus {
     /// A word of SSF 1.0 §8.1.2.
-    pub fn of(word: &str) -> Option<Self> {
+    pub fn from_word(word: &str) -> Option<Self> {
         [Self::Enabled, Self::Paused, Self::Disabled]
             .into_iter()
             .find(|status| status.as_str() == word)
@@ -116,9 +116,9 @@ impl StreamStatus {
     }
 }
 
-impl Streams {
+impl EventStreams {
     /// The state of this server's stream.
-    pub fn of(&self, server: &Arc<str>) -> Arc<StreamState> {
+    pub fn for_server(&self, server: &Arc<str>) -> Arc<StreamState> {
         self.0.entry(server.clone()).or_default().clone()
     }
 }
@@ -167,7 +167,7 @@ impl StreamState {
                     let awaited = facts.verification.awaited.clone();
                     // a verification that was not requested has no state (SSF 1.0 §8.1.4.1)
                     if awaited.is_none() || awaited == *state {
-                        facts.verification = Verification {
+                        facts.verification = StreamVerification {
                             awaited: None,
                             verified: Some(now.unix_seconds()),
                             overdue: false,
@@ -227,7 +227,7 @@ mod tests {
         state.received(&[verified(Some("one"))], NOW);
         assert!(!state.misses("one"));
         let expected =
-            Verification { awaited: None, verified: Some(1_700_000_000), overdue: false };
+            StreamVerification { awaited: None, verified: Some(1_700_000_000), overdue: false };
         assert_eq!(state.facts().verification, expected);
     }
 

@@ -2,9 +2,9 @@
 //! as far as cached answers can be selected by it. If they cannot, the event is refused: accepting
 //! it would claim that it was carried out.
 
-use super::{Kind, Refusal};
+use super::{EventKind, Refusal};
 use crate::cache::PurgeSelector;
-use crate::introspect::jwt::Issuer;
+use crate::introspect::jwt::RequiredIssuer;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct Speaker<'a> {
     /// `iss` of the event.
     pub issuer: &'a str,
     /// The `iss` of the server's tokens, if known.
-    pub issuers: Option<&'a Issuer>,
+    pub issuers: Option<&'a RequiredIssuer>,
 }
 
 type Members = Map<String, Value>;
@@ -30,12 +30,12 @@ const NO_INDEX: Refusal = Refusal {
 /// `sub`, `sid`) and in the event (`subject`, as before RFC 9493): if it is in both, both must be
 /// equal.
 pub fn named(
-    kind: Kind,
+    kind: EventKind,
     claims: &Members,
     event: &Members,
     speaker: &Speaker<'_>,
 ) -> Result<Vec<PurgeSelector>, Refusal> {
-    if kind == Kind::Logout {
+    if kind == EventKind::Logout {
         return logout(claims, speaker).map(|named| vec![named]);
     }
     let mut said = Vec::new();
@@ -94,7 +94,7 @@ impl Speaker<'_> {
     }
 
     /// The same, for an issuer that is named.
-    fn of(&self, issuer: &str) -> Result<PurgeSelector, Refusal> {
+    fn selector(&self, issuer: &str) -> Result<PurgeSelector, Refusal> {
         let known = self.issuers.map_or(issuer == self.issuer, |issuers| issuers.is(issuer, None));
         if !known {
             return Err(Refusal::invalid(
@@ -106,11 +106,15 @@ impl Speaker<'_> {
         Ok(PurgeSelector { server: Some(self.server.clone()), issuer, ..PurgeSelector::default() })
     }
 
-    fn identified(&self, kind: Kind, identifier: &Members) -> Result<Vec<PurgeSelector>, Refusal> {
+    fn identified(
+        &self,
+        kind: EventKind,
+        identifier: &Members,
+    ) -> Result<Vec<PurgeSelector>, Refusal> {
         match format(identifier)?.as_str() {
             "complex" => self.complex(identifier).map(|named| vec![named]),
             // CAEP 1.0 §3.1 names sessions like that too
-            "opaque" if kind == Kind::SessionRevoked => {
+            "opaque" if kind == EventKind::SessionRevoked => {
                 let id = needed(identifier, "id")?;
                 Ok(vec![
                     PurgeSelector { subject: Some(id.clone()), ..self.own() },
@@ -136,14 +140,14 @@ impl Speaker<'_> {
         match format(identifier)?.as_str() {
             "iss_sub" => Ok(PurgeSelector {
                 subject: Some(needed(identifier, "sub")?),
-                ..self.of(&needed(identifier, "iss")?)?
+                ..self.selector(&needed(identifier, "iss")?)?
             }),
             "opaque" => {
                 Ok(PurgeSelector { subject: Some(needed(identifier, "id")?), ..self.own() })
             }
             "jwt_id" => Ok(PurgeSelector {
                 token_id: Some(needed(identifier, "jti")?),
-                ..self.of(&needed(identifier, "iss")?)?
+                ..self.selector(&needed(identifier, "iss")?)?
             }),
             _ => Err(NO_INDEX),
         }
@@ -198,7 +202,7 @@ impl Speaker<'_> {
                     "iss_sub" => needed(tenant, "iss")?,
                     _ => return Err(NO_INDEX),
                 };
-                self.of(&issuer)
+                self.selector(&issuer)
             }
             _ => Err(NO_INDEX),
         }
@@ -248,8 +252,8 @@ mod tests {
     const AS: &str = "https://as.test";
 
     /// The selection in short: the members of [`PurgeSelector`] that are set.
-    fn read(kind: Kind, claims: Value, event: Value) -> Result<Vec<String>, &'static str> {
-        let issuer = Issuer::Exactly(AS.into());
+    fn read(kind: EventKind, claims: Value, event: Value) -> Result<Vec<String>, &'static str> {
+        let issuer = RequiredIssuer::Exactly(AS.into());
         let server: Arc<str> = "main".into();
         let speaker = Speaker { server: &server, issuer: AS, issuers: Some(&issuer) };
         let (Value::Object(claims), Value::Object(event)) = (claims, event) else {
@@ -277,7 +281,7 @@ mod tests {
     }
 
     fn subject(identifier: Value) -> Result<Vec<String>, &'static str> {
-        read(Kind::AccountDisabled, json!({"sub_id": identifier}), json!({}))
+        read(EventKind::AccountDisabled, json!({"sub_id": identifier}), json!({}))
     }
 
     #[test]
@@ -295,7 +299,7 @@ mod tests {
         assert_eq!(subject(json!({"format": "aliases", "identifiers": aliases})), alice());
         let opaque = json!({"sub_id": {"format": "opaque", "id": "x"}});
         assert_eq!(
-            read(Kind::SessionRevoked, opaque, json!({})),
+            read(EventKind::SessionRevoked, opaque, json!({})),
             Ok(vec!["sub=x".to_owned(), "sid=x".to_owned()])
         );
     }
@@ -379,32 +383,33 @@ mod tests {
         let (alice, bob) =
             (json!({"format": "opaque", "id": "alice"}), json!({"format": "opaque", "id": "bob"}));
         let both = |one: &Value, other: &Value| {
-            read(Kind::AccountDisabled, json!({"sub_id": one}), json!({"subject": other}))
+            read(EventKind::AccountDisabled, json!({"sub_id": one}), json!({"subject": other}))
         };
         assert_eq!(both(&alice, &alice), Ok(vec!["sub=alice".to_owned()]));
         assert!(both(&alice, &bob).is_err());
         assert!(
-            read(Kind::AccountDisabled, json!({"sub_id": alice, "sub": "bob"}), json!({})).is_err()
+            read(EventKind::AccountDisabled, json!({"sub_id": alice, "sub": "bob"}), json!({}))
+                .is_err()
         );
         assert_eq!(
-            read(Kind::AccountDisabled, json!({"sub": "bob"}), json!({})),
+            read(EventKind::AccountDisabled, json!({"sub": "bob"}), json!({})),
             Ok(vec!["sub=bob".to_owned()])
         );
-        assert!(read(Kind::AccountDisabled, json!({}), json!({})).is_err());
+        assert!(read(EventKind::AccountDisabled, json!({}), json!({})).is_err());
     }
 
     #[test]
     fn logout_names_subject_session_or_both() {
         assert_eq!(
-            read(Kind::Logout, json!({"sub": "a", "sid": "s"}), json!({})),
+            read(EventKind::Logout, json!({"sub": "a", "sid": "s"}), json!({})),
             Ok(vec!["sub=a sid=s".to_owned()])
         );
         assert_eq!(
-            read(Kind::Logout, json!({"sid": "s"}), json!({})),
+            read(EventKind::Logout, json!({"sid": "s"}), json!({})),
             Ok(vec!["sid=s".to_owned()])
         );
         assert!(
-            read(Kind::Logout, json!({"sub_id": {"format": "opaque", "id": "a"}}), json!({}))
+            read(EventKind::Logout, json!({"sub_id": {"format": "opaque", "id": "a"}}), json!({}))
                 .is_err()
         );
     }

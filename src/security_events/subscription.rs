@@ -1,7 +1,9 @@
 //! One authorization server's events that the gateway fetches, or whose stream it manages.
 
-use super::streams::{StreamState, Streams};
-use crate::introspect::{Documents, EventSettings, ServerSettings, TransmitterClient, Unusable};
+use super::streams::{EventStreams, StreamState};
+use crate::introspect::{
+    Documents, EventSettings, ServerSettings, TransmitterClient, UnusableSettings,
+};
 use crate::telemetry::Occasionally;
 use std::sync::Arc;
 
@@ -20,8 +22,8 @@ impl Subscription {
     pub fn all(
         servers: &[ServerSettings],
         documents: &Documents,
-        streams: &Streams,
-    ) -> Result<Vec<Arc<Self>>, Unusable> {
+        streams: &EventStreams,
+    ) -> Result<Vec<Arc<Self>>, UnusableSettings> {
         let called =
             |settings: &&EventSettings| settings.poll.is_some() || settings.stream.is_some();
         let with_events = servers
@@ -32,7 +34,7 @@ impl Subscription {
                 server: server.clone(),
                 settings: settings.clone(),
                 client: TransmitterClient::new(server, settings, documents)?,
-                state: streams.of(&server.name),
+                state: streams.for_server(&server.name),
                 log: Occasionally::default(),
             }))
         };

@@ -6,13 +6,13 @@ use crate::clock::Mono;
 use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
 
-pub struct Taken {
-    held: Mutex<Held>,
+pub struct TakenEvents {
+    held: Mutex<HeldEvent>,
     capacity: usize,
 }
 
 #[derive(Default)]
-struct Held {
+struct HeldEvent {
     known: HashSet<[u8; 32]>,
     /// In the order of taking, with the time until when each matters.
     order: VecDeque<(Mono, [u8; 32])>,
@@ -21,13 +21,13 @@ struct Held {
 /// Some 120 bytes each, and only of events whose signature holds.
 const CAPACITY: usize = 100_000;
 
-impl Default for Taken {
+impl Default for TakenEvents {
     fn default() -> Self {
         Self { held: Mutex::default(), capacity: CAPACITY }
     }
 }
 
-impl Taken {
+impl TakenEvents {
     /// It did not take effect everywhere: it counts as new when it comes again.
     pub fn forget(&self, id: &[u8; 32]) {
         let mut held = self.held.lock();
@@ -53,7 +53,7 @@ impl Taken {
     }
 }
 
-impl Held {
+impl HeldEvent {
     fn forget_oldest(&mut self) {
         if let Some((_, oldest)) = self.order.pop_front() {
             self.known.remove(&oldest);
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn each_counts_once_while_it_matters() {
-        let taken = Taken::default();
+        let taken = TakenEvents::default();
         assert_eq!(
             [(1, 10, 0), (2, 20, 0), (1, 10, 9), (2, 20, 9)].map(|(id, until, now)| taken.first(
                 [id; 32],
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_oldest_goes_first() {
-        let taken = Taken { capacity: 3, ..Taken::default() };
+        let taken = TakenEvents { capacity: 3, ..TakenEvents::default() };
         assert!((0..100).all(|id| taken.first([id; 32], at(1000), at(0))));
         {
             let held = taken.held.lock();

@@ -1,17 +1,17 @@
 //! The token that carries an event (RFC 8417 §2.2), apart from its signature.
 
-use super::kind::Kind;
+use super::kind::EventKind;
 use super::streams::StreamStatus;
 use super::subject::{self, Speaker};
 use super::{Code, Delivery, LEEWAY, Notice, Refusal};
 use crate::cache::PurgeSelector;
 use crate::introspect::EventSettings;
-use crate::introspect::jwt::{Header, is_for, time};
+use crate::introspect::jwt::{JwsHeader, is_for, time};
 use serde_json::{Map, Value};
 
 /// RFC 8417 §2.3: an event declares its type. Logout tokens should, and older providers do not;
 /// they are known by their `events`.
-pub fn check_type(header: &Header, delivery: Delivery) -> Result<(), Refusal> {
+pub fn check_type(header: &JwsHeader, delivery: Delivery) -> Result<(), Refusal> {
     match (delivery, header.typ.as_deref()) {
         (Delivery::Push | Delivery::Poll, Some("secevent+jwt"))
         | (Delivery::Logout, None | Some("logout+jwt" | "jwt")) => Ok(()),
@@ -58,24 +58,25 @@ pub fn check_claims(
 }
 
 /// The events that the token states.
-pub struct Stated<'c>(Vec<(Kind, &'c Map<String, Value>)>);
+pub struct StatedEvents<'c>(Vec<(EventKind, &'c Map<String, Value>)>);
 
 pub fn stated_events(
     claims: &Map<String, Value>,
     delivery: Delivery,
-) -> Result<Stated<'_>, Refusal> {
+) -> Result<StatedEvents<'_>, Refusal> {
     let events = claims.get("events").ok_or_else(|| Refusal::invalid("it has no `events`"))?;
     let events = events.as_object().filter(|events| !events.is_empty());
     let events = events
         .ok_or_else(|| Refusal::invalid("`events` is not an object with at least one member"))?;
     let read = |(uri, payload): (&String, _)| {
         let payload = Value::as_object(payload)?;
-        Some((Kind::of(uri, payload), payload))
+        Some((EventKind::from_uri(uri, payload), payload))
     };
     let stated: Option<Vec<_>> = events.iter().map(read).collect();
-    let stated =
-        Stated(stated.ok_or_else(|| Refusal::invalid("a member of `events` is not an object"))?);
-    let logout = stated.kinds().contains(&Kind::Logout);
+    let stated = StatedEvents(
+        stated.ok_or_else(|| Refusal::invalid("a member of `events` is not an object"))?,
+    );
+    let logout = stated.kinds().contains(&EventKind::Logout);
     if delivery == Delivery::Logout && !logout {
         return Err(Refusal::invalid("`events` has no member for back-channel logout"));
     }
@@ -87,8 +88,8 @@ pub fn stated_events(
     Ok(stated)
 }
 
-impl Stated<'_> {
-    pub fn kinds(&self) -> Vec<Kind> {
+impl StatedEvents<'_> {
+    pub fn kinds(&self) -> Vec<EventKind> {
         self.0.iter().map(|(kind, _)| *kind).collect()
     }
 
@@ -97,10 +98,10 @@ impl Stated<'_> {
         let text = |payload: &Map<String, Value>, name: &str| {
             payload.get(name).and_then(Value::as_str).map(printable)
         };
-        let notice = |(kind, payload): &(Kind, &Map<String, Value>)| match kind {
-            Kind::Verification => Some(Notice::Verified { state: text(payload, "state") }),
-            Kind::StreamUpdated => {
-                let status = StreamStatus::of(payload.get("status")?.as_str()?)?;
+        let notice = |(kind, payload): &(EventKind, &Map<String, Value>)| match kind {
+            EventKind::Verification => Some(Notice::Verified { state: text(payload, "state") }),
+            EventKind::StreamUpdated => {
+                let status = StreamStatus::from_word(payload.get("status")?.as_str()?)?;
                 Some(Notice::Updated { status, reason: text(payload, "reason") })
             }
             _ => None,

@@ -5,7 +5,8 @@ use super::StartError;
 use crate::config::Settings;
 use crate::listen::tls::TlsPair;
 use crate::listen::{
-    Acceptor, Capacity, Listen, Listener, ListenerSettings, Passed, Quota, Socket, accept, open,
+    Acceptor, Capacity, Listen, Listener, ListenerSettings, PassedSockets, Quota, Socket, accept,
+    open,
 };
 use crate::runtime::Process;
 use crate::systemd;
@@ -30,19 +31,19 @@ pub struct Listeners<A> {
     /// For the connections of all listeners together.
     capacity: Arc<Quota>,
     /// Bound before the server starts; taken when it does.
-    bound: Mutex<Vec<Bound>>,
-    passed: Passed,
+    bound: Mutex<Vec<BoundListener>>,
+    passed: PassedSockets,
 }
 
 /// A listener whose address is bound, and whose connections are not accepted yet.
-struct Bound {
+struct BoundListener {
     settings: ListenerSettings,
     listener: Listener,
     sockets: Vec<Socket>,
 }
 
 /// A listener that accepts connections.
-struct Open {
+struct OpenListener {
     /// As configured, and as they are in force.
     wanted: ListenerSettings,
     settings: ListenerSettings,
@@ -60,13 +61,13 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
         mut inherited: Vec<(String, Socket)>,
     ) -> Result<Self, StartError> {
         let settings = process.runtime.load().settings.clone();
-        let passed = Passed::take().map_err(StartError::Passed)?;
+        let passed = PassedSockets::take().map_err(StartError::Passed)?;
         let mut bound = Vec::with_capacity(settings.listeners.len());
         for listener in &settings.listeners {
             let address = listener.address.to_string();
             let own = inherited.extract_if(.., |(other, _)| *other == address);
             let own: Vec<Socket> = own.map(|(_, socket)| socket).collect();
-            bound.push(Bound::new(listener.clone(), &settings, &process, &passed, own)?);
+            bound.push(BoundListener::new(listener.clone(), &settings, &process, &passed, own)?);
         }
         // a listener that is gone from the configuration
         drop(inherited);
@@ -86,8 +87,8 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
         Ok(Self { process, app: Arc::new(app), capacity, bound: Mutex::new(bound), passed })
     }
 
-    fn accept(&self, bound: Bound, shutdown: &ShutdownWatch) -> Open {
-        let Bound { settings, listener, sockets } = bound;
+    fn accept(&self, bound: BoundListener, shutdown: &ShutdownWatch) -> OpenListener {
+        let BoundListener { settings, listener, sockets } = bound;
         let listener = Arc::new(ArcSwap::from_pointee(listener));
         let quota = Arc::new(Quota::new(most(&settings)));
         let (close, closing) = watch::channel(*shutdown.borrow());
@@ -107,12 +108,17 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
             });
         }
         self.show_certificates(&settings);
-        Open { wanted: settings.clone(), settings, listener, quota, close }
+        OpenListener { wanted: settings.clone(), settings, listener, quota, close }
     }
 
     /// Makes the open listeners those of the configuration. `failed` holds addresses that could not
     /// be opened, so that each is logged once.
-    fn follow(&self, open: &mut Vec<Open>, failed: &mut Vec<Listen>, shutdown: &ShutdownWatch) {
+    fn follow(
+        &self,
+        open: &mut Vec<OpenListener>,
+        failed: &mut Vec<Listen>,
+        shutdown: &ShutdownWatch,
+    ) {
         let settings = self.process.runtime.load().settings.clone();
         let wanted = |address: &Listen| {
             settings.listeners.iter().find(|settings| settings.address == *address)
@@ -135,7 +141,13 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
                 self.change(open, listener, &settings);
                 continue;
             }
-            match Bound::new(listener.clone(), &settings, &self.process, &self.passed, Vec::new()) {
+            match BoundListener::new(
+                listener.clone(),
+                &settings,
+                &self.process,
+                &self.passed,
+                Vec::new(),
+            ) {
                 Ok(bound) => {
                     failed.retain(|failed| failed != address);
                     open.push(self.accept(bound, shutdown));
@@ -152,7 +164,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
     }
 
     /// Connections that are open keep the settings that they came in with.
-    fn change(&self, open: &mut Open, wanted: &ListenerSettings, settings: &Settings) {
+    fn change(&self, open: &mut OpenListener, wanted: &ListenerSettings, settings: &Settings) {
         let trusted = Some(&settings.trusted_proxies);
         let proxies = open.listener.load().proxies.clone();
         let same_proxies = !wanted.proxy_protocol || proxies.as_ref() == trusted;
@@ -216,12 +228,12 @@ fn keep_the_better(wanted: &mut ListenerSettings, before: &ListenerSettings, now
     }
 }
 
-impl Bound {
+impl BoundListener {
     fn new(
         listener: ListenerSettings,
         settings: &Settings,
         process: &Process,
-        passed: &Passed,
+        passed: &PassedSockets,
         inherited: Vec<Socket>,
     ) -> Result<Self, StartError> {
         let address = || listener.address.to_string();
@@ -241,7 +253,7 @@ impl Bound {
 impl<A: ServerApp + Send + Sync + 'static> BackgroundService for Listeners<A> {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let bound = std::mem::take(&mut *self.bound.lock());
-        let mut open: Vec<Open> =
+        let mut open: Vec<OpenListener> =
             bound.into_iter().map(|bound| self.accept(bound, &shutdown)).collect();
         while !self.process.watching.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -7,7 +7,7 @@ use crate::cache::LeaseHolder;
 use crate::delivery;
 use crate::handover::{self, HandedOver};
 use crate::listen::raise_limit;
-use crate::listen::tls::Unusable;
+use crate::listen::tls::UnusableTls;
 use crate::proxy::Serve;
 use crate::reload::Reload;
 use crate::runtime::Process;
@@ -37,7 +37,7 @@ pub enum StartError {
     )]
     Listen { address: String, source: io::Error },
     #[error("the listener {address} cannot be opened: {source}")]
-    Tls { address: String, source: Unusable },
+    Tls { address: String, source: UnusableTls },
     #[error(
         "a socket that systemd passed cannot be used: {0}; it must be a stream socket (ListenStream=)"
     )]
@@ -110,7 +110,7 @@ pub fn run(process: Arc<Process>, extras: Extras) -> Result<(), StartError> {
     let upgrade =
         Upgrade { process: process.clone(), path: upgrade_socket, taken: Mutex::new(taken) };
     server.add_service(background_service("upgrade", upgrade));
-    server.add_service(background_service("names", Names(process.clone())));
+    server.add_service(background_service("names", UpstreamCare(process.clone())));
     server.add_service(background_service("history", Recorder(process.clone())));
     server.add_service(background_service("shared cache", Fleet(process.clone())));
     server.add_service(background_service("security events", EventDelivery(process.clone())));
@@ -169,10 +169,10 @@ impl BackgroundService for Upgrade {
 }
 
 /// Keeps the names of upstreams resolved, their idle connections few, their health known.
-struct Names(Arc<Process>);
+struct UpstreamCare(Arc<Process>);
 
 #[async_trait]
-impl BackgroundService for Names {
+impl BackgroundService for UpstreamCare {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let upstreams = || -> Vec<Arc<Upstream>> { self.0.runtime.load().upstreams.clone() };
         tokio::select! {

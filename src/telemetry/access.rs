@@ -5,7 +5,7 @@ use super::line::{Line, name};
 use super::queue::Queue;
 use super::{AccessLog, LogFormat, LogSettings};
 use crate::deny::Reason;
-use crate::token::Fingerprint;
+use crate::token::TokenFingerprint;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub struct AccessLine<'a> {
     pub server: Option<&'a str>,
     pub cache: Cache,
     pub introspection: Option<Duration>,
-    pub token_fp: Option<Fingerprint>,
+    pub token_fp: Option<TokenFingerprint>,
 }
 
 /// How the cache took part.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 /// One metric of one route or upstream: its counters by the remaining labels. Few combinations are
 /// in use, so they are looked through in order.
-pub struct Counters<K> {
+pub struct CounterFamily<K> {
     all: IntCounterVec,
     used: ArcSwapOption<Vec<(K, IntCounter)>>,
 }
 
-impl<K: Copy + PartialEq> Counters<K> {
-    pub fn of(all: &IntCounterVec) -> Self {
+impl<K: Copy + PartialEq> CounterFamily<K> {
+    pub fn in_metric(all: &IntCounterVec) -> Self {
         Self { all: all.clone(), used: ArcSwapOption::empty() }
     }
 
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn every_key_has_its_counter() {
         let Ok(all) = IntCounterVec::new(Opts::new("n", "n"), &["code"]) else { return };
-        let counters = Counters::of(&all);
+        let counters = CounterFamily::in_metric(&all);
         for code in [200, 404, 200, 200, 500] {
             counters.count(code, |all| all.with_label_values(&[&code.to_string()]));
         }

@@ -5,7 +5,7 @@
 use super::LogFormat;
 use super::access::{AccessLine, Cache, Timestamp};
 use super::line::Line;
-use crate::token::Fingerprint;
+use crate::token::TokenFingerprint;
 use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,12 +28,12 @@ pub struct Decisions {
 struct Slot {
     /// One more than the number of the decision in it; 0: none yet.
     number: u64,
-    record: Record,
+    record: DecisionRecord,
 }
 
 /// An access line whose texts are in one buffer.
 #[derive(Clone, Default)]
-struct Record {
+struct DecisionRecord {
     texts: String,
     /// The ends of the texts, in the order of [`Text`].
     ends: [u32; TEXTS],
@@ -50,7 +50,7 @@ struct Record {
     enforced: bool,
     cache: Cache,
     introspection: Option<Duration>,
-    token_fp: Option<Fingerprint>,
+    token_fp: Option<TokenFingerprint>,
 }
 
 /// The texts of a line.
@@ -71,7 +71,7 @@ enum Text {
 
 const TEXTS: usize = 11;
 
-impl Record {
+impl DecisionRecord {
     fn set(&mut self, line: &AccessLine<'_>) {
         self.texts.clear();
         self.texts.shrink_to(SLOT);
@@ -151,13 +151,13 @@ impl Record {
 }
 
 /// A decision that was read.
-pub struct Decision {
+pub struct RecordedDecision {
     /// Counts from 0 when the process started.
     pub number: u64,
-    record: Record,
+    record: DecisionRecord,
 }
 
-impl Decision {
+impl RecordedDecision {
     /// As the access log has it.
     pub fn line(&self) -> AccessLine<'_> {
         self.record.line()
@@ -198,17 +198,21 @@ impl Decisions {
     }
 
     /// Those that are kept, from `from` on and before `to`, oldest first.
-    pub fn range(&self, from: u64, to: u64) -> impl DoubleEndedIterator<Item = Decision> + '_ {
+    pub fn range(
+        &self,
+        from: u64,
+        to: u64,
+    ) -> impl DoubleEndedIterator<Item = RecordedDecision> + '_ {
         let oldest = to.saturating_sub(KEPT as u64);
         (from.max(oldest)..to).filter_map(|number| self.get(number))
     }
 
-    fn get(&self, number: u64) -> Option<Decision> {
+    fn get(&self, number: u64) -> Option<RecordedDecision> {
         let slot = self.slot(number)?.lock();
         if slot.number != number + 1 {
             return None;
         }
-        Some(Decision { number, record: slot.record.clone() })
+        Some(RecordedDecision { number, record: slot.record.clone() })
     }
 
     fn slot(&self, number: u64) -> Option<&Mutex<Slot>> {

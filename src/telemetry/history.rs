@@ -61,20 +61,20 @@ pub struct History {
 struct Totals {
     decisions: Outcomes<u64>,
     refusals: BTreeMap<String, u64>,
-    requests: Buckets,
-    introspections: Buckets,
+    requests: Histogram,
+    introspections: Histogram,
     cache_hits: u64,
     cache_misses: u64,
 }
 
 /// A histogram: upper bounds and how many were counted up to them.
 #[derive(Clone, Default)]
-struct Buckets(Vec<(f64, u64)>);
+struct Histogram(Vec<(f64, u64)>);
 
 impl History {
     /// Ends an interval. `uptime`: seconds since the process started.
     pub fn sample(&mut self, metrics: &Metrics, uptime: f64) {
-        self.add(Totals::read(metrics), uptime);
+        self.add(Totals::sample(metrics), uptime);
     }
 
     fn add(&mut self, totals: Totals, uptime: f64) {
@@ -102,7 +102,7 @@ impl History {
 
 impl Totals {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // counters
-    fn read(metrics: &Metrics) -> Self {
+    fn sample(metrics: &Metrics) -> Self {
         let mut totals = Self::default();
         for family in metrics.decisions.collect() {
             for metric in family.get_metric() {
@@ -138,8 +138,8 @@ impl Totals {
                 }
             }
         }
-        totals.requests = Buckets::read(&metrics.request_duration);
-        totals.introspections = Buckets::read(&metrics.introspection_duration);
+        totals.requests = Histogram::collect(&metrics.request_duration);
+        totals.introspections = Histogram::collect(&metrics.introspection_duration);
         totals
     }
 
@@ -166,8 +166,8 @@ impl Totals {
     }
 }
 
-impl Buckets {
-    fn read(histograms: &impl Collector) -> Self {
+impl Histogram {
+    fn collect(histograms: &impl Collector) -> Self {
         let mut buckets: Vec<(f64, u64)> = Vec::new();
         for family in histograms.collect() {
             for metric in family.get_metric() {

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 /// A member's name, with its surrounding text in either form.
 #[derive(Clone, Copy)]
-pub struct Name {
+pub struct MemberName {
     pub json: &'static str,
     pub text: &'static str,
 }
 
 macro_rules! name {
     ($name:literal) => {
-        $crate::telemetry::line::Name {
+        $crate::telemetry::line::MemberName {
             json: concat!(",\"", $name, "\":"),
             text: concat!(" ", $name, "="),
         }
@@ -46,7 +46,7 @@ impl Line {
     }
 
     /// A text; for none, JSON has `null` and the other form nothing.
-    pub fn text(&mut self, name: Name, value: Option<&str>) {
+    pub fn text(&mut self, name: MemberName, value: Option<&str>) {
         let Some(value) = self.member(name, value) else { return };
         let plain = match self.format {
             LogFormat::Json => false,
@@ -63,7 +63,7 @@ impl Line {
     }
 
     /// A value that displays without characters to escape.
-    pub fn shown(&mut self, name: Name, value: Option<impl fmt::Display>) {
+    pub fn shown(&mut self, name: MemberName, value: Option<impl fmt::Display>) {
         let Some(value) = self.member(name, value) else { return };
         let quote: &[u8] = if self.format == LogFormat::Json { b"\"" } else { b"" };
         self.text.extend_from_slice(quote);
@@ -71,20 +71,20 @@ impl Line {
         self.text.extend_from_slice(quote);
     }
 
-    pub fn number(&mut self, name: Name, value: u16) {
+    pub fn number(&mut self, name: MemberName, value: u16) {
         if let Some(value) = self.member(name, Some(value)) {
             self.digits(value.into(), 1);
         }
     }
 
-    pub fn boolean(&mut self, name: Name, value: bool) {
+    pub fn boolean(&mut self, name: MemberName, value: bool) {
         if let Some(value) = self.member(name, Some(value)) {
             self.text.extend_from_slice(if value { b"true" } else { b"false" });
         }
     }
 
     /// A time in milliseconds, to the microsecond.
-    pub fn millis(&mut self, name: Name, value: Option<Duration>) {
+    pub fn millis(&mut self, name: MemberName, value: Option<Duration>) {
         let Some(value) = self.member(name, value) else { return };
         let micros = crate::clock::micros(value);
         self.digits(micros / 1000, 1);
@@ -93,7 +93,7 @@ impl Line {
     }
 
     /// Begins a member. Gives the value that is to be written, if there is one.
-    fn member<V>(&mut self, name: Name, value: Option<V>) -> Option<V> {
+    fn member<V>(&mut self, name: MemberName, value: Option<V>) -> Option<V> {
         match (self.format, &value) {
             (LogFormat::Json, _) => self.text.extend_from_slice(name.json.as_bytes()),
             (LogFormat::Text, Some(_)) => {

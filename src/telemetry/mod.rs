@@ -17,7 +17,7 @@ mod server;
 mod settings;
 
 pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
-pub use decisions::{Decision, Decisions};
+pub use decisions::{Decisions, RecordedDecision};
 pub use events::{
     CarriedOut, Polled, Received, ReceivedTogether, Reloaded, StreamChanged, StreamFailed,
     StreamRole, VerificationMissing,

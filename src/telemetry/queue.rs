@@ -16,7 +16,7 @@ const GATHER: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
 pub struct Queue {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<QueuedLines>,
     /// There is something to write, or nothing will come any more.
     some: Condvar,
     /// Everything has been written.
@@ -25,7 +25,7 @@ pub struct Queue {
 }
 
 #[derive(Default)]
-struct Waiting {
+struct QueuedLines {
     lines: Vec<u8>,
     finishing: bool,
     finished: bool,

@@ -1,6 +1,6 @@
 //! Counts of all requests of one route, or of those without a route.
 
-use super::counters::Counters;
+use super::counters::CounterFamily;
 use super::lazy::LazyHistogram;
 use super::{LazyCounter, Metrics};
 use std::sync::Arc;
@@ -12,25 +12,25 @@ const NO_ROUTE: &str = "-";
 pub struct RouteMetrics {
     route: Arc<str>,
     upstream: Arc<str>,
-    requests: Counters<(&'static str, u16)>,
-    decisions: Counters<(&'static str, &'static str)>,
-    answers: Counters<u16>,
+    requests: CounterFamily<(&'static str, u16)>,
+    decisions: CounterFamily<(&'static str, &'static str)>,
+    answers: CounterFamily<u16>,
     duration: LazyHistogram,
     stale: LazyCounter,
-    shadow: Counters<&'static str>,
-    streams: Counters<&'static str>,
+    shadow: CounterFamily<&'static str>,
+    streams: CounterFamily<&'static str>,
 }
 
 impl RouteMetrics {
     pub fn new(metrics: &Metrics, route: &Arc<str>, upstream: &Arc<str>) -> Self {
         Self {
-            requests: Counters::of(&metrics.requests),
-            decisions: Counters::of(&metrics.decisions),
-            answers: Counters::of(&metrics.upstream_requests),
+            requests: CounterFamily::in_metric(&metrics.requests),
+            decisions: CounterFamily::in_metric(&metrics.decisions),
+            answers: CounterFamily::in_metric(&metrics.upstream_requests),
             duration: LazyHistogram::new(&metrics.request_duration, route),
             stale: LazyCounter::new(&metrics.stale_served, &[route]),
-            shadow: Counters::of(&metrics.shadow_denials),
-            streams: Counters::of(&metrics.streams_ended),
+            shadow: CounterFamily::in_metric(&metrics.shadow_denials),
+            streams: CounterFamily::in_metric(&metrics.streams_ended),
             route: route.clone(),
             upstream: upstream.clone(),
         }

@@ -1,6 +1,6 @@
 //! Counts of all introspections at one authorization server.
 
-use super::counters::Counters;
+use super::counters::CounterFamily;
 use super::lazy::LazyHistogram;
 use super::{LazyCounter, Metrics};
 use prometheus::IntGauge;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub struct ServerMetrics {
     server: Arc<str>,
-    results: Counters<&'static str>,
+    results: CounterFamily<&'static str>,
     duration: LazyHistogram,
     pub retries: LazyCounter,
     pub in_flight: IntGauge,
@@ -22,7 +22,7 @@ impl ServerMetrics {
         // is only seen when it was there before
         metrics.introspections.with_label_values(&[&**server, "rejected_us"]);
         Self {
-            results: Counters::of(&metrics.introspections),
+            results: CounterFamily::in_metric(&metrics.introspections),
             duration: LazyHistogram::new(&metrics.introspection_duration, server),
             retries: LazyCounter::new(&metrics.introspection_retries, &[server]),
             in_flight: metrics.introspections_in_flight.with_label_values(&[server]),

@@ -20,21 +20,21 @@ const ALLOWED: [bool; 256] = {
 
 /// Not a token: empty, too long, or with a character that no token has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub struct MalformedToken;
 
 impl<'r> AccessToken<'r> {
     /// Takes 1 to `max_length` bytes of visible ASCII other than `"` `,` `;` `\`.
     ///
     /// That is wider than RFC 6750's b64token, because real servers use more (Amazon: `|`), and
     /// narrow enough that a token can never end a quoted string, a list or a header.
-    pub fn parse(bytes: &'r [u8], max_length: usize) -> Result<Self, Malformed> {
+    pub fn parse(bytes: &'r [u8], max_length: usize) -> Result<Self, MalformedToken> {
         if bytes.is_empty() || bytes.len() > max_length {
-            return Err(Malformed);
+            return Err(MalformedToken);
         }
         if !bytes.iter().all(|&byte| ALLOWED[usize::from(byte)]) {
-            return Err(Malformed);
+            return Err(MalformedToken);
         }
-        std::str::from_utf8(bytes).map(Self).map_err(|_| Malformed)
+        std::str::from_utf8(bytes).map(Self).map_err(|_| MalformedToken)
     }
 
     /// The token itself, for the digest and for the authorization server.
@@ -76,7 +76,11 @@ mod tests {
             "", " ", "a b", "a\tb", "a\rb", "a\nb", "a\0b", "a\"b", "a,b", "a;b", "a\\b", "é",
             "a\x7f",
         ] {
-            assert_eq!(AccessToken::parse(token.as_bytes(), 8192), Err(Malformed), "{token:?}");
+            assert_eq!(
+                AccessToken::parse(token.as_bytes(), 8192),
+                Err(MalformedToken),
+                "{token:?}"
+            );
         }
     }
 

@@ -26,7 +26,7 @@ impl Claims {
     ) -> (Self, R) {
         let text = serde_json::to_string(members).unwrap_or_else(|_| "{}".into());
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let mut draft = Draft::of(text);
+        let mut draft = Draft::new(text);
         let read = read(&mut draft);
         (Self { shared: draft.finish(), length, parsed: OnceLock::new() }, read)
     }
@@ -43,12 +43,12 @@ impl Claims {
     }
 
     /// The answer's members, for one look: the parsed members are not kept.
-    pub fn read(&self) -> Cow<'_, Map<String, Value>> {
-        self.read_some(|_| true)
+    pub fn parse(&self) -> Cow<'_, Map<String, Value>> {
+        self.parse_some(|_| true)
     }
 
     /// The same, and only those whose names are wanted, or more.
-    pub fn read_some(&self, wanted: impl Fn(&str) -> bool) -> Cow<'_, Map<String, Value>> {
+    pub fn parse_some(&self, wanted: impl Fn(&str) -> bool) -> Cow<'_, Map<String, Value>> {
         match self.parsed.get() {
             Some(members) => Cow::Borrowed(members),
             None => Cow::Owned(
@@ -155,12 +155,12 @@ mod tests {
             serde_json::from_str(r#"{"a":{"b":[1,"}"]},"c\u0022":"é","d":null}"#)
                 .unwrap_or_default();
         let (claims, ()) = Claims::new(&members, |_| ());
-        assert_eq!(*claims.read(), members);
+        assert_eq!(*claims.parse(), members);
         let some: Map<String, Value> =
             members.clone().into_iter().filter(|(name, _)| name != "a").collect();
-        assert_eq!(*claims.read_some(|name| name != "a"), some);
+        assert_eq!(*claims.parse_some(|name| name != "a"), some);
         assert_eq!(*claims.members(), members);
-        assert_eq!(*claims.read_some(|_| false), members, "those that are there already");
+        assert_eq!(*claims.parse_some(|_| false), members, "those that are there already");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub enum Confirmation {
     #[default]
     None,
     /// Boxed: most tokens have none, and a cache keeps a million of these.
-    Bound(Box<Bound>),
+    Bound(Box<BoundKeys>),
     /// `cnf` has a member that this program cannot check, or a malformed one, or none at all.
     Unknown {
         /// It names a certificate, and no DPoP key.
@@ -23,7 +23,7 @@ pub enum Confirmation {
 
 /// At least one of the two; a token with both needs both proofs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bound {
+pub struct BoundKeys {
     /// `jkt` (RFC 9449 §6.1): the thumbprint of a DPoP key.
     pub key: Option<Thumbprint>,
     /// `x5t#S256` (RFC 8705 §3.1): the thumbprint of a client certificate.
@@ -33,14 +33,14 @@ pub struct Bound {
 impl Confirmation {
     /// Reads the member `cnf`. A member of it that is not understood makes it unknown as a whole:
     /// part of a binding is not a binding.
-    pub fn read(cnf: Option<&Value>) -> Self {
+    pub fn from_claim(cnf: Option<&Value>) -> Self {
         let methods = match cnf {
             None | Some(Value::Null) => return Self::None,
             Some(Value::Object(methods)) if !methods.is_empty() => methods,
             Some(_) => return Self::Unknown { certificate: false },
         };
         let certificate = methods.contains_key("x5t#S256") && !methods.contains_key("jkt");
-        let mut bound = Bound::default();
+        let mut bound = BoundKeys::default();
         for (name, value) in methods {
             let thumbprint = value.as_str().and_then(Thumbprint::parse);
             match (name.as_str(), thumbprint) {
@@ -64,7 +64,7 @@ impl Thumbprint {
     }
 
     /// The digest of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn hash(bytes: &[u8]) -> Self {
         let mut thumbprint = [0; 32];
         thumbprint.copy_from_slice(digest(&SHA256, bytes).as_ref());
         Self(thumbprint)
@@ -110,11 +110,11 @@ mod tests {
             (json!({ "x5t#S256": JKT }), None, thumbprint),
             (json!({ "x5t#S256": JKT, "jkt": JKT }), thumbprint, thumbprint),
         ] {
-            let bound = Confirmation::Bound(Box::new(Bound { key, certificate }));
-            assert_eq!(Confirmation::read(Some(&cnf)), bound, "{cnf}");
+            let bound = Confirmation::Bound(Box::new(BoundKeys { key, certificate }));
+            assert_eq!(Confirmation::from_claim(Some(&cnf)), bound, "{cnf}");
         }
-        assert_eq!(Confirmation::read(None), Confirmation::None);
-        assert_eq!(Confirmation::read(Some(&Value::Null)), Confirmation::None);
+        assert_eq!(Confirmation::from_claim(None), Confirmation::None);
+        assert_eq!(Confirmation::from_claim(Some(&Value::Null)), Confirmation::None);
     }
 
     #[test]
@@ -140,10 +140,10 @@ mod tests {
             json!({ "x5t#S256": JKT, "jkt": "x" }),
         ] {
             let unknown = Confirmation::Unknown { certificate: false };
-            assert_eq!(Confirmation::read(Some(&cnf)), unknown, "{cnf}");
+            assert_eq!(Confirmation::from_claim(Some(&cnf)), unknown, "{cnf}");
         }
         let cnf = json!({ "x5t#S256": "x" });
         let unknown = Confirmation::Unknown { certificate: true };
-        assert_eq!(Confirmation::read(Some(&cnf)), unknown);
+        assert_eq!(Confirmation::from_claim(Some(&cnf)), unknown);
     }
 }

@@ -4,7 +4,7 @@ use super::AccessToken;
 
 /// How a token was presented.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scheme {
+pub enum AuthScheme {
     /// `Authorization: Bearer` (RFC 6750 §2.1), or a place without a scheme.
     #[default]
     Bearer,
@@ -18,5 +18,5 @@ pub struct Credential<'r> {
     /// The token.
     pub token: AccessToken<'r>,
     /// The scheme in front of it.
-    pub scheme: Scheme,
+    pub scheme: AuthScheme,
 }

@@ -58,9 +58,9 @@ pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
     /// The first 8 hex digits: enough to follow one token through a log, too few to find it.
-    pub fn fingerprint(&self) -> Fingerprint {
+    pub fn fingerprint(&self) -> TokenFingerprint {
         let [a, b, c, d, ..] = self.0;
-        Fingerprint(u32::from_be_bytes([a, b, c, d]))
+        TokenFingerprint(u32::from_be_bytes([a, b, c, d]))
     }
 }
 
@@ -97,9 +97,9 @@ impl fmt::Debug for TokenDigest {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint(u32);
+pub struct TokenFingerprint(u32);
 
-impl fmt::Display for Fingerprint {
+impl fmt::Display for TokenFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}", self.0)
     }

@@ -13,12 +13,12 @@ pub enum Facts {
     /// Expired, revoked, never issued: the server does not say (RFC 7662 §2.2).
     Inactive,
     /// Rejected here, without a call.
-    Refused(Refused),
+    Refused(RefusedLocally),
 }
 
 /// Why a token that is checked here is worth nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum RefusedLocally {
     /// Not a JWT that can be verified.
     InvalidJwt,
     /// Signed, if at all, with a key that is not known: it may become known.
@@ -29,7 +29,7 @@ pub enum Refused {
     Audience,
 }
 
-impl Refused {
+impl RefusedLocally {
     /// Whether the same token will be refused for as long as the settings are the same.
     pub fn is_lasting(self) -> bool {
         !matches!(self, Self::UnknownKey | Self::NotYetValid)
@@ -63,7 +63,7 @@ pub struct ActiveFacts {
 
 /// The values read from an answer's members.
 #[derive(Debug, Default)]
-pub struct Stated<'a> {
+pub struct StatedValues<'a> {
     /// As [`ScopeSet::joined`] or [`ScopeSet::of_members`] makes it.
     pub scopes: Cow<'a, str>,
     pub subject: Option<Cow<'a, str>>,
@@ -81,7 +81,7 @@ pub struct Stated<'a> {
 
 impl ActiveFacts {
     /// `stated` was read from `members`.
-    pub fn new(members: &Map<String, Value>, stated: &Stated<'_>) -> Self {
+    pub fn new(members: &Map<String, Value>, stated: &StatedValues<'_>) -> Self {
         let (claims, (texts, audience)) = Claims::new(members, |draft| {
             let mut keep =
                 |text: &Option<Cow<'_, str>>| text.as_deref().and_then(|text| draft.keep(text));
@@ -120,8 +120,8 @@ impl ActiveFacts {
 
     /// Everything but the members themselves: the input from which [`ActiveFacts::new`] makes the
     /// same facts.
-    pub fn stated(&self) -> Stated<'_> {
-        Stated {
+    pub fn stated(&self) -> StatedValues<'_> {
+        StatedValues {
             scopes: self.scopes().text().into(),
             subject: self.subject().map(Cow::Borrowed),
             client_id: self.client_id().map(Cow::Borrowed),
@@ -138,7 +138,7 @@ impl ActiveFacts {
     }
 
     pub fn scopes(&self) -> ScopeSet<'_> {
-        ScopeSet::of(self.text(self.scopes).unwrap_or_default())
+        ScopeSet::parse(self.text(self.scopes).unwrap_or_default())
     }
 
     pub fn subject(&self) -> Option<&str> {
@@ -165,10 +165,10 @@ impl ActiveFacts {
 
     /// `aud`; nothing when there was none.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
-        self.audience.iter().map(|audience| audience.of(self.claims.shared()))
+        self.audience.iter().map(|audience| audience.within(self.claims.shared()))
     }
 
     fn text(&self, span: Option<Span>) -> Option<&str> {
-        span.map(|span| span.of(self.claims.shared()))
+        span.map(|span| span.within(self.claims.shared()))
     }
 }

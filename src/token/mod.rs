@@ -11,10 +11,10 @@ pub mod json;
 mod scope;
 pub mod shared_text;
 
-pub use access_token::{AccessToken, Malformed};
+pub use access_token::{AccessToken, MalformedToken};
 pub use claims::{ClaimPath, Claims};
-pub use confirmation::{Bound, Confirmation, Thumbprint};
-pub use credential::{Credential, Scheme};
-pub use digest::{DigestHasher, DigestKey, Fingerprint, TokenDigest};
-pub use facts::{ActiveFacts, Facts, Refused, Stated};
+pub use confirmation::{BoundKeys, Confirmation, Thumbprint};
+pub use credential::{AuthScheme, Credential};
+pub use digest::{DigestHasher, DigestKey, TokenDigest, TokenFingerprint};
+pub use facts::{ActiveFacts, Facts, RefusedLocally, StatedValues};
 pub use scope::ScopeSet;

@@ -14,7 +14,7 @@ const INNER_SPACE: char = '\u{1f}';
 
 impl<'t> ScopeSet<'t> {
     /// A text that [`ScopeSet::joined`] or [`ScopeSet::of_members`] made.
-    pub fn of(text: &'t str) -> Self {
+    pub fn parse(text: &'t str) -> Self {
         Self(text)
     }
 
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn any_white_space_separates_and_nothing_matches_by_prefix() {
         let text = ScopeSet::joined(["  read\t\twrite  read\n", " dolphin "]);
-        let scopes = ScopeSet::of(&text);
+        let scopes = ScopeSet::parse(&text);
         assert_eq!(scopes.to_string(), "read write dolphin");
         assert!(scopes.contains("read") && !scopes.contains("rea") && !scopes.contains("readall"));
         assert!(!scopes.contains("") && !scopes.contains("Read"));
@@ -103,7 +103,7 @@ mod tests {
     fn a_member_with_white_space_is_one_scope() {
         let text =
             ScopeSet::of_members(["read write", "x", "", " lead", "tab\tbed", "x", "read write"]);
-        let scopes = ScopeSet::of(&text);
+        let scopes = ScopeSet::parse(&text);
         assert_eq!(scopes.to_string(), "read write x  lead tab\tbed");
         assert_eq!(scopes.iter().count(), 4);
         for scope in ["read", "write", "lead", "tab", "bed", " ", ""] {

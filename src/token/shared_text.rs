@@ -17,7 +17,7 @@ pub struct Span {
 
 impl Draft {
     /// Starts with the text that contains most parts.
-    pub fn of(text: String) -> Self {
+    pub fn new(text: String) -> Self {
         Self(text)
     }
 
@@ -41,7 +41,7 @@ impl Draft {
 
 impl Span {
     /// The part; nothing where `text` is not the one that it was kept in.
-    pub fn of(self, text: &Bytes) -> &str {
+    pub fn within(self, text: &Bytes) -> &str {
         let part = text.get(self.start as usize..self.end.get() as usize);
         part.and_then(|part| std::str::from_utf8(part).ok()).unwrap_or_default()
     }
@@ -66,12 +66,12 @@ mod tests {
 
     #[test]
     fn a_part_that_is_in_the_text_is_not_added() {
-        let mut draft = Draft::of(r#"{"sub":"jdoe","scope":"a  b"}"#.to_owned());
+        let mut draft = Draft::new(r#"{"sub":"jdoe","scope":"a  b"}"#.to_owned());
         let length = draft.0.len();
         let spans: Vec<Option<Span>> =
             ["jdoe", "a b", "é", "", "a b", "doe"].iter().map(|part| draft.keep(part)).collect();
         let text = draft.finish();
-        let parts: Vec<&str> = spans.into_iter().flatten().map(|span| span.of(&text)).collect();
+        let parts: Vec<&str> = spans.into_iter().flatten().map(|span| span.within(&text)).collect();
         assert_eq!(parts, ["jdoe", "a b", "é", "", "a b", "doe"]);
         assert_eq!(text.len(), length + "a bé".len());
     }
@@ -95,9 +95,9 @@ mod tests {
 
     #[test]
     fn a_span_of_another_text_is_empty() {
-        let mut draft = Draft::of("{}".to_owned());
+        let mut draft = Draft::new("{}".to_owned());
         let span = draft.keep("something");
         let other = Bytes::from_static(b"{}");
-        assert_eq!(span.map(|span| span.of(&other)), Some(""));
+        assert_eq!(span.map(|span| span.within(&other)), Some(""));
     }
 }

@@ -17,13 +17,13 @@ pub struct Turns {
 
 /// Where a request begins in the order of servers; the same for all its attempts.
 #[derive(Clone, Copy, Debug)]
-pub enum Turn {
+pub enum FirstServer {
     Place(usize),
     Key(u64),
     LeastLoaded,
 }
 
-impl Default for Turn {
+impl Default for FirstServer {
     fn default() -> Self {
         Self::Place(0)
     }
@@ -39,12 +39,12 @@ impl Turns {
     }
 
     /// The turn of a new request. `key` is the request's own for [`Balance::Hash`], read only there.
-    pub fn take<'k>(&self, key: impl FnOnce() -> &'k [u8]) -> Turn {
+    pub fn take<'k>(&self, key: impl FnOnce() -> &'k [u8]) -> FirstServer {
         match self.balance {
-            Balance::RoundRobin => Turn::Place(self.next.fetch_add(1, Ordering::Relaxed)),
-            Balance::Random => Turn::Place(rand::random_range(0..self.order.len().max(1))),
-            Balance::LeastConnections => Turn::LeastLoaded,
-            Balance::Hash(_) => Turn::Key(hash(key())),
+            Balance::RoundRobin => FirstServer::Place(self.next.fetch_add(1, Ordering::Relaxed)),
+            Balance::Random => FirstServer::Place(rand::random_range(0..self.order.len().max(1))),
+            Balance::LeastConnections => FirstServer::LeastLoaded,
+            Balance::Hash(_) => FirstServer::Key(hash(key())),
         }
     }
 
@@ -52,23 +52,23 @@ impl Turns {
     /// number of requests in flight.
     pub fn choose(
         &self,
-        turn: Turn,
+        turn: FirstServer,
         fits: impl Fn(usize) -> bool,
         load: impl Fn(usize) -> usize,
     ) -> Option<usize> {
         let fitting = || (0..self.weights.len()).filter(|&server| fits(server));
         match turn {
-            Turn::Place(place) => {
+            FirstServer::Place(place) => {
                 let length = self.order.len();
                 let at = |step: usize| self.order.get(place.wrapping_add(step) % length).copied();
                 (0..length).filter_map(at).find(|&server| fits(server))
             }
-            Turn::Key(key) => {
+            FirstServer::Key(key) => {
                 let score =
                     |server: &usize| rendezvous(key ^ self.seeds[*server], self.weights[*server]);
                 fitting().max_by(|one, other| score(one).total_cmp(&score(other)))
             }
-            Turn::LeastLoaded => {
+            FirstServer::LeastLoaded => {
                 let relative =
                     |server: &usize| load(*server) as f64 / f64::from(self.weights[*server]);
                 // equals take turns, so that an idle upstream does not always ask its first server
@@ -153,7 +153,7 @@ mod tests {
         for place in 0..8 {
             let mut tried = Vec::new();
             while let Some(server) =
-                turns.choose(Turn::Place(place), |server| !tried.contains(&server), |_| 0)
+                turns.choose(FirstServer::Place(place), |server| !tried.contains(&server), |_| 0)
             {
                 tried.push(server);
             }
@@ -167,10 +167,14 @@ mod tests {
     fn the_least_loaded_server_for_its_weight_is_chosen() {
         let turns = turns(Balance::LeastConnections, &[1, 2]);
         for (loads, chosen) in [([0, 1], 0), ([1, 1], 1), ([1, 3], 0), ([2, 3], 1)] {
-            assert_eq!(turns.choose(Turn::LeastLoaded, |_| true, |n| loads[n]), Some(chosen));
+            assert_eq!(
+                turns.choose(FirstServer::LeastLoaded, |_| true, |n| loads[n]),
+                Some(chosen)
+            );
         }
-        let equal: Vec<_> =
-            (0..4).filter_map(|_| turns.choose(Turn::LeastLoaded, |_| true, |_| 0)).collect();
+        let equal: Vec<_> = (0..4)
+            .filter_map(|_| turns.choose(FirstServer::LeastLoaded, |_| true, |_| 0))
+            .collect();
         assert!(equal.contains(&0) && equal.contains(&1), "{equal:?}");
     }
 
@@ -179,7 +183,7 @@ mod tests {
     fn removing_a_server_moves_its_own_keys_alone() {
         let turns = turns(Balance::Hash(HashKey::Subject), &[1, 1, 1, 1]);
         let of = |n: usize, without: Option<usize>| {
-            let key = Turn::Key(hash(format!("user-{n}").as_bytes()));
+            let key = FirstServer::Key(hash(format!("user-{n}").as_bytes()));
             turns.choose(key, |server| Some(server) != without, |_| 0)
         };
         let mut moved = 0;
@@ -199,7 +203,7 @@ mod tests {
         let turns = turns(Balance::Hash(HashKey::ClientAddress), &[1, 3]);
         let second = (0..4000)
             .filter(|n| {
-                let key = Turn::Key(hash(format!("{n}").as_bytes()));
+                let key = FirstServer::Key(hash(format!("{n}").as_bytes()));
                 turns.choose(key, |_| true, |_| 0) == Some(1)
             })
             .count();

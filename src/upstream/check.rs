@@ -1,6 +1,6 @@
 //! Health checks: the gateway asks every server on its own account, whether requests come or not.
 
-use super::{HealthCheck, Server, Upstream};
+use super::{HealthCheck, PeerServer, Upstream};
 use crate::telemetry::Metrics;
 use futures::future::{join_all, pending};
 use pingora_core::connectors::http::Connector;
@@ -21,7 +21,7 @@ const NO_ROOTS: &str = "/dev/null";
 
 /// Checks the servers of those upstreams that are in force each time, until the future is dropped.
 pub async fn keep_checking(upstreams: impl Fn() -> Vec<Arc<Upstream>>, metrics: &Metrics) {
-    let checker = Checker::default();
+    let checker = HealthChecker::default();
     loop {
         let current = upstreams();
         let changed = async {
@@ -42,12 +42,12 @@ fn same(one: &[Arc<Upstream>], other: &[Arc<Upstream>]) -> bool {
 
 /// The connections of checks: apart from those of requests, and never kept.
 #[derive(Default)]
-struct Checker {
+struct HealthChecker {
     plaintext: OnceLock<Connector>,
     tls: OnceLock<Connector>,
 }
 
-impl Checker {
+impl HealthChecker {
     /// Never comes to an end.
     async fn check_all(&self, upstreams: &[Arc<Upstream>], metrics: &Metrics) {
         let checks =
@@ -86,7 +86,7 @@ impl Checker {
         &self,
         upstream: &Upstream,
         place: usize,
-        server: &Server,
+        server: &PeerServer,
         check: &HealthCheck,
     ) -> Result<()> {
         let aim = upstream.aim_at(place, 0);
@@ -149,7 +149,7 @@ fn without_roots() -> ConnectorOptions {
 
 fn report(
     upstream: &Upstream,
-    server: &Server,
+    server: &PeerServer,
     changed: Option<bool>,
     failed: Option<String>,
     metrics: &Metrics,

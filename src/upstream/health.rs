@@ -14,7 +14,7 @@ const EJECTED: Duration = Duration::from_secs(10);
 
 /// The health of one server. A server that was never checked is healthy.
 #[derive(Debug)]
-pub struct Health {
+pub struct ServerHealth {
     /// Result of the checks.
     unhealthy: AtomicBool,
     /// Checks in a row that say the opposite.
@@ -24,7 +24,7 @@ pub struct Health {
     ejected_until: AtomicMono,
 }
 
-impl Default for Health {
+impl Default for ServerHealth {
     fn default() -> Self {
         Self {
             unhealthy: AtomicBool::new(false),
@@ -35,7 +35,7 @@ impl Default for Health {
     }
 }
 
-impl Health {
+impl ServerHealth {
     /// Whether requests go to the server while others are there.
     pub fn is_good(&self, now: Mono) -> bool {
         !self.unhealthy.load(Ordering::Relaxed)
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_server_changes_after_that_many_checks_in_a_row() {
-        let health = Health::default();
+        let health = ServerHealth::default();
         let mut good = Vec::new();
         for passed in [false, false, true, false, false, false, true, false, true, true, true] {
             let _ = health.checked(passed, &CHECK);
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_server_is_left_out_after_three_failed_connections_and_tried_again_later() {
-        let (health, start) = (Health::default(), Mono::START);
+        let (health, start) = (ServerHealth::default(), Mono::START);
         assert_eq!([(); 2].map(|()| health.failed(start)), [false, false]);
         assert!(health.is_good(start));
         assert!(health.failed(start) && !health.is_good(start));

@@ -21,9 +21,9 @@ const RESTED: Duration = Duration::from_secs(1);
 
 /// The longest-waiting first.
 #[derive(Default)]
-pub struct Idle(Mutex<VecDeque<Waiting>>);
+pub struct Idle(Mutex<VecDeque<IdleConnection>>);
 
-struct Waiting {
+struct IdleConnection {
     connection: Stream,
     /// Where it leads; the name of a server may lead elsewhere by now.
     address: Option<SocketAddr>,
@@ -48,7 +48,7 @@ impl Idle {
     pub fn put(&self, address: Option<SocketAddr>, connection: Stream) {
         let mut all = self.0.lock();
         let oldest = if all.len() >= AT_MOST { all.pop_front() } else { None };
-        all.push_back(Waiting { connection, address, since: Instant::now() });
+        all.push_back(IdleConnection { connection, address, since: Instant::now() });
         drop(all);
         // closed only now, outside the lock
         drop(oldest);
@@ -57,7 +57,7 @@ impl Idle {
     /// Closes those that have waited for `longest`, and those that the server has closed. Those in
     /// use all the time are looked at when they are taken.
     pub fn sweep(&self, longest: Duration) {
-        let mut rested: VecDeque<Waiting> = {
+        let mut rested: VecDeque<IdleConnection> = {
             let mut all = self.0.lock();
             let rested = all.iter().take_while(|waiting| waiting.since.elapsed() >= RESTED).count();
             all.drain(..rested).collect()

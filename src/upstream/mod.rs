@@ -14,10 +14,10 @@ mod tls;
 pub use check::keep_checking;
 pub use destination::Destination;
 pub use idle::keep_sweeping;
-pub use peer::{Aim, Attempts, Server, Upstream};
+pub use peer::{Aim, Attempts, PeerServer, Upstream};
 pub use resolve::{keep_resolving, resolve_all};
 pub use settings::{
-    Balance, DestinationSettings, Endpoint, HashKey, HealthCheck, Protocol, ServerAddress,
+    Balance, DestinationSettings, Endpoint, HashKey, HealthCheck, ServerAddress, UpstreamProtocol,
     UpstreamSettings,
 };
-pub use tls::{ShownCertificate, TlsSettings};
+pub use tls::{ShownCertificate, UpstreamTlsSettings};

@@ -1,11 +1,13 @@
 //! From an upstream to a pingora peer.
 
-use super::balance::{Turn, Turns};
-use super::health::Health;
+use super::balance::{FirstServer, Turns};
+use super::health::ServerHealth;
 use super::idle::Idle;
 use super::resolve::Addresses;
 use super::tls::Tls;
-use super::{Balance, Endpoint, HashKey, HealthCheck, Protocol, ServerAddress, UpstreamSettings};
+use super::{
+    Balance, Endpoint, HashKey, HealthCheck, ServerAddress, UpstreamProtocol, UpstreamSettings,
+};
 use crate::clock::Mono;
 use crate::telemetry::Occasionally;
 use pingora_core::protocols::Stream;
@@ -25,21 +27,21 @@ pub struct Upstream {
     pub log: Occasionally,
     turns: Turns,
     tls: Tls,
-    servers: Vec<Server>,
+    servers: Vec<PeerServer>,
 }
 
-pub struct Server {
+pub struct PeerServer {
     address: ServerAddress,
     addresses: Addresses,
     /// The server's own name, for where the client's `Host` is not forwarded.
     pub host: Arc<str>,
-    pub health: Health,
+    pub health: ServerHealth,
     idle: Idle,
     /// Requests in flight; counted only where servers are chosen by it.
     load: Arc<AtomicUsize>,
 }
 
-impl Server {
+impl PeerServer {
     /// As written in the configuration, for logs and labels.
     pub fn label(&self) -> &Arc<str> {
         &self.address.label
@@ -64,7 +66,7 @@ pub struct Aim {
 /// The attempts of one request: where it began, and which servers it has tried.
 #[derive(Debug, Default)]
 pub struct Attempts {
-    turn: Turn,
+    turn: FirstServer,
     /// The server of the last attempt, and those before it.
     last: Option<usize>,
     tried: Vec<usize>,
@@ -101,11 +103,11 @@ impl Drop for Load {
 
 impl Upstream {
     pub fn new(settings: UpstreamSettings) -> Self {
-        let server = |address: &ServerAddress| Server {
-            addresses: Addresses::of(&address.at),
+        let server = |address: &ServerAddress| PeerServer {
+            addresses: Addresses::for_endpoint(&address.at),
             host: authority(&address.at).into(),
             address: address.clone(),
-            health: Health::default(),
+            health: ServerHealth::default(),
             idle: Idle::default(),
             load: Arc::default(),
         };
@@ -210,11 +212,11 @@ impl Upstream {
         server.health.failed(now)
     }
 
-    pub fn servers(&self) -> &[Server] {
+    pub fn servers(&self) -> &[PeerServer] {
         &self.servers
     }
 
-    pub fn server(&self, aim: Aim) -> Option<&Server> {
+    pub fn server(&self, aim: Aim) -> Option<&PeerServer> {
         self.servers.get(aim.place)
     }
 
@@ -240,7 +242,7 @@ impl Upstream {
         options.write_timeout = Some(self.settings.write_timeout);
         options.idle_timeout = Some(self.settings.idle_timeout);
         options.http_upstream_request_policy = HttpUpstreamRequestPolicy::standard();
-        if self.settings.protocol == Protocol::H2 {
+        if self.settings.protocol == UpstreamProtocol::H2 {
             options.alpn = ALPN::H2;
             options.max_h2_streams = STREAMS;
         }

@@ -43,7 +43,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    pub fn of(endpoint: &Endpoint) -> Self {
+    pub fn for_endpoint(endpoint: &Endpoint) -> Self {
         let (name, known) = match endpoint {
             Endpoint::Unix(_) => (None, Vec::new()),
             Endpoint::Tcp { host, port, .. } => match host.parse::<IpAddr>() {
@@ -226,7 +226,7 @@ mod tests {
     #[tokio::test]
     async fn addresses_change_only_when_others_are_found() {
         let addresses =
-            Addresses::of(&Endpoint::Tcp { host: "a.test".into(), port: 80, tls: false });
+            Addresses::for_endpoint(&Endpoint::Tcp { host: "a.test".into(), port: 80, tls: false });
         assert_eq!(addresses.pick(0), None);
         let (v4, v6): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [1, 0, 0, 0, 0, 0, 0, 1].into());
         addresses.replace(vec![v6, v4], 80);
@@ -244,8 +244,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_looked_up_after_a_doubt_and_not_twice_at_once() {
-        let local =
-            Addresses::of(&Endpoint::Tcp { host: "localhost".into(), port: 80, tls: false });
+        let local = Addresses::for_endpoint(&Endpoint::Tcp {
+            host: "localhost".into(),
+            port: 80,
+            tls: false,
+        });
         assert!(local.is_due());
         local.renew("api").await;
         assert!(local.pick(0).is_some_and(|at| at.ip().is_loopback()));
@@ -255,7 +258,8 @@ mod tests {
         let before = *local.looking.lock().await;
         local.renew("api").await;
         assert_eq!(*local.looking.lock().await, before, "it was looked up just now");
-        let fixed = Addresses::of(&Endpoint::Tcp { host: "::1".into(), port: 80, tls: false });
+        let fixed =
+            Addresses::for_endpoint(&Endpoint::Tcp { host: "::1".into(), port: 80, tls: false });
         fixed.doubt();
         assert!(!fixed.is_due());
     }

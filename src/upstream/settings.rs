@@ -1,6 +1,6 @@
 //! The configuration of one upstream.
 
-use super::tls::TlsSettings;
+use super::tls::UpstreamTlsSettings;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ pub struct UpstreamSettings {
     /// At least one, but for routes that forward nothing.
     pub servers: Vec<ServerAddress>,
     pub balance: Balance,
-    pub protocol: Protocol,
-    pub tls: TlsSettings,
+    pub protocol: UpstreamProtocol,
+    pub tls: UpstreamTlsSettings,
     /// `None`: servers are not asked for their health.
     pub health_check: Option<HealthCheck>,
     pub connect_timeout: Duration,
@@ -83,7 +83,7 @@ pub enum HashKey {
 
 /// The HTTP version that is spoken to servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum UpstreamProtocol {
     H1,
     /// HTTP/2: by ALPN over TLS, by prior knowledge without (`h2c`).
     H2,

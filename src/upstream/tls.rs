@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 /// `upstreams.NAME.tls`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct TlsSettings {
+pub struct UpstreamTlsSettings {
     /// The name for SNI and certificate verification, in place of the URL's host.
     pub server_name: Option<String>,
     /// Trust roots in place of the system's: certificates in DER that can be parsed.
@@ -41,7 +41,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    pub fn new(settings: &TlsSettings) -> Self {
+    pub fn new(settings: &UpstreamTlsSettings) -> Self {
         let roots = settings.roots.as_ref().map(|roots| {
             roots.iter().map(|der| WrappedX509::new(der.clone(), parse_x509)).collect()
         });
@@ -54,7 +54,7 @@ impl Tls {
 }
 
 /// Differs where the roots or the shown certificate differ.
-fn group(settings: &TlsSettings) -> u64 {
+fn group(settings: &UpstreamTlsSettings) -> u64 {
     if settings.roots.is_none() && settings.certificate.is_none() {
         return 0;
     }

@@ -27,7 +27,7 @@ fn appendix_a_the_example_passes() {
 #[test]
 fn section_3_a_mismatch_is_an_invalid_token() {
     let setup = Setup::start(&format!("trusted_proxies: [127.0.0.1]\n{}", one_route("")));
-    let thumbprint = Thumbprint::of(b"a certificate").to_string();
+    let thumbprint = Thumbprint::hash(b"a certificate").to_string();
     setup.server.answer("bound", active(json!({ "cnf": { "x5t#S256": thumbprint } })));
     for lines in [&[][..], &[("Client-Cert", ":AAAA:")]] {
         let mut headers = vec![("Authorization", "Bearer bound")];

@@ -7,7 +7,7 @@ use crate::proof::{Client, ORIGIN};
 use crate::support::Setup;
 use http::{HeaderMap, HeaderValue, Method};
 use introgate::parts::{AccessToken, DigestKey};
-use introgate::parts::{DPOP, Dpop, DpopSettings, Expected, Flaw, HttpUrl, Proof, thumbprint};
+use introgate::parts::{DPOP, Dpop, DpopSettings, Expected, HttpUrl, Proof, ProofFlaw, thumbprint};
 use introgate::parts::{Mono, Now};
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ const FIGURE_2: &str = "eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0
 /// §6.1, figure 9.
 const JKT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
 
-fn check(payload: &str, method: &Method, url: &str) -> Result<Proof, Flaw> {
+fn check(payload: &str, method: &Method, url: &str) -> Result<Proof, ProofFlaw> {
     let mut headers = HeaderMap::new();
     let proof = format!("{HEADER}.{payload}");
     headers.insert(DPOP, HeaderValue::try_from(proof).expect("a header"));
@@ -36,14 +36,14 @@ fn section_7_1_the_example_passes() {
     let proof = check(FIGURE_13, &Method::GET, "https://resource.example.org/protectedresource");
     assert_eq!(proof.map(|proof| proof.thumbprint.to_string()).as_deref(), Ok(JKT));
     let other = check(FIGURE_13, &Method::GET, "https://resource.example.org/other");
-    assert_eq!(other, Err(Flaw::Url));
+    assert_eq!(other, Err(ProofFlaw::Url));
 }
 
 /// §4.3, item 12: with an access token, `ath` is its hash.
 #[test]
 fn section_4_1_a_proof_for_the_token_endpoint_is_none_for_a_resource() {
     let proof = check(FIGURE_2, &Method::POST, "https://server.example.com/token");
-    assert_eq!(proof, Err(Flaw::TokenHash));
+    assert_eq!(proof, Err(ProofFlaw::TokenHash));
 }
 
 /// RFC 7638 §3.1.

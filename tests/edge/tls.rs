@@ -249,7 +249,7 @@ fn a_bound_token_needs_the_certificate_of_its_connection() {
     secure.put("other.key", &other.key);
     let client = fs::read_to_string(secure.path("client.crt")).expect("the certificate");
     let client = Identity { certificate: client, key: String::new() };
-    let thumbprint = Thumbprint::of(&client.der()).to_string();
+    let thumbprint = Thumbprint::hash(&client.der()).to_string();
     let answer = json!({ "active": true, "scope": "read", "cnf": { "x5t#S256": thumbprint } });
     secure.setup.server.answer("good", answer);
     for (certificate, status) in [("client", "200"), ("other", "401"), ("", "401")] {
@@ -272,7 +272,7 @@ fn a_proxy_that_asks_does_not_prove_possession_for_its_client() {
     let secure = Secure::start(tls, "h1, h2");
     let proxy = fs::read_to_string(secure.path("client.crt")).expect("the certificate");
     let proxy = Identity { certificate: proxy, key: String::new() };
-    let thumbprint = Thumbprint::of(&proxy.der()).to_string();
+    let thumbprint = Thumbprint::hash(&proxy.der()).to_string();
     let (pem, key) = (secure.path("client.crt"), secure.path("client.key"));
     let unbound = json!({ "active": true, "scope": "read" });
     let bound = json!({ "active": true, "scope": "read", "cnf": { "x5t#S256": thumbprint } });

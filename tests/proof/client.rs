@@ -42,7 +42,7 @@ impl Client {
     pub fn claims(&self, method: &str, url: &str, token: &str) -> Value {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = format!("{:x}-{}", rand::random::<u64>(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let hash = Thumbprint::of(token.as_bytes()).to_string();
+        let hash = Thumbprint::hash(token.as_bytes()).to_string();
         json!({ "jti": id, "htm": method, "htu": url, "iat": now(), "ath": hash })
     }
 

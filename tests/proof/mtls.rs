@@ -17,7 +17,7 @@ fn certificate() -> (String, Vec<u8>) {
 }
 
 fn hash(der: &[u8]) -> String {
-    Thumbprint::of(der).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    Thumbprint::hash(der).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// As `$ssl_client_escaped_cert` of nginx and `Cert` of Envoy have it.
@@ -48,7 +48,7 @@ const BEHIND: &str = "trusted_proxies: [127.0.0.1]\n";
 
 /// Makes the server know this token, bound to the certificate.
 fn bind(setup: &Setup, token: &str, der: &[u8]) {
-    let thumbprint = Thumbprint::of(der).to_string();
+    let thumbprint = Thumbprint::hash(der).to_string();
     let cnf = json!({ "x5t#S256": thumbprint });
     setup.server.answer(token, active(json!({ "sub": "alice", "cnf": cnf })));
 }
@@ -138,7 +138,7 @@ fn required_takes_nothing_else_and_off_takes_none() {
 fn two_bindings_need_two_proofs() {
     let setup = Setup::start(&format!("{BEHIND}{}", one_route("")));
     let (client, (pem, der)) = (Client::new(), certificate());
-    let thumbprint = Thumbprint::of(&der).to_string();
+    let thumbprint = Thumbprint::hash(&der).to_string();
     let cnf = json!({ "x5t#S256": thumbprint, "jkt": client.jkt() });
     setup.server.answer("both", active(json!({ "cnf": cnf })));
     let forms = forms(&pem, &der);

@@ -5,7 +5,7 @@ use super::now::sentence;
 use super::parts::encoded;
 use crate::admin::decisions::Filter;
 use crate::runtime::Process;
-use crate::telemetry::{AccessLine, Decision};
+use crate::telemetry::{AccessLine, RecordedDecision};
 
 /// Rows of the table.
 const ROWS: usize = 50;
@@ -38,7 +38,7 @@ pub fn found(html: &mut Html, process: &Process, filter: &Filter) {
 }
 
 /// The last decisions that fit, newest first.
-fn last(process: &Process, filter: &Filter, most: usize) -> Vec<Decision> {
+fn last(process: &Process, filter: &Filter, most: usize) -> Vec<RecordedDecision> {
     let decisions = &process.decisions;
     let all = decisions.range(0, decisions.next()).rev();
     all.filter(|one| filter.takes(&one.line())).take(most).collect()

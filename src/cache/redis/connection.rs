@@ -1,6 +1,6 @@
 //! A connection to the kind of Redis that is configured.
 
-use super::settings::{Login, Node, RedisSettings, TlsSettings, Topology};
+use super::settings::{Login, RedisNode, RedisSettings, RedisTlsSettings, Topology};
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
@@ -14,7 +14,7 @@ use redis::{
 use std::time::Duration;
 
 /// Shared by all requests; commands do not wait for each other's answers.
-pub enum Connection {
+pub enum RedisConnection {
     Node(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
@@ -25,7 +25,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// Commands under way before further ones wait.
 const UNDER_WAY: usize = 4096;
 
-impl Connection {
+impl RedisConnection {
     /// `patience`: how long an answer may take before the connection counts as broken.
     pub async fn open(settings: &RedisSettings, patience: Duration) -> RedisResult<Self> {
         match &settings.topology {
@@ -137,7 +137,7 @@ impl RedisSettings {
     }
 }
 
-impl Node {
+impl RedisNode {
     fn address(&self, tls: bool) -> ConnectionAddr {
         match self {
             Self::Unix(path) => ConnectionAddr::Unix(path.clone()),
@@ -152,7 +152,7 @@ impl Node {
     }
 }
 
-impl TlsSettings {
+impl RedisTlsSettings {
     fn certificates(&self) -> TlsCertificates {
         TlsCertificates {
             root_cert: self.ca.clone(),

@@ -1,10 +1,10 @@
 //! The connection: made, watched, made again; and the log of purges, read as it grows.
 
 use super::Shared;
-use super::connection::Connection;
+use super::connection::RedisConnection;
 use super::health::RedisError;
-use super::ledger::{LIMIT, Place};
-use crate::cache::{End, Purge, PurgeSelector};
+use super::ledger::{LIMIT, LogPosition};
+use crate::cache::{Purge, PurgeSelector, StreamEnd};
 use crate::token::TokenDigest;
 use redis::{Cmd, RedisResult, cmd};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 /// An entry of the log, sealed under the log's name.
 #[derive(Serialize, Deserialize)]
-struct Message {
+struct LogMessage {
     /// The gateway that wrote it.
     from: u64,
     forget: Forget,
@@ -85,10 +85,10 @@ impl Shared {
         let _linked = Linked(self);
         let patience = LISTEN + PATIENCE.max(self.settings.timeout);
         let (commands, listening) = within(PREPARE, async {
-            let commands = Connection::open(&self.settings, patience).await?;
+            let commands = RedisConnection::open(&self.settings, patience).await?;
             Ok::<_, redis::RedisError>((
                 commands,
-                Connection::open(&self.settings, patience).await?,
+                RedisConnection::open(&self.settings, patience).await?,
             ))
         })
         .await?;
@@ -119,7 +119,7 @@ impl Shared {
     }
 
     /// Reads the missed purges, and forgets the answers that they select.
-    async fn catch_up(&self, listening: &Connection) -> Result<(), RedisError> {
+    async fn catch_up(&self, listening: &RedisConnection) -> Result<(), RedisError> {
         let mut unknown = self.ledger.lock().seen().is_none();
         if self.is_lost(listening).await? {
             unknown = true;
@@ -139,7 +139,7 @@ impl Shared {
         }
         if unknown {
             self.store.forget_all();
-            missed.iter().for_each(|purge| self.store.streams.purge(purge, End::Purged));
+            missed.iter().for_each(|purge| self.store.streams.purge(purge, StreamEnd::Purged));
         } else {
             self.forget(&missed);
         }
@@ -150,7 +150,7 @@ impl Shared {
     fn forget(&self, purges: &[Purge]) {
         if purges.len() > ONE_BY_ONE {
             self.store.forget_all();
-            purges.iter().for_each(|purge| self.store.streams.purge(purge, End::Purged));
+            purges.iter().for_each(|purge| self.store.streams.purge(purge, StreamEnd::Purged));
         } else {
             for purge in purges {
                 self.store.purge(purge);
@@ -159,22 +159,22 @@ impl Shared {
     }
 
     /// Whether the log does not reach to where it had been read.
-    async fn is_lost(&self, listening: &Connection) -> Result<bool, RedisError> {
+    async fn is_lost(&self, listening: &RedisConnection) -> Result<bool, RedisError> {
         let last: Entries = listening
             .command(cmd("XREVRANGE").arg(self.keys.log()).arg("+").arg("-").arg("COUNT").arg(1))
             .await?;
         let Some((id, _)) = last.first() else { return Ok(true) };
-        let last: Place =
+        let last: LogPosition =
             id.parse().map_err(|()| RedisError::Garbled("an id in the log of purges"))?;
         Ok(self.ledger.lock().seen().is_some_and(|seen| last < seen))
     }
 
     /// A new log, or a new beginning of it: all older answers are dead for all gateways.
-    async fn begin_log(&self, listening: &Connection) -> Result<(), RedisError> {
+    async fn begin_log(&self, listening: &RedisConnection) -> Result<(), RedisError> {
         let seen = self.ledger.lock().seen();
-        if let Some(Place(time, number)) = seen {
+        if let Some(LogPosition(time, number)) = seen {
             // behind the last place that was read, even if Redis's clock went back
-            let next = Place(time, number.saturating_add(1)).to_string();
+            let next = LogPosition(time, number.saturating_add(1)).to_string();
             if listening.command::<()>(&self.entry(&next, &Purge::All)?).await.is_ok() {
                 return Ok(());
             }
@@ -184,7 +184,11 @@ impl Shared {
     }
 
     /// Writes a purge into the log.
-    pub(super) async fn tell(&self, link: &Connection, purge: &Purge) -> Result<(), RedisError> {
+    pub(super) async fn tell(
+        &self,
+        link: &RedisConnection,
+        purge: &Purge,
+    ) -> Result<(), RedisError> {
         let written = self.in_time(link.command::<String>(&self.entry("*", purge)?)).await;
         match written {
             Ok(_) => {}
@@ -199,7 +203,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn tell_unsent(&self, link: &Connection) -> Result<(), RedisError> {
+    async fn tell_unsent(&self, link: &RedisConnection) -> Result<(), RedisError> {
         let unsent = self.ledger.lock().unsent();
         for purge in &unsent {
             self.tell(link, purge).await?;
@@ -208,7 +212,8 @@ impl Shared {
     }
 
     fn entry(&self, at: &str, purge: &Purge) -> Result<Cmd, RedisError> {
-        let (log, message) = (self.keys.log(), Message { from: self.origin, forget: purge.into() });
+        let (log, message) =
+            (self.keys.log(), LogMessage { from: self.origin, forget: purge.into() });
         let sealed =
             serde_json::to_vec(&message).ok().and_then(|bytes| self.keys.seal(&log, &bytes));
         let sealed = sealed.ok_or(RedisError::Garbled("a purge that cannot be sealed"))?;
@@ -226,10 +231,10 @@ impl Shared {
     /// Entries of the log since the last read.
     async fn read_log(
         &self,
-        listening: &Connection,
+        listening: &RedisConnection,
         wait: Option<Duration>,
     ) -> RedisResult<Entries> {
-        let seen = self.ledger.lock().seen().unwrap_or(Place(0, 0));
+        let seen = self.ledger.lock().seen().unwrap_or(LogPosition(0, 0));
         let mut read = cmd("XREAD");
         read.arg("COUNT").arg(BATCH);
         if let Some(wait) = wait {
@@ -247,15 +252,15 @@ impl Shared {
         for (id, fields) in entries {
             let Ok(place) = id.parse() else { continue };
             let opened = fields.get(1).and_then(|sealed| self.keys.open(&self.keys.log(), sealed));
-            let Some(Message { from, forget }) =
+            let Some(LogMessage { from, forget }) =
                 opened.and_then(|bytes| serde_json::from_slice(&bytes).ok())
             else {
                 self.health.failed(&RedisError::Forged("an entry in the log of purges"));
-                ledger.read(place, None, false);
+                ledger.note_purge(place, None, false);
                 continue;
             };
             let (purge, own) = (Purge::from(forget), from == self.origin);
-            ledger.read(place, Some(&purge), own);
+            ledger.note_purge(place, Some(&purge), own);
             if !own {
                 others.push(purge);
             }

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use redis::{ErrorKind, ServerErrorKind};
 use std::time::Duration;
 
-pub struct Health {
+pub struct RedisHealth {
     pub hit: LazyCounter,
     pub miss: LazyCounter,
     pub expired: LazyCounter,
@@ -42,7 +42,7 @@ pub enum RedisError {
     Garbled(&'static str),
 }
 
-impl Health {
+impl RedisHealth {
     pub fn new(metrics: &Metrics, clock: Clock) -> Self {
         let requests = |result| LazyCounter::new(&metrics.cache_requests, &["redis", result]);
         Self {

@@ -15,7 +15,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 const VERSION: u8 = 1;
 const SALT: usize = 24;
 
-pub struct Keys {
+pub struct RedisKeys {
     names: [u8; 32],
     values: [u8; 32],
     digests: DigestKey,
@@ -23,13 +23,13 @@ pub struct Keys {
 }
 
 /// The names under which one token's answer is in Redis.
-pub struct Names {
+pub struct EntryNames {
     pub answer: String,
     /// There while some gateway asks the authorization server.
     pub asked: String,
 }
 
-impl Keys {
+impl RedisKeys {
     pub fn new(key: &SharedKey, prefix: &str) -> Self {
         let derive = |what: &str| {
             blake3::derive_key(&format!("introgate cache.redis v1 {what}"), key.bytes())
@@ -48,11 +48,11 @@ impl Keys {
     }
 
     /// The braces keep both names on one node of a cluster.
-    pub fn names(&self, digest: &TokenDigest) -> Names {
+    pub fn names(&self, digest: &TokenDigest) -> EntryNames {
         let keyed = blake3::keyed_hash(&self.names, digest.as_bytes()).to_hex();
         let answer = format!("{}{{{keyed}}}", self.prefix);
         let asked = format!("{answer}:asked");
-        Names { answer, asked }
+        EntryNames { answer, asked }
     }
 
     /// The name under which the use of a proof of possession is recorded.
@@ -120,8 +120,8 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
-    fn keys(byte: u8, prefix: &str) -> Option<Keys> {
-        SharedKey::parse(&STANDARD.encode([byte; 32])).map(|key| Keys::new(&key, prefix))
+    fn keys(byte: u8, prefix: &str) -> Option<RedisKeys> {
+        SharedKey::parse(&STANDARD.encode([byte; 32])).map(|key| RedisKeys::new(&key, prefix))
     }
 
     #[test]

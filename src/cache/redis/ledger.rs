@@ -11,15 +11,15 @@ use std::str::FromStr;
 
 /// The place of a purge in the log: the id of a stream's entry in Redis. Later ones are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Place(pub u64, pub u64);
+pub struct LogPosition(pub u64, pub u64);
 
 #[derive(Debug)]
 pub struct Ledger {
     /// The last place that was read.
-    seen: Option<Place>,
+    seen: Option<LogPosition>,
     /// Answers that were asked for before this are dead, with any content.
-    floor: Place,
-    purged: HashMap<Selector, Place>,
+    floor: LogPosition,
+    purged: HashMap<Selector, LogPosition>,
     /// Purges of our own that have not been read back from the log.
     pending: Vec<Pending>,
 }
@@ -55,11 +55,11 @@ pub const LIMIT: usize = 10_000;
 
 impl Ledger {
     pub fn new() -> Self {
-        Self { seen: None, floor: Place(0, 0), purged: HashMap::new(), pending: Vec::new() }
+        Self { seen: None, floor: LogPosition(0, 0), purged: HashMap::new(), pending: Vec::new() }
     }
 
     /// `None`: the log was never read.
-    pub fn seen(&self) -> Option<Place> {
+    pub fn seen(&self) -> Option<LogPosition> {
         self.seen
     }
 
@@ -92,7 +92,7 @@ impl Ledger {
 
     /// The log holds `purge` at `place`; `own`: it is one of ours. Without a purge: an entry
     /// without meaning for this gateway.
-    pub fn read(&mut self, place: Place, purge: Option<&Purge>, own: bool) {
+    pub fn note_purge(&mut self, place: LogPosition, purge: Option<&Purge>, own: bool) {
         if self.seen.is_none() {
             // purges from before the beginning of the log are unknown
             self.floor = place;
@@ -129,7 +129,7 @@ impl Ledger {
     }
 
     /// Whether a purge came after this answer was asked for.
-    pub fn is_dead(&self, digest: &TokenDigest, asked: Place, marks: Marks) -> bool {
+    pub fn is_dead(&self, digest: &TokenDigest, asked: LogPosition, marks: Marks) -> bool {
         let purged = |selector| self.purged.get(&selector).is_some_and(|place| *place > asked);
         asked < self.floor
             || purged(Selector::Token(*digest))
@@ -174,13 +174,13 @@ fn selectors(named: &PurgeSelector) -> impl Iterator<Item = Selector> {
     members.into_iter().flatten()
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for LogPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.0, self.1)
     }
 }
 
-impl FromStr for Place {
+impl FromStr for LogPosition {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -203,7 +203,7 @@ mod tests {
 
     fn ledger() -> (Ledger, TokenDigest) {
         let mut ledger = Ledger::new();
-        ledger.read(Place(1, 0), Some(&Purge::All), false);
+        ledger.note_purge(LogPosition(1, 0), Some(&Purge::All), false);
         (ledger, DigestKey::random().digest("token"))
     }
 
@@ -216,41 +216,45 @@ mod tests {
             Purge::Matching(vec![PurgeSelector::session("s")]),
         ] {
             let (mut ledger, digest) = ledger();
-            assert!(!ledger.is_dead(&digest, Place(1, 0), ALICE));
-            ledger.read(Place(5, 0), Some(&purge), false);
+            assert!(!ledger.is_dead(&digest, LogPosition(1, 0), ALICE));
+            ledger.note_purge(LogPosition(5, 0), Some(&purge), false);
             let dead = |asked| ledger.is_dead(&digest, asked, ALICE);
             assert_eq!(
-                [Place(1, 0), Place(4, 9), Place(5, 0), Place(6, 0)].map(dead),
+                [LogPosition(1, 0), LogPosition(4, 9), LogPosition(5, 0), LogPosition(6, 0)]
+                    .map(dead),
                 [true, true, false, false],
                 "{purge:?}"
             );
             assert!(!ledger.is_dead(
                 &digest,
-                Place(1, 0),
+                LogPosition(1, 0),
                 Marks { subject: Some("bob"), ..Marks::default() }
             ));
         }
         let (mut ledger, digest) = ledger();
-        ledger.read(Place(5, 0), Some(&Purge::Tokens(vec![digest])), false);
-        assert!(ledger.is_dead(&digest, Place(1, 0), Marks::default()), "inactive answers too");
-        assert!(!ledger.is_dead(&DigestKey::random().digest("other"), Place(1, 0), ALICE));
+        ledger.note_purge(LogPosition(5, 0), Some(&Purge::Tokens(vec![digest])), false);
+        assert!(
+            ledger.is_dead(&digest, LogPosition(1, 0), Marks::default()),
+            "inactive answers too"
+        );
+        assert!(!ledger.is_dead(&DigestKey::random().digest("other"), LogPosition(1, 0), ALICE));
     }
 
     #[test]
     fn answers_older_than_the_log_are_dead() {
         let digest = DigestKey::random().digest("token");
         let mut ledger = Ledger::new();
-        ledger.read(
-            Place(7, 0),
+        ledger.note_purge(
+            LogPosition(7, 0),
             Some(&Purge::Matching(vec![PurgeSelector::subject("bob")])),
             false,
         );
-        assert!(ledger.is_dead(&digest, Place(6, 0), ALICE), "a purge may have been cut off");
-        assert!(!ledger.is_dead(&digest, Place(7, 0), ALICE));
-        ledger.read(Place(9, 0), Some(&Purge::All), false);
-        assert!(ledger.is_dead(&digest, Place(8, 0), ALICE));
-        ledger.read(Place(10, 0), None, false);
-        assert_eq!(ledger.seen(), Some(Place(10, 0)));
+        assert!(ledger.is_dead(&digest, LogPosition(6, 0), ALICE), "a purge may have been cut off");
+        assert!(!ledger.is_dead(&digest, LogPosition(7, 0), ALICE));
+        ledger.note_purge(LogPosition(9, 0), Some(&Purge::All), false);
+        assert!(ledger.is_dead(&digest, LogPosition(8, 0), ALICE));
+        ledger.note_purge(LogPosition(10, 0), None, false);
+        assert_eq!(ledger.seen(), Some(LogPosition(10, 0)));
     }
 
     #[test]
@@ -258,16 +262,16 @@ mod tests {
         let (mut ledger, digest) = ledger();
         let purge = Purge::Matching(vec![PurgeSelector::subject("alice")]);
         ledger.announce(purge.clone());
-        assert!(ledger.is_dead(&digest, Place(99, 0), ALICE));
+        assert!(ledger.is_dead(&digest, LogPosition(99, 0), ALICE));
         assert_eq!(ledger.unsent(), std::slice::from_ref(&purge));
         ledger.sent(&purge);
-        assert!(ledger.unsent().is_empty() && ledger.is_dead(&digest, Place(99, 0), ALICE));
-        ledger.read(Place(50, 0), Some(&purge), false);
-        assert!(ledger.is_dead(&digest, Place(99, 0), ALICE), "that was somebody else's");
-        ledger.read(Place(51, 0), Some(&purge), true);
+        assert!(ledger.unsent().is_empty() && ledger.is_dead(&digest, LogPosition(99, 0), ALICE));
+        ledger.note_purge(LogPosition(50, 0), Some(&purge), false);
+        assert!(ledger.is_dead(&digest, LogPosition(99, 0), ALICE), "that was somebody else's");
+        ledger.note_purge(LogPosition(51, 0), Some(&purge), true);
         assert!(
-            !ledger.is_dead(&digest, Place(99, 0), ALICE)
-                && ledger.is_dead(&digest, Place(50, 0), ALICE)
+            !ledger.is_dead(&digest, LogPosition(99, 0), ALICE)
+                && ledger.is_dead(&digest, LogPosition(50, 0), ALICE)
         );
     }
 
@@ -275,8 +279,8 @@ mod tests {
     fn it_never_grows_past_its_limit_and_forgets_no_purge() {
         let (mut ledger, digest) = ledger();
         for n in 0..=LIMIT as u64 {
-            ledger.read(
-                Place(5, n),
+            ledger.note_purge(
+                LogPosition(5, n),
                 Some(&Purge::Matching(vec![PurgeSelector::subject(n.to_string())])),
                 false,
             );
@@ -286,17 +290,17 @@ mod tests {
         assert!(ledger.purged.len() <= LIMIT && ledger.pending.len() <= LIMIT);
         assert!(ledger.is_dead(
             &digest,
-            Place(5, 0),
+            LogPosition(5, 0),
             Marks { subject: Some("0"), ..Marks::default() }
         ));
     }
 
     #[test]
     fn a_place_is_an_id_of_a_stream() {
-        assert_eq!("1526919030474-55".parse(), Ok(Place(1_526_919_030_474, 55)));
-        assert_eq!(Place(1, 2).to_string(), "1-2");
+        assert_eq!("1526919030474-55".parse(), Ok(LogPosition(1_526_919_030_474, 55)));
+        assert_eq!(LogPosition(1, 2).to_string(), "1-2");
         for text in ["", "1", "1-", "-1", "a-b", "1-2-3", "-1-1"] {
-            assert_eq!(text.parse::<Place>(), Err(()), "{text}");
+            assert_eq!(text.parse::<LogPosition>(), Err(()), "{text}");
         }
     }
 }

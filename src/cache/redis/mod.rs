@@ -49,18 +49,18 @@ mod writer;
 pub use follower::Forget;
 pub use health::LastRedisError;
 pub use lease::LeaseHolder;
-pub use record::Written;
-pub use settings::{Login, Node, RedisSettings, SharedKey, TlsSettings, Topology};
-pub use turn::{Answer, Asking, Heard, Turn};
+pub use record::StoredFacts;
+pub use settings::{Login, RedisNode, RedisSettings, RedisTlsSettings, SharedKey, Topology};
+pub use turn::{Asking, AwaitedAnswer, Heard, IntrospectionTurn};
 
-use super::{End, Purge, Store};
+use super::{Purge, Store, StreamEnd};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 use crate::token::DigestKey;
 use arc_swap::ArcSwapOption;
-use connection::Connection;
-use health::{Health, RedisError};
-use keys::Keys;
+use connection::RedisConnection;
+use health::{RedisError, RedisHealth};
+use keys::RedisKeys;
 use ledger::Ledger;
 use parking_lot::Mutex;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisResult};
@@ -73,13 +73,13 @@ use writer::Write;
 /// One Redis and its state. It lives until the settings of `cache.redis` change.
 pub struct Shared {
     settings: RedisSettings,
-    keys: Keys,
+    keys: RedisKeys,
     store: Arc<Store>,
     clock: Clock,
-    health: Health,
+    health: RedisHealth,
     ledger: Mutex<Ledger>,
     /// There while Redis answers in time and its log of purges is being followed.
-    link: ArcSwapOption<Connection>,
+    link: ArcSwapOption<RedisConnection>,
     /// The log was found to be gone, and there is no new one yet.
     lost: AtomicBool,
     /// The connection is of no use any more.
@@ -102,10 +102,10 @@ impl Shared {
     ) -> Self {
         let (writes, queue) = mpsc::channel(writer::QUEUE);
         Self {
-            keys: Keys::new(&settings.key, &settings.prefix),
+            keys: RedisKeys::new(&settings.key, &settings.prefix),
             settings,
             store,
-            health: Health::new(metrics, clock.clone()),
+            health: RedisHealth::new(metrics, clock.clone()),
             clock,
             ledger: Mutex::new(Ledger::new()),
             link: ArcSwapOption::empty(),
@@ -145,7 +145,7 @@ impl Shared {
     /// Forgets answers here and everywhere: how many were held here, and whether the fleet has been
     /// told. If not, it will be as soon as Redis is back; until then it cannot be asked either.
     /// `end` is the reason that responses which depend on them end with here.
-    pub async fn purge(&self, purge: &Purge, end: End) -> (usize, bool) {
+    pub async fn purge(&self, purge: &Purge, end: StreamEnd) -> (usize, bool) {
         // first, or an answer from Redis could come back in between
         self.ledger.lock().announce(purge.clone());
         let purged = self.store.purge_because(purge, end);
@@ -176,7 +176,7 @@ impl Shared {
         self.settle(self.in_time(link.pipeline(pipeline)).await)
     }
 
-    fn linked(&self) -> Option<Arc<Connection>> {
+    fn linked(&self) -> Option<Arc<RedisConnection>> {
         let link = self.link.load_full();
         if link.is_none() {
             self.health.failed(&RedisError::Down);

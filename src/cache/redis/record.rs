@@ -1,28 +1,28 @@
 //! A value in Redis: the answer, when it was known, and which purges were known when it was asked
 //! for.
 
-use super::ledger::Place;
-use crate::token::{ActiveFacts, Bound, Confirmation, Stated, Thumbprint};
+use super::ledger::LogPosition;
+use crate::token::{ActiveFacts, BoundKeys, Confirmation, StatedValues, Thumbprint};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
 
 /// As stored in Redis.
 #[derive(Serialize, Deserialize)]
-pub struct Record {
+pub struct StoredRecord {
     /// Milliseconds since the Unix epoch, by the clock of the gateway that asked.
     pub known_at: i64,
     /// The time to live in Redis, milliseconds.
     pub kept_for: u64,
     /// The last purge that this gateway knew of when it asked.
-    pub seen: Place,
+    pub seen: LogPosition,
     /// None: inactive.
-    pub facts: Option<Written>,
+    pub facts: Option<StoredFacts>,
 }
 
 /// [`ActiveFacts`], member by member.
 #[derive(Serialize, Deserialize)]
-pub struct Written {
+pub struct StoredFacts {
     scopes: String,
     subject: Option<Box<str>>,
     client_id: Option<Box<str>>,
@@ -34,12 +34,12 @@ pub struct Written {
     issued_at: Option<i64>,
     leeway: i64,
     refresh_token: bool,
-    confirmation: Binding,
+    confirmation: StoredBinding,
     claims: String,
 }
 
 #[derive(Serialize, Deserialize)]
-enum Binding {
+enum StoredBinding {
     None,
     /// The thumbprints of a DPoP key and of a client certificate.
     Bound(Option<[u8; 32]>, Option<[u8; 32]>),
@@ -48,7 +48,7 @@ enum Binding {
     },
 }
 
-impl From<Confirmation> for Binding {
+impl From<Confirmation> for StoredBinding {
     fn from(confirmation: Confirmation) -> Self {
         let bytes = |thumbprint: Thumbprint| *thumbprint.as_bytes();
         match confirmation {
@@ -61,15 +61,15 @@ impl From<Confirmation> for Binding {
     }
 }
 
-impl From<Binding> for Confirmation {
-    fn from(binding: Binding) -> Self {
+impl From<StoredBinding> for Confirmation {
+    fn from(binding: StoredBinding) -> Self {
         match binding {
-            Binding::None => Self::None,
-            Binding::Bound(key, certificate) => Self::Bound(Box::new(Bound {
+            StoredBinding::None => Self::None,
+            StoredBinding::Bound(key, certificate) => Self::Bound(Box::new(BoundKeys {
                 key: key.map(Thumbprint::from),
                 certificate: certificate.map(Thumbprint::from),
             })),
-            Binding::Unknown { certificate } => Self::Unknown { certificate },
+            StoredBinding::Unknown { certificate } => Self::Unknown { certificate },
         }
     }
 }
@@ -80,9 +80,9 @@ const AHEAD: i64 = 5_000;
 /// Longer than this nothing is kept in Redis.
 pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
-impl Record {
+impl StoredRecord {
     /// `None`: not of this form.
-    pub fn read(bytes: &[u8]) -> Option<Self> {
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 
@@ -103,9 +103,9 @@ impl Record {
     }
 }
 
-impl From<&ActiveFacts> for Written {
+impl From<&ActiveFacts> for StoredFacts {
     fn from(facts: &ActiveFacts) -> Self {
-        let Stated {
+        let StatedValues {
             scopes,
             subject,
             client_id,
@@ -138,13 +138,13 @@ impl From<&ActiveFacts> for Written {
     }
 }
 
-impl Written {
+impl StoredFacts {
     /// `None`: the claims are no object, which nothing that we wrote is.
     pub fn facts(self) -> Option<ActiveFacts> {
         fn text(text: Option<&str>) -> Option<Cow<'_, str>> {
             text.map(Cow::Borrowed)
         }
-        let stated = Stated {
+        let stated = StatedValues {
             scopes: self.scopes.as_str().into(),
             subject: text(self.subject.as_deref()),
             client_id: text(self.client_id.as_deref()),
@@ -173,17 +173,17 @@ mod tests {
         let answer = r#"{"active":true,"scope":"read write","sub":"alice","client_id":7,"iss":"https://as","aud":["a","b"],
             "jti":"j","exp":2e9,"nbf":"1","iat":2,"token_type":"refresh_token","cnf":{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},"deep":{"a":[1.5,null,"ü"]}}"#;
         let Ok(Facts::Active(facts)) = read_answer(answer.as_bytes()) else { panic!("facts") };
-        let record = Record {
+        let record = StoredRecord {
             known_at: 1,
             kept_for: 2,
-            seen: Place(3, 4),
-            facts: Some(Written::from(&*facts)),
+            seen: LogPosition(3, 4),
+            facts: Some(StoredFacts::from(&*facts)),
         };
         let read = record
             .bytes()
-            .and_then(|bytes| Record::read(&bytes))
+            .and_then(|bytes| StoredRecord::decode(&bytes))
             .and_then(|record| record.facts)
-            .and_then(Written::facts);
+            .and_then(StoredFacts::facts);
         assert_eq!(format!("{read:?}"), format!("{:?}", Some(&*facts)));
         assert_eq!(
             read.map(|facts| facts.claims.text().to_owned()).as_deref(),
@@ -193,8 +193,12 @@ mod tests {
 
     #[test]
     fn no_clock_makes_an_answer_younger() {
-        let record =
-            |known_at| Record { known_at, kept_for: 60_000, seen: Place(0, 0), facts: None };
+        let record = |known_at| StoredRecord {
+            known_at,
+            kept_for: 60_000,
+            seen: LogPosition(0, 0),
+            facts: None,
+        };
         let age =
             |known_at, left, wall| record(known_at).age(left, wall).map(|age| age.as_millis());
         let now = 1_000_000_000;

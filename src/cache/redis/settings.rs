@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 pub struct RedisSettings {
     pub topology: Topology,
     /// `Some`: the connection is encrypted.
-    pub tls: Option<TlsSettings>,
+    pub tls: Option<RedisTlsSettings>,
     /// The number of the database.
     pub database: i64,
     pub login: Option<Login>,
@@ -26,19 +26,19 @@ pub struct RedisSettings {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Topology {
-    Single(Node),
+    Single(RedisNode),
     /// The Sentinels know which node is the master of that name.
     Sentinel {
-        sentinels: Vec<Node>,
+        sentinels: Vec<RedisNode>,
         master: String,
         login: Option<Login>,
     },
     /// Some of the cluster's nodes; the others are learnt from them.
-    Cluster(Vec<Node>),
+    Cluster(Vec<RedisNode>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Node {
+pub enum RedisNode {
     Tcp(String, u16),
     Unix(PathBuf),
 }
@@ -51,7 +51,7 @@ pub struct Login {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsSettings {
+pub struct RedisTlsSettings {
     /// PEM: trusted in place of the system's certificates.
     pub ca: Option<Vec<u8>>,
     /// PEM: our own certificate and its private key.

@@ -1,10 +1,10 @@
 //! Whose turn it is to ask the authorization server: across gateways too, one for a token.
 
 use super::health::RedisError;
-use super::keys::Names;
-use super::ledger::{Marks, Place};
-use super::record::{LONGEST, Record, Written};
-use super::writer::{Content, Write};
+use super::keys::EntryNames;
+use super::ledger::{LogPosition, Marks};
+use super::record::{LONGEST, StoredFacts, StoredRecord};
+use super::writer::{Write, WriteContent};
 use super::{Shared, ledger};
 use crate::cache::purge_selector::session_of;
 use crate::clock::{Mono, Now};
@@ -15,14 +15,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The answer that another gateway got.
-pub struct Answer {
+pub struct AwaitedAnswer {
     /// `None`: inactive.
     pub facts: Option<ActiveFacts>,
     /// Since its introspection.
     pub age: Duration,
 }
 
-pub enum Turn<T> {
+pub enum IntrospectionTurn<T> {
     Known(T),
     /// No gateway has an answer: the holder of this is to ask, and to publish the outcome.
     Ask(Asking),
@@ -31,9 +31,9 @@ pub enum Turn<T> {
 /// Dropped without a word, it lets others ask at once.
 pub struct Asking {
     shared: Arc<Shared>,
-    names: Names,
+    names: EntryNames,
     /// The last known purge when asking began.
-    seen: Option<Place>,
+    seen: Option<LogPosition>,
     /// Others wait for this one's answer.
     awaited: bool,
 }
@@ -65,7 +65,7 @@ enum Look {
     /// Purged, or from before something that we know better.
     Dead,
     Unreadable(RedisError),
-    Answer(Answer),
+    Answer(AwaitedAnswer),
 }
 
 impl Shared {
@@ -74,10 +74,12 @@ impl Shared {
     pub async fn turn<T>(
         self: &Arc<Self>,
         digest: &TokenDigest,
-        usable: impl Fn(Answer) -> Option<T>,
-    ) -> Turn<T> {
+        usable: impl Fn(AwaitedAnswer) -> Option<T>,
+    ) -> IntrospectionTurn<T> {
         let mut asking = self.own_turn(digest);
-        let Some(look) = self.look(digest, &asking.names).await else { return Turn::Ask(asking) };
+        let Some(look) = self.look(digest, &asking.names).await else {
+            return IntrospectionTurn::Ask(asking);
+        };
         let count = match look {
             Look::Nothing => Some(&self.health.miss),
             Look::Unreadable(trouble) => {
@@ -88,7 +90,7 @@ impl Shared {
             Look::Answer(answer) => match usable(answer) {
                 Some(known) => {
                     self.health.hit.inc();
-                    return Turn::Known(known);
+                    return IntrospectionTurn::Known(known);
                 }
                 None => Some(&self.health.expired),
             },
@@ -101,7 +103,7 @@ impl Shared {
                 && let Some(known) = usable(answer)
             {
                 self.health.hit.inc();
-                return Turn::Known(known);
+                return IntrospectionTurn::Known(known);
             }
             if first || started.elapsed() >= PATIENCE {
                 break;
@@ -112,7 +114,7 @@ impl Shared {
         if let Some(count) = count {
             count.inc();
         }
-        Turn::Ask(asking)
+        IntrospectionTurn::Ask(asking)
     }
 
     /// The turn to ask, for a request that no shared answer satisfies.
@@ -122,7 +124,7 @@ impl Shared {
     }
 
     /// `None`: Redis is bypassed.
-    async fn look(&self, digest: &TokenDigest, names: &Names) -> Option<Look> {
+    async fn look(&self, digest: &TokenDigest, names: &EntryNames) -> Option<Look> {
         let mut pipeline = redis::pipe();
         pipeline
             .cmd("GETRANGE")
@@ -132,12 +134,12 @@ impl Shared {
             .cmd("PTTL")
             .arg(&names.answer);
         let (value, left): (Vec<u8>, i64) = self.pipeline(&pipeline).await?;
-        Some(self.read(digest, names, &value, left))
+        Some(self.look_at(digest, names, &value, left))
     }
 
     /// The same, after announcing that this gateway is about to ask. The boolean is true if no
     /// other gateway is asking. In this order, an answer that came in between is not overlooked.
-    async fn claim(&self, digest: &TokenDigest, names: &Names) -> Option<(bool, Look)> {
+    async fn claim(&self, digest: &TokenDigest, names: &EntryNames) -> Option<(bool, Look)> {
         let lease = LEASE.as_millis().to_string();
         let mut pipeline = redis::pipe();
         pipeline.cmd("SET").arg(&names.asked).arg(1).arg("NX").arg("PX").arg(lease);
@@ -149,16 +151,16 @@ impl Shared {
             .cmd("PTTL")
             .arg(&names.answer);
         let (first, value, left): (Option<String>, Vec<u8>, i64) = self.pipeline(&pipeline).await?;
-        Some((first.is_some(), self.read(digest, names, &value, left)))
+        Some((first.is_some(), self.look_at(digest, names, &value, left)))
     }
 
-    fn read(&self, digest: &TokenDigest, names: &Names, value: &[u8], left: i64) -> Look {
+    fn look_at(&self, digest: &TokenDigest, names: &EntryNames, value: &[u8], left: i64) -> Look {
         if value.is_empty() {
             return Look::Nothing;
         }
         let forged = || Look::Unreadable(RedisError::Forged("an answer"));
         let Some(record) =
-            self.keys.open(&names.answer, value).and_then(|bytes| Record::read(&bytes))
+            self.keys.open(&names.answer, value).and_then(|bytes| StoredRecord::decode(&bytes))
         else {
             return forged();
         };
@@ -166,7 +168,7 @@ impl Shared {
             return Look::Unreadable(RedisError::Clock);
         };
         let (asked, known_at) = (record.seen, record.known_at);
-        let facts = match record.facts.map(Written::facts) {
+        let facts = match record.facts.map(StoredFacts::facts) {
             Some(None) => return forged(),
             facts => facts.flatten(),
         };
@@ -176,7 +178,7 @@ impl Shared {
         {
             return Look::Dead;
         }
-        Look::Answer(Answer { facts, age })
+        Look::Answer(AwaitedAnswer { facts, age })
     }
 }
 
@@ -197,27 +199,27 @@ impl Asking {
         let ends = !matches!(heard, Heard::Active { .. });
         let content = match heard {
             Heard::Active { facts, until } => {
-                self.seal(now, *until - now.mono, Some(Written::from(*facts)))
+                self.seal(now, *until - now.mono, Some(StoredFacts::from(*facts)))
             }
             Heard::Inactive { lives } => self.seal(now, *lives, None),
-            Heard::Unshared => Content::Nothing,
+            Heard::Unshared => WriteContent::Nothing,
         };
         self.send(content, ends, now);
     }
 
-    fn seal(&self, now: Now, lives: Duration, facts: Option<Written>) -> Content {
+    fn seal(&self, now: Now, lives: Duration, facts: Option<StoredFacts>) -> WriteContent {
         let kept_for = u64::try_from(lives.min(LONGEST).as_millis()).unwrap_or(0);
-        let Some(seen) = self.seen.filter(|_| kept_for > 0) else { return Content::Nothing };
-        let record = Record { known_at: now.wall, kept_for, seen, facts };
+        let Some(seen) = self.seen.filter(|_| kept_for > 0) else { return WriteContent::Nothing };
+        let record = StoredRecord { known_at: now.wall, kept_for, seen, facts };
         let sealed =
             record.bytes().and_then(|bytes| self.shared.keys.seal(&self.names.answer, &bytes));
         sealed
             .filter(|sealed| sealed.len() <= LARGEST)
-            .map_or(Content::Nothing, |sealed| Content::Answer(sealed, kept_for))
+            .map_or(WriteContent::Nothing, |sealed| WriteContent::Answer(sealed, kept_for))
     }
 
-    fn send(&mut self, content: Content, ends: bool, now: Now) {
-        let names = Names {
+    fn send(&mut self, content: WriteContent, ends: bool, now: Now) {
+        let names = EntryNames {
             answer: std::mem::take(&mut self.names.answer),
             asked: std::mem::take(&mut self.names.asked),
         };
@@ -236,11 +238,11 @@ impl Drop for Asking {
     fn drop(&mut self) {
         if self.awaited {
             let write = Write {
-                names: Names {
+                names: EntryNames {
                     answer: String::new(),
                     asked: std::mem::take(&mut self.names.asked),
                 },
-                content: Content::Unchanged,
+                content: WriteContent::Unchanged,
                 awaited: true,
                 ends: false,
                 at: 0,

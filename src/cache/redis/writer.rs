@@ -2,15 +2,15 @@
 
 use super::Shared;
 use super::health::RedisError;
-use super::keys::Names;
+use super::keys::EntryNames;
 use futures::future::join_all;
 use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 pub struct Write {
-    pub names: Names,
-    pub content: Content,
+    pub names: EntryNames,
+    pub content: WriteContent,
     /// Others wait for it.
     pub awaited: bool,
     /// Whether it ends an active answer.
@@ -19,7 +19,7 @@ pub struct Write {
     pub at: i64,
 }
 
-pub enum Content {
+pub enum WriteContent {
     /// Sealed, and how many milliseconds it may be kept.
     Answer(Vec<u8>, u64),
     /// There is to be no answer.
@@ -59,7 +59,7 @@ impl Shared {
     async fn put(&self, write: Write) {
         let mut pipeline = redis::pipe();
         match &write.content {
-            Content::Answer(sealed, kept_for) => {
+            WriteContent::Answer(sealed, kept_for) => {
                 pipeline
                     .cmd("SET")
                     .arg(&write.names.answer)
@@ -68,10 +68,10 @@ impl Shared {
                     .arg(*kept_for)
                     .ignore();
             }
-            Content::Nothing => {
+            WriteContent::Nothing => {
                 pipeline.cmd("DEL").arg(&write.names.answer).ignore();
             }
-            Content::Unchanged => {}
+            WriteContent::Unchanged => {}
         }
         if write.awaited {
             pipeline.cmd("DEL").arg(&write.names.asked).ignore();

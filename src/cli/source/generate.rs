@@ -1,27 +1,27 @@
 //! The file that flags and environment variables amount to.
 
-use super::{Flags, Given};
+use super::{Flags, GivenSetting};
 use crate::config::Generated;
 use std::fmt::Write;
 
 /// The settings that a gateway without a file has, but for its credentials.
-pub struct Parts {
-    upstream: Option<Given>,
-    introspect: Option<Given>,
-    issuer: Option<Given>,
-    listen: Option<Given>,
-    scopes: Option<Given>,
-    audience: Option<Given>,
+pub struct GeneratedParts {
+    upstream: Option<GivenSetting>,
+    introspect: Option<GivenSetting>,
+    issuer: Option<GivenSetting>,
+    listen: Option<GivenSetting>,
+    scopes: Option<GivenSetting>,
+    audience: Option<GivenSetting>,
 }
 
-impl Parts {
+impl GeneratedParts {
     /// A variable that is set to nothing is not set.
-    pub fn of(flags: Flags, env: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub fn collect(flags: Flags, env: &dyn Fn(&str) -> Option<String>) -> Self {
         let given = |flag: Option<String>, name: &str, variable: &str| match flag {
-            Some(value) => Some(Given { value, origin: format!("--{name}") }),
+            Some(value) => Some(GivenSetting { value, origin: format!("--{name}") }),
             None => {
                 let value = env(variable).filter(|value| !value.is_empty())?;
-                Some(Given { value, origin: variable.to_owned() })
+                Some(GivenSetting { value, origin: variable.to_owned() })
             }
         };
         Self {
@@ -72,7 +72,7 @@ impl Parts {
             let place = "authorization_servers.main.introspection_endpoint";
             generated.origins.push((place, endpoint.origin));
         }
-        if let Some(credentials) = Credentials::of(env)? {
+        if let Some(credentials) = GeneratedCredentials::from_env(env)? {
             let _ = writeln!(text, "    client_auth: {}", credentials.written());
             generated
                 .origins
@@ -95,23 +95,24 @@ impl Parts {
 }
 
 /// How the gateway authenticates itself, from the environment alone.
-enum Credentials {
-    Bearer(Secret),
-    Basic { id: String, secret: Secret },
+enum GeneratedCredentials {
+    Bearer(SecretSource),
+    Basic { id: String, secret: SecretSource },
 }
 
 /// Where a secret is.
-enum Secret {
+enum SecretSource {
     Variable(&'static str),
     /// The variable that names a file, and the file.
     File(&'static str, String),
 }
 
-impl Credentials {
-    fn of(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
-        let token = Secret::of("INTROGATE_TOKEN", "INTROGATE_TOKEN_FILE", env)?;
-        let id = Secret::of("INTROGATE_CLIENT_ID", "INTROGATE_CLIENT_ID_FILE", env)?;
-        let secret = Secret::of("INTROGATE_CLIENT_SECRET", "INTROGATE_CLIENT_SECRET_FILE", env)?;
+impl GeneratedCredentials {
+    fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
+        let token = SecretSource::from_env("INTROGATE_TOKEN", "INTROGATE_TOKEN_FILE", env)?;
+        let id = SecretSource::from_env("INTROGATE_CLIENT_ID", "INTROGATE_CLIENT_ID_FILE", env)?;
+        let secret =
+            SecretSource::from_env("INTROGATE_CLIENT_SECRET", "INTROGATE_CLIENT_SECRET_FILE", env)?;
         match (token, id, secret) {
             (None, None, None) => Ok(None),
             (Some(token), None, None) => Ok(Some(Self::Bearer(token))),
@@ -137,13 +138,13 @@ impl Credentials {
     fn origin(&self) -> String {
         let (Self::Bearer(secret) | Self::Basic { secret, .. }) = self;
         match secret {
-            Secret::Variable(name) | Secret::File(name, _) => (*name).to_owned(),
+            SecretSource::Variable(name) | SecretSource::File(name, _) => (*name).to_owned(),
         }
     }
 }
 
-impl Secret {
-    fn of(
+impl SecretSource {
+    fn from_env(
         variable: &'static str,
         file: &'static str,
         env: &dyn Fn(&str) -> Option<String>,
@@ -187,13 +188,13 @@ pub fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Source;
+    use crate::config::ConfigSource;
 
     fn generated(flags: Flags, env: &[(&str, &str)]) -> Result<Generated, String> {
         let env = |name: &str| {
             env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        Parts::of(flags, &env).generate(&env)
+        GeneratedParts::collect(flags, &env).generate(&env)
     }
 
     fn smallest() -> Flags {
@@ -236,10 +237,12 @@ mod tests {
         let Ok(generated) = generated(flags, &[]) else { panic!("generated") };
         assert!(!generated.text.contains("\n  - path: /b"), "{}", generated.text);
         let env = |_: &str| Some("from-outside".to_owned());
-        let loaded = Source::Generated(generated.clone()).load(&env);
+        let loaded = ConfigSource::Generated(generated.clone()).load(&env);
         assert!(loaded.problems.iter().all(|problem| !problem.message.contains("from-outside")));
         assert!(loaded.problems.iter().any(|problem| {
-            Source::Generated(generated.clone()).show(problem).starts_with("--upstream: error: ")
+            ConfigSource::Generated(generated.clone())
+                .show(problem)
+                .starts_with("--upstream: error: ")
         }));
     }
 

@@ -1,7 +1,7 @@
 //! `claims` of a route.
 
 use super::Context;
-use crate::config::path::{Key, KeyPath};
+use crate::config::path::{KeyPath, ShownKey};
 use crate::config::raw::{Allowed, Scalar};
 use crate::policy::ClaimDemand;
 use crate::token::ClaimPath;
@@ -19,7 +19,7 @@ pub fn claims(
         let Some(claim) = ClaimPath::parse(name) else {
             let message = format!(
                 "`{}` is not the name of a member; write `name`, or `outer.inner` for one inside an object, and `\\.` for a dot in a name",
-                Key(name)
+                ShownKey(name)
             );
             cx.report.error_at_key(&path, message);
             continue;

@@ -1,12 +1,13 @@
 //! `client_auth`: exactly one method, with all that it needs and nothing that belongs to another.
 
-use super::files::Given;
+use super::files::GivenSecret;
 use super::{Context, Reported};
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
 use crate::config::raw::{self, Method, ServerCommon, TokenEndpointAuth, listed};
 use crate::introspect::{
-    Assertion, AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SigningKey,
+    AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SignedAssertion,
+    SigningKey,
 };
 use crate::secret::Secret;
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
@@ -83,7 +84,7 @@ pub fn client_auth(
             let (client_id, secret) = pair(cx, path, raw, secret)?;
             check_audience(cx, path, common, raw);
             let algorithm = of_secret(cx, path, raw, &secret)?;
-            Some(ClientAuth::Assertion(Arc::new(Assertion::by_secret(
+            Some(ClientAuth::Assertion(Arc::new(SignedAssertion::by_secret(
                 client_id,
                 &secret,
                 algorithm,
@@ -142,7 +143,7 @@ fn private_key_jwt(
     let algorithm = of_key(cx, path, raw, &key)?;
     let key_id = Some(raw.key_id.clone()).filter(|id| !id.is_empty()).or_else(|| key.kid.clone());
     let audience = audience(common, raw);
-    let assertion = Assertion::by_key(client_id, key, algorithm, key_id, audience);
+    let assertion = SignedAssertion::by_key(client_id, key, algorithm, key_id, audience);
     Some(ClientAuth::Assertion(Arc::new(assertion)))
 }
 
@@ -153,7 +154,7 @@ fn token_endpoint_auth(
     path: &KeyPath,
     common: &ServerCommon,
     raw: &raw::ClientAuth,
-    secret: Given,
+    secret: GivenSecret,
 ) -> Option<ClientAuth> {
     use TokenEndpointAuth::{ClientSecretBasic, ClientSecretPost, PrivateKeyJwt, TlsClientAuth};
     let method = match raw.token_endpoint_auth_method {
@@ -273,7 +274,7 @@ fn pair(
     cx: Context,
     path: &KeyPath,
     raw: &raw::ClientAuth,
-    secret: Given,
+    secret: GivenSecret,
 ) -> Option<(String, Secret)> {
     let client_id = client_id(cx, path, raw);
     let secret = needed(cx, path, "client_secret", raw.method.word(), secret)?;
@@ -407,7 +408,7 @@ fn certificate(cx: Context, path: &KeyPath, raw: &raw::ClientAuth) -> Option<Cli
     let (at, key_at) = (path.key("certificate"), path.key("private_key"));
     let (certificate, private_key) =
         (cx.content(&at, &certificate?), cx.content(&key_at, &private_key?));
-    match ClientCertificate::read(&certificate?, &private_key?) {
+    match ClientCertificate::from_pem(&certificate?, &private_key?) {
         Ok(certificate) => {
             if certificate.ends() <= Clock::system().now().unix_seconds() {
                 cx.report.warning(&at, "has expired: the server will hardly accept it; put the present one in its place");
@@ -461,11 +462,17 @@ fn scope(cx: Context, at: &KeyPath, text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn needed(cx: Context, path: &KeyPath, key: &str, method: &str, given: Given) -> Option<Secret> {
+fn needed(
+    cx: Context,
+    path: &KeyPath,
+    key: &str,
+    method: &str,
+    given: GivenSecret,
+) -> Option<Secret> {
     match given {
-        Given::Secret(secret) => Some(secret),
-        Given::Broken => None,
-        Given::Missing => {
+        GivenSecret::Secret(secret) => Some(secret),
+        GivenSecret::Broken => None,
+        GivenSecret::Missing => {
             missing(cx, path, key, &format!("`{method}` needs it, or `{key}_file`"));
             None
         }

@@ -19,14 +19,14 @@ type Members = serde_json::Map<String, Value>;
 
 /// A route's keys together with the inherited ones, each known by where it was written.
 #[derive(Clone, Copy)]
-pub struct Origin<'a> {
+pub struct MergedKeys<'a> {
     /// The route, or `defaults` when these are looked at alone.
     pub section: &'a KeyPath,
     pub inherited: Option<&'a KeyPath>,
 }
 
-impl Origin<'_> {
-    pub fn of(self, cx: Context, key: &str) -> KeyPath {
+impl MergedKeys<'_> {
+    pub fn path_of(self, cx: Context, key: &str) -> KeyPath {
         let own = self.section.key(key);
         match self.inherited {
             Some(defaults) if !cx.report.has(&own) && cx.report.has(&defaults.key(key)) => {
@@ -47,7 +47,7 @@ impl Origin<'_> {
 pub fn demands(
     cx: Context,
     raw: &Demands,
-    origin: Origin,
+    origin: MergedKeys,
     paths: Option<&[PathPattern]>,
 ) -> DemandSettings {
     let auth = match raw.auth.unwrap_or(Auth::Required) {
@@ -55,33 +55,33 @@ pub fn demands(
         Auth::Optional => AuthMode::Optional,
         Auth::None => AuthMode::None,
     };
-    let broken = cx.report.is_broken(&origin.of(cx, "auth"));
+    let broken = cx.report.is_broken(&origin.path_of(cx, "auth"));
     if auth == AuthMode::None && !broken {
         ignored(cx, origin);
     }
     let policy = PolicySettings {
-        scopes: scopes(cx, &origin.of(cx, "scopes"), raw.scopes.as_deref()),
-        scopes_any: scopes(cx, &origin.of(cx, "scopes_any"), raw.scopes_any.as_deref()),
-        audience: audience(cx, &origin.of(cx, "audience"), raw.audience.as_deref()),
-        claims: claims(cx, &origin.of(cx, "claims"), raw.claims.as_ref()),
+        scopes: scopes(cx, &origin.path_of(cx, "scopes"), raw.scopes.as_deref()),
+        scopes_any: scopes(cx, &origin.path_of(cx, "scopes_any"), raw.scopes_any.as_deref()),
+        audience: audience(cx, &origin.path_of(cx, "audience"), raw.audience.as_deref()),
+        claims: claims(cx, &origin.path_of(cx, "claims"), raw.claims.as_ref()),
         authorization_details: details(
             cx,
-            &origin.of(cx, "authorization_details"),
+            &origin.path_of(cx, "authorization_details"),
             raw.authorization_details.as_deref(),
         ),
-        require: require(cx, &origin.of(cx, "require"), raw.require.as_deref(), paths),
-        login: login(cx, &origin.of(cx, "step_up"), raw.step_up.as_ref()),
-        origins: origins(cx, &origin.of(cx, "origins"), raw.origins.as_deref()),
+        require: require(cx, &origin.path_of(cx, "require"), raw.require.as_deref(), paths),
+        login: login(cx, &origin.path_of(cx, "step_up"), raw.step_up.as_ref()),
+        origins: origins(cx, &origin.path_of(cx, "origins"), raw.origins.as_deref()),
         shadow: raw.enforce == Some(false),
-        binding: binding(cx, &origin.of(cx, "binding"), raw.binding.as_ref()),
+        binding: binding(cx, &origin.path_of(cx, "binding"), raw.binding.as_ref()),
     };
     if let Some(both) = policy.scopes_any.iter().position(|scope| policy.scopes.contains(scope)) {
-        let path = origin.of(cx, "scopes_any").item(both);
+        let path = origin.path_of(cx, "scopes_any").item(both);
         cx.report.warning(&path, "is among `scopes` as well, so that `scopes_any` demands nothing more; remove one of the two");
     }
     if policy.shadow && auth != AuthMode::None {
         cx.report.warning_at_key(
-            &origin.of(cx, "enforce"),
+            &origin.path_of(cx, "enforce"),
             "is shadow mode: requests that would be refused are forwarded, without identity headers; remove it to protect the upstream",
         );
     }
@@ -103,7 +103,7 @@ pub fn demands(
 }
 
 /// Demands beside `auth: none` would look as if they were made.
-fn ignored(cx: Context, origin: Origin) {
+fn ignored(cx: Context, origin: MergedKeys) {
     let auth_is_own = origin.is_own(cx, "auth");
     for key in [
         "scopes",
@@ -115,7 +115,7 @@ fn ignored(cx: Context, origin: Origin) {
         "step_up",
     ] {
         let own = origin.is_own(cx, key);
-        let path = origin.of(cx, key);
+        let path = origin.path_of(cx, key);
         // a route may drop all inherited demands by `auth: none`
         if cx.report.has(&path) && (own || !auth_is_own) {
             cx.report.error_at_key(
@@ -231,8 +231,12 @@ pub fn not_empty<'l, T>(cx: Context, path: &KeyPath, list: Option<&'l [T]>) -> O
 }
 
 /// The names of the authorization servers one of which a route's tokens are shown to.
-pub fn authorization_servers(cx: Context, raw: &Demands, origin: Origin) -> Option<Vec<Arc<str>>> {
-    let path = origin.of(cx, "authorization_server");
+pub fn authorization_servers(
+    cx: Context,
+    raw: &Demands,
+    origin: MergedKeys,
+) -> Option<Vec<Arc<str>>> {
+    let path = origin.path_of(cx, "authorization_server");
     let known = cx.server_names()?;
     let Some(written) = &raw.authorization_server else {
         if cx.report.is_broken(&path) {

@@ -5,7 +5,7 @@ use super::kinds::{KeyKeys, algorithms, keys, texts};
 use super::{Context, Reported};
 use crate::config::path::KeyPath;
 use crate::config::raw::{Delivery, Events, ServerCommon};
-use crate::introspect::jwt::{Issuer, KeySource};
+use crate::introspect::jwt::{KeySource, RequiredIssuer};
 use crate::introspect::{ClientAuth, EventSettings, PollSettings, Profile, StreamSettings};
 use url::Url;
 
@@ -45,8 +45,8 @@ pub fn events(
             Some(issuer.clone()).filter(|issuer| !issuer.is_empty())
         }
         (None, Some(verification)) => match verification.issuer {
-            Issuer::Exactly(issuer) => Some(issuer.clone()),
-            Issuer::OfTenants { .. } => None,
+            RequiredIssuer::Exactly(issuer) => Some(issuer.clone()),
+            RequiredIssuer::OfTenants { .. } => None,
         },
         (None, None) => common.issuer.clone().filter(|issuer| !issuer.is_empty()),
     };

@@ -65,7 +65,7 @@ impl Files {
 }
 
 /// The outcome of reading a secret, from the configuration itself or a file of its own.
-pub enum Given {
+pub enum GivenSecret {
     Missing,
     /// Invalid, and already reported.
     Broken,
@@ -80,13 +80,13 @@ impl Context<'_> {
         key: &str,
         text: &SecretText,
         file: Option<&str>,
-    ) -> Given {
+    ) -> GivenSecret {
         let (inline, beside) = (section.key(key), section.key(&format!("{key}_file")));
         if self.report.is_broken(&inline) || self.report.is_broken(&beside) {
-            return Given::Broken;
+            return GivenSecret::Broken;
         }
         match (text.0.expose().is_empty(), file.filter(|file| !file.is_empty())) {
-            (true, None) => Given::Missing,
+            (true, None) => GivenSecret::Missing,
             (false, None) => {
                 let secret = text.0.expose();
                 if secret.trim() != secret {
@@ -95,21 +95,21 @@ impl Context<'_> {
                     );
                     self.report.warning(&inline, message);
                 }
-                Given::Secret(text.0.clone())
+                GivenSecret::Secret(text.0.clone())
             }
             (false, Some(_)) => {
                 self.report.error_at_key(
                     &beside,
                     format!("`{key}` is written as well; keep one of the two"),
                 );
-                Given::Broken
+                GivenSecret::Broken
             }
             (true, Some(name)) => {
                 match self.files.read(name).and_then(|(_, content)| secret_of(&content)) {
-                    Ok(secret) => Given::Secret(secret),
+                    Ok(secret) => GivenSecret::Secret(secret),
                     Err(message) => {
                         self.report.error(&beside, message);
-                        Given::Broken
+                        GivenSecret::Broken
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::demands::scope_flaw;
-use crate::config::path::{Key, KeyPath};
+use crate::config::path::{KeyPath, ShownKey};
 use crate::policy::{Circle, Implications};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub fn scope_implications(
     for (scope, implied) in raw {
         let path = section.key(scope);
         if scope_flaw(scope).is_some() {
-            let message = format!("`{}` is not a scope; write the name of one", Key(scope));
+            let message = format!("`{}` is not a scope; write the name of one", ShownKey(scope));
             cx.report.error_at_key(&path, message);
             sound = false;
         }

@@ -1,7 +1,7 @@
 //! `max_age` and `rate_limit` of a route.
 
 use super::Context;
-use super::demands::Origin;
+use super::demands::MergedKeys;
 use crate::config::path::KeyPath;
 use crate::config::raw::{self, Limits, RateLimit};
 use crate::gate::{EndWithToken, LimitSettings};
@@ -15,8 +15,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// A limit beyond this one limits nothing.
 const MOST_A_SECOND: u128 = 1_000_000;
 
-pub fn limits(cx: Context, raw: &Limits, auth: AuthMode, origin: Origin) -> LimitSettings {
-    max_age(cx, &origin.of(cx, "max_age"), raw);
+pub fn limits(cx: Context, raw: &Limits, auth: AuthMode, origin: MergedKeys) -> LimitSettings {
+    max_age(cx, &origin.path_of(cx, "max_age"), raw);
     let end_with_token = match raw.end_with_token {
         None | Some(raw::EndWithToken::Streams) => EndWithToken::Streams,
         Some(raw::EndWithToken::All) => EndWithToken::All,
@@ -47,9 +47,9 @@ fn rate_limit(
     cx: Context,
     raw: &RateLimit,
     auth: AuthMode,
-    origin: Origin,
+    origin: MergedKeys,
 ) -> Option<RateLimitSettings> {
-    let path = origin.of(cx, "rate_limit");
+    let path = origin.path_of(cx, "rate_limit");
     if cx.report.is_broken(&path) {
         return None;
     }

@@ -3,7 +3,7 @@
 mod tls;
 
 use super::Context;
-use super::files::Given;
+use super::files::GivenSecret;
 use super::url::unix_path;
 use crate::config::path::KeyPath;
 use crate::config::raw;
@@ -166,16 +166,16 @@ pub fn admin(cx: Context, listeners: &[ListenerSettings]) -> Option<AdminSetting
         if listeners.iter().any(|other| collide(&other.address, &Listen::Tcp(address))) {
             cx.report.error(&path, "a listener has this address already; give the admin endpoints an address of their own");
         }
-        if !address.ip().to_canonical().is_loopback() && matches!(token, Given::Missing) {
+        if !address.ip().to_canonical().is_loopback() && matches!(token, GivenSecret::Missing) {
             let message = "is not on loopback and there is no `token`: anyone who reaches it can read the status, and it is impossible to purge the \
                            cache; write a token, or 127.0.0.1";
             cx.report.warning(&path, message);
         }
     }
     let token = match token {
-        Given::Missing => None,
-        Given::Broken => return None,
-        Given::Secret(token) => {
+        GivenSecret::Missing => None,
+        GivenSecret::Broken => return None,
+        GivenSecret::Secret(token) => {
             if !token.expose().bytes().all(|b| matches!(b, 0x21..=0x7e)) {
                 cx.report.error(
                     &section.key("token"),

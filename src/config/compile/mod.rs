@@ -39,7 +39,7 @@ use super::report::Report;
 use super::settings::{AdminSettings, Settings};
 use crate::listen::ListenerSettings;
 use crate::telemetry::{AccessLog, LogFormat, LogSettings};
-use crate::upstream::{Protocol, UpstreamSettings};
+use crate::upstream::{UpstreamProtocol, UpstreamSettings};
 use std::time::Duration;
 
 /// Common parameters of all parts of the compilation.
@@ -95,7 +95,7 @@ fn settings(
         }
     }
     names::unused(cx, &routes);
-    let speaks_h2 = |upstream: &UpstreamSettings| upstream.protocol == Protocol::H2;
+    let speaks_h2 = |upstream: &UpstreamSettings| upstream.protocol == UpstreamProtocol::H2;
     // the fast path speaks HTTP/1.1 to upstreams
     let speaks_h2 = named.iter().flatten().any(speaks_h2);
     Some(Settings {

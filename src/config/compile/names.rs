@@ -2,7 +2,7 @@
 
 use super::{Context, kinds};
 use crate::config::nearest::{hint, nearest};
-use crate::config::path::{Key, KeyPath};
+use crate::config::path::{KeyPath, ShownKey};
 use crate::gate::RouteSettings;
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ impl Context<'_> {
         if !valid {
             let message = format!(
                 "`{}` is not a name; use at most 64 of letters, digits, `-`, `_` and `.`, a letter or digit first",
-                Key(name)
+                ShownKey(name)
             );
             self.report.error_at_key(path, message);
         }

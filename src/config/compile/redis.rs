@@ -1,9 +1,9 @@
 //! `cache.redis`.
 
-use super::files::Given;
-use super::redis_url::{Kind, RedisUrl};
+use super::files::GivenSecret;
+use super::redis_url::{RedisKind, RedisUrl};
 use super::{Context, Reported};
-use crate::cache::{Login, Node, RedisSettings, SharedKey, TlsSettings, Topology};
+use crate::cache::{Login, RedisNode, RedisSettings, RedisTlsSettings, SharedKey, Topology};
 use crate::config::path::KeyPath;
 use crate::config::raw::Redis;
 use crate::secret::Secret;
@@ -38,11 +38,11 @@ fn settings(cx: Context, redis: &Redis) -> Option<RedisSettings> {
         );
     }
     let topology = match url.kind {
-        Kind::Single(node) => Topology::Single(node),
-        Kind::Sentinel { sentinels, master } => {
+        RedisKind::Single(node) => Topology::Single(node),
+        RedisKind::Sentinel { sentinels, master } => {
             Topology::Sentinel { sentinels, master, login: sentinel.ok()? }
         }
-        Kind::Cluster(nodes) => Topology::Cluster(nodes),
+        RedisKind::Cluster(nodes) => Topology::Cluster(nodes),
     };
     Some(RedisSettings {
         topology,
@@ -68,9 +68,9 @@ fn url(cx: Context, section: &KeyPath, redis: &Redis) -> Option<RedisUrl> {
 
 fn key(cx: Context, section: &KeyPath, redis: &Redis) -> Option<SharedKey> {
     let secret = match cx.secret(section, "key", &redis.key, redis.key_file.as_deref()) {
-        Given::Secret(secret) => secret,
-        Given::Broken => return None,
-        Given::Missing => {
+        GivenSecret::Secret(secret) => secret,
+        GivenSecret::Broken => return None,
+        GivenSecret::Missing => {
             cx.report.error(
                 section,
                 "needs `key` or `key_file`: 32 bytes in base64, the same in all gateways, as `openssl rand -base64 32` makes",
@@ -89,11 +89,11 @@ fn key(cx: Context, section: &KeyPath, redis: &Redis) -> Option<SharedKey> {
     key
 }
 
-fn given(given: Given) -> Result<Option<Secret>, Reported> {
+fn given(given: GivenSecret) -> Result<Option<Secret>, Reported> {
     match given {
-        Given::Missing => Ok(None),
-        Given::Secret(secret) => Ok(Some(secret)),
-        Given::Broken => Err(Reported),
+        GivenSecret::Missing => Ok(None),
+        GivenSecret::Secret(secret) => Ok(Some(secret)),
+        GivenSecret::Broken => Err(Reported),
     }
 }
 
@@ -154,7 +154,7 @@ fn sentinel(
             return Err(Reported);
         }
     };
-    if login.is_some() && url.is_some_and(|url| !matches!(url.kind, Kind::Sentinel { .. })) {
+    if login.is_some() && url.is_some_and(|url| !matches!(url.kind, RedisKind::Sentinel { .. })) {
         cx.report
             .error_at_key(&section, "is for `redis-sentinel` alone; remove it, or correct `url`");
         return Err(Reported);
@@ -167,7 +167,7 @@ fn tls(
     section: &KeyPath,
     redis: &Redis,
     url: Option<&RedisUrl>,
-) -> Result<Option<TlsSettings>, Reported> {
+) -> Result<Option<RedisTlsSettings>, Reported> {
     let (section, written) = (section.key("tls"), &redis.tls);
     let any = [&written.ca, &written.certificate, &written.private_key]
         .iter()
@@ -202,7 +202,7 @@ fn tls(
             return Err(Reported);
         }
     };
-    Ok(Some(TlsSettings { ca, identity }))
+    Ok(Some(RedisTlsSettings { ca, identity }))
 }
 
 fn private_key(cx: Context, path: &KeyPath, name: &str) -> Option<Zeroizing<Vec<u8>>> {
@@ -221,12 +221,12 @@ impl RedisUrl {
     /// Nothing leaves this machine.
     fn is_local(&self) -> bool {
         let nodes = match &self.kind {
-            Kind::Single(node) => std::slice::from_ref(node),
-            Kind::Sentinel { sentinels: nodes, .. } | Kind::Cluster(nodes) => nodes,
+            RedisKind::Single(node) => std::slice::from_ref(node),
+            RedisKind::Sentinel { sentinels: nodes, .. } | RedisKind::Cluster(nodes) => nodes,
         };
         nodes.iter().all(|node| match node {
-            Node::Unix(_) => true,
-            Node::Tcp(host, _) => {
+            RedisNode::Unix(_) => true,
+            RedisNode::Tcp(host, _) => {
                 host == "localhost"
                     || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
             }

@@ -3,13 +3,13 @@
 //! `redis-cluster://` after its pattern. `valkey` may replace `redis`. Several hosts are separated
 //! by commas, which no URL library reads.
 
-use crate::cache::Node;
+use crate::cache::RedisNode;
 use crate::secret::Secret;
 use percent_encoding::percent_decode_str;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct RedisUrl {
-    pub kind: Kind,
+    pub kind: RedisKind,
     pub tls: bool,
     pub database: i64,
     pub username: Option<String>,
@@ -17,14 +17,14 @@ pub struct RedisUrl {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Kind {
-    Single(Node),
-    Sentinel { sentinels: Vec<Node>, master: String },
-    Cluster(Vec<Node>),
+pub enum RedisKind {
+    Single(RedisNode),
+    Sentinel { sentinels: Vec<RedisNode>, master: String },
+    Cluster(Vec<RedisNode>),
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Scheme {
+enum RedisScheme {
     Single,
     Unix,
     Sentinel,
@@ -51,18 +51,18 @@ impl RedisUrl {
         if query.is_some() {
             return Err("must have no parameters (`?…`); use the keys of `cache.redis`".into());
         }
-        if master.is_some() && scheme != Scheme::Sentinel {
+        if master.is_some() && scheme != RedisScheme::Sentinel {
             return Err(
                 "must have no `#…`; only `redis-sentinel` has, for the master's name".into()
             );
         }
-        if scheme == Scheme::Unix {
+        if scheme == RedisScheme::Unix {
             let path = rest
                 .strip_prefix('/')
                 .ok_or("must have an absolute path, such as `redis+unix:///run/redis.sock`")?;
-            let node = Node::Unix(format!("/{}", decoded(path)?).into());
+            let node = RedisNode::Unix(format!("/{}", decoded(path)?).into());
             return Ok(Self {
-                kind: Kind::Single(node),
+                kind: RedisKind::Single(node),
                 tls,
                 database: 0,
                 username: None,
@@ -75,20 +75,20 @@ impl RedisUrl {
             .rsplit_once('@')
             .map_or((None, authority), |(user, hosts)| (Some(user), hosts));
         let (username, password) = user.map_or(Ok((None, None)), login)?;
-        let port = if scheme == Scheme::Sentinel { 26379 } else { 6379 };
+        let port = if scheme == RedisScheme::Sentinel { 26379 } else { 6379 };
         let mut nodes =
             hosts.split(',').map(|host| node(host, port)).collect::<Result<Vec<_>, _>>()?;
         let kind = match scheme {
-            Scheme::Cluster => Kind::Cluster(nodes),
-            Scheme::Sentinel => {
+            RedisScheme::Cluster => RedisKind::Cluster(nodes),
+            RedisScheme::Sentinel => {
                 let master = decoded(master.unwrap_or_default())?;
                 if master.is_empty() {
                     return Err("must end in `#` and the name that the Sentinels have for the master, such as `#mymaster`".into());
                 }
-                Kind::Sentinel { sentinels: nodes, master }
+                RedisKind::Sentinel { sentinels: nodes, master }
             }
-            Scheme::Single | Scheme::Unix => match (nodes.pop(), nodes.is_empty()) {
-                (Some(node), true) => Kind::Single(node),
+            RedisScheme::Single | RedisScheme::Unix => match (nodes.pop(), nodes.is_empty()) {
+                (Some(node), true) => RedisKind::Single(node),
                 _ => return Err(
                     "has several hosts; write `redis-cluster://` or `redis-sentinel://` for them"
                         .into(),
@@ -99,24 +99,24 @@ impl RedisUrl {
             if path.is_empty() { Some(0) } else { path.parse::<u16>().ok().map(i64::from) };
         let database =
             database.ok_or("has a path that is not the number of a database, such as `/0`")?;
-        if database != 0 && scheme == Scheme::Cluster {
+        if database != 0 && scheme == RedisScheme::Cluster {
             return Err("has a database other than 0, which a cluster has not".into());
         }
         Ok(Self { kind, tls, database, username, password })
     }
 }
 
-fn scheme(text: &str) -> Option<(Scheme, bool)> {
+fn scheme(text: &str) -> Option<(RedisScheme, bool)> {
     let text =
         text.to_ascii_lowercase().replacen("valkeys", "rediss", 1).replacen("valkey", "redis", 1);
     Some(match text.as_str() {
-        "redis" => (Scheme::Single, false),
-        "rediss" => (Scheme::Single, true),
-        "redis+unix" => (Scheme::Unix, false),
-        "redis-sentinel" => (Scheme::Sentinel, false),
-        "rediss-sentinel" => (Scheme::Sentinel, true),
-        "redis-cluster" => (Scheme::Cluster, false),
-        "rediss-cluster" => (Scheme::Cluster, true),
+        "redis" => (RedisScheme::Single, false),
+        "rediss" => (RedisScheme::Single, true),
+        "redis+unix" => (RedisScheme::Unix, false),
+        "redis-sentinel" => (RedisScheme::Sentinel, false),
+        "rediss-sentinel" => (RedisScheme::Sentinel, true),
+        "redis-cluster" => (RedisScheme::Cluster, false),
+        "rediss-cluster" => (RedisScheme::Cluster, true),
         _ => return None,
     })
 }
@@ -130,7 +130,7 @@ fn login(text: &str) -> Result<(Option<String>, Option<Secret>), String> {
     Ok((user, password.map(Secret::new)))
 }
 
-fn node(text: &str, default_port: u16) -> Result<Node, String> {
+fn node(text: &str, default_port: u16) -> Result<RedisNode, String> {
     const HOST: &str = "has no host where one should be, or one with characters that no host has";
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -149,7 +149,10 @@ fn node(text: &str, default_port: u16) -> Result<Node, String> {
         return Err(HOST.into());
     }
     let port = port.map_or(Some(default_port), |port| port.parse().ok()).filter(|port| *port != 0);
-    Ok(Node::Tcp(host.to_owned(), port.ok_or("has a port that is not a number from 1 to 65535")?))
+    Ok(RedisNode::Tcp(
+        host.to_owned(),
+        port.ok_or("has a port that is not a number from 1 to 65535")?,
+    ))
 }
 
 fn decoded(text: &str) -> Result<String, String> {
@@ -163,29 +166,29 @@ fn decoded(text: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn tcp(host: &str, port: u16) -> Node {
-        Node::Tcp(host.into(), port)
+    fn tcp(host: &str, port: u16) -> RedisNode {
+        RedisNode::Tcp(host.into(), port)
     }
 
     #[test]
     fn every_form_is_read() {
         let parse = |text| RedisUrl::parse(text).map(|url| (url.kind, url.tls, url.database));
-        let single = |host, port| Kind::Single(tcp(host, port));
+        let single = |host, port| RedisKind::Single(tcp(host, port));
         assert_eq!(parse("redis://cache"), Ok((single("cache", 6379), false, 0)));
         assert_eq!(parse("rediss://cache:6380/2"), Ok((single("cache", 6380), true, 2)));
         assert_eq!(parse("valkeys://[::1]:1/"), Ok((single("::1", 1), true, 0)));
         assert_eq!(
             parse("redis+unix:///run/r.sock"),
-            Ok((Kind::Single(Node::Unix("/run/r.sock".into())), false, 0))
+            Ok((RedisKind::Single(RedisNode::Unix("/run/r.sock".into())), false, 0))
         );
         let sentinels = vec![tcp("a", 26379), tcp("b", 1)];
         assert_eq!(
             parse("rediss-sentinel://a,b:1/3#my%20m"),
-            Ok((Kind::Sentinel { sentinels, master: "my m".into() }, true, 3))
+            Ok((RedisKind::Sentinel { sentinels, master: "my m".into() }, true, 3))
         );
         assert_eq!(
             parse("redis-cluster://a:1,[::1]"),
-            Ok((Kind::Cluster(vec![tcp("a", 1), tcp("::1", 6379)]), false, 0))
+            Ok((RedisKind::Cluster(vec![tcp("a", 1), tcp("::1", 6379)]), false, 0))
         );
     }
 

@@ -1,7 +1,7 @@
 //! `routes`.
 
 use super::Context;
-use super::demands::{Origin, authorization_servers, demands};
+use super::demands::{MergedKeys, authorization_servers, demands};
 use super::destination::destination;
 use super::limits::limits;
 use super::reach::reach;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// The routes, and the upstreams that some of them name by URL.
 pub fn routes(cx: Context) -> (Option<Vec<RouteSettings>>, Vec<UpstreamSettings>) {
     let (section, defaults) = (KeyPath::root().key("routes"), KeyPath::root().key("defaults"));
-    let origin = Origin { section: &defaults, inherited: None };
+    let origin = MergedKeys { section: &defaults, inherited: None };
     let auth = demands(cx, &cx.raw.defaults.demands, origin, None).auth;
     limits(cx, &cx.raw.defaults.limits, auth, origin);
     let reaches: Vec<Option<Reach>> =
@@ -31,7 +31,7 @@ pub fn routes(cx: Context) -> (Option<Vec<RouteSettings>>, Vec<UpstreamSettings>
     for (i, (raw, (reach, name))) in
         cx.raw.routes.iter().zip(reaches.into_iter().zip(&names)).enumerate()
     {
-        let origin = Origin { section: &section.item(i), inherited: Some(&defaults) };
+        let origin = MergedKeys { section: &section.item(i), inherited: Some(&defaults) };
         compiled.push(route(cx, origin, raw, reach, name, &mut by_url));
     }
     (compiled.into_iter().collect(), by_url.into_values().collect())
@@ -39,7 +39,7 @@ pub fn routes(cx: Context) -> (Option<Vec<RouteSettings>>, Vec<UpstreamSettings>
 
 fn route(
     cx: Context,
-    origin: Origin,
+    origin: MergedKeys,
     raw: &Route,
     reach: Option<Reach>,
     name: &Arc<str>,

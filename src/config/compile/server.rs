@@ -2,13 +2,13 @@
 
 use super::cache::count;
 use super::events;
-use super::files::Given;
+use super::files::GivenSecret;
 use super::implications::scope_implications;
 use super::kinds;
 use super::{Context, Reported};
 use crate::config::path::KeyPath;
 use crate::config::raw::{Server, ServerCommon};
-use crate::introspect::jwt::Issuer;
+use crate::introspect::jwt::RequiredIssuer;
 use crate::introspect::{BreakerSettings, ProxySettings, ServerSettings, TokenSelector};
 use tokio::sync::Semaphore;
 use url::Url;
@@ -35,7 +35,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, written: &Server) -> Option<S
     kinds::foreign_keys(cx, path, &written.kind);
     let raw = &written.common;
     let issuer = issuer(cx, path, raw);
-    let kind = kinds::kind(cx, kinds::Written { name, path, common: raw }, &written.kind);
+    let kind = kinds::kind(cx, kinds::WrittenServer { name, path, common: raw }, &written.kind);
     let tokens = tokens(cx, &path.key("tokens"), raw);
     let timeout = cx.positive(&path.key("timeout"), raw.timeout);
     let connect_timeout = cx.positive(&path.key("connect_timeout"), raw.connect_timeout);
@@ -74,8 +74,9 @@ fn server(cx: Context, path: &KeyPath, name: &str, written: &Server) -> Option<S
         Some(_) => Semaphore::MAX_PERMITS,
         None => count(raw.max_concurrent),
     };
-    let has_tenants = verification
-        .is_some_and(|verification| matches!(verification.issuer, Issuer::OfTenants { .. }));
+    let has_tenants = verification.is_some_and(|verification| {
+        matches!(verification.issuer, RequiredIssuer::OfTenants { .. })
+    });
     let issuer = issuer.filter(|_| !has_tenants);
     let settings = ServerSettings {
         name: named.then(|| name.into())?,
@@ -110,9 +111,9 @@ fn server(cx: Context, path: &KeyPath, name: &str, written: &Server) -> Option<S
 /// The URL is shown in no message: it may hold a password.
 fn proxy(cx: Context, server: &KeyPath, raw: &ServerCommon) -> Result<ProxySettings, Reported> {
     let url = match cx.secret(server, "proxy", &raw.proxy, raw.proxy_file.as_deref()) {
-        Given::Missing => return Ok(ProxySettings::None),
-        Given::Broken => return Err(Reported),
-        Given::Secret(url) => url,
+        GivenSecret::Missing => return Ok(ProxySettings::None),
+        GivenSecret::Broken => return Err(Reported),
+        GivenSecret::Secret(url) => url,
     };
     let key = if raw.proxy.0.expose().is_empty() { "proxy_file" } else { "proxy" };
     let at = server.key(key);

@@ -4,20 +4,20 @@ use super::Context;
 use super::cache::count;
 use super::headers::is_of_the_connection;
 use crate::config::path::KeyPath;
-use crate::extract::{Place, TokenSettings};
+use crate::extract::{TokenPlace, TokenSettings};
 use crate::request::names;
 use http::HeaderName;
 
 pub fn token(cx: Context) -> Option<TokenSettings> {
     let section = KeyPath::root().key("token").key("from");
-    let mut from: Vec<Place> = Vec::new();
+    let mut from: Vec<TokenPlace> = Vec::new();
     for (i, text) in cx.raw.token.from.iter().enumerate() {
         let path = section.item(i);
         match place(text) {
             Ok(place) if from.contains(&place) => {
                 cx.report.error(&path, "is a duplicate; remove one of the two")
             }
-            Ok(Place::Header(name)) if is_identity(cx, &name) => {
+            Ok(TokenPlace::Header(name)) if is_identity(cx, &name) => {
                 let message = "has the prefix of identity headers, which are removed from every request before; choose another name";
                 cx.report.error(&path, message);
             }
@@ -36,32 +36,32 @@ pub fn token(cx: Context) -> Option<TokenSettings> {
 }
 
 /// `Err(None)`: not a place at all.
-fn place(text: &str) -> Result<Place, Option<String>> {
+fn place(text: &str) -> Result<TokenPlace, Option<String>> {
     let (kind, name) = match text.split_once(':') {
         Some((kind, name)) => (kind, Some(name)),
         None => (text, None),
     };
     match (kind, name) {
-        ("header", None) => Ok(Place::Authorization),
+        ("header", None) => Ok(TokenPlace::Authorization),
         ("header", Some(name)) => header(name).map_err(Some),
-        ("query", None) => Ok(Place::Query("access_token".into())),
+        ("query", None) => Ok(TokenPlace::Query("access_token".into())),
         ("query", Some(name)) if !name.is_empty() && !name.chars().any(char::is_control) => {
-            Ok(Place::Query(name.into()))
+            Ok(TokenPlace::Query(name.into()))
         }
         ("query", Some(_)) => Err(Some("`query:` wants the name of a parameter behind it".into())),
         ("cookie", Some(name)) if HeaderName::try_from(name).is_ok() => {
-            Ok(Place::Cookie(name.into()))
+            Ok(TokenPlace::Cookie(name.into()))
         }
         ("cookie", _) => Err(Some(
             "`cookie:` wants the name of a cookie behind it, as in `cookie:session`".into(),
         )),
-        ("form", None) => Ok(Place::Form),
+        ("form", None) => Ok(TokenPlace::Form),
         ("form", Some(_)) => Err(Some("`form` has no name behind it: the field is `access_token` (RFC 6750 §2.2); write `form`".into())),
         _ => Err(None),
     }
 }
 
-fn header(name: &str) -> Result<Place, String> {
+fn header(name: &str) -> Result<TokenPlace, String> {
     let name = HeaderName::try_from(name).map_err(
         |_| "`header:` wants the name of a header behind it, as in `header:X-Access-Token`",
     )?;
@@ -72,7 +72,7 @@ fn header(name: &str) -> Result<Place, String> {
             Err("this header has a meaning of its own and cannot carry a token; choose another one"
                 .into())
         }
-        _ => Ok(Place::Header(name)),
+        _ => Ok(TokenPlace::Header(name)),
     }
 }
 

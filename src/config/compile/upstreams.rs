@@ -6,8 +6,8 @@ use crate::config::path::KeyPath;
 use crate::config::raw::{self, Upstream, UpstreamServer};
 use crate::introspect::{ClientCertificate, Part};
 use crate::upstream::{
-    Balance, Endpoint, HashKey, HealthCheck, Protocol, ServerAddress, ShownCertificate,
-    TlsSettings, UpstreamSettings,
+    Balance, Endpoint, HashKey, HealthCheck, ServerAddress, ShownCertificate, UpstreamProtocol,
+    UpstreamSettings, UpstreamTlsSettings,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -38,8 +38,8 @@ pub fn nowhere() -> UpstreamSettings {
         name: "".into(),
         servers: Vec::new(),
         balance: Balance::RoundRobin,
-        protocol: Protocol::H1,
-        tls: TlsSettings::default(),
+        protocol: UpstreamProtocol::H1,
+        tls: UpstreamTlsSettings::default(),
         health_check: None,
         connect_timeout: raw.connect_timeout.0,
         read_timeout: raw.read_timeout.0,
@@ -96,11 +96,11 @@ fn protocol(
     path: &KeyPath,
     protocol: raw::Protocol,
     servers: Option<&[ServerAddress]>,
-) -> Option<Protocol> {
+) -> Option<UpstreamProtocol> {
     let is_tls = |server: &ServerAddress| matches!(server.at, Endpoint::Tcp { tls: true, .. });
     let servers = servers.unwrap_or_default();
     match protocol {
-        raw::Protocol::H1 => Some(Protocol::H1),
+        raw::Protocol::H1 => Some(UpstreamProtocol::H1),
         raw::Protocol::H2 if !servers.iter().all(is_tls) => {
             cx.report.error(
                 path,
@@ -115,7 +115,7 @@ fn protocol(
             );
             None
         }
-        raw::Protocol::H2 | raw::Protocol::H2c => Some(Protocol::H2),
+        raw::Protocol::H2 | raw::Protocol::H2c => Some(UpstreamProtocol::H2),
     }
 }
 
@@ -146,13 +146,13 @@ fn tls(
     path: &KeyPath,
     raw: &Upstream,
     servers: Option<&[ServerAddress]>,
-) -> Option<TlsSettings> {
+) -> Option<UpstreamTlsSettings> {
     without_effect(cx, path, raw, servers);
     let server_name =
         cx.server_name(&path.key("server_name"), &raw.tls.server_name, "api.internal");
     let roots = roots(cx, &path.key("ca"), &raw.tls.ca);
     let certificate = certificate(cx, path, &raw.tls);
-    Some(TlsSettings { server_name, roots: roots.ok()?, certificate: certificate.ok()? })
+    Some(UpstreamTlsSettings { server_name, roots: roots.ok()?, certificate: certificate.ok()? })
 }
 
 /// Keys of `tls` beside servers none of which speaks TLS.
@@ -211,7 +211,7 @@ fn certificate(
     }
     let (chain, key) = (cx.content(&at, &raw.certificate), cx.content(&key_at, &raw.private_key));
     let (chain, key) = chain.zip(key).ok_or(Reported)?;
-    let certificate = match ClientCertificate::read(&chain, &key) {
+    let certificate = match ClientCertificate::from_pem(&chain, &key) {
         Ok(certificate) => certificate,
         Err((part, wrong)) => {
             cx.report.error(if part == Part::Certificate { &at } else { &key_at }, wrong);

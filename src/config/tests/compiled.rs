@@ -2,7 +2,7 @@
 
 use super::{EXAMPLE, WHOLE, client_auth, read, told};
 use crate::config::Settings;
-use crate::extract::Place;
+use crate::extract::TokenPlace;
 use crate::introspect::ClientAuth;
 use crate::listen::{Limits, Listen, ListenerSettings, Protocols, Serves};
 use crate::policy::AuthMode;
@@ -48,7 +48,7 @@ fn the_smallest_file_gets_all_defaults() {
         (settings.cache.max_entries, settings.cache.inactive_max_entries),
         (100_000, 10_000)
     );
-    assert_eq!(settings.token.from, [Place::Authorization]);
+    assert_eq!(settings.token.from, [TokenPlace::Authorization]);
     assert_eq!((settings.token.max_length, settings.token.forward), (8192, false));
     assert_eq!(settings.identity.prefix, "X-Introspected-");
     assert_eq!((settings.log.format, settings.log.access), (LogFormat::Json, AccessLog::All));
@@ -158,12 +158,12 @@ fn places_of_tokens() {
         "{WHOLE}token: {{from: ['header:X-Token', header, query, 'query:t', 'cookie:c', form]}}\nadmin: {{address: off}}\n"
     ));
     let expected = [
-        Place::Header(http::HeaderName::from_static("x-token")),
-        Place::Authorization,
-        Place::Query("access_token".into()),
-        Place::Query("t".into()),
-        Place::Cookie("c".into()),
-        Place::Form,
+        TokenPlace::Header(http::HeaderName::from_static("x-token")),
+        TokenPlace::Authorization,
+        TokenPlace::Query("access_token".into()),
+        TokenPlace::Query("t".into()),
+        TokenPlace::Cookie("c".into()),
+        TokenPlace::Form,
     ];
     assert_eq!(settings.token.from, expected);
     assert_eq!(settings.admin.address, None);

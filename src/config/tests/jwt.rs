@@ -1,7 +1,7 @@
 //! `type: jwt`.
 
 use super::{read, told};
-use crate::introspect::jwt::{Issuer, KeySource};
+use crate::introspect::jwt::{KeySource, RequiredIssuer};
 
 /// One `jwt` server `a` with these keys, and a route.
 fn with_jwt(keys: &str) -> Vec<String> {
@@ -111,7 +111,7 @@ fn tenants() {
     let server = &settings.servers[0];
     let Some(jwt) = server.profile().verification else { panic!("not jwt") };
     assert_eq!(server.issuer, None, "routes do not compare a template");
-    assert!(matches!(jwt.issuer, Issuer::OfTenants { tenants, .. } if tenants.len() == 2));
+    assert!(matches!(jwt.issuer, RequiredIssuer::OfTenants { tenants, .. } if tenants.len() == 2));
     assert!(matches!(jwt.keys, KeySource::Issuer(issuer, at)
         if issuer == "https://a/{tenantid}/v2.0" && at.as_str() == "https://a/common/v2.0"));
 }

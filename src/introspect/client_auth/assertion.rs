@@ -15,7 +15,7 @@ pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const LIFETIME: i64 = 60;
 
 #[derive(Debug)]
-pub struct Assertion {
+pub struct SignedAssertion {
     client_id: String,
     header: Header,
     key: EncodingKey,
@@ -26,7 +26,7 @@ pub struct Assertion {
 
 /// RFC 7523 §3; `iat` and `jti` as OpenID Connect Core §9 has them.
 #[derive(Serialize)]
-struct Claims<'a> {
+struct AssertionClaims<'a> {
     iss: &'a str,
     sub: &'a str,
     aud: &'a str,
@@ -35,7 +35,7 @@ struct Claims<'a> {
     exp: i64,
 }
 
-impl Assertion {
+impl SignedAssertion {
     /// `private_key_jwt`. The algorithm is one that the key is for.
     pub fn by_key(
         client_id: String,
@@ -92,7 +92,7 @@ impl Assertion {
 
     /// A new one, for a single call of `endpoint` at `now` (seconds since the Unix epoch).
     pub fn mint(&self, endpoint: &Url, now: i64) -> Result<Secret, Failure> {
-        let claims = Claims {
+        let claims = AssertionClaims {
             iss: &self.client_id,
             sub: &self.client_id,
             aud: self.audience.as_deref().unwrap_or(endpoint.as_str()),

@@ -31,13 +31,13 @@ pub struct AssertionFile {
 }
 
 struct KeptAssertion {
-    assertion: Assertion,
+    assertion: PlatformAssertion,
     /// No look at the file before.
     look_from: Mono,
 }
 
 #[derive(Clone, Debug)]
-struct Assertion {
+struct PlatformAssertion {
     text: Secret,
     /// Seconds since the Unix epoch.
     ends: i64,
@@ -65,7 +65,7 @@ const LARGEST: u64 = 64 << 10;
 impl AssertionFile {
     /// From the file's content as it was when the configuration was read.
     pub fn new(path: &Path, content: &[u8]) -> Result<Self, NotAnAssertion> {
-        let assertion = Assertion::read(content)?;
+        let assertion = PlatformAssertion::parse(content)?;
         Ok(Self {
             path: path.to_owned(),
             subject: assertion.subject.clone(),
@@ -131,11 +131,11 @@ impl AssertionFile {
     }
 
     /// Reads the file, on a thread that may wait for it.
-    async fn look(&self) -> Result<Assertion, String> {
+    async fn look(&self) -> Result<PlatformAssertion, String> {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || content(&path)).await;
         let content = read.map_err(|_| "the file was not read".to_owned())??;
-        Assertion::read(&content).map_err(|why| why.to_string())
+        PlatformAssertion::parse(&content).map_err(|why| why.to_string())
     }
 }
 
@@ -150,9 +150,9 @@ fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(content)
 }
 
-impl Assertion {
+impl PlatformAssertion {
     /// Nothing is verified: that is the server's part.
-    fn read(content: &[u8]) -> Result<Self, NotAnAssertion> {
+    fn parse(content: &[u8]) -> Result<Self, NotAnAssertion> {
         let text = std::str::from_utf8(content).map_err(|_| NotAnAssertion::NotAJwt)?;
         let text = text.trim_start_matches('\u{feff}').trim_ascii();
         if text.is_empty() {
@@ -220,7 +220,7 @@ mod tests {
             (jwt(&json!({"sub": "a"})), Err(NotAnAssertion::NoEnd)),
             (jwt(&json!({"exp": "1700000000"})), Err(NotAnAssertion::NoEnd)),
         ] {
-            let read = Assertion::read(content.as_bytes()).map(|assertion| assertion.ends);
+            let read = PlatformAssertion::parse(content.as_bytes()).map(|assertion| assertion.ends);
             assert_eq!(read, expected, "{content}");
         }
     }

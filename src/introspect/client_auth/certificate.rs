@@ -28,7 +28,7 @@ pub enum Part {
 
 impl ClientCertificate {
     /// From two PEM files, or twice the same one. The error is written for the user who named them.
-    pub fn read(certificate: &[u8], private_key: &[u8]) -> Result<Self, (Part, String)> {
+    pub fn from_pem(certificate: &[u8], private_key: &[u8]) -> Result<Self, (Part, String)> {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate)
             .collect::<Result<_, _>>()
             .map_err(|_| {

@@ -6,10 +6,10 @@ mod certificate;
 mod own_token;
 mod signing_key;
 
-pub use assertion::{Assertion, TYPE as ASSERTION_TYPE};
+pub use assertion::{SignedAssertion, TYPE as ASSERTION_TYPE};
 pub use assertion_file::AssertionFile;
 pub use certificate::{ClientCertificate, Part};
-pub use own_token::{OwnToken, Token};
+pub use own_token::{FetchedToken, OwnToken};
 pub use signing_key::SigningKey;
 
 use crate::secret::Secret;
@@ -39,7 +39,7 @@ pub enum ClientAuth {
         client_secret: Secret,
     },
     /// `client_secret_jwt` and `private_key_jwt`: RFC 7523 §2.2, OpenID Connect Core §9.
-    Assertion(Arc<Assertion>),
+    Assertion(Arc<SignedAssertion>),
     /// `client_assertion`: RFC 7523 §2.2, made and kept fresh by the platform.
     PlatformAssertion {
         /// Sent along where it is written; the assertion itself names its subject.

@@ -3,13 +3,13 @@
 
 use super::{ASSERTION_TYPE, ClientAuth, ClientCredentials, sensitive};
 use crate::clock::{Clock, Mono};
-use crate::introspect::discovery::{Discovery, Wanted};
+use crate::introspect::discovery::{Discovery, WantedEndpoint};
 use crate::introspect::documents::Documents;
 use crate::introspect::fetched::Fetched;
-use crate::introspect::http_client::{Answer, HttpClient};
+use crate::introspect::http_client::{HttpAnswer, HttpClient};
 use crate::introspect::retry::retried;
 use crate::introspect::status::{self, shown};
-use crate::introspect::{Failure, FailureKind, ServerSettings, Unusable};
+use crate::introspect::{Failure, FailureKind, ServerSettings, UnusableSettings};
 use crate::telemetry::Occasionally;
 use crate::token::json;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -33,7 +33,7 @@ pub struct OwnToken {
     /// After a failure, and between two renewals because of a refusal.
     pause: Duration,
     clock: Clock,
-    held: Mutex<Option<Arc<Token>>>,
+    held: Mutex<Option<Arc<FetchedToken>>>,
     /// Its holder renews; all others wait for the outcome.
     turn: Arc<Turn<Renewals>>,
     log: Occasionally,
@@ -45,7 +45,7 @@ pub enum TokenEndpoint {
 }
 
 /// A token.
-pub struct Token {
+pub struct FetchedToken {
     /// `Bearer …`
     pub header: HeaderValue,
     /// From then on a new one is fetched; this one serves meanwhile.
@@ -72,24 +72,24 @@ const LONGEST_LEAD: Duration = Duration::from_secs(60);
 
 impl OwnToken {
     /// The one of this server and these credentials; a reload finds it again.
-    pub fn of(
+    pub fn for_server(
         server: &ServerSettings,
         own: &ClientCredentials,
         client: &Arc<HttpClient>,
         clock: Clock,
         documents: &Documents,
-    ) -> Result<Arc<Self>, Unusable> {
-        let credentials = || Unusable::Credentials(server.name.to_string());
+    ) -> Result<Arc<Self>, UnusableSettings> {
+        let credentials = || UnusableSettings::Credentials(server.name.to_string());
         let place = match (
             &own.token_endpoint,
             server.issuer.as_deref().map(|issuer| (issuer, Url::parse(issuer))),
         ) {
             (Some(url), _) => TokenEndpoint::Url(url.clone()),
-            (None, Some((issuer, Ok(at)))) => TokenEndpoint::Found(Discovery::of(
+            (None, Some((issuer, Ok(at)))) => TokenEndpoint::Found(Discovery::for_issuer(
                 documents,
                 match own.auth.certificate() {
-                    None => Wanted::Member("token_endpoint"),
-                    Some(_) => Wanted::WithCertificate("token_endpoint"),
+                    None => WantedEndpoint::Member("token_endpoint"),
+                    Some(_) => WantedEndpoint::WithCertificate("token_endpoint"),
                 },
                 (issuer, &at),
                 client,
@@ -133,7 +133,7 @@ impl OwnToken {
     }
 
     /// The token, from memory where there is one that has not ended.
-    pub async fn get(self: &Arc<Self>) -> Result<Arc<Token>, Failure> {
+    pub async fn get(self: &Arc<Self>) -> Result<Arc<FetchedToken>, Failure> {
         let now = self.clock.now().mono;
         let held = self.held.lock().clone().filter(|token| now < token.ends);
         let Some(token) = held else {
@@ -152,16 +152,16 @@ impl OwnToken {
     /// fetch one because of that.
     pub async fn after(
         self: &Arc<Self>,
-        refused: &Arc<Token>,
-    ) -> Result<Option<Arc<Token>>, Failure> {
+        refused: &Arc<FetchedToken>,
+    ) -> Result<Option<Arc<FetchedToken>>, Failure> {
         self.renewed(Some(refused.clone())).await
     }
 
     /// In a task of its own, so that a caller who gives up ends no call that others wait for.
     async fn renewed(
         self: &Arc<Self>,
-        refused: Option<Arc<Token>>,
-    ) -> Result<Option<Arc<Token>>, Failure> {
+        refused: Option<Arc<FetchedToken>>,
+    ) -> Result<Option<Arc<FetchedToken>>, Failure> {
         let this = self.clone();
         let renewing = tokio::spawn(async move {
             let mut turn = this.turn.clone().lock_owned().await;
@@ -173,11 +173,11 @@ impl OwnToken {
     async fn renew(
         &self,
         turn: &mut Renewals,
-        refused: Option<&Arc<Token>>,
-    ) -> Result<Option<Arc<Token>>, Failure> {
+        refused: Option<&Arc<FetchedToken>>,
+    ) -> Result<Option<Arc<FetchedToken>>, Failure> {
         let now = self.clock.now().mono;
         // another one may have done it meanwhile
-        let good = |token: &Arc<Token>| match refused {
+        let good = |token: &Arc<FetchedToken>| match refused {
             Some(refused) => now < token.ends && !Arc::ptr_eq(token, refused),
             None => now < token.due,
         };
@@ -228,7 +228,7 @@ impl OwnToken {
         }
     }
 
-    async fn call(&self) -> Result<Token, Failure> {
+    async fn call(&self) -> Result<FetchedToken, Failure> {
         let with_retries = retried(self.retries, || (), || self.fetch());
         let too_slow = || {
             Failure::new(
@@ -239,7 +239,7 @@ impl OwnToken {
         tokio::time::timeout(self.timeout, with_retries).await.unwrap_or_else(|_| Err(too_slow()))
     }
 
-    async fn fetch(&self) -> Result<Token, Failure> {
+    async fn fetch(&self) -> Result<FetchedToken, Failure> {
         let endpoint = match &self.place {
             TokenEndpoint::Url(url) => Arc::new(url.clone()),
             TokenEndpoint::Found(discovery) => discovery.get().await?,
@@ -274,7 +274,7 @@ impl OwnToken {
 }
 
 /// RFC 6749 §5.1 and §5.2.
-fn read_token(answer: &Answer, now: Mono) -> Result<Token, Failure> {
+fn read_token(answer: &HttpAnswer, now: Mono) -> Result<FetchedToken, Failure> {
     let bad = |detail: &str| Failure::new(FailureKind::BadResponse, detail);
     match answer.status {
         StatusCode::OK => {}
@@ -311,7 +311,7 @@ fn read_token(answer: &Answer, now: Mono) -> Result<Token, Failure> {
     let header = sensitive(&format!("Bearer {token}"))
         .map_err(|_| bad("the token does not fit into a header"))?;
     let lead = (lifetime / 10).min(LONGEST_LEAD);
-    Ok(Token { header, due: now + (lifetime - lead), ends: now + lifetime })
+    Ok(FetchedToken { header, due: now + (lifetime - lead), ends: now + lifetime })
 }
 
 /// 400: the codes of RFC 6749 §5.2 that are about the gateway itself, or a call that is not
@@ -420,7 +420,8 @@ mod tests {
             let clock = Clock::Manual(manual.clone());
             let documents = Documents::new(clock.clone(), Arc::new(Metrics::new().ok()?));
             let client = Arc::new(HttpClient::new(&settings, clock.clone()).ok()?);
-            let own = OwnToken::of(&settings, &credentials, &client, clock, &documents).ok()?;
+            let own =
+                OwnToken::for_server(&settings, &credentials, &client, clock, &documents).ok()?;
             Some(Self { own, clock: manual, calls })
         }
 

@@ -1,23 +1,23 @@
 //! Flaws of a token that is checked here.
 
-use crate::token::Refused;
+use crate::token::RefusedLocally;
 
 /// Two readers, two texts: the client gets the reason, the operator gets to know why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flaw {
-    pub refused: Refused,
+pub struct JwtFlaw {
+    pub refused: RefusedLocally,
     /// From a fixed vocabulary: nothing of the token.
     pub why: &'static str,
 }
 
-impl Flaw {
+impl JwtFlaw {
     /// Not a JWT that can be verified.
     pub const fn invalid(why: &'static str) -> Self {
-        Self { refused: Refused::InvalidJwt, why }
+        Self { refused: RefusedLocally::InvalidJwt, why }
     }
 
     pub const UNKNOWN_KEY: Self = Self {
-        refused: Refused::UnknownKey,
+        refused: RefusedLocally::UnknownKey,
         why: "signed with a key that the authorization server does not publish: a forged token, one of another server, or a key that is newer than the last look at the key set",
     };
     pub const TOO_LARGE: Self = Self::invalid("larger than 64 KiB");

@@ -1,6 +1,6 @@
 //! A JWS in compact form (RFC 7515 §3.1), taken apart strictly. Nothing in it is believed yet.
 
-use super::Flaw;
+use super::JwtFlaw;
 use crate::token::json;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +13,7 @@ pub const MAX_HEADER: usize = 8 << 10;
 
 #[derive(Debug)]
 pub struct Jws<'t> {
-    pub header: Header,
+    pub header: JwsHeader,
     payload: &'t str,
     /// The signed octets.
     pub signed: &'t str,
@@ -23,7 +23,7 @@ pub struct Jws<'t> {
 /// The members that matter. `jwk`, `jku`, `x5u`, `x5c` and their like are not among them: a token
 /// does not choose the key that verifies it.
 #[derive(Debug)]
-pub struct Header {
+pub struct JwsHeader {
     pub algorithm: Algorithm,
     pub kid: Option<String>,
     /// In lower case and without `application/` (RFC 7515 §4.1.9).
@@ -33,54 +33,60 @@ pub struct Header {
 }
 
 impl<'t> Jws<'t> {
-    pub fn parse(token: &'t str) -> Result<Self, Flaw> {
+    pub fn parse(token: &'t str) -> Result<Self, JwtFlaw> {
         if token.len() > MAX_TOKEN {
-            return Err(Flaw::TOO_LARGE);
+            return Err(JwtFlaw::TOO_LARGE);
         }
         let mut parts = token.split('.');
         let (header, payload, signature) =
             match (parts.next(), parts.next(), parts.next(), parts.count()) {
                 (Some(header), Some(payload), Some(signature), 0) => (header, payload, signature),
-                (Some(_), Some(_), Some(_), 2) => return Err(Flaw::ENCRYPTED),
-                _ => return Err(Flaw::invalid("not a JWT: it does not have three parts")),
+                (Some(_), Some(_), Some(_), 2) => return Err(JwtFlaw::ENCRYPTED),
+                _ => return Err(JwtFlaw::invalid("not a JWT: it does not have three parts")),
             };
         let signed = token.get(..header.len() + 1 + payload.len()).unwrap_or_default();
-        Ok(Self { header: Header::read(&object(header, MAX_HEADER)?)?, payload, signed, signature })
+        Ok(Self {
+            header: JwsHeader::from_members(&object(header, MAX_HEADER)?)?,
+            payload,
+            signed,
+            signature,
+        })
     }
 
     /// The claims, to be read after the signature was found to hold.
-    pub fn claims(&self) -> Result<Map<String, Value>, Flaw> {
+    pub fn claims(&self) -> Result<Map<String, Value>, JwtFlaw> {
         object(self.payload, MAX_TOKEN)
     }
 }
 
-impl Header {
-    fn read(members: &Map<String, Value>) -> Result<Self, Flaw> {
+impl JwsHeader {
+    fn from_members(members: &Map<String, Value>) -> Result<Self, JwtFlaw> {
         if members.contains_key("crit") {
             // RFC 7515 §4.1.11: no extension is understood here
-            return Err(Flaw::invalid(
+            return Err(JwtFlaw::invalid(
                 "the header has `crit`, and no critical extension is supported",
             ));
         }
         if members.get("b64").is_some_and(|b64| *b64 != Value::Bool(true)) {
-            return Err(Flaw::invalid("the header has `b64`, which no JWT may (RFC 7797 §7)"));
+            return Err(JwtFlaw::invalid("the header has `b64`, which no JWT may (RFC 7797 §7)"));
         }
         if members.contains_key("zip") {
-            return Err(Flaw::invalid("the header has `zip`"));
+            return Err(JwtFlaw::invalid("the header has `zip`"));
         }
         let text = |name: &str| match members.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(Flaw::invalid("`alg`, `kid` or `typ` of the header is not a text")),
+            Some(_) => Err(JwtFlaw::invalid("`alg`, `kid` or `typ` of the header is not a text")),
         };
-        let algorithm = text("alg")?.ok_or(Flaw::invalid("the header has no `alg`"))?;
+        let algorithm = text("alg")?.ok_or(JwtFlaw::invalid("the header has no `alg`"))?;
         let algorithm = algorithm
             .parse::<Algorithm>()
             .ok()
             .filter(|algorithm| algorithm.family() != AlgorithmFamily::Hmac);
         Ok(Self {
-            algorithm: algorithm
-                .ok_or(Flaw::invalid("`alg` is none, a secret-key algorithm or an unknown one"))?,
+            algorithm: algorithm.ok_or(JwtFlaw::invalid(
+                "`alg` is none, a secret-key algorithm or an unknown one",
+            ))?,
             kid: text("kid")?.map(str::to_owned),
             typ: text("typ")?.map(media_type),
             has_nonce: members.contains_key("nonce"),
@@ -95,19 +101,19 @@ pub fn media_type(text: &str) -> String {
 }
 
 /// base64url without padding, in its one canonical form, of one JSON object without duplicates.
-pub fn object(part: &str, max: usize) -> Result<Map<String, Value>, Flaw> {
+pub fn object(part: &str, max: usize) -> Result<Map<String, Value>, JwtFlaw> {
     if part.len() > max / 3 * 4 {
-        return Err(Flaw::invalid("the header is larger than 8 KiB"));
+        return Err(JwtFlaw::invalid("the header is larger than 8 KiB"));
     }
     json::object(&bytes(part)?)
-        .map_err(|_| Flaw::invalid("a part is not one JSON object without duplicate members"))
+        .map_err(|_| JwtFlaw::invalid("a part is not one JSON object without duplicate members"))
 }
 
 /// base64url without padding, in its one canonical form.
-pub fn bytes(part: &str) -> Result<Vec<u8>, Flaw> {
+pub fn bytes(part: &str) -> Result<Vec<u8>, JwtFlaw> {
     URL_SAFE_NO_PAD
         .decode(part)
-        .map_err(|_| Flaw::invalid("not a JWT: a part is not canonical base64url"))
+        .map_err(|_| JwtFlaw::invalid("not a JWT: a part is not canonical base64url"))
 }
 
 #[cfg(test)]
@@ -194,7 +200,7 @@ mod tests {
         // `e31` differs from `e30` in bits that canonical base64url leaves at zero
         assert!(Jws::parse(&format!("{head}.e31.c2ln")).is_ok_and(|jws| jws.claims().is_err()));
         assert!(Jws::parse(&format!("{head}.e30.c2ln")).is_ok_and(|jws| jws.claims().is_ok()));
-        assert_eq!(Jws::parse("a.b.c.d.e").err(), Some(Flaw::ENCRYPTED));
+        assert_eq!(Jws::parse("a.b.c.d.e").err(), Some(JwtFlaw::ENCRYPTED));
         assert!(
             why(&token(&format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(9000)))).is_some()
         );

@@ -1,6 +1,6 @@
 //! Public keys, and which of them may have signed a token.
 
-use super::Flaw;
+use super::JwtFlaw;
 use super::jws::Jws;
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
@@ -11,11 +11,11 @@ use thiserror::Error;
 
 /// The keys of one authorization server.
 #[derive(Clone, Debug, Default)]
-pub struct KeySet(Vec<Key>);
+pub struct KeySet(Vec<VerificationKey>);
 
 /// A public key with its permitted uses.
 #[derive(Clone, Debug)]
-pub struct Key {
+pub struct VerificationKey {
     pub kid: Option<String>,
     /// Those that fit its type, its curve and its own `alg`.
     pub algorithms: Vec<Algorithm>,
@@ -48,15 +48,15 @@ const SMALLEST_MODULUS: usize = 256;
 #[derive(Debug)]
 pub enum Verdict<'k> {
     /// The signature holds, by this key.
-    Holds(&'k Key),
+    Holds(&'k VerificationKey),
     /// No set of keys will change that.
-    Bad(Flaw),
+    Bad(JwtFlaw),
     /// The key is not among these.
     Unknown,
 }
 
 impl KeySet {
-    pub fn new(keys: Vec<Key>) -> Result<Self, BadKeys> {
+    pub fn new(keys: Vec<VerificationKey>) -> Result<Self, BadKeys> {
         match keys.len() {
             0 => Err(BadKeys::NoKey),
             count if count > MOST_KEYS => Err(BadKeys::TooMany),
@@ -65,15 +65,17 @@ impl KeySet {
     }
 
     /// Reads a JWK set. Keys of other types and for other uses are passed over (RFC 7517 §5).
-    pub fn read(members: &Map<String, Value>) -> Result<Self, BadKeys> {
+    pub fn from_members(members: &Map<String, Value>) -> Result<Self, BadKeys> {
         let keys = members.get("keys").and_then(Value::as_array).ok_or(BadKeys::NotASet)?;
         if keys.len() > MOST_KEYS {
             return Err(BadKeys::TooMany);
         }
-        Self::new(keys.iter().filter_map(|key| Key::read(key.as_object()?)).collect())
+        Self::new(
+            keys.iter().filter_map(|key| VerificationKey::from_members(key.as_object()?)).collect(),
+        )
     }
 
-    pub fn into_keys(self) -> Vec<Key> {
+    pub fn into_keys(self) -> Vec<VerificationKey> {
         self.0
     }
 
@@ -100,9 +102,9 @@ impl KeySet {
     }
 }
 
-impl Key {
+impl VerificationKey {
     /// `None` for a key that cannot verify signatures, or must not.
-    pub fn read(members: &Map<String, Value>) -> Option<Self> {
+    pub fn from_members(members: &Map<String, Value>) -> Option<Self> {
         // certificates beside a key are not looked at: the key itself was published
         let relevant = members
             .iter()
@@ -150,21 +152,21 @@ impl Key {
         }
     }
 
-    fn verify(&self, jws: &Jws, now: i64) -> Result<(), Flaw> {
+    fn verify(&self, jws: &Jws, now: i64) -> Result<(), JwtFlaw> {
         let algorithm = jws.header.algorithm;
         if !self.algorithms.contains(&algorithm) {
-            return Err(Flaw::invalid("the key that it names is not for its `alg`"));
+            return Err(JwtFlaw::invalid("the key that it names is not for its `alg`"));
         }
         if self.until.is_some_and(|until| until <= now) || self.from.is_some_and(|from| from > now)
         {
-            return Err(Flaw::invalid(
+            return Err(JwtFlaw::invalid(
                 "the key that it names has expired, or its certificate has, or is not valid yet",
             ));
         }
         match crypto::verify(jws.signature, jws.signed.as_bytes(), &self.decoding, algorithm) {
             Ok(true) => Ok(()),
-            _ if jws.header.has_nonce => Err(Flaw::GRAPH),
-            _ => Err(Flaw::SIGNATURE),
+            _ if jws.header.has_nonce => Err(JwtFlaw::GRAPH),
+            _ => Err(JwtFlaw::SIGNATURE),
         }
     }
 }

@@ -13,11 +13,11 @@ mod source;
 mod then;
 
 pub use claims::{is_for, time};
-pub use flaw::Flaw;
+pub use flaw::JwtFlaw;
 pub use jwe::{DecryptionKeys, Opened, private_keys_of_file, rsa_of_jwk};
-pub use jws::{Header, Jws, media_type};
-pub use keys::{Key, KeySet};
+pub use jws::{Jws, JwsHeader, media_type};
+pub use keys::{KeySet, VerificationKey};
 pub use pem::keys_of_file;
-pub use settings::{Issuer, JwtSettings, KeySource, TENANT};
+pub use settings::{JwtSettings, KeySource, RequiredIssuer, TENANT};
 pub use source::{Keys, Unverified};
 pub use then::Then;

@@ -1,6 +1,6 @@
 //! Keys from files: PEM public keys, certificates, JWK sets.
 
-use super::keys::{Key, KeySet, rsa_key};
+use super::keys::{KeySet, VerificationKey, rsa_key};
 use crate::token::json;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use rustls::pki_types::pem::{PemObject, SectionKind};
@@ -12,7 +12,7 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// The keys of one file. The error is written for the user who named the file.
-pub fn keys_of_file(content: &[u8]) -> Result<Vec<Key>, String> {
+pub fn keys_of_file(content: &[u8]) -> Result<Vec<VerificationKey>, String> {
     let keys = if content.trim_ascii_start().starts_with(b"{") {
         of_jwks(content)?
     } else {
@@ -24,7 +24,7 @@ pub fn keys_of_file(content: &[u8]) -> Result<Vec<Key>, String> {
     Ok(keys)
 }
 
-fn of_jwks(content: &[u8]) -> Result<Vec<Key>, String> {
+fn of_jwks(content: &[u8]) -> Result<Vec<VerificationKey>, String> {
     let members = json::object(content)
         .map_err(|_| "the file is not one JSON object without duplicate members".to_owned())?;
     // a single JWK will do as well
@@ -33,12 +33,12 @@ fn of_jwks(content: &[u8]) -> Result<Vec<Key>, String> {
     } else {
         Value::Object(members)
     };
-    let set = KeySet::read(members.as_object().unwrap_or(&serde_json::Map::new()))
+    let set = KeySet::from_members(members.as_object().unwrap_or(&serde_json::Map::new()))
         .map_err(|error| error.to_string())?;
     Ok(set.into_keys())
 }
 
-fn of_pem(content: &[u8]) -> Result<Vec<Key>, String> {
+fn of_pem(content: &[u8]) -> Result<Vec<VerificationKey>, String> {
     let (mut keys, mut of_authorities) = (Vec::new(), Vec::new());
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(content) {
         let (kind, der) = section
@@ -61,17 +61,17 @@ fn of_pem(content: &[u8]) -> Result<Vec<Key>, String> {
     Ok(if keys.is_empty() { of_authorities } else { keys })
 }
 
-fn of_public_key(der: &[u8]) -> Result<Key, String> {
+fn of_public_key(der: &[u8]) -> Result<VerificationKey, String> {
     let (_, info) = SubjectPublicKeyInfo::from_der(der)
         .map_err(|_| "a public key in the file cannot be read".to_owned())?;
     key(&info)
 }
 
-fn of_certificate(der: &[u8]) -> Result<(Key, bool), String> {
+fn of_certificate(der: &[u8]) -> Result<(VerificationKey, bool), String> {
     let (_, certificate) = X509Certificate::from_der(der)
         .map_err(|_| "a certificate in the file cannot be read".to_owned())?;
     let validity = certificate.validity();
-    let key = Key {
+    let key = VerificationKey {
         from: Some(validity.not_before.timestamp()),
         until: Some(validity.not_after.timestamp()),
         ..key(certificate.public_key())?
@@ -79,7 +79,7 @@ fn of_certificate(der: &[u8]) -> Result<(Key, bool), String> {
     Ok((key, certificate.is_ca()))
 }
 
-fn key(info: &SubjectPublicKeyInfo) -> Result<Key, String> {
+fn key(info: &SubjectPublicKeyInfo) -> Result<VerificationKey, String> {
     use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
     let unusable = || {
         "a key in the file is of a type that is not supported; RSA of at least 2048 bits, EC (P-256, P-384) and Ed25519 are".to_owned()
@@ -106,6 +106,7 @@ fn key(info: &SubjectPublicKeyInfo) -> Result<Key, String> {
         }
         _ => return Err(unusable()),
     };
-    let key = Key { kid: None, algorithms, decoding, from: None, until: None, issuer: None };
+    let key =
+        VerificationKey { kid: None, algorithms, decoding, from: None, until: None, issuer: None };
     if key.is_strong() { Ok(key) } else { Err(unusable()) }
 }

@@ -16,7 +16,7 @@ use url::Url;
 /// one; this is how long a withdrawn key may still serve.
 pub const REFRESH: Duration = Duration::from_secs(10 * 60);
 
-pub struct Published {
+pub struct PublishedKeySet {
     pub client: Arc<HttpClient>,
     pub at: KeySetLocation,
 }
@@ -27,7 +27,7 @@ pub enum KeySetLocation {
 }
 
 #[async_trait]
-impl Fetch for Published {
+impl Fetch for PublishedKeySet {
     type Document = KeySet;
 
     async fn fetch(&self) -> Result<KeySet, Failure> {
@@ -36,7 +36,7 @@ impl Fetch for Published {
             KeySetLocation::Found(discovery) => discovery.get().await?,
         };
         let members = json_object(&self.client, &url).await?;
-        KeySet::read(&members).map_err(|error| {
+        KeySet::from_members(&members).map_err(|error| {
             Failure::new(FailureKind::BadResponse, format!("{}: {error}", shown(&url)))
         })
     }

@@ -2,7 +2,7 @@
 
 use super::jwe::DecryptionKeys;
 use super::keys::KeySet;
-use crate::introspect::Call;
+use crate::introspect::CalledUrl;
 use jsonwebtoken::Algorithm;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use url::Url;
 /// `authorization_servers.NAME` with `type: jwt`.
 #[derive(Clone, Debug)]
 pub struct JwtSettings {
-    pub issuer: Issuer,
+    pub issuer: RequiredIssuer,
     pub keys: KeySource,
     /// One of these must be in `aud`; empty where every route demands one.
     pub audience: Vec<String>,
@@ -29,7 +29,7 @@ pub struct JwtSettings {
 
 /// The required `iss`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Issuer {
+pub enum RequiredIssuer {
     Exactly(String),
     /// With [`TENANT`] in it, which a token replaces by one of the tenants.
     OfTenants {
@@ -56,7 +56,7 @@ pub enum KeySource {
     },
 }
 
-impl Issuer {
+impl RequiredIssuer {
     /// Whether a token of `iss` is one of these; with tenants, `tid` must not name another one.
     pub fn is(&self, iss: &str, tid: Option<&str>) -> bool {
         match self {
@@ -88,10 +88,12 @@ impl KeySource {
     }
 
     /// The call by which they are fetched; `None`: they are in files.
-    pub fn call(&self) -> Option<Call> {
+    pub fn call(&self) -> Option<CalledUrl> {
         match self {
-            Self::At(url) => Some(Call::To(url.clone())),
-            Self::Issuer(_, url) | Self::Transmitter(_, url) => Some(Call::FoundBy(url.clone())),
+            Self::At(url) => Some(CalledUrl::To(url.clone())),
+            Self::Issuer(_, url) | Self::Transmitter(_, url) => {
+                Some(CalledUrl::FoundBy(url.clone()))
+            }
             Self::Files { .. } => None,
         }
     }

@@ -2,29 +2,29 @@
 
 use super::jws::Jws;
 use super::keys::{KeySet, Verdict};
-use super::published::{self, KeySetLocation, Published};
-use super::{Flaw, KeySource};
-use crate::introspect::discovery::{Discovery, Wanted};
+use super::published::{self, KeySetLocation, PublishedKeySet};
+use super::{JwtFlaw, KeySource};
+use crate::introspect::discovery::{Discovery, WantedEndpoint};
 use crate::introspect::fetched::Fetched;
 use crate::introspect::http_client::HttpClient;
-use crate::introspect::{Documents, Failure, ServerSettings, Unusable};
+use crate::introspect::{Documents, Failure, ServerSettings, UnusableSettings};
 use std::sync::Arc;
 
 pub enum Keys {
     Held(Arc<KeySet>),
-    Published(Arc<Fetched<Published>>),
+    Published(Arc<Fetched<PublishedKeySet>>),
 }
 
 /// Why a signature is not known to hold.
 pub enum Unverified {
     /// It does not.
-    Flaw(Flaw),
+    Flaw(JwtFlaw),
     /// The keys cannot be had.
     Failure(Failure),
 }
 
-impl From<Flaw> for Unverified {
-    fn from(flaw: Flaw) -> Self {
+impl From<JwtFlaw> for Unverified {
+    fn from(flaw: JwtFlaw) -> Self {
         Self::Flaw(flaw)
     }
 }
@@ -36,16 +36,15 @@ impl From<Failure> for Unverified {
 }
 
 impl Keys {
-    pub fn of(
+    pub fn for_server(
         source: &KeySource,
         server: &ServerSettings,
         documents: &Documents,
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, UnusableSettings> {
         let published = |place: &str, client: Arc<HttpClient>, at: KeySetLocation| {
-            Self::Published(
-                documents
-                    .of(server, "jwks", published::REFRESH, place, || Published { client, at }),
-            )
+            Self::Published(documents.fetched_by(server, "jwks", published::REFRESH, place, || {
+                PublishedKeySet { client, at }
+            }))
         };
         Ok(match source {
             KeySource::Files { keys, .. } => Self::Held(keys.clone()),
@@ -55,9 +54,9 @@ impl Keys {
             }
             KeySource::Issuer(issuer, at) => {
                 let client = Arc::new(HttpClient::new(server, documents.clock().clone())?);
-                let discovery = Discovery::of(
+                let discovery = Discovery::for_issuer(
                     documents,
-                    Wanted::Member("jwks_uri"),
+                    WantedEndpoint::Member("jwks_uri"),
                     (issuer, at),
                     &client,
                     server,
@@ -99,8 +98,8 @@ impl Keys {
         match keys.verify(jws, now) {
             Verdict::Holds(key) => Ok(key.issuer.clone()),
             Verdict::Bad(flaw) => Err(flaw.into()),
-            Verdict::Unknown if jws.header.has_nonce => Err(Flaw::GRAPH.into()),
-            Verdict::Unknown => Err(Flaw::UNKNOWN_KEY.into()),
+            Verdict::Unknown if jws.header.has_nonce => Err(JwtFlaw::GRAPH.into()),
+            Verdict::Unknown => Err(JwtFlaw::UNKNOWN_KEY.into()),
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::claims;
 use super::settings::JwtSettings;
 use crate::introspect::{Failure, Inquiry, Introspector};
-use crate::token::{ActiveFacts, Facts, Refused};
+use crate::token::{ActiveFacts, Facts, RefusedLocally};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ impl Then {
             (Some(_), None) => false,
         };
         if wrong_issuer {
-            return Ok(Facts::Refused(Refused::Issuer));
+            return Ok(Facts::Refused(RefusedLocally::Issuer));
         }
         Ok(joined(claims, &theirs, settings)
             .map_or_else(Facts::Refused, |facts| Facts::Active(Box::new(facts))))
@@ -47,9 +47,9 @@ fn joined(
     mut members: Map<String, Value>,
     theirs: &ActiveFacts,
     settings: &JwtSettings,
-) -> Result<ActiveFacts, Refused> {
+) -> Result<ActiveFacts, RefusedLocally> {
     let ours = claims::facts(&mut members, settings).map_err(|flaw| flaw.refused)?;
-    let known = theirs.claims.read();
+    let known = theirs.claims.parse();
     if known.contains_key("scope") || known.contains_key("scp") {
         members.remove("scope");
         members.remove("scp");

@@ -1,11 +1,11 @@
 //! Login with Amazon's tokeninfo. Its `exp` is the number of seconds that are left.
 
-use crate::introspect::http_client::Answer;
+use crate::introspect::http_client::HttpAnswer;
 use crate::introspect::status;
 use crate::introspect::tokeninfo::{Tokeninfo, Translation};
 use crate::introspect::{
-    BadAnswer, BuildParts, Call, Credentials, Failure, Fingerprint, Inquiry, Introspector, Profile,
-    ServerKind, ServerSettings, Unusable,
+    BadAnswer, BuildParts, CalledUrl, Credentials, Failure, Inquiry, Introspector, Profile,
+    ServerKind, ServerSettings, SettingsFingerprint, UnusableSettings,
 };
 use crate::token::Facts;
 use async_trait::async_trait;
@@ -25,13 +25,13 @@ impl ServerKind for AmazonSettings {
         "amazon"
     }
 
-    fn fingerprint(&self, _: Option<&str>) -> Fingerprint {
-        Fingerprint::of(self.word()).with("endpoint", self.endpoint.as_str())
+    fn fingerprint(&self, _: Option<&str>) -> SettingsFingerprint {
+        SettingsFingerprint::named(self.word()).with("endpoint", self.endpoint.as_str())
     }
 
     fn profile<'k>(&'k self, _: Option<&str>) -> Profile<'k> {
         Profile {
-            calls: vec![Call::To(self.endpoint.clone())],
+            calls: vec![CalledUrl::To(self.endpoint.clone())],
             credentials: Credentials::NotNeeded,
             auth_method: None,
             client_auth: None,
@@ -52,7 +52,7 @@ impl ServerKind for AmazonSettings {
         &self,
         server: &ServerSettings,
         parts: BuildParts<'_>,
-    ) -> Result<Box<dyn Introspector>, Unusable> {
+    ) -> Result<Box<dyn Introspector>, UnusableSettings> {
         Ok(Box::new(Amazon(Tokeninfo::new(server, self.endpoint.clone(), parts.clock)?)))
     }
 }
@@ -66,7 +66,7 @@ impl Introspector for Amazon {
     }
 }
 
-fn interpret(answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Failure> {
+fn interpret(answer: &HttpAnswer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Failure> {
     match answer.status {
         StatusCode::OK => Ok(translate(&answer.body, asked, inquiry)?),
         // the token is all that there is in the request
@@ -77,7 +77,7 @@ fn interpret(answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Fa
 
 /// `aud` is the client that the token was made for; that it is one of ours is the policy's matter.
 fn translate(body: &[u8], asked: i64, inquiry: &Inquiry) -> Result<Facts, BadAnswer> {
-    let mut answer = Translation::read(body)?;
+    let mut answer = Translation::parse(body)?;
     answer.name("sub", &["user_id"]);
     answer.name("client_id", &["aud"]);
     answer.expires_in("exp", asked)?;

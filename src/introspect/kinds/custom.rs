@@ -1,13 +1,13 @@
 //! A home-grown way of asking: a request of the operator's making, and pointers into the answer.
 
 use crate::clock::Clock;
-use crate::introspect::http_client::{Answer, HttpClient};
+use crate::introspect::http_client::{HttpAnswer, HttpClient};
 use crate::introspect::placed::{Template, TokenContext, exact_url};
 use crate::introspect::status::failure;
 use crate::introspect::tokeninfo::{NAMES, Translation};
 use crate::introspect::{
-    BadAnswer, BuildParts, Call, Credentials, Failure, Fingerprint, Inquiry, Introspector, Profile,
-    ServerKind, ServerSettings, Unusable,
+    BadAnswer, BuildParts, CalledUrl, Credentials, Failure, Inquiry, Introspector, Profile,
+    ServerKind, ServerSettings, SettingsFingerprint, UnusableSettings,
 };
 use crate::token::{Facts, json};
 use async_trait::async_trait;
@@ -44,8 +44,8 @@ impl ServerKind for CustomSettings {
         "custom"
     }
 
-    fn fingerprint(&self, _: Option<&str>) -> Fingerprint {
-        let mut fingerprint = Fingerprint::of(self.word())
+    fn fingerprint(&self, _: Option<&str>) -> SettingsFingerprint {
+        let mut fingerprint = SettingsFingerprint::named(self.word())
             .with("method", self.method.as_str())
             .with("url", self.url.text());
         fingerprint.list(
@@ -64,7 +64,7 @@ impl ServerKind for CustomSettings {
 
     fn profile<'k>(&'k self, _: Option<&str>) -> Profile<'k> {
         Profile {
-            calls: Url::parse(&self.url.text()).into_iter().map(Call::To).collect(),
+            calls: Url::parse(&self.url.text()).into_iter().map(CalledUrl::To).collect(),
             credentials: Credentials::Configured,
             auth_method: None,
             client_auth: None,
@@ -85,7 +85,7 @@ impl ServerKind for CustomSettings {
         &self,
         server: &ServerSettings,
         parts: BuildParts<'_>,
-    ) -> Result<Box<dyn Introspector>, Unusable> {
+    ) -> Result<Box<dyn Introspector>, UnusableSettings> {
         Ok(Box::new(Custom::new(server, self, parts.clock)?))
     }
 }
@@ -103,7 +103,7 @@ impl Custom {
         settings: &ServerSettings,
         custom: &CustomSettings,
         clock: Clock,
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, UnusableSettings> {
         let url = custom.url.text();
         let shown = url.split('?').next().unwrap_or_default().to_owned();
         Ok(Self {
@@ -160,7 +160,7 @@ impl Introspector for Custom {
 
 fn interpret(
     settings: &CustomSettings,
-    answer: &Answer,
+    answer: &HttpAnswer,
     asked: i64,
     inquiry: &Inquiry,
 ) -> Result<Facts, Failure> {
@@ -204,7 +204,7 @@ fn translate(
         _ => Map::new(),
     };
     members.extend(named);
-    let mut answer = Translation::of(members);
+    let mut answer = Translation::from_members(members);
     answer.expires_in("expires_in", asked)?;
     answer.facts(inquiry)
 }

@@ -2,13 +2,13 @@
 //! a JSON body) and the legacy one (`GET`, the token in the path).
 
 use crate::clock::Clock;
-use crate::introspect::http_client::{Answer, HttpClient};
+use crate::introspect::http_client::{HttpAnswer, HttpClient};
 use crate::introspect::placed;
 use crate::introspect::status::{failure, retry_after, shown, throttled};
 use crate::introspect::tokeninfo::Translation;
 use crate::introspect::{
-    BadAnswer, BuildParts, Call, ClientAuth, Credentials, Failure, Fingerprint, Inquiry,
-    Introspector, Profile, ServerKind, ServerSettings, Unusable,
+    BadAnswer, BuildParts, CalledUrl, ClientAuth, Credentials, Failure, Inquiry, Introspector,
+    Profile, ServerKind, ServerSettings, SettingsFingerprint, UnusableSettings,
 };
 use crate::secret::Secret;
 use crate::token::Facts;
@@ -40,8 +40,8 @@ impl ServerKind for GithubSettings {
         "github"
     }
 
-    fn fingerprint(&self, _: Option<&str>) -> Fingerprint {
-        Fingerprint::of(self.word())
+    fn fingerprint(&self, _: Option<&str>) -> SettingsFingerprint {
+        SettingsFingerprint::named(self.word())
             .with("endpoint", self.endpoint.as_str())
             .with("client_id", &self.client_id)
             .with("client_secret", self.client_secret.expose())
@@ -50,7 +50,7 @@ impl ServerKind for GithubSettings {
 
     fn profile<'k>(&'k self, _: Option<&str>) -> Profile<'k> {
         Profile {
-            calls: vec![Call::To(self.endpoint.clone())],
+            calls: vec![CalledUrl::To(self.endpoint.clone())],
             credentials: Credentials::Configured,
             auth_method: None,
             client_auth: None,
@@ -71,7 +71,7 @@ impl ServerKind for GithubSettings {
         &self,
         server: &ServerSettings,
         parts: BuildParts<'_>,
-    ) -> Result<Box<dyn Introspector>, Unusable> {
+    ) -> Result<Box<dyn Introspector>, UnusableSettings> {
         Ok(Box::new(Github::new(server, self, parts.clock)?))
     }
 }
@@ -92,8 +92,8 @@ impl Github {
         settings: &ServerSettings,
         github: &GithubSettings,
         clock: Clock,
-    ) -> Result<Self, Unusable> {
-        let credentials = || Unusable::Credentials(settings.name.to_string());
+    ) -> Result<Self, UnusableSettings> {
+        let credentials = || UnusableSettings::Credentials(settings.name.to_string());
         let auth = ClientAuth::ClientSecretBasic {
             client_id: github.client_id.clone(),
             client_secret: github.client_secret.clone(),
@@ -155,7 +155,7 @@ impl Introspector for Github {
     }
 }
 
-fn interpret(answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Failure> {
+fn interpret(answer: &HttpAnswer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Failure> {
     match answer.status {
         StatusCode::OK => Ok(translate(&answer.body, inquiry)?),
         StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Ok(Facts::Inactive),
@@ -169,13 +169,13 @@ fn interpret(answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Fa
     }
 }
 
-fn refused(answer: &Answer) -> Failure {
+fn refused(answer: &HttpAnswer) -> Failure {
     failure(answer, "check client_id and client_secret of the app")
 }
 
 /// How long GitHub wants to be left alone: `Retry-After`, or until the limit is lifted when nothing
 /// is left of it.
-fn pause(answer: &Answer, now: i64) -> Option<Duration> {
+fn pause(answer: &HttpAnswer, now: i64) -> Option<Duration> {
     let headers = &answer.headers;
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
     if headers.contains_key(header::RETRY_AFTER) {
@@ -192,7 +192,7 @@ fn pause(answer: &Answer, now: i64) -> Option<Duration> {
 /// `scopes`, `app.client_id`, `user.login`, `user.id`, `expires_at`. That the app is ours is the
 /// policy's matter.
 fn translate(body: &[u8], inquiry: &Inquiry) -> Result<Facts, BadAnswer> {
-    let mut answer = Translation::read(body)?;
+    let mut answer = Translation::parse(body)?;
     answer.need(&["scopes", "app"])?;
     answer.name("scope", &["scopes"]);
     for (ours, object, member) in
@@ -313,7 +313,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        let answer = Answer {
+        let answer = HttpAnswer {
             status: StatusCode::from_u16(status).ok()?,
             headers,
             body: Default::default(),

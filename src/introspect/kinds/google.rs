@@ -1,12 +1,12 @@
 //! Google's tokeninfo: the current one (`aud`, `sub`, `exp` as text, `azp`) and v1 (`audience`,
 //! `user_id`, `expires_in`), distinguished by the answer's members.
 
-use crate::introspect::http_client::Answer;
+use crate::introspect::http_client::HttpAnswer;
 use crate::introspect::status;
 use crate::introspect::tokeninfo::{Tokeninfo, Translation};
 use crate::introspect::{
-    BadAnswer, BuildParts, Call, Credentials, Failure, FailureKind, Fingerprint, Inquiry,
-    Introspector, Profile, ServerKind, ServerSettings, Unusable,
+    BadAnswer, BuildParts, CalledUrl, Credentials, Failure, FailureKind, Inquiry, Introspector,
+    Profile, ServerKind, ServerSettings, SettingsFingerprint, UnusableSettings,
 };
 use crate::token::{Facts, json};
 use async_trait::async_trait;
@@ -26,13 +26,13 @@ impl ServerKind for GoogleSettings {
         "google"
     }
 
-    fn fingerprint(&self, _: Option<&str>) -> Fingerprint {
-        Fingerprint::of(self.word()).with("endpoint", self.endpoint.as_str())
+    fn fingerprint(&self, _: Option<&str>) -> SettingsFingerprint {
+        SettingsFingerprint::named(self.word()).with("endpoint", self.endpoint.as_str())
     }
 
     fn profile<'k>(&'k self, _: Option<&str>) -> Profile<'k> {
         Profile {
-            calls: vec![Call::To(self.endpoint.clone())],
+            calls: vec![CalledUrl::To(self.endpoint.clone())],
             credentials: Credentials::NotNeeded,
             auth_method: None,
             client_auth: None,
@@ -53,7 +53,7 @@ impl ServerKind for GoogleSettings {
         &self,
         server: &ServerSettings,
         parts: BuildParts<'_>,
-    ) -> Result<Box<dyn Introspector>, Unusable> {
+    ) -> Result<Box<dyn Introspector>, UnusableSettings> {
         Ok(Box::new(Google(Tokeninfo::new(server, self.endpoint.clone(), parts.clock)?)))
     }
 }
@@ -67,7 +67,7 @@ impl Introspector for Google {
     }
 }
 
-fn interpret(answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Failure> {
+fn interpret(answer: &HttpAnswer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Failure> {
     match answer.status {
         StatusCode::OK => Ok(translate(&answer.body, asked, inquiry)?),
         StatusCode::BAD_REQUEST if is_invalid_token(&answer.body) => Ok(Facts::Inactive),
@@ -82,7 +82,7 @@ fn interpret(answer: &Answer, asked: i64, inquiry: &Inquiry) -> Result<Facts, Fa
 /// `audience` and `aud` say for whom the token was made; that it is one of ours is the policy's
 /// matter. `azp` (v1: `issued_to`) is the client that got it.
 fn translate(body: &[u8], asked: i64, inquiry: &Inquiry) -> Result<Facts, BadAnswer> {
-    let mut answer = Translation::read(body)?;
+    let mut answer = Translation::parse(body)?;
     answer.name("aud", &["audience"]);
     answer.name("sub", &["user_id"]);
     answer.name("client_id", &["azp", "issued_to", "aud"]);

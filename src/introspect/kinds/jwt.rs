@@ -2,11 +2,11 @@
 
 use crate::clock::Clock;
 use crate::introspect::jwt::{
-    Flaw, Header, Issuer, JwtSettings, Keys, Opened, Then, Unverified, claims,
+    JwsHeader, JwtFlaw, JwtSettings, Keys, Opened, RequiredIssuer, Then, Unverified, claims,
 };
 use crate::introspect::{
-    BuildParts, Credentials, Failure, Fingerprint, Inquiry, Introspector, Profile, ServerKind,
-    ServerSettings, Unusable, Verification,
+    BuildParts, Credentials, Failure, Inquiry, Introspector, LocalVerification, Profile,
+    ServerKind, ServerSettings, SettingsFingerprint, UnusableSettings,
 };
 use crate::telemetry::Occasionally;
 use crate::token::Facts;
@@ -32,11 +32,11 @@ impl ServerKind for JwtSettings {
     }
 
     /// Without the part of the server of `then`, which has a fingerprint of its own.
-    fn fingerprint(&self, _: Option<&str>) -> Fingerprint {
-        let mut fingerprint = Fingerprint::of(self.word())
+    fn fingerprint(&self, _: Option<&str>) -> SettingsFingerprint {
+        let mut fingerprint = SettingsFingerprint::named(self.word())
             .with("issuer", self.issuer.text())
             .with("leeway", format!("{:?}", self.leeway));
-        if let Issuer::OfTenants { tenants, .. } = &self.issuer {
+        if let RequiredIssuer::OfTenants { tenants, .. } = &self.issuer {
             fingerprint.list("tenants", tenants.clone());
         }
         fingerprint.list("keys", self.keys.fingerprint());
@@ -62,7 +62,7 @@ impl ServerKind for JwtSettings {
             // `aud` was checked together with the signature
             audience: &[],
             client_id: None,
-            verification: Some(Verification {
+            verification: Some(LocalVerification {
                 issuer: &self.issuer,
                 keys: &self.keys,
                 audience: &self.audience,
@@ -81,11 +81,11 @@ impl ServerKind for JwtSettings {
         &self,
         server: &ServerSettings,
         parts: BuildParts<'_>,
-    ) -> Result<Box<dyn Introspector>, Unusable> {
+    ) -> Result<Box<dyn Introspector>, UnusableSettings> {
         Ok(Box::new(Jwt {
             name: server.name.clone(),
             settings: self.clone(),
-            keys: Keys::of(&self.keys, server, parts.documents)?,
+            keys: Keys::for_server(&self.keys, server, parts.documents)?,
             then: parts.then,
             clock: parts.clock,
             log: Occasionally::default(),
@@ -95,7 +95,7 @@ impl ServerKind for JwtSettings {
 
 impl Jwt {
     /// The claims of a valid token, the flaw of an invalid one, or a failure to get its key.
-    async fn verify(&self, token: &str) -> Result<Result<Map<String, Value>, Flaw>, Failure> {
+    async fn verify(&self, token: &str) -> Result<Result<Map<String, Value>, JwtFlaw>, Failure> {
         let checked = async {
             let opened = Opened::new(token, self.settings.decryption_keys.as_deref())?;
             let jws = opened.signed()?;
@@ -113,9 +113,9 @@ impl Jwt {
         }
     }
 
-    fn allows(&self, header: &Header) -> Result<(), Flaw> {
+    fn allows(&self, header: &JwsHeader) -> Result<(), JwtFlaw> {
         if !self.settings.algorithms.contains(&header.algorithm) {
-            return Err(Flaw::invalid("its `alg` is not among `algorithms`"));
+            return Err(JwtFlaw::invalid("its `alg` is not among `algorithms`"));
         }
         let allowed = match (&header.typ, &*self.settings.typ) {
             (None, typ) => typ.is_empty(),
@@ -125,14 +125,14 @@ impl Jwt {
         if allowed {
             Ok(())
         } else {
-            Err(Flaw::invalid(
+            Err(JwtFlaw::invalid(
                 "its `typ` is not that of an access token; look at `typ` of this server",
             ))
         }
     }
 
     /// The client learns the reason; the operator, once a minute, the cause.
-    fn explain(&self, flaw: Flaw) {
+    fn explain(&self, flaw: JwtFlaw) {
         if let Some(skipped) = self.log.now(flaw.why, self.clock.now().mono) {
             tracing::info!(
                 server = &*self.name,

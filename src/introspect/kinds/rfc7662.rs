@@ -1,15 +1,16 @@
 //! OAuth 2.0 Token Introspection (RFC 7662): `POST` a form, get JSON.
 
 use crate::clock::Clock;
-use crate::introspect::client_auth::{ASSERTION_TYPE, OwnToken, Token};
-use crate::introspect::discovery::{Discovery, Wanted};
+use crate::introspect::client_auth::{ASSERTION_TYPE, FetchedToken, OwnToken};
+use crate::introspect::discovery::{Discovery, WantedEndpoint};
 use crate::introspect::fetched::Fetched;
-use crate::introspect::http_client::{Answer, HttpClient};
+use crate::introspect::http_client::{HttpAnswer, HttpClient};
 use crate::introspect::signed_answer::{MEDIA_TYPE, SignedAnswers, SignedSettings};
 use crate::introspect::status::{self, shown};
 use crate::introspect::{
-    BadAnswer, BuildParts, Call, ClientAuth, Credentials, Documents, Failure, FailureKind,
-    Fingerprint, Inquiry, Introspector, Profile, ServerKind, ServerSettings, Unusable, read_answer,
+    BadAnswer, BuildParts, CalledUrl, ClientAuth, Credentials, Documents, Failure, FailureKind,
+    Inquiry, Introspector, Profile, ServerKind, ServerSettings, SettingsFingerprint,
+    UnusableSettings, read_answer,
 };
 use crate::secret::Secret;
 use crate::token::Facts;
@@ -40,8 +41,8 @@ impl ServerKind for Rfc7662Settings {
     }
 
     /// RFC 7662 §2.2: a server may answer differently to each caller.
-    fn fingerprint(&self, issuer: Option<&str>) -> Fingerprint {
-        let mut fingerprint = Fingerprint::of(self.word());
+    fn fingerprint(&self, issuer: Option<&str>) -> SettingsFingerprint {
+        let mut fingerprint = SettingsFingerprint::named(self.word());
         let mut list = |name: &str, items: Vec<String>| fingerprint.list(name, items);
         if self.endpoints.is_empty() {
             list("issuer", issuer.map(str::to_owned).into_iter().collect());
@@ -100,21 +101,21 @@ impl ServerKind for Rfc7662Settings {
         &self,
         server: &ServerSettings,
         parts: BuildParts<'_>,
-    ) -> Result<Box<dyn Introspector>, Unusable> {
+    ) -> Result<Box<dyn Introspector>, UnusableSettings> {
         Ok(Box::new(Rfc7662::new(server, self, parts.clock, parts.documents)?))
     }
 }
 
 impl Rfc7662Settings {
-    fn calls(&self, issuer: Option<&str>) -> Vec<Call> {
+    fn calls(&self, issuer: Option<&str>) -> Vec<CalledUrl> {
         let found_by_issuer =
-            || issuer.and_then(|issuer| Url::parse(issuer).ok()).map(Call::FoundBy);
-        let mut calls: Vec<Call> = self.endpoints.iter().cloned().map(Call::To).collect();
+            || issuer.and_then(|issuer| Url::parse(issuer).ok()).map(CalledUrl::FoundBy);
+        let mut calls: Vec<CalledUrl> = self.endpoints.iter().cloned().map(CalledUrl::To).collect();
         if self.endpoints.is_empty() {
             calls.extend(found_by_issuer());
         }
         if let ClientAuth::ClientCredentials(own) = &self.client_auth {
-            calls.extend(own.token_endpoint.clone().map(Call::To).or_else(found_by_issuer));
+            calls.extend(own.token_endpoint.clone().map(CalledUrl::To).or_else(found_by_issuer));
         }
         if let Some(signed) = &self.signed {
             calls.extend(signed.keys.call());
@@ -144,20 +145,21 @@ impl Rfc7662 {
         settings: &Rfc7662Settings,
         clock: Clock,
         documents: &Documents,
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, UnusableSettings> {
         let client = Arc::new(HttpClient::new(server, clock.clone())?);
         let auth = &settings.client_auth;
         let issuer = server.issuer.as_deref().filter(|_| settings.endpoints.is_empty());
         let issuer = issuer.and_then(|issuer| Some((issuer, Url::parse(issuer).ok()?)));
         let wanted = match auth.certificate() {
-            None => Wanted::Member("introspection_endpoint"),
-            Some(_) => Wanted::WithCertificate("introspection_endpoint"),
+            None => WantedEndpoint::Member("introspection_endpoint"),
+            Some(_) => WantedEndpoint::WithCertificate("introspection_endpoint"),
         };
-        let discovery = issuer
-            .map(|(issuer, at)| Discovery::of(documents, wanted, (issuer, &at), &client, server));
+        let discovery = issuer.map(|(issuer, at)| {
+            Discovery::for_issuer(documents, wanted, (issuer, &at), &client, server)
+        });
         let own_token = match auth {
             ClientAuth::ClientCredentials(own) => {
-                Some(OwnToken::of(server, own, &client, clock.clone(), documents)?)
+                Some(OwnToken::for_server(server, own, &client, clock.clone(), documents)?)
             }
             _ => None,
         };
@@ -169,7 +171,7 @@ impl Rfc7662 {
             .transpose()?;
         let accept = if signed.is_some() { MEDIA_TYPE } else { "application/json" };
         headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-        let credentials = || Unusable::Credentials(server.name.to_string());
+        let credentials = || UnusableSettings::Credentials(server.name.to_string());
         if let Some(value) = auth.header().map_err(|_| credentials())? {
             headers.insert(header::AUTHORIZATION, value);
         }
@@ -191,7 +193,7 @@ impl Rfc7662 {
         &self,
         endpoint: &Url,
         inquiry: &Inquiry,
-        own: Option<&Arc<Token>>,
+        own: Option<&Arc<FetchedToken>>,
     ) -> Result<Facts, Failure> {
         let mut answer = self.call(endpoint, inquiry, own).await?;
         // 403 for a token that has ended is seen too
@@ -202,7 +204,7 @@ impl Rfc7662 {
             answer = self.call(endpoint, inquiry, Some(&newer)).await?;
         }
         match &self.signed {
-            Some(signed) if answer.status == StatusCode::OK => signed.read(&answer).await,
+            Some(signed) if answer.status == StatusCode::OK => signed.verify(&answer).await,
             // RFC 9701 §5: errors are those of RFC 7662, and not signed
             _ => interpret(&answer, self.settings.client_auth.advice()),
         }
@@ -213,8 +215,8 @@ impl Rfc7662 {
         &self,
         endpoint: &Url,
         inquiry: &Inquiry,
-        own: Option<&Arc<Token>>,
-    ) -> Result<Answer, Failure> {
+        own: Option<&Arc<FetchedToken>>,
+    ) -> Result<HttpAnswer, Failure> {
         let forwarded = inquiry.forwarded.as_ref().filter(|_| self.settings.forward_host);
         let platform = match &self.settings.client_auth {
             ClientAuth::PlatformAssertion { file, .. } => {
@@ -314,7 +316,7 @@ impl Introspector for Rfc7662 {
 
 /// RFC 7662 §2.2 and §2.3, and the deviations of real servers. `advice`: hints for a server that
 /// does not accept the gateway.
-fn interpret(answer: &Answer, advice: &str) -> Result<Facts, Failure> {
+fn interpret(answer: &HttpAnswer, advice: &str) -> Result<Facts, Failure> {
     let bad = |detail: String| Err(Failure::new(FailureKind::BadResponse, detail));
     match answer.status {
         StatusCode::OK => read_answer(&answer.body).or_else(|error| bad(explained(error))),
@@ -352,7 +354,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect();
-        let answer = Answer {
+        let answer = HttpAnswer {
             status: StatusCode::from_u16(status).unwrap_or_default(),
             headers,
             body: body.into(),

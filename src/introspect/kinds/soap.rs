@@ -2,15 +2,15 @@
 //! envelope its state.
 
 use crate::clock::Clock;
-use crate::introspect::http_client::{Answer, HttpClient};
+use crate::introspect::http_client::{HttpAnswer, HttpClient};
 use crate::introspect::placed::{Template, TokenContext};
 use crate::introspect::status::{failure, shown};
 use crate::introspect::tokeninfo::Translation;
 use crate::introspect::xml;
-use crate::introspect::xpath::{Expression, Name, text};
+use crate::introspect::xpath::{Expression, XPathName, text};
 use crate::introspect::{
-    BadAnswer, BuildParts, Call, Credentials, Failure, FailureKind, Fingerprint, Inquiry,
-    Introspector, Profile, ServerKind, ServerSettings, Unusable,
+    BadAnswer, BuildParts, CalledUrl, Credentials, Failure, FailureKind, Inquiry, Introspector,
+    Profile, ServerKind, ServerSettings, SettingsFingerprint, UnusableSettings,
 };
 use crate::token::Facts;
 use async_trait::async_trait;
@@ -33,7 +33,7 @@ pub struct SoapSettings {
     /// name.
     pub answer: Vec<(String, Expression)>,
     /// Fault codes that mean an inactive token.
-    pub fault_inactive: Vec<Name>,
+    pub fault_inactive: Vec<XPathName>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,8 @@ impl ServerKind for SoapSettings {
         "soap"
     }
 
-    fn fingerprint(&self, _: Option<&str>) -> Fingerprint {
-        let mut fingerprint = Fingerprint::of(self.word())
+    fn fingerprint(&self, _: Option<&str>) -> SettingsFingerprint {
+        let mut fingerprint = SettingsFingerprint::named(self.word())
             .with("endpoint", self.endpoint.as_str())
             .with("action", &self.action)
             .with("version", format!("{:?}", self.version))
@@ -71,7 +71,7 @@ impl ServerKind for SoapSettings {
 
     fn profile<'k>(&'k self, _: Option<&str>) -> Profile<'k> {
         Profile {
-            calls: vec![Call::To(self.endpoint.clone())],
+            calls: vec![CalledUrl::To(self.endpoint.clone())],
             credentials: Credentials::NotNeeded,
             auth_method: None,
             client_auth: None,
@@ -92,7 +92,7 @@ impl ServerKind for SoapSettings {
         &self,
         server: &ServerSettings,
         parts: BuildParts<'_>,
-    ) -> Result<Box<dyn Introspector>, Unusable> {
+    ) -> Result<Box<dyn Introspector>, UnusableSettings> {
         Ok(Box::new(Soap::new(server, self, parts.clock)?))
     }
 }
@@ -106,7 +106,11 @@ struct Soap {
 }
 
 impl Soap {
-    fn new(settings: &ServerSettings, soap: &SoapSettings, clock: Clock) -> Result<Self, Unusable> {
+    fn new(
+        settings: &ServerSettings,
+        soap: &SoapSettings,
+        clock: Clock,
+    ) -> Result<Self, UnusableSettings> {
         let namespace = match soap.version {
             SoapVersion::V1 => ENVELOPE_1,
             SoapVersion::V2 => ENVELOPE_2,
@@ -115,8 +119,8 @@ impl Soap {
         let envelope = format!(
             r#"<?xml version="1.0" encoding="UTF-8"?><soap:Envelope xmlns:soap="{namespace}"><soap:Body>{body}</soap:Body></soap:Envelope>"#
         );
-        let headers =
-            headers(soap).ok_or_else(|| Unusable::Credentials(settings.name.to_string()))?;
+        let headers = headers(soap)
+            .ok_or_else(|| UnusableSettings::Credentials(settings.name.to_string()))?;
         Ok(Self {
             client: HttpClient::new(settings, clock.clone())?,
             settings: soap.clone(),
@@ -175,7 +179,7 @@ impl Introspector for Soap {
 /// practice.
 fn interpret(
     settings: &SoapSettings,
-    answer: &Answer,
+    answer: &HttpAnswer,
     asked: i64,
     inquiry: &Inquiry,
 ) -> Result<Facts, Failure> {
@@ -211,7 +215,7 @@ fn interpret(
     }
 }
 
-fn refused(answer: &Answer) -> Failure {
+fn refused(answer: &HttpAnswer) -> Failure {
     failure(answer, "check who may call it")
 }
 
@@ -245,7 +249,7 @@ fn codes<'d, 'i>(fault: Node<'d, 'i>) -> impl Iterator<Item = Node<'d, 'i>> {
 }
 
 /// Whether an element's text is this name; a prefix in it is resolved in that element.
-fn means(code: Node, known: &Name) -> bool {
+fn means(code: Node, known: &XPathName) -> bool {
     let text = text(code);
     match text.split_once(':') {
         Some((prefix, local)) => {
@@ -288,7 +292,7 @@ fn translate(
         };
         members.extend(value.map(|value| (name.clone(), value)));
     }
-    let mut answer = Translation::of(members);
+    let mut answer = Translation::from_members(members);
     answer.expires_in("expires_in", asked)?;
     answer.facts(inquiry)
 }

@@ -108,7 +108,7 @@ mod tests {
         let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let Ok(made) = rcgen::generate_simple_self_signed(names) else { panic!("no certificate") };
         let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        match ClientCertificate::read(chain.as_bytes(), key.as_bytes()) {
+        match ClientCertificate::from_pem(chain.as_bytes(), key.as_bytes()) {
             Ok(pair) => TlsPair { name: name.into(), pair },
             Err((_, wrong)) => panic!("{wrong}"),
         }

@@ -1,7 +1,7 @@
 //! Handshakes with clients.
 
 use super::certificates::Certificates;
-use super::{ClientCertificates, MinVersion, TlsSettings};
+use super::{ClientCertificates, ListenerTlsSettings, MinVersion};
 use crate::listen::socket_stream::SocketStream;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
@@ -62,7 +62,7 @@ impl Handshake {
         }
     }
 
-    fn of(error: &io::Error) -> Self {
+    fn from_error(error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             Some(Error::NoCertificatesPresented) => Self::NoCertificate,
             Some(Error::InvalidCertificate(_)) => Self::BadCertificate,
@@ -75,7 +75,7 @@ impl Handshake {
 
 /// A pair or an authority that rustls does not take.
 #[derive(Debug, ThisError)]
-pub enum Unusable {
+pub enum UnusableTls {
     #[error("the certificates cannot be used: {0}")]
     Certificates(#[from] Error),
     #[error("the authorities of clients cannot be used: {0}")]
@@ -86,7 +86,7 @@ impl Terminator {
     /// `h1` and `h2` say which protocols clients may choose. Sessions and tickets of another
     /// terminator are not taken up: a client that was verified by other authorities is verified
     /// again.
-    pub fn new(settings: &TlsSettings, h1: bool, h2: bool) -> Result<Self, Unusable> {
+    pub fn new(settings: &ListenerTlsSettings, h1: bool, h2: bool) -> Result<Self, UnusableTls> {
         static TLS12: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
         static TLS13: &[&SupportedProtocolVersion] = &[&version::TLS13];
 
@@ -98,7 +98,7 @@ impl Terminator {
                 MinVersion::Tls12 => TLS12,
                 MinVersion::Tls13 => TLS13,
             })?;
-        let verifier = |roots: &[CertificateDer<'static>]| -> Result<_, Unusable> {
+        let verifier = |roots: &[CertificateDer<'static>]| -> Result<_, UnusableTls> {
             let mut store = RootCertStore::empty();
             for root in roots {
                 store.add(root.clone())?;
@@ -134,7 +134,7 @@ impl Terminator {
             let _ = stream.shutdown().await;
             return Err(Handshake::Plaintext);
         }
-        let stream = self.0.accept(stream).await.map_err(|error| Handshake::of(&error))?;
+        let stream = self.0.accept(stream).await.map_err(|error| Handshake::from_error(&error))?;
         let (_, session) = stream.get_ref();
         let h2 = session.alpn_protocol() == Some(H2);
         let certificate = session

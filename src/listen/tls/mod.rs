@@ -4,13 +4,13 @@ mod certificates;
 mod handshake;
 
 pub use certificates::TlsPair;
-pub use handshake::{Handshake, Secured, Terminator, Unusable};
+pub use handshake::{Handshake, Secured, Terminator, UnusableTls};
 
 use rustls::pki_types::CertificateDer;
 
 /// `listeners[].tls`, with the contents of its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsSettings {
+pub struct ListenerTlsSettings {
     /// At least one. The first serves where no name fits.
     pub pairs: Vec<TlsPair>,
     pub min_version: MinVersion,

@@ -14,7 +14,7 @@ pub const LARGEST: u64 = 1 << 20;
 
 /// How large a value may get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bound {
+pub struct ValueBound {
     /// Bytes on an average over the rounds of the loops around it: the items of a list share the
     /// list's bytes.
     pub weight: u64,
@@ -26,7 +26,7 @@ pub struct Bound {
     pub inner: u64,
 }
 
-impl Bound {
+impl ValueBound {
     /// A number, a time and the like.
     pub const SCALAR: Self = Self { weight: 16, peak: 16, items: 0, inner: 0 };
 

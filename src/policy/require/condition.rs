@@ -1,7 +1,7 @@
 //! A compiled condition.
 
 use super::evaluate::{self, Subject};
-use super::typed::{Checker, Uses};
+use super::typed::{TypeChecker, Uses};
 use crate::policy::check::Case;
 use crate::route::PathPattern;
 use cel::IdedExpr;
@@ -25,7 +25,7 @@ pub struct Condition {
 
 /// A mistake in a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct ConditionMistake {
     /// Characters from the start of the condition.
     pub offset: usize,
     /// The mistake, and how to correct it.
@@ -35,21 +35,24 @@ pub struct Mistake {
 impl Condition {
     /// `paths`: those that the route matches; `None` where no route is known yet, as in `defaults`.
     /// All mistakes are found, in the order of the text.
-    pub fn compile(source: &str, paths: Option<&[PathPattern]>) -> Result<Self, Vec<Mistake>> {
+    pub fn compile(
+        source: &str,
+        paths: Option<&[PathPattern]>,
+    ) -> Result<Self, Vec<ConditionMistake>> {
         if source.len() > LONGEST {
             let message = format!("is longer than {LONGEST} bytes; make it shorter");
-            return Err(vec![Mistake { offset: 0, message }]);
+            return Err(vec![ConditionMistake { offset: 0, message }]);
         }
         let (expression, info) = parse(source)?;
-        let mut checker = Checker::new(&info);
+        let mut checker = TypeChecker::new(&info);
         checker.condition(&expression);
-        let Checker { params, uses, mut mistakes, .. } = checker;
+        let TypeChecker { params, uses, mut mistakes, .. } = checker;
         if let Some(paths) = paths {
             for (name, offset) in params {
                 if let Some(path) = paths.iter().find(|path| !path.has_parameter(name)) {
                     let message =
                         format!("the route's path `{path}` has no parameter `{{{name}}}`");
-                    mistakes.push(Mistake { offset, message });
+                    mistakes.push(ConditionMistake { offset, message });
                 }
             }
         }
@@ -81,9 +84,9 @@ impl Condition {
 }
 
 /// An expression, and where each part of it is written.
-pub(super) type Parsed = (IdedExpr, SourceInfo);
+pub(super) type ParsedCondition = (IdedExpr, SourceInfo);
 
-fn parse(source: &str) -> Result<Parsed, Vec<Mistake>> {
+fn parse(source: &str) -> Result<ParsedCondition, Vec<ConditionMistake>> {
     let compile = || evaluate::parse(source, PARSED_DEPTH);
     // the parser recurses as deep as the text does, so it gets a stack of its own
     let parsed = std::thread::scope(|scope| {
@@ -98,14 +101,14 @@ fn parse(source: &str) -> Result<Parsed, Vec<Mistake>> {
         Some(Err(errors)) => Err(errors
             .errors
             .iter()
-            .map(|error| Mistake {
+            .map(|error| ConditionMistake {
                 offset: offset(source, error.pos),
                 message: format!("is no CEL: {}", short(&error.msg)),
             })
             .collect()),
         None => {
             let message = "cannot be parsed; make it simpler".into();
-            Err(vec![Mistake { offset: 0, message }])
+            Err(vec![ConditionMistake { offset: 0, message }])
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One evaluation of a condition.
 
 use super::bound::INPUT;
-use super::condition::{Condition, Parsed};
+use super::condition::{Condition, ParsedCondition};
 use super::functions::ENVIRONMENT;
 use super::values::{ClaimsValue, Headers, RequestValue, Texts, of_json};
 use crate::policy::check::Case;
@@ -132,7 +132,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// Parses, with so many brackets inside each other at most.
-pub fn parse(source: &str, depth: u16) -> Result<Parsed, ParseErrors> {
+pub fn parse(source: &str, depth: u16) -> Result<ParsedCondition, ParseErrors> {
     ENVIRONMENT.parser().max_recursion_depth(depth).parse_with_source_info(source)
 }
 

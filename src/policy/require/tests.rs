@@ -7,7 +7,7 @@ use crate::policy::{Case, Implications, PolicySettings, ServerDemands};
 use crate::proof::dpop::{Dpop, DpopSettings};
 use crate::request::{Forwarded, RequestView};
 use crate::route::PathPattern;
-use crate::token::{AccessToken, Credential, DigestKey, Facts, Scheme};
+use crate::token::{AccessToken, AuthScheme, Credential, DigestKey, Facts};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 use std::cell::Cell;
@@ -94,7 +94,7 @@ impl Asked {
         let demands = PolicySettings::default();
         let now = Now { wall: self.now, ..crate::clock::Clock::system().now() };
         let token = AccessToken::parse(b"t", 1).unwrap_or_else(|e| panic!("{e:?}"));
-        let credential = Credential { token, scheme: Scheme::Bearer };
+        let credential = Credential { token, scheme: AuthScheme::Bearer };
         let dpop = Dpop::new(DpopSettings::default(), &DigestKey::random());
         condition.holds(&Case {
             facts: &facts,

@@ -1,7 +1,7 @@
 //! Looks through a parsed expression: names, kinds, depth and cost. Every mistake is found.
 
-use super::bound::{Bound, ITEMS, LARGEST, STEPS};
-use super::condition::Mistake;
+use super::bound::{ITEMS, LARGEST, STEPS, ValueBound};
+use super::condition::ConditionMistake;
 use super::functions::{self, GLOBALS, METHODS, Signature};
 use super::kind::ValueKind;
 use cel::IdedExpr;
@@ -18,22 +18,22 @@ const NODES: usize = 500;
 #[derive(Clone, Debug)]
 pub struct Typed {
     pub kind: ValueKind,
-    bound: Bound,
+    bound: ValueBound,
     /// Steps to evaluate it.
     cost: u64,
 }
 
-pub struct Checker<'e> {
+pub struct TypeChecker<'e> {
     source: &'e SourceInfo,
     /// The variables of loops, innermost last.
-    variables: Vec<(&'e str, ValueKind, Bound)>,
+    variables: Vec<(&'e str, ValueKind, ValueBound)>,
     loops: usize,
     nodes: usize,
     depth: usize,
     /// Names in `request.params`, with their places.
     pub params: Vec<(&'e str, usize)>,
     pub uses: Uses,
-    pub mistakes: Vec<Mistake>,
+    pub mistakes: Vec<ConditionMistake>,
 }
 
 /// Values that an evaluation has to prepare.
@@ -67,7 +67,7 @@ const REQUEST: [(&str, MakeKind); 6] = [
     ("headers", || ValueKind::Texts),
 ];
 
-impl<'e> Checker<'e> {
+impl<'e> TypeChecker<'e> {
     pub fn new(source: &'e SourceInfo) -> Self {
         Self {
             source,
@@ -101,11 +101,11 @@ impl<'e> Checker<'e> {
 
     fn mistake(&mut self, at: &IdedExpr, message: impl Into<String>) {
         let offset = self.source.offset_for(at.id).map_or(0, |(start, _)| start as usize);
-        self.mistakes.push(Mistake { offset, message: message.into() });
+        self.mistakes.push(ConditionMistake { offset, message: message.into() });
     }
 
     fn typed(&mut self, expression: &'e IdedExpr) -> Typed {
-        let unknown = Typed { kind: ValueKind::Any, bound: Bound::SCALAR, cost: 1 };
+        let unknown = Typed { kind: ValueKind::Any, bound: ValueBound::SCALAR, cost: 1 };
         self.nodes += 1;
         if self.nodes > NODES || self.depth >= DEPTH {
             let message = match self.depth >= DEPTH {
@@ -124,7 +124,7 @@ impl<'e> Checker<'e> {
             Expr::Select(select) => self.select(expression, select),
             Expr::Call(call) => self.call(expression, call),
             Expr::List(list) => {
-                let (mut kind, mut bound, mut cost) = (None, Bound::default(), 1_u64);
+                let (mut kind, mut bound, mut cost) = (None, ValueBound::default(), 1_u64);
                 for element in &list.elements {
                     let item = self.item(element);
                     bound = bound.with(item.bound.in_list());
@@ -137,7 +137,7 @@ impl<'e> Checker<'e> {
                 Typed { kind: ValueKind::list(kind.unwrap_or(ValueKind::Any)), bound, cost }
             }
             Expr::Map(map) => {
-                let (mut bound, mut cost) = (Bound::default(), 1_u64);
+                let (mut bound, mut cost) = (ValueBound::default(), 1_u64);
                 for entry in &map.entries {
                     let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
                     for part in [&entry.key, &entry.value] {
@@ -160,7 +160,7 @@ impl<'e> Checker<'e> {
             if !self.mistakes.iter().any(|mistake| mistake.message == message) {
                 self.mistake(expression, message);
             }
-            typed.bound = Bound::SCALAR;
+            typed.bound = ValueBound::SCALAR;
         }
         typed
     }
@@ -180,19 +180,19 @@ impl<'e> Checker<'e> {
             return Typed { kind: kind.clone(), bound: *bound, cost: 1 };
         }
         let (kind, bound) = match name {
-            "claims" => (ValueKind::Claims, Bound::INPUT),
+            "claims" => (ValueKind::Claims, ValueBound::INPUT),
             "scopes" => {
                 self.uses.scopes = true;
-                (ValueKind::list(ValueKind::Text), Bound::INPUT)
+                (ValueKind::list(ValueKind::Text), ValueBound::INPUT)
             }
-            "request" => (ValueKind::Request, Bound::INPUT),
-            "now" => (ValueKind::Timestamp, Bound::SCALAR),
+            "request" => (ValueKind::Request, ValueBound::INPUT),
+            "now" => (ValueKind::Timestamp, ValueBound::SCALAR),
             _ => {
                 let message = format!(
                     "there is no variable `{name}`; known here: claims, scopes, request, now; write a text in quotes"
                 );
                 self.mistake(at, message);
-                (ValueKind::Any, Bound::SCALAR)
+                (ValueKind::Any, ValueBound::SCALAR)
             }
         };
         Typed { kind, bound, cost: 1 }
@@ -239,7 +239,7 @@ impl<'e> Checker<'e> {
             }
         };
         let kind = if select.test { ValueKind::Bool } else { kind };
-        let bound = if select.test { Bound::SCALAR } else { operand.bound.member() };
+        let bound = if select.test { ValueBound::SCALAR } else { operand.bound.member() };
         // a selected object or list is copied
         Typed { kind, bound, cost: operand.cost.saturating_add(2) }
     }
@@ -313,7 +313,7 @@ impl<'e> Checker<'e> {
                 ValueKind::Any
             }
         };
-        Typed { kind, bound: Bound::SCALAR, cost: only.cost.saturating_add(1) }
+        Typed { kind, bound: ValueBound::SCALAR, cost: only.cost.saturating_add(1) }
     }
 
     fn binary(&mut self, at: &IdedExpr, name: &str, left: &Typed, right: &Typed) -> Typed {
@@ -325,13 +325,13 @@ impl<'e> Checker<'e> {
             operators::LOGICAL_AND | operators::LOGICAL_OR => {
                 let sound =
                     left.kind.may_be(&ValueKind::Bool) && right.kind.may_be(&ValueKind::Bool);
-                (sound.then_some(ValueKind::Bool), Bound::SCALAR, cost(0))
+                (sound.then_some(ValueKind::Bool), ValueBound::SCALAR, cost(0))
             }
             operators::EQUALS | operators::NOT_EQUALS => {
                 // `== null` asks whether a member is null
                 let null = left.kind == ValueKind::Null || right.kind == ValueKind::Null;
                 let sound = null || left.kind.compares_with(&right.kind);
-                (sound.then_some(ValueKind::Bool), Bound::SCALAR, cost(compared))
+                (sound.then_some(ValueKind::Bool), ValueBound::SCALAR, cost(compared))
             }
             operators::LESS
             | operators::LESS_EQUALS
@@ -340,7 +340,7 @@ impl<'e> Checker<'e> {
                 let sound = left.kind.compares_with(&right.kind)
                     && is_ordered(&left.kind)
                     && is_ordered(&right.kind);
-                (sound.then_some(ValueKind::Bool), Bound::SCALAR, cost(compared))
+                (sound.then_some(ValueKind::Bool), ValueBound::SCALAR, cost(compared))
             }
             operators::IN => {
                 let sound = match &right.kind {
@@ -351,7 +351,7 @@ impl<'e> Checker<'e> {
                     ValueKind::Any => true,
                     _ => false,
                 };
-                (sound.then_some(ValueKind::Bool), Bound::SCALAR, cost(searched))
+                (sound.then_some(ValueKind::Bool), ValueBound::SCALAR, cost(searched))
             }
             operators::INDEX => {
                 let kind = match &left.kind {
@@ -379,16 +379,16 @@ impl<'e> Checker<'e> {
                 (sum_kind(&left.kind, &right.kind), sum, cost(sum.weight / 64))
             }
             operators::SUBSTRACT => {
-                (difference_kind(&left.kind, &right.kind), Bound::SCALAR, cost(0))
+                (difference_kind(&left.kind, &right.kind), ValueBound::SCALAR, cost(0))
             }
             operators::MULTIPLY | operators::DIVIDE | operators::MODULO => {
                 let number = |kind: &ValueKind| kind.is_number() || *kind == ValueKind::Any;
                 let sound =
                     number(&left.kind) && number(&right.kind) && left.kind.may_be(&right.kind);
                 let kind = left.kind.clone().or(right.kind.clone());
-                (sound.then_some(kind), Bound::SCALAR, cost(0))
+                (sound.then_some(kind), ValueBound::SCALAR, cost(0))
             }
-            _ => (None, Bound::SCALAR, 1),
+            _ => (None, ValueBound::SCALAR, 1),
         };
         let kind = kind.unwrap_or_else(|| {
             let message = format!("`{}` is not for {} and {}", shown(name), left.kind, right.kind);
@@ -433,9 +433,9 @@ impl<'e> Checker<'e> {
         let name = call.func_name.as_str();
         let kinds: Vec<ValueKind> = args.iter().map(|arg| arg.kind.clone()).collect();
         let read = args.iter().map(|arg| arg.bound.weight).fold(0, u64::saturating_add);
-        let bound = args.first().map_or(Bound::SCALAR, |first| match name {
-            "lowerAscii" | "string" => first.bound.or(Bound::text(64)),
-            _ => Bound::SCALAR,
+        let bound = args.first().map_or(ValueBound::SCALAR, |first| match name {
+            "lowerAscii" | "string" => first.bound.or(ValueBound::text(64)),
+            _ => ValueBound::SCALAR,
         });
         let costs: Vec<u64> = args.iter().map(|arg| arg.cost).collect();
         let own = if name == "size" { 1 } else { 1 + read / 16 };
@@ -493,13 +493,13 @@ fn total(costs: &[u64]) -> u64 {
 
 fn of_literal(literal: &LiteralValue) -> Typed {
     let (kind, bound) = match literal {
-        LiteralValue::Boolean(_) => (ValueKind::Bool, Bound::SCALAR),
-        LiteralValue::Int(_) => (ValueKind::Int, Bound::SCALAR),
-        LiteralValue::UInt(_) => (ValueKind::Uint, Bound::SCALAR),
-        LiteralValue::Double(_) => (ValueKind::Double, Bound::SCALAR),
-        LiteralValue::Null => (ValueKind::Null, Bound::SCALAR),
-        LiteralValue::String(text) => (ValueKind::Text, Bound::text(text.inner().len())),
-        LiteralValue::Bytes(bytes) => (ValueKind::Bytes, Bound::text(bytes.inner().len())),
+        LiteralValue::Boolean(_) => (ValueKind::Bool, ValueBound::SCALAR),
+        LiteralValue::Int(_) => (ValueKind::Int, ValueBound::SCALAR),
+        LiteralValue::UInt(_) => (ValueKind::Uint, ValueBound::SCALAR),
+        LiteralValue::Double(_) => (ValueKind::Double, ValueBound::SCALAR),
+        LiteralValue::Null => (ValueKind::Null, ValueBound::SCALAR),
+        LiteralValue::String(text) => (ValueKind::Text, ValueBound::text(text.inner().len())),
+        LiteralValue::Bytes(bytes) => (ValueKind::Bytes, ValueBound::text(bytes.inner().len())),
     };
     Typed { kind, bound, cost: 1 }
 }

@@ -2,7 +2,7 @@
 
 /// Why a proof is refused. The sentences are for the client; nothing in them comes from the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
+pub enum ProofFlaw {
     /// The request has no proof.
     Missing,
     /// It has several.
@@ -33,7 +33,7 @@ pub enum Flaw {
     Signature,
 }
 
-impl Flaw {
+impl ProofFlaw {
     /// The text for the client.
     pub fn sentence(self) -> &'static str {
         match self {

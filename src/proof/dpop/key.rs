@@ -1,6 +1,6 @@
 //! The public key of a proof, and its thumbprint.
 
-use super::Flaw;
+use super::ProofFlaw;
 use crate::token::Thumbprint;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,9 +19,9 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
 
 /// Reads `jwk`, which must be a public key for signatures of this algorithm.
-pub fn parse(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<ProofKey, Flaw> {
+pub fn parse(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<ProofKey, ProofFlaw> {
     if PRIVATE.iter().any(|name| jwk.contains_key(*name)) {
-        return Err(Flaw::PrivateKey);
+        return Err(ProofFlaw::PrivateKey);
     }
     let may_verify = match (jwk.get("use"), jwk.get("key_ops")) {
         (Some(purpose), _) if purpose != "sig" => false,
@@ -31,10 +31,10 @@ pub fn parse(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<ProofKey,
     };
     let own = jwk.get("alg");
     if !may_verify || own.is_some_and(|own| *own != format!("{algorithm:?}")) {
-        return Err(Flaw::Key);
+        return Err(ProofFlaw::Key);
     }
-    let decoding = decoding(jwk, algorithm).ok_or(Flaw::Key)?;
-    Ok(ProofKey { decoding, thumbprint: thumbprint(jwk).ok_or(Flaw::Key)? })
+    let decoding = decoding(jwk, algorithm).ok_or(ProofFlaw::Key)?;
+    Ok(ProofKey { decoding, thumbprint: thumbprint(jwk).ok_or(ProofFlaw::Key)? })
 }
 
 /// The thumbprint of a public key (RFC 7638 §3): of its required members alone, in lexicographic
@@ -49,7 +49,7 @@ pub fn thumbprint(jwk: &Map<String, Value>) -> Option<Thumbprint> {
         "RSA" => json!({ "e": text("e")?, "kty": "RSA", "n": text("n")? }),
         _ => return None,
     };
-    Some(Thumbprint::of(required.to_string().as_bytes()))
+    Some(Thumbprint::hash(required.to_string().as_bytes()))
 }
 
 fn decoding(jwk: &Map<String, Value>, algorithm: Algorithm) -> Option<DecodingKey> {

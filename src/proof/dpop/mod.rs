@@ -9,7 +9,7 @@ mod seen;
 mod settings;
 mod url;
 
-pub use flaw::Flaw;
+pub use flaw::ProofFlaw;
 pub use key::thumbprint;
 pub use nonce::Nonces;
 pub use seen::{Claim, HandedProof, Seen};
@@ -20,7 +20,7 @@ use crate::clock::Now;
 use crate::token::{AccessToken, DigestKey, Thumbprint, TokenDigest};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jsonwebtoken::crypto;
-use parsed::Parsed;
+use parsed::ParsedProof;
 use std::time::Duration;
 
 /// The header that carries a proof.
@@ -89,29 +89,30 @@ impl Dpop {
 
     /// The one proof of a request, checked in the order of RFC 9449 §4.3: the cheapest check first,
     /// the signature last. The key is not compared with the token's yet.
-    pub fn check(&self, headers: &HeaderMap, expected: &Expected<'_>) -> Result<Proof, Flaw> {
+    pub fn check(&self, headers: &HeaderMap, expected: &Expected<'_>) -> Result<Proof, ProofFlaw> {
         let mut lines = headers.get_all(&DPOP).iter();
         let line = match (lines.next(), lines.next()) {
-            (None, _) => return Err(Flaw::Missing),
-            (Some(_), Some(_)) => return Err(Flaw::Several),
+            (None, _) => return Err(ProofFlaw::Missing),
+            (Some(_), Some(_)) => return Err(ProofFlaw::Several),
             (Some(line), None) => line.as_bytes(),
         };
         if line.contains(&b',') {
-            return Err(Flaw::Several);
+            return Err(ProofFlaw::Several);
         }
         if line.len() > LONGEST {
-            return Err(Flaw::Malformed);
+            return Err(ProofFlaw::Malformed);
         }
-        let proof = Parsed::read(std::str::from_utf8(line).map_err(|_| Flaw::Malformed)?)?;
+        let proof =
+            ParsedProof::parse(std::str::from_utf8(line).map_err(|_| ProofFlaw::Malformed)?)?;
         if !self.settings.algorithms.contains(&proof.algorithm) {
-            return Err(Flaw::Algorithm);
+            return Err(ProofFlaw::Algorithm);
         }
         self.claims(&proof, expected)?;
         let key = key::parse(&proof.jwk, proof.algorithm)?;
         let signed = proof.signed.as_bytes();
         match crypto::verify(proof.signature, signed, &key.decoding, proof.algorithm) {
             Ok(true) => {}
-            Ok(false) | Err(_) => return Err(Flaw::Signature),
+            Ok(false) | Err(_) => return Err(ProofFlaw::Signature),
         }
         let id = self.ids.derive([key.thumbprint.as_bytes()]).digest(&proof.id);
         // twice the window: the clock of another gateway may be behind
@@ -119,26 +120,26 @@ impl Dpop {
         Ok(Proof { thumbprint: key.thumbprint, once: OnceOnly { id, forgotten_at } })
     }
 
-    fn claims(&self, proof: &Parsed<'_>, expected: &Expected<'_>) -> Result<(), Flaw> {
+    fn claims(&self, proof: &ParsedProof<'_>, expected: &Expected<'_>) -> Result<(), ProofFlaw> {
         if proof.method != expected.method.as_str() {
-            return Err(Flaw::Method);
+            return Err(ProofFlaw::Method);
         }
         let url = HttpUrl::parse(&proof.url);
         if url.is_none() || url.as_ref() != expected.url {
-            return Err(Flaw::Url);
+            return Err(ProofFlaw::Url);
         }
         let age = expected.now.unix_seconds().saturating_sub(proof.issued_at);
         if age.saturating_abs() > self.window() {
-            return Err(Flaw::Time);
+            return Err(ProofFlaw::Time);
         }
         match proof.token_hash.as_deref().and_then(Thumbprint::parse) {
-            Some(hash) if hash == Thumbprint::of(expected.token.expose().as_bytes()) => {}
-            _ => return Err(Flaw::TokenHash),
+            Some(hash) if hash == Thumbprint::hash(expected.token.expose().as_bytes()) => {}
+            _ => return Err(ProofFlaw::TokenHash),
         }
         if self.settings.nonce
             && !proof.nonce.as_deref().is_some_and(|nonce| self.nonces.takes(nonce, expected.now))
         {
-            return Err(Flaw::Nonce);
+            return Err(ProofFlaw::Nonce);
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ impl Nonces {
 
     /// The nonce of this minute.
     pub fn issue(&self, now: Now) -> String {
-        self.of(now.unix_seconds().div_euclid(SLOT))
+        self.for_slot(now.unix_seconds().div_euclid(SLOT))
     }
 
     /// Whether a nonce is one of ours, handed out within the last five minutes.
@@ -34,10 +34,10 @@ impl Nonces {
         };
         let age = now.unix_seconds().div_euclid(SLOT).saturating_sub(slot);
         // not in constant time: each nonce is public as soon as it is handed out
-        (-1..=OLDEST).contains(&age) && self.of(slot) == nonce
+        (-1..=OLDEST).contains(&age) && self.for_slot(slot) == nonce
     }
 
-    fn of(&self, slot: i64) -> String {
+    fn for_slot(&self, slot: i64) -> String {
         let digest = self.0.digest(&slot.to_string());
         let (mac, _) = digest.as_bytes().split_at(16);
         URL_SAFE_NO_PAD.encode([&slot.to_be_bytes(), mac].concat())

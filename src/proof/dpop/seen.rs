@@ -10,14 +10,14 @@ use std::collections::HashMap;
 /// a new one is refused, since nothing would notice its replay.
 #[derive(Debug)]
 pub struct Seen {
-    shards: Vec<Mutex<Shard>>,
+    shards: Vec<Mutex<SeenShard>>,
     /// Proofs that one shard holds at most.
     limit: usize,
 }
 
 /// The digests of proofs, and the second at which each is forgotten.
 #[derive(Debug, Default)]
-struct Shard {
+struct SeenShard {
     proofs: HashMap<[u8; 16], u32, DigestHasher>,
     /// Forgetting is due at this size: twice the size after the last run, so that each proof is
     /// looked at a constant number of times.

@@ -42,24 +42,25 @@ impl Default for Case<'_> {
 }
 
 impl Case<'_> {
-    fn outcome(&self) -> Result<Proof, Flaw> {
+    fn outcome(&self) -> Result<Proof, ProofFlaw> {
         let dpop = Dpop::new(self.settings.clone(), &DigestKey::from([7; 32]));
         let mut headers = HeaderMap::new();
         for proof in &self.proofs {
-            headers.append(DPOP, HeaderValue::from_str(proof).map_err(|_| Flaw::Malformed)?);
+            headers.append(DPOP, HeaderValue::from_str(proof).map_err(|_| ProofFlaw::Malformed)?);
         }
         let url = HttpUrl::parse(self.url);
         let expected = Expected {
             method: &self.method,
             url: url.as_ref(),
-            token: AccessToken::parse(self.token.as_bytes(), 100).map_err(|_| Flaw::TokenHash)?,
+            token: AccessToken::parse(self.token.as_bytes(), 100)
+                .map_err(|_| ProofFlaw::TokenHash)?,
             now: Now { wall: self.now * 1000, mono: Mono::ZERO },
         };
         dpop.check(&headers, &expected)
     }
 
     /// The outcome for this proof.
-    fn of(self, proof: impl Into<String>) -> Option<Flaw> {
+    fn of(self, proof: impl Into<String>) -> Option<ProofFlaw> {
         Case { proofs: vec![proof.into()], ..self }.outcome().err()
     }
 }
@@ -83,20 +84,24 @@ fn rfc9449_section_7_1() {
 #[test]
 fn a_proof_is_for_one_request_and_one_token() {
     let flaw = |case: Case<'_>| case.outcome().err();
-    assert_eq!(flaw(Case { method: Method::POST, ..Case::default() }), Some(Flaw::Method));
+    assert_eq!(flaw(Case { method: Method::POST, ..Case::default() }), Some(ProofFlaw::Method));
     assert_eq!(
         flaw(Case { url: "https://resource.example.org/x", ..Case::default() }),
-        Some(Flaw::Url)
+        Some(ProofFlaw::Url)
     );
-    assert_eq!(flaw(Case { url: "nonsense", ..Case::default() }), Some(Flaw::Url));
-    assert_eq!(flaw(Case { token: "other", ..Case::default() }), Some(Flaw::TokenHash));
+    assert_eq!(flaw(Case { url: "nonsense", ..Case::default() }), Some(ProofFlaw::Url));
+    assert_eq!(flaw(Case { token: "other", ..Case::default() }), Some(ProofFlaw::TokenHash));
 }
 
 #[test]
 fn the_window_is_to_the_second() {
-    for (seconds, flaw) in
-        [(0, None), (60, None), (-60, None), (61, Some(Flaw::Time)), (-61, Some(Flaw::Time))]
-    {
+    for (seconds, flaw) in [
+        (0, None),
+        (60, None),
+        (-60, None),
+        (61, Some(ProofFlaw::Time)),
+        (-61, Some(ProofFlaw::Time)),
+    ] {
         let case = Case { now: IAT + seconds, ..Case::default() };
         assert_eq!(case.outcome().err(), flaw, "{seconds}");
     }
@@ -108,12 +113,12 @@ fn there_is_exactly_one_proof() {
         let proofs = proofs.iter().map(|&proof| proof.to_owned()).collect();
         Case { proofs, ..Case::default() }.outcome().err()
     };
-    assert_eq!(proofs(&[]), Some(Flaw::Missing));
-    assert_eq!(proofs(&[PROOF, PROOF]), Some(Flaw::Several));
-    assert_eq!(proofs(&[&format!("{PROOF},{PROOF}")]), Some(Flaw::Several));
-    assert_eq!(proofs(&[&format!("{PROOF}, x")]), Some(Flaw::Several));
-    assert_eq!(proofs(&["", PROOF]), Some(Flaw::Several));
-    assert_eq!(proofs(&[""]), Some(Flaw::Malformed));
+    assert_eq!(proofs(&[]), Some(ProofFlaw::Missing));
+    assert_eq!(proofs(&[PROOF, PROOF]), Some(ProofFlaw::Several));
+    assert_eq!(proofs(&[&format!("{PROOF},{PROOF}")]), Some(ProofFlaw::Several));
+    assert_eq!(proofs(&[&format!("{PROOF}, x")]), Some(ProofFlaw::Several));
+    assert_eq!(proofs(&["", PROOF]), Some(ProofFlaw::Several));
+    assert_eq!(proofs(&[""]), Some(ProofFlaw::Malformed));
 }
 
 #[test]
@@ -132,23 +137,26 @@ fn a_proof_is_read_strictly() {
         changed(0, |header| header["b64"] = false.into()),
         huge,
     ] {
-        assert_eq!(Case::default().of(bad.clone()), Some(Flaw::Malformed), "{bad:.80}");
+        assert_eq!(Case::default().of(bad.clone()), Some(ProofFlaw::Malformed), "{bad:.80}");
     }
     for typ in ["", "JWT", "at+jwt", "dpop", "dpop+jwt "] {
-        assert_eq!(Case::default().of(changed(0, |h| h["typ"] = typ.into())), Some(Flaw::Type));
+        assert_eq!(
+            Case::default().of(changed(0, |h| h["typ"] = typ.into())),
+            Some(ProofFlaw::Type)
+        );
     }
     let no_typ = changed(0, |header| header["typ"] = serde_json::Value::Null);
-    assert_eq!(Case::default().of(no_typ), Some(Flaw::Type));
+    assert_eq!(Case::default().of(no_typ), Some(ProofFlaw::Type));
     for alg in ["none", "HS256", "es256", "ES256K", "", "ES512"] {
         assert_eq!(
             Case::default().of(changed(0, |h| h["alg"] = alg.into())),
-            Some(Flaw::Algorithm)
+            Some(ProofFlaw::Algorithm)
         );
     }
     let only_rsa = DpopSettings { algorithms: vec![Algorithm::RS256], ..DpopSettings::default() };
     assert_eq!(
         Case { settings: only_rsa, ..Case::default() }.outcome().err(),
-        Some(Flaw::Algorithm)
+        Some(ProofFlaw::Algorithm)
     );
 }
 
@@ -159,7 +167,7 @@ fn the_key_is_public_and_for_the_algorithm() {
     };
     for private in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
         let bad = changed(0, |header| header["jwk"][private] = "AQ".into());
-        assert_eq!(Case::default().of(bad), Some(Flaw::PrivateKey), "{private}");
+        assert_eq!(Case::default().of(bad), Some(ProofFlaw::PrivateKey), "{private}");
     }
     let changes: [fn(&mut serde_json::Value); 13] = [
         |jwk| *jwk = serde_json::Value::Null,
@@ -177,11 +185,11 @@ fn the_key_is_public_and_for_the_algorithm() {
         |jwk| jwk["alg"] = "ES384".into(),
     ];
     for (i, change) in changes.into_iter().enumerate() {
-        assert_eq!(key(change), Some(Flaw::Key), "change {i}");
+        assert_eq!(key(change), Some(ProofFlaw::Key), "change {i}");
     }
     // the signature covers the header: a member more, and it does not hold
-    assert_eq!(key(|jwk| jwk["use"] = "sig".into()), Some(Flaw::Signature));
-    assert_eq!(key(|jwk| jwk["alg"] = "ES256".into()), Some(Flaw::Signature));
+    assert_eq!(key(|jwk| jwk["use"] = "sig".into()), Some(ProofFlaw::Signature));
+    assert_eq!(key(|jwk| jwk["alg"] = "ES256".into()), Some(ProofFlaw::Signature));
 }
 
 #[test]
@@ -190,33 +198,33 @@ fn each_claim_is_there_and_of_its_type() {
     for name in ["jti", "htm", "htu", "iat"] {
         for bad in [Value::Null, json!([]), json!({}), json!(true)] {
             let proof = changed(1, |claims| claims[name] = bad.clone());
-            assert_eq!(Case::default().of(proof), Some(Flaw::Claims), "{name} {bad}");
+            assert_eq!(Case::default().of(proof), Some(ProofFlaw::Claims), "{name} {bad}");
         }
         let without = changed(1, |claims| {
             if let Some(claims) = claims.as_object_mut() {
                 claims.remove(name);
             }
         });
-        assert_eq!(Case::default().of(without), Some(Flaw::Claims), "without {name}");
+        assert_eq!(Case::default().of(without), Some(ProofFlaw::Claims), "without {name}");
     }
     for (name, bad, flaw) in [
-        ("jti", json!(""), Flaw::Claims),
-        ("jti", json!(1), Flaw::Claims),
-        ("iat", json!(IAT.to_string()), Flaw::Claims),
-        ("iat", json!(1e300), Flaw::Time),
-        ("iat", json!(-1e300), Flaw::Time),
-        ("iat", json!(i64::MIN), Flaw::Time),
-        ("iat", json!(u64::MAX), Flaw::Time),
-        ("iat", json!(0), Flaw::Time),
-        ("htm", json!("get"), Flaw::Method),
-        ("htm", json!(""), Flaw::Method),
-        ("htu", json!(""), Flaw::Url),
-        ("htu", json!("/protectedresource"), Flaw::Url),
-        ("ath", json!(""), Flaw::TokenHash),
-        ("ath", json!(JKT), Flaw::TokenHash),
-        ("ath", json!(1), Flaw::Claims),
-        ("nonce", json!(1), Flaw::Claims),
-        ("jti", json!("other"), Flaw::Signature),
+        ("jti", json!(""), ProofFlaw::Claims),
+        ("jti", json!(1), ProofFlaw::Claims),
+        ("iat", json!(IAT.to_string()), ProofFlaw::Claims),
+        ("iat", json!(1e300), ProofFlaw::Time),
+        ("iat", json!(-1e300), ProofFlaw::Time),
+        ("iat", json!(i64::MIN), ProofFlaw::Time),
+        ("iat", json!(u64::MAX), ProofFlaw::Time),
+        ("iat", json!(0), ProofFlaw::Time),
+        ("htm", json!("get"), ProofFlaw::Method),
+        ("htm", json!(""), ProofFlaw::Method),
+        ("htu", json!(""), ProofFlaw::Url),
+        ("htu", json!("/protectedresource"), ProofFlaw::Url),
+        ("ath", json!(""), ProofFlaw::TokenHash),
+        ("ath", json!(JKT), ProofFlaw::TokenHash),
+        ("ath", json!(1), ProofFlaw::Claims),
+        ("nonce", json!(1), ProofFlaw::Claims),
+        ("jti", json!("other"), ProofFlaw::Signature),
     ] {
         let proof = changed(1, |claims| claims[name] = bad.clone());
         assert_eq!(Case::default().of(proof), Some(flaw), "{name} {bad}");
@@ -227,13 +235,13 @@ fn each_claim_is_there_and_of_its_type() {
 fn a_demanded_nonce_is_one_of_ours() {
     let settings = || DpopSettings { nonce: true, ..DpopSettings::default() };
     let case = || Case { settings: settings(), ..Case::default() };
-    assert_eq!(case().outcome().err(), Some(Flaw::Nonce));
+    assert_eq!(case().outcome().err(), Some(ProofFlaw::Nonce));
     let now = Now { wall: IAT * 1000, mono: Mono::ZERO };
     let dpop = Dpop::new(settings(), &DigestKey::from([7; 32]));
     let nonce = dpop.nonce(now).and_then(|nonce| nonce.to_str().map(str::to_owned).ok());
     let with = |nonce: &str| changed(1, |claims| claims["nonce"] = nonce.into());
-    assert_eq!(case().of(with(&nonce.unwrap_or_default())), Some(Flaw::Signature));
-    assert_eq!(case().of(with("other")), Some(Flaw::Nonce));
+    assert_eq!(case().of(with(&nonce.unwrap_or_default())), Some(ProofFlaw::Signature));
+    assert_eq!(case().of(with("other")), Some(ProofFlaw::Nonce));
     assert_eq!(Dpop::new(DpopSettings::default(), &DigestKey::random()).nonce(now), None);
 }
 

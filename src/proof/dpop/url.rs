@@ -36,7 +36,7 @@ impl HttpUrl {
 
     /// The URL of a request as its client used it: scheme and host of `public_url`, else those of
     /// the connection and of trusted proxies. `None` when they are not sound.
-    pub fn of(request: &RequestView<'_>) -> Option<Self> {
+    pub fn target(request: &RequestView<'_>) -> Option<Self> {
         let origin = match request.public_url {
             Some(public) => Self::parse(public)?,
             None => {
@@ -157,7 +157,7 @@ mod tests {
             let forwarded =
                 Forwarded { host, proto: HeaderValue::from_static(proto), ..Forwarded::default() };
             let bare = RequestView::bare(&headers, &forwarded);
-            HttpUrl::of(&RequestView { path: "/a", public_url, ..bare })
+            HttpUrl::target(&RequestView { path: "/a", public_url, ..bare })
         };
         assert_eq!(url("A.test:8080", "http", None), HttpUrl::parse("http://a.test:8080/a"));
         assert_eq!(url("a.test", "https", None), HttpUrl::parse("https://a.test/a"));

@@ -1,6 +1,6 @@
 //! The answer to Envoy.
 
-use super::asked::Asked;
+use super::asked::CheckedRequest;
 use crate::deny::Denial;
 use crate::proxy::client_headers::is_ours;
 use crate::proxy::exchange::Exchange;
@@ -15,7 +15,7 @@ use envoy_types::pb::google::rpc;
 use http::{StatusCode, Version, header};
 use tonic::Code;
 
-pub struct Answer {
+pub struct CheckAnswer {
     pub response: CheckResponse,
     /// For the log.
     pub status: StatusCode,
@@ -23,7 +23,7 @@ pub struct Answer {
 
 /// The request passes: with the identity headers, and without the token and the client's own
 /// identity headers, in every spelling.
-pub fn permit(asked: &Asked, exchange: &Exchange) -> Answer {
+pub fn permit(asked: &CheckedRequest, exchange: &Exchange) -> CheckAnswer {
     let mut ok = OkHttpResponse::default();
     for (name, value) in &asked.headers {
         let name_text = name.as_str();
@@ -52,7 +52,7 @@ pub fn permit(asked: &Asked, exchange: &Exchange) -> Answer {
     if let Some(nonce) = &exchange.trail.nonce {
         ok.response_headers_to_add.push(set("dpop-nonce", text(nonce)));
     }
-    Answer {
+    CheckAnswer {
         response: CheckResponse {
             status: Some(status(Code::Ok)),
             http_response: Some(HttpResponse::OkResponse(ok)),
@@ -64,7 +64,7 @@ pub fn permit(asked: &Asked, exchange: &Exchange) -> Answer {
 
 /// The refusal that the gateway itself would send. Envoy makes a gRPC status of it where the client
 /// speaks gRPC.
-pub fn refuse(asked: &Asked, denial: &Denial, exchange: &mut Exchange) -> Answer {
+pub fn refuse(asked: &CheckedRequest, denial: &Denial, exchange: &mut Exchange) -> CheckAnswer {
     let Prepared { response: refusal, .. } =
         prepare_for_proxy(&asked.method, Version::HTTP_11, denial, exchange);
     let code = match refusal.status {
@@ -81,7 +81,7 @@ pub fn refuse(asked: &Asked, denial: &Denial, exchange: &mut Exchange) -> Answer
             .collect(),
         body: String::from_utf8_lossy(&refusal.body).into_owned(),
     };
-    Answer {
+    CheckAnswer {
         response: CheckResponse {
             status: Some(status(code)),
             http_response: Some(HttpResponse::DeniedResponse(denied)),

@@ -20,19 +20,19 @@ const LONGEST: usize = 64 * 1024;
 const MOST_HEADERS: usize = 1000;
 
 /// A request that Envoy holds back until it has an answer.
-pub struct Asked {
+pub struct CheckedRequest {
     pub method: Method,
     /// Path and query, as the client sent them.
     pub target: String,
     pub headers: HeaderMap,
 }
 
-impl Asked {
+impl CheckedRequest {
     /// # Errors
     ///
     /// Denies a question that leaves out the request, or that describes it in a way that can be read
     /// in two ways.
-    pub fn read(question: CheckRequest) -> Result<Self, Denial> {
+    pub fn from_check(question: CheckRequest) -> Result<Self, Denial> {
         let attributes = question.attributes.unwrap_or_default();
         let client = attributes.source.as_ref().and_then(address);
         let http = attributes.request.and_then(|request| request.http);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn header(http: HttpRequest, name: &str) -> Option<String> {
-        let asked = Asked::read(question(http, "192.0.2.7")).ok()?;
+        let asked = CheckedRequest::from_check(question(http, "192.0.2.7")).ok()?;
         let lines: Vec<&str> =
             asked.headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).collect();
         Some(lines.join("|"))
@@ -234,16 +234,16 @@ mod tests {
     fn too_many_headers_are_refused() {
         let headers = (0..40_000).map(|n| (format!("x-{n}"), "1".to_owned())).collect();
         let http = HttpRequest { headers, ..get(&[]) };
-        assert!(Asked::read(question(http, "192.0.2.7")).is_err());
+        assert!(CheckedRequest::from_check(question(http, "192.0.2.7")).is_err());
         let line = |n| Line { key: format!("x-{n}"), ..Line::default() };
         let map = RawHeaders { headers: (0..40_000).map(line).collect() };
         let http = HttpRequest { header_map: Some(map), ..get(&[]) };
-        assert!(Asked::read(question(http, "192.0.2.7")).is_err());
+        assert!(CheckedRequest::from_check(question(http, "192.0.2.7")).is_err());
     }
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        assert!(Asked::read(CheckRequest::default()).is_err());
+        assert!(CheckedRequest::from_check(CheckRequest::default()).is_err());
         for http in [
             HttpRequest { method: "G T".into(), ..get(&[]) },
             HttpRequest { method: String::new(), ..get(&[]) },
@@ -256,7 +256,7 @@ mod tests {
             get(&[("a b", "c")]),
             get(&[("a", "b\nc")]),
         ] {
-            assert!(Asked::read(question(http, "192.0.2.7")).is_err());
+            assert!(CheckedRequest::from_check(question(http, "192.0.2.7")).is_err());
         }
     }
 }

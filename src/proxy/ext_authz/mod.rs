@@ -6,13 +6,13 @@ mod asked;
 
 use super::exchange::Exchange;
 use super::head::Head;
-use super::judge::{self, Judged};
+use super::judge::{self, JudgedRequest};
 use super::{report, validate};
 use crate::decisions::may_ask;
 use crate::deny::{Denial, Reason};
 use crate::listen::Arrival;
 use crate::runtime::Process;
-use asked::Asked;
+use asked::CheckedRequest;
 use envoy_types::ext_authz::v3::pb::{
     Authorization, AuthorizationServer, CheckRequest, CheckResponse,
 };
@@ -36,9 +36,9 @@ pub async fn serve(
     arrival: &Arc<Arrival>,
     shutdown: &ShutdownWatch,
 ) {
-    let check = Check { process: process.clone(), arrival: arrival.clone() };
+    let check = CheckService { process: process.clone(), arrival: arrival.clone() };
     let (mut health, serving) = tonic_health::server::health_reporter();
-    health.set_serving::<AuthorizationServer<Check>>().await;
+    health.set_serving::<AuthorizationServer<CheckService>>().await;
     let check = AuthorizationServer::new(check).max_decoding_message_size(LARGEST);
     let routes = Routes::new(check).add_service(serving).prepare();
 
@@ -57,7 +57,7 @@ pub async fn serve(
         _ = stop.wait_for(|stop| *stop) => {}
     }
     // a health watch has no end of its own, and would delay the stop
-    for service in ["", <AuthorizationServer<Check> as NamedService>::NAME] {
+    for service in ["", <AuthorizationServer<CheckService> as NamedService>::NAME] {
         health.clear_service_status(service).await;
     }
     connection.as_mut().graceful_shutdown();
@@ -65,13 +65,13 @@ pub async fn serve(
 }
 
 /// The service of one connection.
-struct Check {
+struct CheckService {
     process: Arc<Process>,
     arrival: Arc<Arrival>,
 }
 
 #[tonic::async_trait]
-impl Authorization for Check {
+impl Authorization for CheckService {
     async fn check(
         &self,
         request: Request<CheckRequest>,
@@ -83,10 +83,10 @@ impl Authorization for Check {
             ));
         }
         exchange.on_behalf = true;
-        let asked = match Asked::read(request.into_inner()) {
+        let asked = match CheckedRequest::from_check(request.into_inner()) {
             Ok(asked) => asked,
             Err(denial) => {
-                let asked = Asked::unreadable();
+                let asked = CheckedRequest::unreadable();
                 judge::introduce(&asked.head(), &self.arrival, &mut exchange);
                 let answer = answer::refuse(&asked, &denial, &mut exchange);
                 return Ok(Response::new(self.end(&asked, answer, &exchange)));
@@ -95,9 +95,9 @@ impl Authorization for Check {
         let head: Head<'_> = asked.head();
         let host = validate::check(head, Vec::new);
         let answer = match judge::judge(head, &self.arrival, host, None, &mut exchange).await {
-            Ok(Judged::Permitted) => answer::permit(&asked, &exchange),
+            Ok(JudgedRequest::Permitted) => answer::permit(&asked, &exchange),
             // documents are for requests that are meant for the gateway itself
-            Ok(Judged::Answered(_)) => {
+            Ok(JudgedRequest::Answered(_)) => {
                 answer::refuse(&asked, &Denial::because(Reason::NoRoute), &mut exchange)
             }
             Err(denial) => answer::refuse(&asked, &denial, &mut exchange),
@@ -106,8 +106,13 @@ impl Authorization for Check {
     }
 }
 
-impl Check {
-    fn end(&self, asked: &Asked, answer: answer::Answer, exchange: &Exchange) -> CheckResponse {
+impl CheckService {
+    fn end(
+        &self,
+        asked: &CheckedRequest,
+        answer: answer::CheckAnswer,
+        exchange: &Exchange,
+    ) -> CheckResponse {
         report::report(&asked.method, Some(answer.status), exchange);
         answer.response
     }

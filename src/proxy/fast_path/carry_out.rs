@@ -1,16 +1,16 @@
 //! One plain request and its response.
 
 use super::plain::Plain;
-use super::response::{self, Body};
+use super::response::{self, ResponseBody};
 use super::upstream::UpstreamExchange;
-use crate::cache::End;
+use crate::cache::StreamEnd;
 use crate::deny::Denial;
 use crate::proxy::body_limit::{self, BodyLimit};
 use crate::proxy::client::{Client, LINGER};
-use crate::proxy::connection::Connection;
+use crate::proxy::connection::ConnectionUse;
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::judge::{self, Judged};
+use crate::proxy::judge::{self, JudgedRequest};
 use crate::proxy::refuse::{Prepared, prepare, prepare_document, reason};
 use crate::proxy::stream::{self, Ending};
 use crate::proxy::{report, validate};
@@ -29,7 +29,7 @@ pub struct PlainExchange<'c> {
     pub exchange: Exchange,
     pub shutdown: &'c ShutdownWatch,
     /// Whether the client's connection is kept behind the response.
-    pub connection: Connection,
+    pub connection: ConnectionUse,
     /// Of the response that was sent, or has begun.
     pub status: Option<StatusCode>,
     /// Of the response that is being written.
@@ -40,15 +40,15 @@ pub struct PlainExchange<'c> {
 
 impl PlainExchange<'_> {
     /// Asks the gate, and carries its decision out.
-    pub async fn carry_out(mut self, connectors: &Connectors) -> Connection {
+    pub async fn carry_out(mut self, connectors: &Connectors) -> ConnectionUse {
         let arrival = self.client.arrival.clone();
         let (head, limits) = (self.plain.head(), &arrival.listener.limits);
         self.exchange.body = BodyLimit::new(limits);
         let host = validate::check(head, Vec::new)
             .and_then(|host| body_limit::check(head, limits).map(|()| host));
         match judge::judge(self.plain.head(), &arrival, host, None, &mut self.exchange).await {
-            Ok(Judged::Permitted) => self.forward(connectors).await,
-            Ok(Judged::Answered(document)) => {
+            Ok(JudgedRequest::Permitted) => self.forward(connectors).await,
+            Ok(JudgedRequest::Answered(document)) => {
                 let prepared = prepare_document(self.plain.head(), document, &self.exchange);
                 self.write(prepared).await;
                 self.skip_body().await;
@@ -59,7 +59,7 @@ impl PlainExchange<'_> {
             }
         }
         report::report(&self.plain.method, self.status, &self.exchange);
-        if self.connection == Connection::Ended {
+        if self.connection == ConnectionUse::Ended {
             self.client.end(self.unread).await;
         }
         self.connection
@@ -73,7 +73,7 @@ impl PlainExchange<'_> {
             Some(reason) if self.status.is_none() => self.refuse(&Denial::because(reason)).await,
             reason => {
                 self.exchange.reason = reason;
-                self.connection = Connection::Ended;
+                self.connection = ConnectionUse::Ended;
             }
         }
     }
@@ -84,7 +84,7 @@ impl PlainExchange<'_> {
         let mut to = BytesMut::with_capacity(upstream.read.len() + response::ADDED);
         let response = loop {
             let private = self.exchange.private;
-            match response::read(&upstream.read, &self.plain.method, private, &mut to) {
+            match response::read_head(&upstream.read, &self.plain.method, private, &mut to) {
                 response::Read::Whole(response) if self.exchange.trail.nonce.is_none() => {
                     break response;
                 }
@@ -102,11 +102,12 @@ impl PlainExchange<'_> {
         self.coming = Some(response.status);
         // RFC 9112 §9.3: who answers before the whole request is there closes behind the answer
         if !upstream.upload.is_sent() {
-            self.connection = Connection::Ended;
+            self.connection = ConnectionUse::Ended;
         }
         self.settle_connection().end_head(&mut to);
         upstream.read.advance(response.head);
-        let over = matches!(response.body, Body::Length(length) if length <= upstream.read.len());
+        let over =
+            matches!(response.body, ResponseBody::Length(length) if length <= upstream.read.len());
         let ending = if over { None } else { self.ending(response.is_stream) };
         let alone = match ending {
             None => self.pass(&mut upstream, to, response.body).await?,
@@ -132,12 +133,12 @@ impl PlainExchange<'_> {
         &mut self,
         upstream: &mut UpstreamExchange,
         to: BytesMut,
-        body: Body,
+        body: ResponseBody,
     ) -> Result<bool> {
         match body {
-            Body::Length(length) => self.pass_length(upstream, to, length).await,
-            Body::Chunked => self.pass_chunks(upstream, to).await,
-            Body::Rest => self.pass_rest(upstream, to).await.map(|()| false),
+            ResponseBody::Length(length) => self.pass_length(upstream, to, length).await,
+            ResponseBody::Chunked => self.pass_chunks(upstream, to).await,
+            ResponseBody::Rest => self.pass_rest(upstream, to).await.map(|()| false),
         }
     }
 
@@ -147,7 +148,7 @@ impl PlainExchange<'_> {
     }
 
     /// The response ends with its token.
-    pub fn break_off(&mut self, end: End) -> Box<Error> {
+    pub fn break_off(&mut self, end: StreamEnd) -> Box<Error> {
         self.exchange.end = Some(end);
         stream::broken_off()
     }
@@ -155,7 +156,7 @@ impl PlainExchange<'_> {
     /// Takes a small body in over which the request was refused, so that the next request can be
     /// read; a large one ends the connection.
     async fn skip_body(&mut self) {
-        let (mut body, kept) = (self.plain.body(), self.connection == Connection::Kept);
+        let (mut body, kept) = (self.plain.body(), self.connection == ConnectionUse::Kept);
         let Client { stream, read, deadline, .. } = &mut *self.client;
         let skipping = async {
             while let Ok(taken) = body.take(read) {
@@ -173,15 +174,15 @@ impl PlainExchange<'_> {
         if deadline.within(LINGER, skipping).await == Some(true) {
             return;
         }
-        self.connection = Connection::Ended;
+        self.connection = ConnectionUse::Ended;
         // who waits for leave to send a body sends none now
         self.unread = !self.plain.headers.contains_key(header::EXPECT);
     }
 
     /// The last response of a stopping process has `Connection: close`.
-    pub fn settle_connection(&mut self) -> Connection {
+    pub fn settle_connection(&mut self) -> ConnectionUse {
         if *self.shutdown.borrow() {
-            self.connection = Connection::Ended;
+            self.connection = ConnectionUse::Ended;
         }
         self.connection
     }
@@ -197,12 +198,12 @@ impl PlainExchange<'_> {
 
     async fn write(&mut self, Prepared { response, close }: Prepared) {
         if close {
-            self.connection = Connection::Ended;
+            self.connection = ConnectionUse::Ended;
         }
         let to = response::own(&response, self.settle_connection());
         match self.client.write(&to).await {
             Ok(()) => self.status = Some(response.status),
-            Err(_) => self.connection = Connection::Ended,
+            Err(_) => self.connection = ConnectionUse::Ended,
         }
     }
 }

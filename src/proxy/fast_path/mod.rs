@@ -20,7 +20,7 @@ pub use plain::Plain;
 pub use response::own as own_response;
 
 use crate::proxy::client::Client;
-use crate::proxy::connection::Connection;
+use crate::proxy::connection::ConnectionUse;
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::runtime::{Process, Runtime};
@@ -46,8 +46,8 @@ impl FastPath {
         client: &mut Client,
         runtime: Arc<Runtime>,
         shutdown: &ShutdownWatch,
-    ) -> Connection {
-        let connection = if plain.closes { Connection::Ended } else { Connection::Kept };
+    ) -> ConnectionUse {
+        let connection = if plain.closes { ConnectionUse::Ended } else { ConnectionUse::Kept };
         let exchange = Exchange::under(&self.process, runtime);
         let (status, coming, unread) = Default::default();
         let exchange =

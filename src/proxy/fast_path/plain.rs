@@ -131,7 +131,7 @@ enum Treatment {
 }
 
 fn treatment(name: &str, value: &[u8]) -> Treatment {
-    match Field::of(name) {
+    match Field::named(name) {
         Field::EndToEnd | Field::Date => Treatment::Passes,
         Field::Connection if value.eq_ignore_ascii_case(b"close") => {
             Treatment::Connection { closes: true }

@@ -6,9 +6,9 @@ use super::response;
 use super::rewound::Rewound;
 use super::upload::{LAST_CHUNK, chunk};
 use super::upstream::UpstreamExchange;
-use crate::cache::End;
+use crate::cache::StreamEnd;
 use crate::proxy::client::gone;
-use crate::proxy::connection::Connection;
+use crate::proxy::connection::ConnectionUse;
 use crate::proxy::hop_by_hop::unasked_switch;
 use crate::proxy::stream::{self, Ending};
 use crate::proxy::upstream_response::{keep_private, tidy};
@@ -29,12 +29,12 @@ impl PlainExchange<'_> {
         let sent = upstream.finish_upload(self.client).await;
         if !sent {
             self.unread = true;
-            self.connection = Connection::Ended;
+            self.connection = ConnectionUse::Ended;
         }
         let (rewound, way) = upstream.rewind(&self.plain.method);
         let mut session = HttpSession::new(rewound);
         session.read_timeout = Some(way.read_timeout());
-        let (mut body, mut reusable) = (Body::None, false);
+        let (mut body, mut reusable) = (RelayedBody::None, false);
         let mut ending: Option<Ending> = None;
         loop {
             let task = tokio::select! {
@@ -65,7 +65,7 @@ impl PlainExchange<'_> {
                         head.remove_header(&name);
                     }
                     let end = end || self.plain.method == Method::HEAD;
-                    body = if end { Body::None } else { Body::framed(&mut head)? };
+                    body = if end { RelayedBody::None } else { RelayedBody::framed(&mut head)? };
                     begun = Some(head.status);
                     if !end {
                         ending = self.ending(stream::is_stream(head.status, &head.headers));
@@ -104,7 +104,7 @@ impl PlainExchange<'_> {
 }
 
 /// Waits for the token's end, where it is watched.
-async fn until(ending: &mut Option<Ending>) -> End {
+async fn until(ending: &mut Option<Ending>) -> StreamEnd {
     match ending {
         Some(ending) => ending.await,
         None => pending().await,
@@ -116,13 +116,13 @@ const ANEW: [HeaderName; 2] = [header::CONNECTION, header::DATE];
 
 /// How the client recognises the end of the body.
 #[derive(Clone, Copy)]
-enum Body {
+enum RelayedBody {
     None,
     Length,
     Chunked,
 }
 
-impl Body {
+impl RelayedBody {
     /// Decides, and sets the head accordingly.
     fn framed(head: &mut ResponseHeader) -> Result<Self> {
         if head.headers.contains_key(header::CONTENT_LENGTH) {
@@ -155,7 +155,7 @@ fn interim(head: &ResponseHeader) -> BytesMut {
     to
 }
 
-fn final_head(head: &ResponseHeader, connection: Connection) -> BytesMut {
+fn final_head(head: &ResponseHeader, connection: ConnectionUse) -> BytesMut {
     let mut to = written(head);
     connection.end_head(&mut to);
     to

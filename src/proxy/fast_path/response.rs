@@ -2,7 +2,7 @@
 
 use crate::deny::OwnResponse;
 use crate::proxy::cache_control;
-use crate::proxy::connection::Connection;
+use crate::proxy::connection::ConnectionUse;
 use crate::proxy::hop_by_hop::{Field, number};
 use crate::proxy::stream::is_stream_type;
 use crate::proxy::upstream_response::has_no_body;
@@ -26,7 +26,7 @@ pub struct Response {
     pub status: StatusCode,
     /// Bytes of the head.
     pub head: usize,
-    pub body: Body,
+    pub body: ResponseBody,
     /// The upstream takes further requests on this connection.
     pub kept: bool,
     /// It may go on for as long as the upstream likes.
@@ -35,7 +35,7 @@ pub struct Response {
 
 /// How the end of the body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body {
+pub enum ResponseBody {
     /// There, also where the response has no body.
     Length(usize),
     Chunked,
@@ -56,7 +56,7 @@ pub enum Read {
 /// Reads a head, and writes it for the client, [`Connection::end_head`] aside, replacing the
 /// content of `to`. All header fields but hop-by-hop ones are forwarded. A response that is
 /// `private` is kept out of shared caches.
-pub fn read(bytes: &[u8], method: &Method, private: bool, to: &mut BytesMut) -> Read {
+pub fn read_head(bytes: &[u8], method: &Method, private: bool, to: &mut BytesMut) -> Read {
     let mut lines = [const { MaybeUninit::uninit() }; LINES];
     let mut response = httparse::Response::new(&mut []);
     let head = match httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -69,17 +69,17 @@ pub fn read(bytes: &[u8], method: &Method, private: bool, to: &mut BytesMut) -> 
         Err(_) => return Read::Odd,
     };
     match written(&response, method, private, to) {
-        Some(Written { status, .. }) if status.is_informational() => Read::Interim(head),
-        Some(Written { status, body, kept, is_stream }) => {
+        Some(WrittenHead { status, .. }) if status.is_informational() => Read::Interim(head),
+        Some(WrittenHead { status, body, kept, is_stream }) => {
             Read::Whole(Response { status, head, body, kept, is_stream })
         }
         None => Read::Odd,
     }
 }
 
-struct Written {
+struct WrittenHead {
     status: StatusCode,
-    body: Body,
+    body: ResponseBody,
     kept: bool,
     is_stream: bool,
 }
@@ -89,7 +89,7 @@ fn written(
     method: &Method,
     private: bool,
     to: &mut BytesMut,
-) -> Option<Written> {
+) -> Option<WrittenHead> {
     let status = response
         .code
         .and_then(|code| StatusCode::from_u16(code).ok())
@@ -106,7 +106,7 @@ fn written(
     let (mut length, mut chunked, mut kept, mut is_stream) = (None, false, true, false);
     let is_private_line = |name: &str| private && name.eq_ignore_ascii_case("cache-control");
     for line in response.headers.iter() {
-        match Field::of(line.name) {
+        match Field::named(line.name) {
             Field::EndToEnd if is_private_line(line.name) => continue,
             Field::EndToEnd if line.name.eq_ignore_ascii_case("content-type") => {
                 is_stream |= is_stream_type(line.value);
@@ -148,7 +148,7 @@ fn written(
     }
     if interim {
         to.extend_from_slice(b"\r\n");
-        return Some(Written { status, body: Body::Length(0), kept, is_stream: false });
+        return Some(WrittenHead { status, body: ResponseBody::Length(0), kept, is_stream: false });
     }
     if private {
         let lines = response.headers.iter().filter(|line| is_private_line(line.name));
@@ -159,21 +159,21 @@ fn written(
         // a body that must not come may come all the same
         _ if !has_body => {
             kept &= !chunked && length.unwrap_or(0) == 0;
-            Body::Length(0)
+            ResponseBody::Length(0)
         }
-        Some(length) => Body::Length(length),
-        None if chunked => Body::Chunked,
+        Some(length) => ResponseBody::Length(length),
+        None if chunked => ResponseBody::Chunked,
         None => {
             kept = false;
             self::line(to, b"Transfer-Encoding", b"chunked");
-            Body::Rest
+            ResponseBody::Rest
         }
     };
-    Some(Written { status, body, kept, is_stream })
+    Some(WrittenHead { status, body, kept, is_stream })
 }
 
 /// The whole of a response of the gateway's own.
-pub fn own(response: &OwnResponse, connection: Connection) -> BytesMut {
+pub fn own(response: &OwnResponse, connection: ConnectionUse) -> BytesMut {
     let mut to = BytesMut::with_capacity(1024);
     start(&mut to, response.status, response.status.canonical_reason().unwrap_or_default());
     for (name, value) in &response.headers {
@@ -211,9 +211,9 @@ mod tests {
 
     /// The head for the client, the length of the body and whether the connection is kept; or the
     /// name of another result.
-    fn passed_on(method: Method, text: &str) -> Result<(String, Body, bool), &'static str> {
+    fn passed_on(method: Method, text: &str) -> Result<(String, ResponseBody, bool), &'static str> {
         let mut to = BytesMut::from("left over");
-        match read(text.as_bytes(), &method, false, &mut to) {
+        match read_head(text.as_bytes(), &method, false, &mut to) {
             Read::Whole(response) => {
                 // an empty line; LF alone ends a line too (RFC 9112 §2.2)
                 let head = &text[..response.head];
@@ -231,7 +231,10 @@ mod tests {
         let text = "HTTP/1.1 200 All Right\r\nX-a: 1\r\nDate: then\r\nconnection: Keep-Alive\r\nKeep-Alive: timeout=5\r\nUpgrade: h2c\r\n\
             Proxy-Connection: close\r\nx-A:  2 \r\ncontent-length: 3\r\n\r\nabc";
         let expected = "HTTP/1.1 200 All Right\r\nX-a: 1\r\nx-A: 2\r\ncontent-length: 3\r\n";
-        assert_eq!(passed_on(Method::GET, text), Ok((expected.to_owned(), Body::Length(3), true)));
+        assert_eq!(
+            passed_on(Method::GET, text),
+            Ok((expected.to_owned(), ResponseBody::Length(3), true))
+        );
     }
 
     #[test]
@@ -242,7 +245,7 @@ mod tests {
         };
         assert_eq!(
             of(Method::GET, "200 OK\r\nContent-Length: 10\r\nConnection: close"),
-            Ok((Body::Length(10), false))
+            Ok((ResponseBody::Length(10), false))
         );
         // a connection on which a body may come that must not come is not kept
         for (method, text, kept) in [
@@ -256,7 +259,7 @@ mod tests {
             (Method::GET, "304 Not Modified", true),
             (Method::GET, "304 Not Modified\r\nContent-Length: 10", false),
         ] {
-            assert_eq!(of(method, text), Ok((Body::Length(0), kept)), "{text}");
+            assert_eq!(of(method, text), Ok((ResponseBody::Length(0), kept)), "{text}");
         }
     }
 
@@ -264,13 +267,16 @@ mod tests {
     fn a_body_without_a_length_is_chunked_for_the_client() {
         let of = |lines: &str| passed_on(Method::GET, &format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
         let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n".to_owned();
-        assert_eq!(of("Transfer-Encoding: chunked\r\n"), Ok((head.clone(), Body::Chunked, true)));
-        assert_eq!(of(""), Ok((head, Body::Rest, false)));
+        assert_eq!(
+            of("Transfer-Encoding: chunked\r\n"),
+            Ok((head.clone(), ResponseBody::Chunked, true))
+        );
+        assert_eq!(of(""), Ok((head, ResponseBody::Rest, false)));
         assert_eq!(passed_on(Method::GET, "HTTP/1.1 100 Continue\r\n\r\n"), Err("interim"));
         let no_content = "HTTP/1.1 204 No Content\r\n".to_owned();
         assert_eq!(
             passed_on(Method::GET, "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"),
-            Ok((no_content, Body::Length(0), false))
+            Ok((no_content, ResponseBody::Length(0), false))
         );
     }
 

@@ -44,7 +44,7 @@ impl AsyncRead for Rewound {
             to.put_slice(&self.read[..some]);
             self.read.advance(some);
         }
-        if self.strict.read(&to.filled()[before..]) {
+        if self.strict.advance(&to.filled()[before..]) {
             return Poll::Ready(Ok(()));
         }
         Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the body is not chunked")))

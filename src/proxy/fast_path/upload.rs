@@ -21,13 +21,13 @@ pub struct Upload {
     limit: BodyLimit,
     /// Read, framed, and not sent yet.
     out: BytesMut,
-    state: State,
+    state: UploadState,
     /// Something was read or sent since it was last asked.
     moved: bool,
 }
 
 #[derive(PartialEq)]
-enum State {
+enum UploadState {
     Sending,
     Sent,
     /// The upstream takes no more; it may have answered.
@@ -37,7 +37,7 @@ enum State {
 impl Upload {
     /// Errors of the other functions: the body grows beyond `limit`, or those that they name.
     pub fn new(body: RequestBody, limit: BodyLimit) -> Self {
-        let state = if body.is_done() { State::Sent } else { State::Sending };
+        let state = if body.is_done() { UploadState::Sent } else { UploadState::Sending };
         Self { body, limit, out: BytesMut::new(), state, moved: false }
     }
 
@@ -47,19 +47,19 @@ impl Upload {
     pub fn first(&mut self, read: &mut BytesMut) -> Result<BytesMut> {
         self.fill(read)?;
         if self.body.is_done() {
-            self.state = State::Sent;
+            self.state = UploadState::Sent;
         }
         Ok(std::mem::take(&mut self.out))
     }
 
     /// The whole body was sent.
     pub fn is_sent(&self) -> bool {
-        self.state == State::Sent
+        self.state == UploadState::Sent
     }
 
     /// Nothing more is sent.
     pub fn is_over(&self) -> bool {
-        self.state != State::Sending
+        self.state != UploadState::Sending
     }
 
     /// The client has to send something before anything else can happen.
@@ -69,7 +69,7 @@ impl Upload {
 
     pub fn abandon(&mut self) {
         if !self.is_over() {
-            self.state = State::Abandoned;
+            self.state = UploadState::Abandoned;
         }
     }
 
@@ -94,13 +94,13 @@ impl Upload {
             if !self.out.is_empty() {
                 match ready!(Pin::new(&mut *upstream).poll_write(context, &self.out)) {
                     Ok(sent @ 1..) => self.out.advance(sent),
-                    Ok(0) | Err(_) => self.state = State::Abandoned,
+                    Ok(0) | Err(_) => self.state = UploadState::Abandoned,
                 }
                 self.moved = true;
             } else if self.body.is_done() {
                 match ready!(Pin::new(&mut *upstream).poll_flush(context)) {
-                    Ok(()) => self.state = State::Sent,
-                    Err(_) => self.state = State::Abandoned,
+                    Ok(()) => self.state = UploadState::Sent,
+                    Err(_) => self.state = UploadState::Abandoned,
                 }
             } else if !read.is_empty() {
                 self.fill(read)?;
@@ -113,7 +113,7 @@ impl Upload {
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(gone(error))),
                     Poll::Pending => {
                         if let Poll::Ready(Err(_)) = Pin::new(&mut *upstream).poll_flush(context) {
-                            self.state = State::Abandoned;
+                            self.state = UploadState::Abandoned;
                         }
                         return Poll::Pending;
                     }

@@ -37,11 +37,11 @@ pub struct UpstreamExchange {
     pub read: BytesMut,
     /// Of the request's body.
     pub upload: Upload,
-    way: Way,
+    way: UpstreamAddress,
 }
 
 /// Where the connection leads.
-pub struct Way {
+pub struct UpstreamAddress {
     upstream: Arc<Upstream>,
     aim: Aim,
 }
@@ -96,7 +96,7 @@ impl UpstreamExchange {
                 connection,
                 read: BytesMut::with_capacity(READ),
                 upload,
-                way: Way { upstream: upstream.clone(), aim: attempt.aim },
+                way: UpstreamAddress { upstream: upstream.clone(), aim: attempt.aim },
             };
             let mut request = request::bytes(plain, exchange);
             request.extend_from_slice(&first);
@@ -138,7 +138,7 @@ impl UpstreamExchange {
     }
 
     async fn read_within(&mut self, limit: Duration, client: &mut Client) -> Result<()> {
-        if self.read_some(limit, client).await? {
+        if self.parse_some(limit, client).await? {
             Ok(())
         } else {
             Err(failed(ErrorType::ConnectionClosed))
@@ -147,12 +147,12 @@ impl UpstreamExchange {
 
     /// More of a response that ends with its connection; false at its end.
     pub async fn read_or_end(&mut self, client: &mut Client) -> Result<bool> {
-        self.read_some(self.way.read_timeout(), client).await
+        self.parse_some(self.way.read_timeout(), client).await
     }
 
     /// Reads on, and sends the request's body meanwhile. The time counts from the last time that
     /// something of the body moved. False at the end of the connection.
-    async fn read_some(&mut self, limit: Duration, client: &mut Client) -> Result<bool> {
+    async fn parse_some(&mut self, limit: Duration, client: &mut Client) -> Result<bool> {
         self.read.reserve(1);
         loop {
             let waits_for_client = self.upload.waits_for_client();
@@ -162,10 +162,12 @@ impl UpstreamExchange {
             let event = deadline.within(limit, poll_fn(|context| self.poll(context, client))).await;
             client.deadline = deadline;
             match event {
-                Some(Event::Read(Ok(some))) => return Ok(some > 0),
-                Some(Event::Read(Err(error))) => return Err(broken(ErrorType::ReadError, error)),
-                Some(Event::Moved) => {}
-                Some(Event::Failed(error)) => return Err(error),
+                Some(UpstreamEvent::Read(Ok(some))) => return Ok(some > 0),
+                Some(UpstreamEvent::Read(Err(error))) => {
+                    return Err(broken(ErrorType::ReadError, error));
+                }
+                Some(UpstreamEvent::Moved) => {}
+                Some(UpstreamEvent::Failed(error)) => return Err(error),
                 None if waits_for_client => {
                     return Err(failed(ErrorType::ReadTimedout).into_down());
                 }
@@ -174,21 +176,21 @@ impl UpstreamExchange {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, client: &mut Client) -> Poll<Event> {
+    fn poll(&mut self, context: &mut Context<'_>, client: &mut Client) -> Poll<UpstreamEvent> {
         let reading = pin!(self.connection.read_buf(&mut self.read));
         if let Poll::Ready(read) = reading.poll(context) {
-            return Poll::Ready(Event::Read(read));
+            return Poll::Ready(UpstreamEvent::Read(read));
         }
         if !self.upload.is_over() {
             match self.poll_upload(context, client) {
-                Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
+                Poll::Ready(Err(error)) => return Poll::Ready(UpstreamEvent::Failed(error)),
                 Poll::Pending if !self.upload.has_moved() => return Poll::Pending,
-                Poll::Ready(Ok(())) | Poll::Pending => return Poll::Ready(Event::Moved),
+                Poll::Ready(Ok(())) | Poll::Pending => return Poll::Ready(UpstreamEvent::Moved),
             }
         }
         client
             .poll_gone(context)
-            .map(|()| Event::Failed(gone(io::ErrorKind::ConnectionAborted.into())))
+            .map(|()| UpstreamEvent::Failed(gone(io::ErrorKind::ConnectionAborted.into())))
     }
 
     fn poll_upload(&mut self, context: &mut Context<'_>, client: &mut Client) -> Poll<Result<()>> {
@@ -252,20 +254,20 @@ impl UpstreamExchange {
     }
 
     /// The connection, which yields the bytes already read again.
-    pub fn rewind(self, method: &Method) -> (Stream, Way) {
+    pub fn rewind(self, method: &Method) -> (Stream, UpstreamAddress) {
         (Box::new(Rewound::new(self.read, self.connection, method)), self.way)
     }
 }
 
 /// Events while the response is awaited.
-enum Event {
+enum UpstreamEvent {
     Read(io::Result<usize>),
     /// Something of the request's body was read or sent.
     Moved,
     Failed(Box<Error>),
 }
 
-impl Way {
+impl UpstreamAddress {
     pub fn keep(&self, connection: Stream) {
         self.upstream.keep(self.aim, connection);
     }

@@ -3,7 +3,7 @@
 //! dropped HTTP/2 stream is reset; a dropped HTTP/1.1 connection is closed by
 //! [`OneRequest`](super::one_request::OneRequest).
 
-use crate::cache::End;
+use crate::cache::StreamEnd;
 use crate::proxy::stream::Ending;
 use crate::proxy::websocket::{Frames, POLICY_VIOLATION};
 use std::cell::RefCell;
@@ -22,7 +22,7 @@ struct Watch {
     /// Set when the response begins.
     ending: Option<Ending>,
     frames: Option<Frames>,
-    end: Option<End>,
+    end: Option<StreamEnd>,
 }
 
 /// Carries out `exchange`, until [`watch`]ed for an end that comes first: then `None`.
@@ -58,7 +58,7 @@ pub fn watch(ending: Ending, is_websocket: bool) {
 }
 
 /// Why the current exchange was ended, if it was.
-pub fn end() -> Option<End> {
+pub fn end() -> Option<StreamEnd> {
     WATCH.try_with(|watch| watch.borrow().end).ok().flatten()
 }
 

@@ -30,7 +30,7 @@ pub enum Form {
 
 impl Form {
     /// Reads the body where it may hold the token.
-    pub async fn read(session: &mut Session, token: &TokenSettings) -> Result<Self> {
+    pub async fn buffer(session: &mut Session, token: &TokenSettings) -> Result<Self> {
         let request = session.req_header();
         if !token.searches_form(&request.method, &request.headers) {
             return Ok(Self::Unread);

@@ -2,12 +2,12 @@
 //! is 200 with the identity headers, or the refusal that the client would get here.
 
 use super::respond;
-use crate::decisions::{Question, may_ask};
+use crate::decisions::{HeldRequest, may_ask};
 use crate::deny::{Denial, Reason};
 use crate::listen::{Arrival, Serves};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::head::Head;
-use crate::proxy::judge::{Judged, introduce, judge};
+use crate::proxy::judge::{JudgedRequest, introduce, judge};
 use crate::proxy::refuse::prepare_for_proxy;
 use crate::proxy::validate;
 use crate::route::normalise;
@@ -29,15 +29,17 @@ pub async fn answer(
     let asking = session.req_header();
     let target = std::str::from_utf8(asking.raw_path()).unwrap_or_default();
     if path_prefix.is_some()
-        && !Question::is_described(&asking.headers)
+        && !HeldRequest::is_described(&asking.headers)
         && is_for_metadata(target, exchange)
     {
         let head = Head::from(asking);
         let host = validate::check(head, Vec::new);
         match judge(head, arrival, host, None, exchange).await {
-            Ok(Judged::Answered(document)) => respond::answer(session, exchange, document).await?,
+            Ok(JudgedRequest::Answered(document)) => {
+                respond::answer(session, exchange, document).await?
+            }
             // the path belongs to the metadata, so that nothing else is permitted
-            Ok(Judged::Permitted) => {
+            Ok(JudgedRequest::Permitted) => {
                 let denial = Denial::because(Reason::NoRoute);
                 respond::refuse(session, exchange, &denial).await?;
             }
@@ -46,15 +48,19 @@ pub async fn answer(
         return Ok(None);
     }
     exchange.on_behalf = true;
-    let question =
-        match Question::read(&asking.method, target, &asking.headers, path_prefix.as_deref()) {
-            Ok(question) => question,
-            Err(denial) => {
-                let head = Head::from(asking);
-                introduce(&head, arrival, exchange);
-                return refuse(session, exchange, &denial).await.map(|()| None);
-            }
-        };
+    let question = match HeldRequest::from_headers(
+        &asking.method,
+        target,
+        &asking.headers,
+        path_prefix.as_deref(),
+    ) {
+        Ok(question) => question,
+        Err(denial) => {
+            let head = Head::from(asking);
+            introduce(&head, arrival, exchange);
+            return refuse(session, exchange, &denial).await.map(|()| None);
+        }
+    };
     let head = Head {
         method: &question.method,
         target: question.target.as_bytes(),
@@ -64,9 +70,9 @@ pub async fn answer(
     };
     let host = validate::check(head, Vec::new);
     match judge(head, arrival, host, None, exchange).await {
-        Ok(Judged::Permitted) => permit(session, exchange).await?,
+        Ok(JudgedRequest::Permitted) => permit(session, exchange).await?,
         // documents are for requests that are meant for the gateway itself
-        Ok(Judged::Answered(_)) => {
+        Ok(JudgedRequest::Answered(_)) => {
             refuse(session, exchange, &Denial::because(Reason::NoRoute)).await?
         }
         Err(denial) => refuse(session, exchange, &denial).await?,

@@ -153,7 +153,7 @@ impl AsyncRead for Leased {
         let read = self.connection()?.poll_read(context, to);
         if to.filled().len() > before {
             self.lease.0.answered.store(true, Ordering::Release);
-            if !self.strict.read(&to.filled()[before..]) {
+            if !self.strict.advance(&to.filled()[before..]) {
                 self.lease.0.malformed.store(true, Ordering::Release);
             }
         }

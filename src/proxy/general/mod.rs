@@ -12,7 +12,7 @@ mod respond;
 
 use crate::listen::Arrival;
 use crate::proxy::client::Client;
-use crate::proxy::connection::Connection;
+use crate::proxy::connection::ConnectionUse;
 use crate::proxy::connectors::Connectors;
 use crate::proxy::request_framing::Section;
 use crate::runtime::Process;
@@ -49,7 +49,8 @@ impl General {
         shutdown: &ShutdownWatch,
     ) -> Option<Client> {
         let Client { stream, read, arrival, deadline } = client;
-        let connection = if *shutdown.borrow() { Connection::Ended } else { Connection::Kept };
+        let connection =
+            if *shutdown.borrow() { ConnectionUse::Ended } else { ConnectionUse::Kept };
         let request = match section {
             Section::Whole { length, body } => {
                 OneRequest::new(read, stream, length, body, connection)

@@ -7,7 +7,7 @@
 use super::ending;
 use crate::proxy::chunks::NotChunks;
 use crate::proxy::client::{LINGER, linger};
-use crate::proxy::connection::Connection;
+use crate::proxy::connection::ConnectionUse;
 use crate::proxy::deadline::Deadline;
 use crate::proxy::delegate::delegate;
 use crate::proxy::request_framing::RequestBody;
@@ -29,14 +29,14 @@ pub struct OneRequest {
     /// Read, and not given to pingora.
     read: BytesMut,
     connection: Stream,
-    end: End,
+    end: RequestEnd,
     /// Whether the client's connection can be kept behind the response.
-    keeps: Connection,
+    keeps: ConnectionUse,
 }
 
 /// Where the request ends.
 #[derive(Debug)]
-enum End {
+enum RequestEnd {
     /// Behind so many bytes of the header section, and the body.
     Behind { section: usize, body: RequestBody },
     /// With the connection.
@@ -52,14 +52,14 @@ impl OneRequest {
         connection: Stream,
         section: usize,
         body: RequestBody,
-        keeps: Connection,
+        keeps: ConnectionUse,
     ) -> Self {
-        Self { read, connection, end: End::Behind { section, body }, keeps }
+        Self { read, connection, end: RequestEnd::Behind { section, body }, keeps }
     }
 
     /// A request whose end only the other end of the connection knows.
     pub fn endless(read: BytesMut, connection: Stream) -> Self {
-        Self { read, connection, end: End::Never, keeps: Connection::Ended }
+        Self { read, connection, end: RequestEnd::Never, keeps: ConnectionUse::Ended }
     }
 
     /// The connection itself and the bytes read of the next request, once this one was read whole.
@@ -78,17 +78,17 @@ impl OneRequest {
     }
 
     /// Whether the client's connection can be kept behind the response to the request in `session`.
-    pub fn connection(session: &Session) -> Connection {
+    pub fn connection(session: &Session) -> ConnectionUse {
         let wrapped = session.stream().and_then(|stream| stream.as_any().downcast_ref::<Self>());
-        wrapped.map_or(Connection::Kept, |wrapped| wrapped.keeps)
+        wrapped.map_or(ConnectionUse::Kept, |wrapped| wrapped.keeps)
     }
 
     /// The number of the request's own bytes among `some` bytes that were read.
     fn count(&mut self, some: usize) -> usize {
         let (section, body) = match &mut self.end {
-            End::Behind { section, body } => (section, body),
-            End::Never => return some,
-            End::Malformed => return 0,
+            RequestEnd::Behind { section, body } => (section, body),
+            RequestEnd::Never => return some,
+            RequestEnd::Malformed => return 0,
         };
         if *section > 0 {
             let some = some.min(*section);
@@ -98,14 +98,14 @@ impl OneRequest {
         match body.take(&self.read[..some]) {
             Ok(taken) => taken,
             Err(NotChunks) => {
-                self.end = End::Malformed;
+                self.end = RequestEnd::Malformed;
                 0
             }
         }
     }
 
     fn is_over(&self) -> bool {
-        matches!(&self.end, End::Behind { section: 0, body } if body.is_done())
+        matches!(&self.end, RequestEnd::Behind { section: 0, body } if body.is_done())
     }
 
     /// Reads on. Ready with false at the end of the connection.
@@ -128,13 +128,13 @@ impl AsyncRead for OneRequest {
             let gone = self.read.is_empty() && !ready!(self.poll_more(context))?;
             return if gone { Poll::Ready(Ok(())) } else { Poll::Pending };
         }
-        let malformed = matches!(self.end, End::Malformed);
+        let malformed = matches!(self.end, RequestEnd::Malformed);
         if !malformed && self.read.is_empty() && !ready!(self.poll_more(context))? {
             return Poll::Ready(Ok(()));
         }
         let some = self.read.len().min(to.remaining());
         let some = self.count(some);
-        if let End::Malformed = self.end {
+        if let RequestEnd::Malformed = self.end {
             // pingora reads chunks less strictly; this it refuses, wherever it is
             to.put_slice(&[0; 64][..to.remaining().min(64)]);
             return Poll::Ready(Ok(()));

@@ -7,12 +7,12 @@ use super::{KEPT, ending, forward_auth, request, respond};
 use crate::deny::{Denial, Reason};
 use crate::listen::{Arrival, Limits, Serves};
 use crate::proxy::body_limit::{self, BodyLimit};
-use crate::proxy::connection::Connection;
+use crate::proxy::connection::ConnectionUse;
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::head::Head;
 use crate::proxy::hop_by_hop::unasked_switch;
-use crate::proxy::judge::{Judged, judge};
+use crate::proxy::judge::{JudgedRequest, judge};
 use crate::proxy::upstream_response::{has_no_body, keep_private, tidy};
 use crate::proxy::{attempt, report, stream, validate};
 use crate::runtime::Process;
@@ -78,11 +78,11 @@ impl ProxyHttp for Phases {
     ) -> Result<bool> {
         let exchange = &mut general.exchange;
         if session.get_keepalive().is_some() {
-            let kept = OneRequest::connection(session) == Connection::Kept;
+            let kept = OneRequest::connection(session) == ConnectionUse::Kept;
             session.set_keepalive(kept.then_some(KEPT));
         }
         // every session comes from a listener's connection; another one is not served
-        let Some(arrival) = session.digest().and_then(Arrival::of).cloned() else {
+        let Some(arrival) = session.digest().and_then(Arrival::from_digest).cloned() else {
             return Err(Error::explain(ErrorType::InternalError, "not a listener's connection"));
         };
         let limits = &arrival.listener.limits;
@@ -100,17 +100,17 @@ impl ProxyHttp for Phases {
             .and_then(|host| header_count(head, limits).map(|()| host))
             .and_then(|host| body_limit::check(head, limits).map(|()| host));
         if host.is_ok() {
-            match Form::read(session, &exchange.runtime.gate.token).await {
+            match Form::buffer(session, &exchange.runtime.gate.token).await {
                 Ok(form) => general.form = form,
                 Err(error) => host = Err(respond::unreadable(&error)),
             }
         }
         let form = general.form.searched();
         match judge(session.req_header().into(), &arrival, host, form, exchange).await {
-            Ok(Judged::Answered(document)) => {
+            Ok(JudgedRequest::Answered(document)) => {
                 respond::answer(session, exchange, document).await.map(|()| true)
             }
-            Ok(Judged::Permitted) => {
+            Ok(JudgedRequest::Permitted) => {
                 request::settle_upgrade(session);
                 request::forget_expectation(session);
                 request::join_cookies(session);
@@ -313,7 +313,7 @@ impl ProxyHttp for Phases {
 impl GeneralExchange {
     /// Watches the token of a response that goes on.
     fn watch(&mut self, session: &Session, response: &ResponseHeader) {
-        let Some(arrival) = session.digest().and_then(Arrival::of) else { return };
+        let Some(arrival) = session.digest().and_then(Arrival::from_digest) else { return };
         let request = session.req_header();
         let is_stream = stream::is_stream(response.status, &response.headers);
         let head = Head::from(request);

@@ -6,7 +6,7 @@ use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::{cookies, forwarding_headers, host, passes, target, value};
 use crate::proxy::upgrade;
-use crate::upstream::Protocol;
+use crate::upstream::UpstreamProtocol;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
 use pingora_core::Result;
@@ -30,7 +30,7 @@ pub async fn next_peer(
     if let Some(read) = &mut peer.options.read_timeout {
         *read = (*read).min(budget);
     }
-    if upstream.settings.protocol == Protocol::H2 {
+    if upstream.settings.protocol == UpstreamProtocol::H2 {
         return Ok((peer, None));
     }
     let lease = Lease::new(connectors.clone(), upstream.clone(), aim, original);

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::config::nearest::{hint, nearest};
-use crate::config::path::{Key, KeyPath};
+use crate::config::path::{KeyPath, ShownKey};
 use std::collections::BTreeMap;
 
 /// The names that mean something here (RFC 7662 §2.2), and `expires_in`.
@@ -37,7 +37,7 @@ pub fn answer<'r>(
         if name.is_empty() || (!KNOWN.contains(&name.as_str()) && nearest(name, KNOWN).is_some()) {
             cx.report.error_at_key(
                 &path,
-                format!("unknown member `{}`{}", Key(name), hint(name, KNOWN)),
+                format!("unknown member `{}`{}", ShownKey(name), hint(name, KNOWN)),
             );
         } else if place.trim().is_empty() {
             cx.report.error(&path, "is empty; write where the answer has this, or remove the key");

@@ -1,9 +1,9 @@
 //! `custom`.
 
 use super::answer::answer;
-use super::{CompileKind, Context, Reported, Written};
+use super::{CompileKind, Context, Reported, WrittenServer};
 use crate::config::compile::headers::is_of_the_connection;
-use crate::config::path::{Key, KeyPath};
+use crate::config::path::{KeyPath, ShownKey};
 use crate::config::raw::{self, CustomRequest};
 use crate::introspect::{BodyTemplate, CustomSettings, ServerKind, Template, TokenContext, is_xml};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -16,7 +16,7 @@ impl CompileKind for raw::Custom {
         None
     }
 
-    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>> {
+    fn compile(&self, cx: Context, server: WrittenServer<'_>) -> Option<Arc<dyn ServerKind>> {
         let path = server.path;
         let section = path.key("request");
         let Some(request) = &self.request else {
@@ -107,7 +107,8 @@ fn headers(cx: Context, section: &KeyPath, request: &CustomRequest) -> Vec<(Head
     for (text, value) in &request.headers {
         let path = section.key(text);
         let Ok(name) = HeaderName::try_from(text) else {
-            cx.report.error_at_key(&path, format!("`{}` is not the name of a header", Key(text)));
+            cx.report
+                .error_at_key(&path, format!("`{}` is not the name of a header", ShownKey(text)));
             continue;
         };
         if is_of_the_connection(&name) || name == header::ACCEPT_ENCODING {

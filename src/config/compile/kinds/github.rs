@@ -1,7 +1,7 @@
 //! `github`.
 
-use super::{CompileKind, Context, Written};
-use crate::config::compile::files::Given;
+use super::{CompileKind, Context, WrittenServer};
+use crate::config::compile::files::GivenSecret;
 use crate::config::path::KeyPath;
 use crate::config::raw::{self, SecretText};
 use crate::introspect::{GithubApi, GithubSettings, ServerKind};
@@ -15,7 +15,7 @@ impl CompileKind for raw::Github {
         None
     }
 
-    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>> {
+    fn compile(&self, cx: Context, server: WrittenServer<'_>) -> Option<Arc<dyn ServerKind>> {
         let path = server.path;
         let client_id = self.client_id.clone().unwrap_or_default();
         if client_id.is_empty() {
@@ -36,16 +36,16 @@ impl CompileKind for raw::Github {
             client_secret,
             self.client_secret_file.as_deref(),
         ) {
-            Given::Secret(secret) if secret.expose().contains(char::is_control) => {
+            GivenSecret::Secret(secret) if secret.expose().contains(char::is_control) => {
                 cx.report.error(
                     &path.key("client_secret"),
                     "has control characters, and cannot be sent in a header",
                 );
                 None
             }
-            Given::Secret(secret) => Some(secret),
-            Given::Broken => None,
-            Given::Missing => {
+            GivenSecret::Secret(secret) => Some(secret),
+            GivenSecret::Broken => None,
+            GivenSecret::Missing => {
                 cx.needed(
                     &path.key("client_secret"),
                     "write the app's client secret, or name a file by `client_secret_file`",

@@ -1,7 +1,7 @@
 //! `google`.
 
 use super::tokeninfo::{audience, endpoint};
-use super::{CompileKind, Context, Written};
+use super::{CompileKind, Context, WrittenServer};
 use crate::config::raw;
 use crate::introspect::{GoogleSettings, ServerKind};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ impl CompileKind for raw::Google {
         None
     }
 
-    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>> {
+    fn compile(&self, cx: Context, server: WrittenServer<'_>) -> Option<Arc<dyn ServerKind>> {
         let (audience_at, endpoint_at) = (server.path.key("audience"), server.path.key("endpoint"));
         let audience = audience(cx, &audience_at, self.audience.as_deref(), CLIENT_ID);
         let endpoint = endpoint(cx, &endpoint_at, self.endpoint.as_deref(), ENDPOINT);

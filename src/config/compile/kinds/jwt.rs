@@ -1,13 +1,14 @@
 //! `jwt`: tokens that are checked here.
 
 use super::decryption::decryption_keys;
-use super::{CompileKind, Context, Reported, Written, is_asked_about_jwts};
+use super::{CompileKind, Context, Reported, WrittenServer, is_asked_about_jwts};
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
 use crate::config::raw::{self, Period, ServerCommon};
 use crate::gate::RouteSettings;
 use crate::introspect::jwt::{
-    Issuer, JwtSettings, Key, KeySet, KeySource, TENANT, keys_of_file, media_type,
+    JwtSettings, KeySet, KeySource, RequiredIssuer, TENANT, VerificationKey, keys_of_file,
+    media_type,
 };
 use crate::introspect::{ServerKind, ServerSettings, is_loopback, is_safe};
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
@@ -22,7 +23,7 @@ impl CompileKind for raw::Jwt {
         self.then.as_deref()
     }
 
-    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>> {
+    fn compile(&self, cx: Context, server: WrittenServer<'_>) -> Option<Arc<dyn ServerKind>> {
         let (path, common) = (server.path, server.common);
         let issuer = issuer(cx, path, common, self);
         let published = KeyKeys {
@@ -83,7 +84,12 @@ pub fn audiences(cx: Context, servers: &[ServerSettings], routes: &[RouteSetting
     }
 }
 
-fn issuer(cx: Context, server: &KeyPath, common: &ServerCommon, raw: &raw::Jwt) -> Option<Issuer> {
+fn issuer(
+    cx: Context,
+    server: &KeyPath,
+    common: &ServerCommon,
+    raw: &raw::Jwt,
+) -> Option<RequiredIssuer> {
     let (path, tenants_at) = (server.key("issuer"), server.key("tenants"));
     let Some(issuer) = common.issuer.as_ref().filter(|issuer| !issuer.is_empty()) else {
         if !cx.report.has(&path) {
@@ -105,7 +111,7 @@ fn issuer(cx: Context, server: &KeyPath, common: &ServerCommon, raw: &raw::Jwt) 
             cx.report
                 .error_at_key(&tenants_at, format!("needs `{TENANT}` in `issuer`, in the place of the tenant's id; remove one of the two"));
         }
-        return Some(Issuer::Exactly(issuer.clone()));
+        return Some(RequiredIssuer::Exactly(issuer.clone()));
     }
     if tenants.is_empty() {
         cx.needed(
@@ -121,7 +127,7 @@ fn issuer(cx: Context, server: &KeyPath, common: &ServerCommon, raw: &raw::Jwt) 
             cx.report.error(&tenants_at.item(i), "is not the id of a tenant as in `tid` and `iss`");
         }
     }
-    Some(Issuer::OfTenants { template: issuer.clone(), tenants: tenants.to_vec() })
+    Some(RequiredIssuer::OfTenants { template: issuer.clone(), tenants: tenants.to_vec() })
 }
 
 /// The keys of the file that say where public keys are.
@@ -163,7 +169,7 @@ pub fn keys(cx: Context, section: &KeyPath, written: KeyKeys) -> Option<KeySourc
 
 fn of_files(cx: Context, section: &KeyPath, names: &[String]) -> Option<KeySource> {
     let now = Clock::system().now().unix_seconds();
-    let mut keys: Vec<Key> = Vec::new();
+    let mut keys: Vec<VerificationKey> = Vec::new();
     let mut digest = blake3::Hasher::new();
     let mut fine = true;
     for (i, name) in names.iter().enumerate() {

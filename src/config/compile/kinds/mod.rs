@@ -30,12 +30,12 @@ pub trait CompileKind {
     fn asks_too(&self) -> Option<&str>;
 
     /// `None` when a part is wrong, which is reported.
-    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>>;
+    fn compile(&self, cx: Context, server: WrittenServer<'_>) -> Option<Arc<dyn ServerKind>>;
 }
 
 /// An authorization server of the file.
 #[derive(Clone, Copy)]
-pub struct Written<'a> {
+pub struct WrittenServer<'a> {
     pub name: &'a str,
     pub path: &'a KeyPath,
     /// The keys that every kind has.
@@ -44,7 +44,7 @@ pub struct Written<'a> {
 
 macro_rules! dispatch {
     ($($word:ident $Kind:ident,)*) => {
-        pub fn kind(cx: Context, server: Written<'_>, raw: &Kind) -> Option<Arc<dyn ServerKind>> {
+        pub fn kind(cx: Context, server: WrittenServer<'_>, raw: &Kind) -> Option<Arc<dyn ServerKind>> {
             match raw {
                 $(Kind::$Kind(kind) => kind.compile(cx, server),)*
             }

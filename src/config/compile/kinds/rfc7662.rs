@@ -1,10 +1,10 @@
 //! `rfc7662`.
 
 use super::signed::signed;
-use super::{CompileKind, Context, Written};
+use super::{CompileKind, Context, WrittenServer};
 use crate::config::compile::client_auth::client_auth;
 use crate::config::compile::headers::is_of_the_connection;
-use crate::config::path::{Key, KeyPath};
+use crate::config::path::{KeyPath, ShownKey};
 use crate::config::raw::{self, OneOrMany, ServerCommon};
 use crate::introspect::{Rfc7662Settings, ServerKind};
 use http::{HeaderName, HeaderValue};
@@ -18,7 +18,7 @@ impl CompileKind for raw::Rfc7662 {
         None
     }
 
-    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>> {
+    fn compile(&self, cx: Context, server: WrittenServer<'_>) -> Option<Arc<dyn ServerKind>> {
         let path = server.path;
         let endpoints = endpoints(cx, path, server.common, self);
         let client_auth =
@@ -118,7 +118,8 @@ fn headers(cx: Context, section: &KeyPath, raw: &raw::Rfc7662) -> Vec<(HeaderNam
     for (text, value) in &raw.headers {
         let path = section.key(text);
         let Ok(name) = HeaderName::try_from(text) else {
-            cx.report.error_at_key(&path, format!("`{}` is not the name of a header", Key(text)));
+            cx.report
+                .error_at_key(&path, format!("`{}` is not the name of a header", ShownKey(text)));
             continue;
         };
         if let Some(why) = reserved(&name, raw.forward_host) {

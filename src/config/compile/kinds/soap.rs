@@ -1,11 +1,11 @@
 //! `soap`.
 
 use super::answer::answer;
-use super::{CompileKind, Context, Written};
+use super::{CompileKind, Context, WrittenServer};
 use crate::config::path::KeyPath;
 use crate::config::raw;
 use crate::introspect::{
-    Expression, Name, ServerKind, SoapSettings, SoapVersion, Template, is_xml,
+    Expression, ServerKind, SoapSettings, SoapVersion, Template, XPathName, is_xml,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ impl CompileKind for raw::Soap {
         None
     }
 
-    fn compile(&self, cx: Context, server: Written<'_>) -> Option<Arc<dyn ServerKind>> {
+    fn compile(&self, cx: Context, server: WrittenServer<'_>) -> Option<Arc<dyn ServerKind>> {
         let path = server.path;
         let endpoint = match &self.endpoint {
             Some(endpoint) if !cx.report.is_broken(&path.key("endpoint")) => {
@@ -111,10 +111,10 @@ fn fault_codes(
     section: &KeyPath,
     raw: &raw::Soap,
     namespaces: &BTreeMap<String, String>,
-) -> Vec<Name> {
+) -> Vec<XPathName> {
     let mut codes = Vec::new();
     for (i, text) in raw.fault_inactive.iter().flatten().enumerate() {
-        match Name::parse(text, namespaces) {
+        match XPathName::parse(text, namespaces) {
             Ok(code) => codes.push(code),
             Err(crate::introspect::Wrong::Path) => {
                 cx.report.error(

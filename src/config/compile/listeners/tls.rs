@@ -5,13 +5,17 @@ use crate::config::compile::Context;
 use crate::config::path::KeyPath;
 use crate::config::raw;
 use crate::introspect::{ClientCertificate, Part};
-use crate::listen::tls::{ClientCertificates, MinVersion, TlsPair, TlsSettings};
+use crate::listen::tls::{ClientCertificates, ListenerTlsSettings, MinVersion, TlsPair};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 /// `None` without TLS; also where something is wrong, and reported.
-pub fn tls(cx: Context, section: &KeyPath, raw: Option<&raw::ListenerTls>) -> Option<TlsSettings> {
+pub fn tls(
+    cx: Context,
+    section: &KeyPath,
+    raw: Option<&raw::ListenerTls>,
+) -> Option<ListenerTlsSettings> {
     let raw = raw?;
     let first = pair(cx, section, &raw.certificate, &raw.private_key);
     let list = section.key("certificates");
@@ -21,7 +25,7 @@ pub fn tls(cx: Context, section: &KeyPath, raw: Option<&raw::ListenerTls>) -> Op
         .collect();
     let clients = clients(cx, section, raw);
     let pairs: Option<Vec<TlsPair>> = std::iter::once(first).chain(further).collect();
-    Some(TlsSettings {
+    Some(ListenerTlsSettings {
         pairs: pairs?,
         min_version: match raw.min_version {
             raw::TlsVersion::Tls12 => MinVersion::Tls12,
@@ -42,7 +46,7 @@ fn pair(cx: Context, section: &KeyPath, certificate: &str, key: &str) -> Option<
         return None;
     }
     let (content, key) = (cx.content(&at, certificate), cx.content(&key_at, key));
-    match ClientCertificate::read(&content?, &key?) {
+    match ClientCertificate::from_pem(&content?, &key?) {
         Ok(pair) => {
             if pair.ends() <= Clock::system().now().unix_seconds() {
                 cx.report.warning(

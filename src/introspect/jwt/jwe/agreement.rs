@@ -1,6 +1,6 @@
 //! Key agreement: ECDH-ES (RFC 7518 §4.6), also with X25519 (RFC 8037 §3.2).
 
-use super::header::Header;
+use super::header::JweHeader;
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, PrivateKey, UnparsedPublicKey, X25519};
 use aws_lc_rs::kdf::{SskdfDigestAlgorithmId, get_sskdf_digest_algorithm, sskdf_digest};
 use base64::Engine;
@@ -19,7 +19,7 @@ pub const CURVES: [(&str, &str, &agreement::Algorithm, usize); 3] = [
 /// key is not on this curve: the library checks its point.
 pub fn agreed(
     key: &PrivateKey,
-    header: &Header,
+    header: &JweHeader,
     algorithm: &str,
     length: usize,
 ) -> Option<Zeroizing<Vec<u8>>> {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 /// `enc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum ContentEncryption {
     A128Gcm,
     A192Gcm,
     A256Gcm,
@@ -20,15 +20,15 @@ pub enum Content {
     A256CbcHs512,
 }
 
-enum Way {
+enum CipherMode {
     /// RFC 7518 §5.3.
     Gcm(&'static aead::Algorithm),
     /// RFC 7518 §5.2.
     CbcHmac(&'static cipher::Algorithm, hmac::Algorithm),
 }
 
-impl Content {
-    pub fn of(enc: &str) -> Option<Self> {
+impl ContentEncryption {
+    pub fn named(enc: &str) -> Option<Self> {
         [
             Self::A128Gcm,
             Self::A192Gcm,
@@ -63,14 +63,14 @@ impl Content {
         }
     }
 
-    fn way(self) -> Way {
+    fn way(self) -> CipherMode {
         match self {
-            Self::A128Gcm => Way::Gcm(&AES_128_GCM),
-            Self::A192Gcm => Way::Gcm(&AES_192_GCM),
-            Self::A256Gcm => Way::Gcm(&AES_256_GCM),
-            Self::A128CbcHs256 => Way::CbcHmac(&AES_128, HMAC_SHA256),
-            Self::A192CbcHs384 => Way::CbcHmac(&AES_192, HMAC_SHA384),
-            Self::A256CbcHs512 => Way::CbcHmac(&AES_256, HMAC_SHA512),
+            Self::A128Gcm => CipherMode::Gcm(&AES_128_GCM),
+            Self::A192Gcm => CipherMode::Gcm(&AES_192_GCM),
+            Self::A256Gcm => CipherMode::Gcm(&AES_256_GCM),
+            Self::A128CbcHs256 => CipherMode::CbcHmac(&AES_128, HMAC_SHA256),
+            Self::A192CbcHs384 => CipherMode::CbcHmac(&AES_192, HMAC_SHA384),
+            Self::A256CbcHs512 => CipherMode::CbcHmac(&AES_256, HMAC_SHA512),
         }
     }
 
@@ -85,7 +85,7 @@ impl Content {
     ) -> Option<Zeroizing<Vec<u8>>> {
         let mut content = Zeroizing::new(ciphertext.to_vec());
         let length = match self.way() {
-            Way::Gcm(algorithm) => {
+            CipherMode::Gcm(algorithm) => {
                 let key = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?);
                 let nonce = Nonce::try_assume_unique_for_key(iv).ok()?;
                 if tag.len() != algorithm.tag_len() {
@@ -95,7 +95,7 @@ impl Content {
                     .ok()?
                     .len()
             }
-            Way::CbcHmac(algorithm, hmac) => {
+            CipherMode::CbcHmac(algorithm, hmac) => {
                 // RFC 7518 §5.2.2.1: the first half is the MAC's key, and half a MAC is the tag
                 let (mac_key, key) = key.split_at_checked(key.len() / 2)?;
                 let mac = mac(hmac, mac_key, protected, iv, ciphertext)?;

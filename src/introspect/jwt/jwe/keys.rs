@@ -1,7 +1,7 @@
 //! Private keys for encrypted tokens, from files: PEM (PKCS#8, PKCS#1, SEC 1), JWKs and JWK sets.
 
 use super::agreement::{CURVES, agreed, public_key};
-use super::header::{Header, Management};
+use super::header::{JweHeader, Management};
 use crate::token::json;
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, PrivateKey, X25519};
 use aws_lc_rs::encoding::AsDer;
@@ -49,7 +49,7 @@ impl DecryptionKey {
     /// The key of the content (RFC 7516 §5.2, steps 7 to 12). If the transmitted key cannot be
     /// decrypted, a random one takes its place, so that timing reveals nothing (RFC 7516 §11.5).
     /// `None`: the public parts are invalid.
-    pub fn content_key(&self, header: &Header, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub fn content_key(&self, header: &JweHeader, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let length = header.content.key_len();
         let wrapping: (&str, &'static AesBlockCipher, usize) =
             match (&self.private, header.management) {
@@ -177,7 +177,7 @@ fn decrypts(jwk: &Map<String, Value>) -> bool {
         && text("crv") != Some("Ed25519")
         && text("use").is_none_or(|used| used == "enc")
         && operations.is_none_or(|operations| operations.iter().any(for_it))
-        && text("alg").is_none_or(|alg| Management::of(alg).is_some())
+        && text("alg").is_none_or(|alg| Management::named(alg).is_some())
 }
 
 fn of_jwk(jwk: &Map<String, Value>) -> Option<DecryptionKey> {
@@ -193,7 +193,7 @@ fn of_jwk(jwk: &Map<String, Value>) -> Option<DecryptionKey> {
     };
     Some(DecryptionKey {
         kid: text("kid").map(str::to_owned),
-        only: text("alg").and_then(Management::of),
+        only: text("alg").and_then(Management::named),
         private,
     })
 }

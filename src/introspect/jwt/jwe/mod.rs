@@ -13,9 +13,9 @@ mod tests;
 
 pub use keys::{DecryptionKey, private_keys_of_file, rsa_of_jwk};
 
-use super::Flaw;
+use super::JwtFlaw;
 use super::jws::{Jws, MAX_HEADER, MAX_TOKEN, bytes, object};
-use header::Header;
+use header::JweHeader;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -42,19 +42,19 @@ pub enum Opened<'t> {
 }
 
 impl<'t> Opened<'t> {
-    pub fn new(token: &'t str, keys: Option<&DecryptionKeys>) -> Result<Self, Flaw> {
+    pub fn new(token: &'t str, keys: Option<&DecryptionKeys>) -> Result<Self, JwtFlaw> {
         match keys {
             Some(keys) if token.split('.').count() == 5 => keys.open(token).map(Self::Content),
             _ => Ok(Self::AsItCame(token)),
         }
     }
 
-    pub fn signed(&self) -> Result<Jws<'_>, Flaw> {
+    pub fn signed(&self) -> Result<Jws<'_>, JwtFlaw> {
         match self {
             Self::AsItCame(token) => Jws::parse(token),
             // encryption does not authenticate the sender
             Self::Content(content) => Jws::parse(content)
-                .map_err(|flaw| if flaw == Flaw::ENCRYPTED { Flaw::TWICE } else { flaw }),
+                .map_err(|flaw| if flaw == JwtFlaw::ENCRYPTED { JwtFlaw::TWICE } else { flaw }),
         }
     }
 }
@@ -70,20 +70,20 @@ impl DecryptionKeys {
 
     /// The content of a token. A key with the `kid` that it names decides alone; where the token or
     /// a key has none, all that fit are tried.
-    pub fn open(&self, token: &str) -> Result<Zeroizing<String>, Flaw> {
+    pub fn open(&self, token: &str) -> Result<Zeroizing<String>, JwtFlaw> {
         let jwe = Jwe::parse(token)?;
         let wanted = jwe.header.kid.as_deref();
-        let mut why = Flaw::invalid("encrypted for a key that is not among `decryption_keys`");
+        let mut why = JwtFlaw::invalid("encrypted for a key that is not among `decryption_keys`");
         for key in self
             .keys
             .iter()
             .filter(|key| wanted.is_none() || key.kid.is_none() || key.kid.as_deref() == wanted)
         {
             if !key.fits(jwe.header.management) {
-                why = if why == Flaw::CLOSED {
+                why = if why == JwtFlaw::CLOSED {
                     why
                 } else {
-                    Flaw::invalid(
+                    JwtFlaw::invalid(
                         "encrypted by an `alg` that is not for the key of `decryption_keys`",
                     )
                 };
@@ -91,7 +91,7 @@ impl DecryptionKeys {
             }
             match jwe.open(key) {
                 Some(content) => return Ok(content),
-                None => why = Flaw::CLOSED,
+                None => why = JwtFlaw::CLOSED,
             }
         }
         Err(why)
@@ -100,7 +100,7 @@ impl DecryptionKeys {
 
 /// The five parts, decoded.
 struct Jwe<'t> {
-    header: Header,
+    header: JweHeader,
     /// The encoded header: it is authenticated beside the content (RFC 7516 §5.2, step 15).
     protected: &'t str,
     encrypted_key: Vec<u8>,
@@ -110,15 +110,15 @@ struct Jwe<'t> {
 }
 
 impl<'t> Jwe<'t> {
-    fn parse(token: &'t str) -> Result<Self, Flaw> {
+    fn parse(token: &'t str) -> Result<Self, JwtFlaw> {
         if token.len() > MAX_TOKEN {
-            return Err(Flaw::TOO_LARGE);
+            return Err(JwtFlaw::TOO_LARGE);
         }
         let parts: Vec<&str> = token.split('.').collect();
         let &[protected, encrypted_key, iv, ciphertext, tag] = parts.as_slice() else {
-            return Err(Flaw::invalid("not an encrypted token: it does not have five parts"));
+            return Err(JwtFlaw::invalid("not an encrypted token: it does not have five parts"));
         };
-        let header = Header::read(&object(protected, MAX_HEADER)?)?;
+        let header = JweHeader::from_members(&object(protected, MAX_HEADER)?)?;
         Ok(Self {
             header,
             protected,

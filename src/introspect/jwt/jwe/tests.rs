@@ -19,12 +19,12 @@ fn keys(files: &[&str]) -> DecryptionKeys {
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn open(key: &Value, token: &str) -> Result<String, Flaw> {
+fn open(key: &Value, token: &str) -> Result<String, JwtFlaw> {
     keys(&[&key.to_string()]).open(token).map(|content| content.to_string())
 }
 
-fn header(members: Value) -> Header {
-    let read = Header::read(members.as_object().unwrap_or_else(|| panic!("no object")));
+fn header(members: Value) -> JweHeader {
+    let read = JweHeader::from_members(members.as_object().unwrap_or_else(|| panic!("no object")));
     read.unwrap_or_else(|flaw| panic!("{flaw:?}"))
 }
 
