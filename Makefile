@@ -10,7 +10,7 @@
 #   make idle         bytes of memory for each of 10,000 idle connections
 #   make lint         formatting, clippy, licences, alert rules
 #   make build        target/release/introgate
-#   make bench        load run beside nginx, nginx+njs, Apache mod_oauth2 and a bare pingora; takes minutes
+#   make bench        load run beside nginx, HAProxy, Envoy, nginx+njs, Apache mod_oauth2, a bare pingora; takes minutes
 #   make bench-quick  the same for a moment and on a debug build: fails on errors, not on figures
 #   make micro        micro-benchmarks without sockets, and bytes for each cached token
 #   make fuzz         a minute for each fuzz target (FUZZ_SECONDS); a moment of it is part of make test
@@ -110,7 +110,8 @@ setup:
 
 # load generator and peers; RUNLEVEL=1 keeps the packages from starting services
 setup-bench:
-	@RUNLEVEL=1 ./deploy/needs wrk:wrk nginx:nginx dpkg:libnginx-mod-http-js apache2:apache2 dpkg:libapache2-mod-oauth2 python3:python3
+	@RUNLEVEL=1 ./deploy/needs wrk:wrk h2load:nghttp2-client openssl:openssl nginx:nginx haproxy:haproxy dpkg:libnginx-mod-http-js apache2:apache2 \
+		dpkg:libapache2-mod-oauth2 python3:python3 python3-venv:python3-venv
 
 # The interop tests start authorization servers from PyPI and npm, the fleet tests a Redis,
 # the proxy test a tinyproxy.

@@ -20,8 +20,8 @@ WARM, COUNTED, CONNECTIONS = 200, 2000, 8
 class Client:
     """A few connections that are kept, asked in turn, each with a token of its own."""
 
-    def __init__(self, port, proofs=None):
-        self.proofs = proofs
+    def __init__(self, port, proofs=None, path="/api/items?page=1", body=0, fresh=False):
+        self.proofs, self.path, self.body, self.fresh, self.asked = proofs, path, b"x" * body, fresh, 0
         self.connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
         for connection in self.connections:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -32,10 +32,28 @@ class Client:
             token, scheme, proof = f"tok{at:032x}", "Bearer", ""
             if self.proofs:
                 scheme, proof = "DPoP", f"DPoP: {self.proofs[token].pop()}\r\n"
-            request = f"GET /api/items?page=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\nUser-Agent: bench/1\r\nAuthorization: {scheme} {token}\r\n{proof}\r\n"
-            self.connections[at].sendall(request.encode())
-            answer = self.connections[at].recv(65536)
+            if self.fresh:
+                self.asked += 1
+                token = f"new{self.asked:032x}"
+            method, length = ("POST", f"Content-Length: {len(self.body)}\r\n") if self.body else ("GET", "")
+            request = f"{method} {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\nUser-Agent: bench/1\r\n"
+            request += f"Authorization: {scheme} {token}\r\n{proof}{length}\r\n"
+            self.connections[at].sendall(request.encode() + self.body)
+            answer = whole_response(self.connections[at])
             assert answer.startswith(b"HTTP/1.1 200"), answer[:300]
+
+
+def whole_response(connection):
+    answer = connection.recv(65536)
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(65536)
+    head = answer[: answer.index(b"\r\n\r\n") + 4]
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    while len(answer) < len(head) + int(length[1]) if length else not answer.endswith(b"\r\n0\r\n\r\n"):
+        more = connection.recv(65536)
+        assert more, answer[:300]
+        answer += more
+    return answer
 
 
 def total(file):
@@ -63,7 +81,7 @@ def measure(lab, name, keep, key):
     lab.wrapper = wrapped
     gateway = lab.bare_pingora() if name == "bare pingora" else lab.introgate(name, **VARIANTS[name])
     lab.wrapper = []
-    client = Client(gateway.port, proofs)
+    client = Client(gateway.port, proofs, **SHAPES.get(name.removeprefix("introgate, "), {}))
     client.ask(WARM)
     time.sleep(0.2)
     control(gateway.pid, "-z")
@@ -83,6 +101,16 @@ CHECKS = {
 
 VARIANTS = {"introgate": {}, "introgate, fast path off": {"fast_path": "false"}, "introgate, JSON access log": {"access": "all"}, "introgate, 10,000 routes": {"routes": 10_000}}
 VARIANTS |= {f"introgate, {name}": keys for name, keys in CHECKS.items()}
+
+# other requests than a GET with a cached token and a short response
+SHAPES = {
+    "POST 1 KiB": {"body": 1 << 10},
+    "POST 64 KiB": {"body": 1 << 16},
+    "response 64 KiB": {"path": "/large"},
+    "response 64 KiB, chunked": {"path": "/chunked"},
+    "new token each time": {"fresh": True},
+}
+VARIANTS |= {f"introgate, {name}": {} for name in SHAPES}
 
 
 def main():

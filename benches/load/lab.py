@@ -19,10 +19,20 @@ class Gateway:
     name: str
     port: int
     process: subprocess.Popen
+    tls: int = 0  # the port that speaks TLS
+    config: str = ""  # the file that a reload reads again
+    asked: int = 0  # the process that it asks about each request, whose costs are its own
 
     @property
     def pid(self):
         return self.process.pid
+
+    def cpu_seconds(self):
+        """User and system time."""
+        return sum(cpu_seconds(pid) for pid in [self.pid, self.asked] if pid)
+
+    def resident_mib(self):
+        return sum(resident_mib(pid) for pid in [self.pid, self.asked] if pid)
 
 
 class Lab:
@@ -34,11 +44,14 @@ class Lab:
         self.wrapper = []  # what a gateway is run under
         self.jkt = jkt  # the key that tokens of /bound are bound to
         self.ports = {"BACKEND": self.port(), "AS": self.port()}
+        (self.directory / "large").mkdir()
+        (self.directory / "large" / "body").write_bytes(b"introgate " * 6553 + b"123456")  # 64 KiB
 
     def __enter__(self):
-        for needed in ["nginx", "wrk", "taskset"]:
+        for needed in ["nginx", "wrk", "h2load", "openssl", "taskset"]:
             if not shutil.which(needed, path=f"{os.environ['PATH']}:/usr/sbin"):
-                sys.exit(f"{needed} is missing: apt-get install wrk nginx libnginx-mod-http-js apache2 libapache2-mod-oauth2")
+                sys.exit(f"{needed} is missing: apt-get install wrk nghttp2-client openssl nginx libnginx-mod-http-js apache2 libapache2-mod-oauth2")
+        self.certificate()
         self.run(["nginx", "-c", self.render("services.conf", "services", JKT=self.jkt, **self.ports)], self.load)
         self.wait(self.ports["BACKEND"])
         return self
@@ -50,23 +63,44 @@ class Lab:
 
     # what is measured
 
-    def introgate(self, name, routes=1, access="off", server=None, fast_path="true", threads=1, ttl="60s", cores=None, demands="", top="", answer="introspect"):
+    def introgate(self, name, routes=1, access="off", server=None, fast_path="true", threads=1, ttl="60s", cores=None, demands="", top="", answer="introspect", serves="proxy"):
         lines = ["  - { path: /*, upstream: backend }"]
         lines += [f"  - {{ name: r{n}, path: /service{n}/items/*, upstream: backend }}" for n in range(1, routes)]
-        port = self.port()
-        values = {"PORT": port, "ADMIN": self.port(), "AS": server or self.ports["AS"], "ACCESS": access, "ROUTES": "\n".join(lines)}
+        port, tls = self.port(), self.port()
+        values = {"PORT": port, "TLS": tls, "ADMIN": self.port(), "AS": server or self.ports["AS"], "ACCESS": access, "ROUTES": "\n".join(lines)}
         values |= {"FAST_PATH": fast_path, "THREADS": threads, "TTL": ttl}
-        values |= {"DEMANDS": f", {demands}" if demands else "", "TOP": top, "ANSWER": answer}
+        values |= {"DEMANDS": f", {demands}" if demands else "", "TOP": top, "ANSWER": answer, "SERVES": serves}
         config = self.render("gateway.yaml", f"gateway-{port}", BACKEND=self.ports["BACKEND"], **values)
-        return self.started(name, port, [self.binary, "run", "-c", config], cores)
+        gateway = self.started(name, port, [self.binary, "run", "-c", config], cores)
+        gateway.tls, gateway.config = tls, config
+        return gateway
 
     def bare_pingora(self):
         port = self.port()
         return self.started("bare pingora", port, [self.bare, f"127.0.0.1:{port}", f"127.0.0.1:{self.ports['BACKEND']}"])
 
     def nginx_bare(self):
-        port = self.port()
-        return self.started("nginx", port, ["nginx", "-c", self.render("nginx-bare.conf", "nginx-bare", BACKEND=self.ports["BACKEND"], PORT=port)])
+        port, tls = self.port(), self.port()
+        config = self.render("nginx-bare.conf", "nginx-bare", BACKEND=self.ports["BACKEND"], PORT=port, TLS=tls)
+        gateway = self.started("nginx", port, ["nginx", "-c", config])
+        gateway.tls = tls
+        return gateway
+
+    def plain_peers(self, asks, connections):
+        """HAProxy and Envoy as plain proxies, and Envoy that asks introgate (`asks`) about each request."""
+        peers, values = [], {"BACKEND": self.ports["BACKEND"]}
+        if shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin"):
+            port = self.port()
+            config = self.render("haproxy.cfg", "haproxy", PORT=port, CONNECTIONS=connections, **values)
+            peers.append(self.started("HAProxy", port, ["haproxy", "-db", "-f", config]))
+        envoy = os.environ.get("ENVOY") or shutil.which("envoy")
+        for name, template in [("Envoy", "envoy.yaml"), ("Envoy asking introgate", "envoy-ext-authz.yaml")] if envoy else []:
+            port = self.port()
+            config = self.render(template, name.replace(" ", "-"), PORT=port, ASKS=asks.port, **values)
+            command = [envoy, "-c", config, "--concurrency", "1", "--use-dynamic-base-id", "-l", "error"]
+            peers.append(self.started(name, port, command))
+            peers[-1].asked = asks.pid if template == "envoy-ext-authz.yaml" else 0
+        return peers
 
     def introspecting_peers(self, server):
         """Those of Debian's packages that are installed."""
@@ -93,6 +127,11 @@ class Lab:
         self.end(gateway.process)
 
     # how
+
+    def certificate(self):
+        command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+        files = ["-keyout", self.directory / "tls.key", "-out", self.directory / "tls.crt"]
+        subprocess.run(["openssl", *command.split(), *files], check=True, capture_output=True)
 
     def port(self):
         """A free port; held until all are known, so that none comes twice."""

@@ -13,42 +13,43 @@ import sys
 import time
 import urllib.request
 
-from lab import HERE, Lab, cpu_seconds, resident_mib
+import shapes
+from lab import HERE, Lab
 
 CONNECTIONS = 64
 
 
-def wrk(port, seconds, tokens, prefix, load_cores, connections=CONNECTIONS, delay=0):
-    """Requests, seconds, median and 99th percentile in ms, errors."""
-    environment = dict(os.environ, TOKENS=str(tokens), PREFIX=prefix, DELAY=str(delay))
+def wrk(port, seconds, tokens, prefix, load_cores, connections=CONNECTIONS, delay=0, environment=None):
+    """Requests, seconds, median, 99th and 99.9th percentile in ms, errors."""
+    environment = dict(os.environ, TOKENS=str(tokens), PREFIX=prefix, DELAY=str(delay), **(environment or {}))
     command = ["taskset", "-c", load_cores, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", f"{HERE}/tokens.lua", f"http://127.0.0.1:{port}"]
     out = subprocess.run(command, env=environment, capture_output=True, text=True).stdout
-    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)", out)
+    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)", out)
     if not found:
         return None
-    requests, micros, median, p99, broken, refused = map(int, found.groups())
-    return requests, micros / 1e6, median / 1e3, p99 / 1e3, broken + refused
+    requests, micros, median, p99, p999, broken, refused = map(int, found.groups())
+    return requests, micros / 1e6, median / 1e3, p99 / 1e3, broken + refused, p999 / 1e3
 
 
 class Rounds:
     """Rounds of load over several gateways, and their table."""
 
-    def __init__(self, title, gateways, options, tokens=1000, delays=None):
+    def __init__(self, title, gateways, options, tokens=1000, delays=None, environment=None):
         self.title, self.rows, self.failed = title, {gateway.name: [] for gateway in gateways}, []
         for number in range(-1, options.rounds):
             for gateway in gateways:
                 prefix = "tok" if tokens else f"new{number}{os.getpid()}"
-                before = cpu_seconds(gateway.pid)
+                before = gateway.cpu_seconds()
                 seconds = options.seconds if number >= 0 else 1
-                result = wrk(gateway.port, seconds, tokens, prefix, options.load, delay=(delays or {}).get(gateway.name, 0))
+                result = wrk(gateway.port, seconds, tokens, prefix, options.load, delay=(delays or {}).get(gateway.name, 0), environment=environment)
                 # on a starved machine a round that only warms up may end before its first answer
                 if not result or result[4] or (number >= 0 and not result[0]):
                     self.failed.append(gateway.name)
                 if number < 0 or not result or not result[0]:
                     continue
-                requests, took, median, p99, errors = result
-                used = cpu_seconds(gateway.pid) - before
-                self.rows[gateway.name].append((requests / took, used / requests * 1e6, median, p99, errors, resident_mib(gateway.pid)))
+                requests, took, median, p99, errors, p999 = result
+                used = gateway.cpu_seconds() - before
+                self.rows[gateway.name].append((requests / took, used / requests * 1e6, median, p99, errors, gateway.resident_mib(), p999))
 
     def figure(self, name, column):
         rows = self.rows.get(name)
@@ -112,10 +113,10 @@ def growth(lab, options):
         for number in range(-1, options.rounds):
             for count, gateway, distinct in cases:
                 seconds = options.seconds if number >= 0 else 1 + distinct // 3000
-                before = cpu_seconds(gateway.pid)
+                before = gateway.cpu_seconds()
                 result = wrk(gateway.port, seconds, distinct, "tok", options.load)
                 if number >= 0 and result and result[0]:
-                    used[count].append((cpu_seconds(gateway.pid) - before) / result[0] * 1e6)
+                    used[count].append((gateway.cpu_seconds() - before) / result[0] * 1e6)
         first = statistics.median(used[1])
         print(f"\ngrowth with {title}\n\n| {title} | CPU µs a request | ÷ one |\n|--:|--:|--:|")
         for count, micros in used.items():
@@ -145,7 +146,7 @@ def starts(lab, options):
             began = time.monotonic()
             gateway = lab.introgate(f"introgate, {routes} routes", routes=routes)
             took.append((time.monotonic() - began) * 1000)
-            idle.append(resident_mib(gateway.pid))
+            idle.append(gateway.resident_mib())
             lab.stop(gateway)
         print(
             f"\nstart to first answered request, routes {routes}: {min(took):.0f} ms at best, {statistics.median(took):.0f} ms in the middle; "
@@ -154,11 +155,39 @@ def starts(lab, options):
     print(f"\nthe binary: {os.path.getsize(lab.binary) / 2**20:.1f} MiB")
 
 
+def main_tables(lab, nginx, plain, options):
+    failed = []
+    bare = lab.bare_pingora()
+    others = lab.introspecting_peers(lab.ports["AS"])
+    variants = [
+        lab.introgate("introgate, JSON access log", access="all"),
+        lab.introgate("introgate, 10,000 routes", routes=10_000),
+        lab.introgate("introgate, fast path off", fast_path="false"),
+    ]
+
+    cached = Rounds("cached: 1,000 tokens take turns", [nginx, bare, plain] + variants + others, options)
+    cached.print()
+    miss = Rounds("miss: a new token every request", [nginx, bare, plain] + others, options, tokens=0)
+    miss.print()
+    half = cached.figure("bare pingora", 0) / 2
+    delay = min(100, max(1, round(CONNECTIONS / half * 1000))) if half > 0 else 1
+    slow = Rounds(f"half load: each connection waits {delay} ms between requests", [bare, plain], options, delays=dict.fromkeys(["bare pingora", "introgate"], delay))
+    slow.print()
+    failed += cached.failed + miss.failed + slow.failed + workers(lab, options)
+    failed += stampede(lab)
+    growth(lab, options)
+    starts(lab, options)
+    for gateway in [bare, *variants, *others]:
+        lab.stop(gateway)
+    return failed
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("introgate")
     parser.add_argument("bare")
     parser.add_argument("--quick", action="store_true", help="a smoke run of a minute: fails on errors, says nothing about speed")
+    parser.add_argument("--only", choices=["cached", "bodies", "edge"], help="one part of the tables; default: all")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=int)
     parser.add_argument("--pin", default="0", help="the core of the gateways")
@@ -171,29 +200,22 @@ def main():
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} before the run")
     print(f"{options.rounds} rounds of {options.seconds} s, {CONNECTIONS} connections, gateways on core {options.pin}, everything else on {options.load}")
     failed = []
+    options.connections = shapes.raise_limits()
     with Lab(options.introgate, options.bare, options.pin, options.load) as lab:
-        nginx, bare = lab.nginx_bare(), lab.bare_pingora()
-        plain = lab.introgate("introgate")
-        others = lab.introspecting_peers(lab.ports["AS"])
-        variants = [
-            lab.introgate("introgate, JSON access log", access="all"),
-            lab.introgate("introgate, 10,000 routes", routes=10_000),
-            lab.introgate("introgate, fast path off", fast_path="false"),
-        ]
-
-        cached = Rounds("cached: 1,000 tokens take turns", [nginx, bare, plain] + variants + others, options)
-        cached.print()
-        miss = Rounds("miss: a new token every request", [nginx, bare, plain] + others, options, tokens=0)
-        miss.print()
-        half = cached.figure("bare pingora", 0) / 2
-        delay = min(100, max(1, round(CONNECTIONS / half * 1000))) if half > 0 else 1
-        slow = Rounds(f"half load: each connection waits {delay} ms between requests", [bare, plain], options, delays=dict.fromkeys(["bare pingora", "introgate"], delay))
-        slow.print()
-        failed += cached.failed + miss.failed + slow.failed + workers(lab, options)
-        failed += stampede(lab)
-        growth(lab, options)
-        starts(lab, options)
-    ours = sorted({name for name in failed if "nginx" not in name and "Apache" not in name})
+        nginx, plain = lab.nginx_bare(), lab.introgate("introgate")
+        if options.only in (None, "cached"):
+            failed += main_tables(lab, nginx, plain, options)
+        if options.only in (None, "bodies"):
+            asked = lab.introgate("introgate, asked", serves="ext_authz")
+            gateways = [nginx, *lab.plain_peers(asked, options.connections), plain]
+            failed += shapes.bodies(lab, gateways, options, Rounds)
+            shapes.idle(gateways, options)
+            for gateway in [*gateways[1:-1], asked]:
+                lab.stop(gateway)
+        if options.only in (None, "edge"):
+            failed += shapes.tls([nginx, plain], options)
+            failed += shapes.tail([nginx, plain], options, 5, Rounds)
+    ours = sorted({name for name in failed if name.startswith("introgate")})
     if ours:
         sys.exit(f"errors with: {', '.join(ours)}")
 
