@@ -21,7 +21,7 @@ pub mod python;
 mod server;
 mod situations;
 
-pub use parts::{Process, source, unless_missing};
+pub use parts::{Process, fetch, kept, run, source, unless_missing};
 use situations::{Peer, go_through, table};
 
 const PEERS: [Peer; 4] = [django::PEER, oidc_provider::PEER, keycloak::PEER, hydra::PEER];
