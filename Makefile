@@ -6,6 +6,9 @@
 #   make beside       real nginx, Caddy and HAProxy that ask introgate, with the files of deploy/beside/
 #   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back
 #   make soak         a minute of load while reloads, certificates and new processes come and go: nothing may fail
+#   make kubernetes   the Helm chart as Helm renders it, held against schemas; needs Go
+#   make package      the Debian package of a quick build, unpacked and tried
+#   make release      packages, archives, bill of materials and checksums, in target/dist; takes 15 minutes
 #   make fuzz-wire    mutated requests and responses on both ways, compared; SECONDS=60 and SEED may be set
 #   make idle         bytes of memory for each of 10,000 idle connections
 #   make lint         formatting, clippy, licences, alert rules
@@ -22,7 +25,7 @@
 CARGO ?= cargo
 INTEROP_TABLE = target/interop/table
 
-.PHONY: help demo test interop beside chaos soak fuzz-wire idle lint build bench bench-quick micro fuzz schema page man setup setup-bench setup-test
+.PHONY: help demo test interop beside kubernetes package release chaos soak fuzz-wire idle lint build bench bench-quick micro fuzz schema page man setup setup-bench setup-test setup-release
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -49,6 +52,17 @@ interop: setup setup-test
 
 beside: setup setup-test
 	INTEROP=required $(CARGO) test --locked --test tests -- beside::
+
+kubernetes: setup
+	@RUNLEVEL=1 ./deploy/needs go:golang-go
+	INTEROP=required $(CARGO) test --locked --test tests -- kubernetes:: --include-ignored
+
+package: setup setup-release
+	INTEROP=required $(CARGO) test --locked --test tests -- packages:: --include-ignored
+
+# `make release WITHOUT=musl` where Rust's standard library for musl cannot be had
+release: setup setup-release
+	./deploy/release $(if $(WITHOUT),--without $(WITHOUT))
 
 # CHAOS_SECONDS and CHAOS_SEED may be set
 chaos: setup setup-test
@@ -114,6 +128,12 @@ setup-bench:
 		dpkg:libapache2-mod-oauth2 python3:python3 python3-venv:python3-venv
 
 # The interop tests start authorization servers from PyPI and npm, the fleet tests a Redis,
-# the proxy test a tinyproxy.
+# the proxy test a tinyproxy, the systemd tests its tools.
 setup-test:
-	@RUNLEVEL=1 ./deploy/needs python3:python3 python3-venv:python3-venv node:nodejs npm:npm redis-server:redis-server redis-sentinel:redis-sentinel nginx:nginx haproxy:haproxy caddy:caddy tinyproxy:tinyproxy-bin
+	@RUNLEVEL=1 ./deploy/needs python3:python3 python3-venv:python3-venv node:nodejs npm:npm redis-server:redis-server redis-sentinel:redis-sentinel nginx:nginx haproxy:haproxy caddy:caddy tinyproxy:tinyproxy-bin systemd-analyze:systemd
+
+# Versions of their own: another version of a tool may write other bytes.
+setup-release:
+	@RUNLEVEL=1 ./deploy/needs dpkg-shlibdeps:dpkg-dev
+	@target/tools/bin/cargo-deb --version 2>/dev/null | grep -q 3.8.0 || $(CARGO) install --quiet --locked --root target/tools cargo-deb@3.8.0
+	@target/tools/bin/cargo-cyclonedx cyclonedx --version 2>/dev/null | grep -q 0.5.9 || $(CARGO) install --quiet --locked --root target/tools cargo-cyclonedx@0.5.9

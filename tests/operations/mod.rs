@@ -10,4 +10,5 @@ mod prometheus;
 mod reload;
 mod shutdown;
 mod systemd;
+mod unit;
 mod upgrade;
