@@ -5,6 +5,7 @@
 #   make interop      also Keycloak and Ory Hydra; prints the table of results; takes minutes
 #   make beside       real nginx, Caddy and HAProxy that ask introgate, with the files of deploy/beside/
 #   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back
+#   make upgrades     20,000 WebSockets to each of three quick services: none may be lost; HANDSHAKES may be set
 #   make soak         a minute of load while reloads, certificates and new processes come and go: nothing may fail
 #   make kubernetes   the Helm chart as Helm renders it, held against schemas; needs Go
 #   make package      the Debian package of a quick build, unpacked and tried
@@ -25,7 +26,7 @@
 CARGO ?= cargo
 INTEROP_TABLE = target/interop/table
 
-.PHONY: help demo test interop beside kubernetes package release chaos soak fuzz-wire idle lint build bench bench-quick micro fuzz schema page man setup setup-bench setup-test setup-release
+.PHONY: help demo test interop beside kubernetes package release chaos upgrades soak fuzz-wire idle lint build bench bench-quick micro fuzz schema page man setup setup-bench setup-test setup-release
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -67,6 +68,10 @@ release: setup setup-release
 # CHAOS_SECONDS and CHAOS_SEED may be set
 chaos: setup setup-test
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --locked --test tests -- chaos --nocapture --test-threads=1
+
+upgrades: setup setup-test
+	@./deploy/needs go:golang-go
+	INTEROP=required HANDSHAKES=$${HANDSHAKES:-20000} $(CARGO) test --locked --test tests -- upgrades::quick --nocapture --test-threads=1
 
 # SOAK_SECONDS may be set
 soak: setup setup-test

@@ -22,7 +22,8 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::sync::watch;
 
 /// Everything that lives as long as the process, through all reloads.
 pub struct Process {
@@ -37,6 +38,10 @@ pub struct Process {
     pub last_reload: Mutex<Option<LastReload>>,
     /// Requests in flight.
     pub in_flight: Arc<AtomicUsize>,
+    /// Upgraded connections that are open.
+    pub upgraded: Arc<AtomicUsize>,
+    /// True when `shutdown_timeout` is over.
+    pub cutting_off: watch::Sender<bool>,
     /// Clients' HTTP/1 connections that are open.
     pub connections: Arc<AtomicUsize>,
     /// Configuration loaded, listeners open, not stopping.
@@ -138,12 +143,20 @@ impl Process {
             history: Mutex::default(),
             last_reload: Mutex::default(),
             in_flight: Arc::default(),
+            upgraded: Arc::default(),
+            cutting_off: watch::Sender::new(false),
             connections: Arc::default(),
             ready: AtomicBool::new(false),
             sockets: OpenSockets::default(),
             replaced: AtomicBool::new(false),
             watching: AtomicBool::new(false),
         }
+    }
+
+    /// Ready when requests in flight are cut off.
+    pub async fn time_is_up(&self) {
+        // the sender lives as long as the process
+        let _ = self.cutting_off.subscribe().wait_for(|cut| *cut).await;
     }
 
     /// Forgets answers, here and in the whole fleet. How many were held here; with Redis, also
@@ -158,5 +171,21 @@ impl Process {
                 (purged, Some(told))
             }
         }
+    }
+}
+
+/// Counts an upgraded connection as long as it is open.
+pub struct Upgraded(Arc<AtomicUsize>);
+
+impl Upgraded {
+    pub fn begin(process: &Process) -> Self {
+        process.upgraded.fetch_add(1, Ordering::SeqCst);
+        Self(process.upgraded.clone())
+    }
+}
+
+impl Drop for Upgraded {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -43,5 +43,6 @@ mod shadow;
 mod streams;
 mod support;
 mod tokens;
+mod upgrades;
 mod upstreams;
 mod wire;

@@ -82,6 +82,7 @@ pub fn status(process: &Process) -> Value {
         "ready": process.ready.load(Ordering::SeqCst),
         "requests_in_flight": process.in_flight.load(Ordering::SeqCst),
         "streams": process.parts.store.streams.open(),
+        "upgraded_connections": process.upgraded.load(Ordering::SeqCst),
         "routes": routes,
         "authorization_servers": servers,
         "cache": {

@@ -1,23 +1,15 @@
 //! Delegates pingora's questions about a connection to the connection inside a wrapper.
 
 /// Implements pingora's connection traits, but for reading, for a type with a field `connection`.
-/// `sent` gets the bytes that were written.
 macro_rules! delegate {
     ($wrapper:ty) => {
-        crate::proxy::delegate::delegate!($wrapper, sent: |_: &[u8]| ());
-    };
-    ($wrapper:ty, sent: $sent:expr) => {
         impl tokio::io::AsyncWrite for $wrapper {
             fn poll_write(
                 mut self: std::pin::Pin<&mut Self>,
                 context: &mut std::task::Context<'_>,
                 bytes: &[u8],
             ) -> std::task::Poll<std::io::Result<usize>> {
-                let written = std::pin::Pin::new(&mut self.connection).poll_write(context, bytes);
-                if let std::task::Poll::Ready(Ok(written)) = &written {
-                    $sent(bytes.get(..*written).unwrap_or_default());
-                }
-                written
+                std::pin::Pin::new(&mut self.connection).poll_write(context, bytes)
             }
 
             fn poll_write_vectored(
@@ -25,17 +17,7 @@ macro_rules! delegate {
                 context: &mut std::task::Context<'_>,
                 bytes: &[std::io::IoSlice<'_>],
             ) -> std::task::Poll<std::io::Result<usize>> {
-                let written =
-                    std::pin::Pin::new(&mut self.connection).poll_write_vectored(context, bytes);
-                if let std::task::Poll::Ready(Ok(written)) = &written {
-                    let mut left = *written;
-                    for part in bytes {
-                        let (sent, _) = part.split_at(left.min(part.len()));
-                        $sent(sent);
-                        left -= sent.len();
-                    }
-                }
-                written
+                std::pin::Pin::new(&mut self.connection).poll_write_vectored(context, bytes)
             }
 
             fn is_write_vectored(&self) -> bool {

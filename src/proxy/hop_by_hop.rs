@@ -1,7 +1,7 @@
 //! Header fields that are about one connection and not about the message (RFC 9110 §7.6.1). Both
 //! ways ask here which they are.
 
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderName, header};
 use pingora_error::{Error, ErrorType};
 use pingora_http::ResponseHeader;
 
@@ -58,15 +58,12 @@ pub fn number(value: &[u8]) -> Option<u64> {
 }
 
 /// Removes the hop-by-hop fields of the upstream's connection from a response: those that its
-/// `Connection` names, and those that always are hop-by-hop. `Connection` itself, `Date`, the
-/// framing of the body and, in a 101, `Upgrade` are left: the way that the response takes sets
-/// them.
+/// `Connection` names, and those that always are hop-by-hop. `Connection` itself, `Date` and the
+/// framing of the body are left: the way that the response takes sets them.
 pub fn strip(response: &mut ResponseHeader) {
     one_length(response);
-    let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
     let unwanted = |name: &str, named: bool| match Field::named(name) {
-        Field::KeepAlive => true,
-        Field::Upgrade => !switches,
+        Field::KeepAlive | Field::Upgrade => true,
         Field::Connection | Field::ContentLength | Field::TransferEncoding => false,
         _ => named,
     };
@@ -134,6 +131,5 @@ mod tests {
             ("Content-Length", "1"),
         ];
         assert_eq!(stripped(200, &lines), ["connection", "content-length", "x-other"]);
-        assert_eq!(stripped(101, &lines), ["connection", "content-length", "upgrade", "x-other"]);
     }
 }

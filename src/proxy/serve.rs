@@ -108,6 +108,15 @@ impl Serve {
             return (connection == ConnectionUse::Kept).then_some(client);
         }
         let section = Section::scan(&client.read);
+        // never by pingora's proxy, which loses some of them (cloudflare/pingora#946)
+        if let Section::Upgrade = section
+            && client.arrival.listener.serves == Serves::Proxy
+            && let Some(upgrade) = Plain::take_upgrade(&mut client.read, &runtime)
+        {
+            let request = self.fast_path.request(&upgrade, &mut client, runtime, shutdown);
+            let connection = Box::pin(request).await;
+            return (connection == ConnectionUse::Kept).then_some(client);
+        }
         if let Section::Malformed = section {
             Box::pin(unread::refuse(client, Reason::BadRequest, &self.process)).await;
             return None;

@@ -8,19 +8,27 @@ use crate::gate::EndWithToken;
 use crate::listen::Arrival;
 use crate::policy::Admission;
 use crate::route::normalise;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use pingora_error::{Error, ErrorType};
+use std::future::pending;
 use std::pin::Pin;
 
 /// Ready when the response has to end.
 pub type Ending = Pin<Box<dyn Future<Output = StreamEnd> + Send>>;
 
-/// Whether a response may go on for as long as its upstream likes: an upgraded connection, an event
-/// stream or a gRPC stream.
-pub fn is_stream(status: StatusCode, headers: &HeaderMap) -> bool {
+/// Waits for the token's end, where it is watched.
+pub async fn until(ending: &mut Option<Ending>) -> StreamEnd {
+    match ending {
+        Some(ending) => ending.await,
+        None => pending().await,
+    }
+}
+
+/// Whether a response may go on for as long as its upstream likes: an event stream or a gRPC stream.
+/// An upgraded connection is another one.
+pub fn is_stream(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE);
-    status == StatusCode::SWITCHING_PROTOCOLS
-        || content_type.is_some_and(|value| is_stream_type(value.as_bytes()))
+    content_type.is_some_and(|value| is_stream_type(value.as_bytes()))
 }
 
 /// The same for the value of `Content-Type`.

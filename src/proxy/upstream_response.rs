@@ -30,7 +30,7 @@ pub fn tidy(response: &mut ResponseHeader, method: &Method) -> Result<bool> {
         _ => return Err(not_understood()),
     }
     strip(response);
-    if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
+    if response.status.is_informational() {
         response.remove_header(&header::CONNECTION);
     }
     Ok(reusable)

@@ -3,7 +3,10 @@
 /// A close frame from the server, with code 1008: the token violates the policy (§7.4.1).
 pub const POLICY_VIOLATION: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
 
-/// Follows the bytes that a client gets, from the head of the 101 on.
+/// The same with code 1001: the server goes away.
+pub const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xe9];
+
+/// Follows the bytes that a client gets, behind the head of the 101.
 #[derive(Debug, Default)]
 pub struct Frames {
     place: FramePosition,
@@ -14,19 +17,15 @@ pub struct Frames {
 /// Where the next byte belongs.
 #[derive(Debug, Clone, Copy)]
 enum FramePosition {
-    /// To the response's head. So many bytes of the empty line that ends it were seen.
-    Head(usize),
     /// To a frame's header, of which so many bytes were read.
     Header { read: usize, header: [u8; 10] },
     /// To a frame's mask and payload.
     Rest(u64),
 }
 
-const EMPTY_LINE: &[u8] = b"\r\n\r\n";
-
 impl Default for FramePosition {
     fn default() -> Self {
-        Self::Head(0)
+        Self::BOUNDARY
     }
 }
 
@@ -44,18 +43,6 @@ impl Frames {
     pub fn sent(&mut self, mut bytes: &[u8]) {
         while let Some((&byte, rest)) = bytes.split_first() {
             match self.place {
-                FramePosition::Head(seen) => {
-                    bytes = rest;
-                    let seen = match EMPTY_LINE.get(seen) {
-                        Some(&expected) if expected == byte => seen + 1,
-                        _ => usize::from(byte == b'\r'),
-                    };
-                    self.place = if seen == EMPTY_LINE.len() {
-                        FramePosition::BOUNDARY
-                    } else {
-                        FramePosition::Head(seen)
-                    };
-                }
                 FramePosition::Header { read, mut header } => {
                     bytes = rest;
                     if let Some(place) = header.get_mut(read) {
@@ -106,12 +93,9 @@ impl Frames {
 mod tests {
     use super::*;
 
-    const HEAD: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n";
-
     /// After which bytes a frame may be sent.
     fn boundaries(bytes: &[u8]) -> Vec<usize> {
         let mut frames = Frames::default();
-        frames.sent(HEAD);
         let mut boundaries = if frames.at_boundary() { vec![0] } else { Vec::new() };
         for (at, byte) in bytes.iter().enumerate() {
             frames.sent(&[*byte]);
@@ -121,7 +105,7 @@ mod tests {
         }
         // in one go it ends in the same state
         let mut whole = Frames::default();
-        whole.sent(&[HEAD, bytes].concat());
+        whole.sent(bytes);
         assert_eq!(whole.at_boundary(), frames.at_boundary());
         boundaries
     }
@@ -137,12 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_behind_a_close_frame_or_within_the_head() {
-        assert_eq!(boundaries(&POLICY_VIOLATION), [0]);
-        let mut frames = Frames::default();
-        for byte in &HEAD[..HEAD.len() - 1] {
-            frames.sent(&[*byte]);
-            assert!(!frames.at_boundary());
+    fn nothing_is_sent_behind_a_close_frame() {
+        for frame in [POLICY_VIOLATION, GOING_AWAY] {
+            assert_eq!(boundaries(&frame), [0]);
         }
     }
 }

@@ -287,13 +287,26 @@ impl BackgroundService for Drain {
                 in_flight = left,
                 "stopped at shutdown_timeout; requests in flight were cut off"
             );
+            self.0.cutting_off.send_replace(true);
+            // it fails when they are not over by then
+            let _ = tokio::time::timeout(LAST_FRAMES, self.no_upgraded()).await;
         }
         self.0.access_log.finish();
         std::process::exit(0);
     }
 }
 
+/// How long upgraded connections may take to end. Less than the second that the process has behind
+/// `shutdown_timeout`.
+const LAST_FRAMES: Duration = Duration::from_millis(500);
+
 impl Drain {
+    async fn no_upgraded(&self) {
+        while self.0.upgraded.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Nothing in flight and no connection that may bring a last request, twice in a row: a
     /// connection that was accepted just now gets its turn.
     async fn idle(&self) {

@@ -1,10 +1,11 @@
 //! Clients that never stop, tokens that are revoked and purged, a configuration that is reloaded,
 //! and an authorization server that dies, hangs, lies and comes back: no answer may be wrong. A few
 //! seconds in every test run; for a minute or more, with the figures printed, `make chaos`. Alone,
-//! and in a fleet that shares a Redis.
+//! and in a fleet that shares a Redis. A third scene has responses that go on ([`streams`]).
 
 mod changes;
 mod replays;
+mod streams;
 mod trouble;
 mod truth;
 

@@ -345,10 +345,9 @@ fn early_upgrade_data_is_not_forwarded_without_a_token() {
     assert_eq!(setup.upstream.count(), 0);
 }
 
-/// RFC 9110 §7.8: only WebSocket is switched to; any other protocol would be a tunnel around the
-/// gate.
+/// RFC 9110 §7.8: a protocol that carries HTTP would be a tunnel around the gate.
 #[test]
-fn only_websocket_is_upgraded() {
+fn no_protocol_that_carries_http_is_switched_to() {
     let setup = Setup::route("");
     for protocol in ["h2c", "HTTP/2.0", "TLS/1.0", "h2c, websocket"] {
         let headers = [

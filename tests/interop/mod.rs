@@ -20,6 +20,7 @@ mod parts;
 pub mod python;
 mod server;
 mod situations;
+mod websockets;
 
 pub use parts::{Process, fetch, kept, run, source, unless_missing};
 use situations::{Peer, go_through, table};

@@ -18,6 +18,12 @@ pub fn with_grpc() -> Result<&'static Path, String> {
     made(&PYTHON, "grpcio", "grpc/requirements.txt")
 }
 
+/// With websockets in it.
+pub fn with_websockets() -> Result<&'static Path, String> {
+    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    made(&PYTHON, "websockets", "websockets/requirements.txt")
+}
+
 /// Envoy itself, which is in a wheel. The script that pip makes beside it names the folder in which
 /// the virtualenv was made, which has another name now.
 pub fn envoy() -> Result<PathBuf, String> {

@@ -52,6 +52,13 @@ pub fn now() -> i64 {
     i64::try_from(since.expect("a clock after 1970").as_secs()).expect("a date in range")
 }
 
+/// Milliseconds since the epoch.
+#[allow(clippy::disallowed_methods)] // the tests' own clock
+pub fn now_millis() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.expect("a clock after 1970").as_millis()).expect("a date in range")
+}
+
 /// A loopback port without a listener. It lies below the ports that the kernel hands out for
 /// outgoing connections, so that no other connection of the tests can take it before it is bound.
 pub fn free_port() -> u16 {

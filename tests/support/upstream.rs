@@ -239,9 +239,6 @@ fn upgrade(protocol: &str, accept: Option<&str>, reader: &mut impl Read, writer:
     let head = format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n{accept}\r\n"
     );
-    // pingora 0.9.1 ends the connection when the 101 is there before it has sent the end of the
-    // request on, which takes microseconds; a service on the same machine can be that fast
-    std::thread::sleep(Duration::from_millis(30));
     if writer.write_all(head.as_bytes()).is_err() {
         return;
     }

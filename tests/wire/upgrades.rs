@@ -1,5 +1,5 @@
-//! Contract §3: an upgrade is a GET with `Upgrade: websocket` that `Connection` names. Everything
-//! else is a plain request, and the service sees no `Upgrade` (RFC 9110 §7.8, pitfall 80).
+//! Contract §3: an upgrade is a GET with `Upgrade` that `Connection` names. Everything else is a
+//! plain request, and the service sees no `Upgrade` (RFC 9110 §7.8, pitfall 80).
 
 use super::{GOOD, raw};
 use crate::support::Setup;

@@ -58,9 +58,9 @@ pub struct Gateway {
     pub threads: Threads,
     /// How long requests in flight may take after SIGTERM.
     pub shutdown_timeout: Period,
-    /// Whether plain requests (HTTP/1.1 without an upgrade) skip the general proxy code, which costs
-    /// them more; what is decided, forwarded and answered is the same. `false` is for finding out
-    /// whether a problem comes from there.
+    /// Whether plain requests (HTTP/1.1) skip the general proxy code, which costs them more; the
+    /// decision, the forwarded request and the response are the same. `false` is for finding out
+    /// whether a problem comes from there. Upgrades have one way only, with either value.
     pub fast_path: bool,
     /// Where the gateway listens.
     #[schemars(length(min = 1))]

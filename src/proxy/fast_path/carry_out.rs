@@ -1,5 +1,6 @@
 //! One plain request and its response.
 
+use super::handshake::Switch;
 use super::plain::Plain;
 use super::response::{self, ResponseBody};
 use super::upstream::UpstreamExchange;
@@ -14,6 +15,7 @@ use crate::proxy::judge::{self, JudgedRequest};
 use crate::proxy::refuse::{Prepared, prepare, prepare_document, reason};
 use crate::proxy::stream::{self, Ending};
 use crate::proxy::{report, validate};
+use crate::runtime::Upgraded;
 use bytes::{Buf, BytesMut};
 use futures::future::{Either, select};
 use http::{StatusCode, header};
@@ -36,6 +38,8 @@ pub struct PlainExchange<'c> {
     pub coming: Option<StatusCode>,
     /// The client may still send parts of its body, which are of no use any more.
     pub unread: bool,
+    /// The connection is no longer one of HTTP.
+    pub upgraded: Option<Upgraded>,
 }
 
 impl PlainExchange<'_> {
@@ -59,10 +63,13 @@ impl PlainExchange<'_> {
             }
         }
         report::report(&self.plain.method, self.status, &self.exchange);
-        if self.connection == ConnectionUse::Ended {
-            self.client.end(self.unread).await;
+        let Self { client, exchange, connection, unread, upgraded, .. } = self;
+        drop(exchange); // the request is over: a stop does not wait for more of it
+        if connection == ConnectionUse::Ended {
+            client.end(unread).await;
         }
-        self.connection
+        drop(upgraded);
+        connection
     }
 
     async fn forward(&mut self, connectors: &Connectors) {
@@ -83,6 +90,12 @@ impl PlainExchange<'_> {
         let mut upstream = self.ask(connectors).await?;
         let mut to = BytesMut::with_capacity(upstream.read.len() + response::ADDED);
         let response = loop {
+            if self.plain.handshake.is_some()
+                && let Some(switch) = Switch::parse(&upstream.read)
+            {
+                // in a box, as all that is rare: other requests would pay for the room
+                return Box::pin(self.upgrade(upstream, switch)).await;
+            }
             let private = self.exchange.private;
             match response::read_head(&upstream.read, &self.plain.method, private, &mut to) {
                 response::Read::Whole(response) if self.exchange.trail.nonce.is_none() => {
@@ -114,9 +127,10 @@ impl PlainExchange<'_> {
             Some(ending) => {
                 // in a box: few responses go on, and all others would pay for the room
                 let passing = Box::pin(self.pass(&mut upstream, to, response.body));
-                let passed = match select(passing, ending).await {
-                    Either::Left((alone, _)) => Ok(alone?),
-                    Either::Right((end, _)) => Err(end),
+                // the end first: bytes that come without a pause would leave it no time
+                let passed = match select(ending, passing).await {
+                    Either::Left((end, _)) => Err(end),
+                    Either::Right((alone, _)) => Ok(alone?),
                 };
                 passed.map_err(|end| self.break_off(end))?
             }
@@ -179,9 +193,12 @@ impl PlainExchange<'_> {
         self.unread = !self.plain.headers.contains_key(header::EXPECT);
     }
 
-    /// The last response of a stopping process has `Connection: close`.
+    /// The last response of a stopping process has `Connection: close`. So has the response to a
+    /// request for an upgrade that is not carried out, where the client did not wait for it: the
+    /// bytes that it sent are no request.
     pub fn settle_connection(&mut self) -> ConnectionUse {
-        if *self.shutdown.borrow() {
+        let early = self.plain.handshake.is_some() && !self.client.is_quiet();
+        if early || *self.shutdown.borrow() {
             self.connection = ConnectionUse::Ended;
         }
         self.connection

@@ -1,18 +1,22 @@
 //! The way for the plain case: a request over HTTP/1.1 that asks nothing of the connection, with or
-//! without a body. Most requests are plain, and need few of a proxy's features.
+//! without a body. Most requests are plain, and need few of a proxy's features. The same way carries
+//! upgrades out, all of them: pingora's proxy loses some (cloudflare/pingora#946).
 //!
 //! A request that is not plain is left untouched for the general way. A response of an upstream
 //! that is not plain is read by pingora's own reader.
 
 mod body;
 mod carry_out;
+mod flow;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod handshake;
 mod plain;
 mod relay;
 mod request;
 mod response;
 mod rewound;
+mod tunnel;
 mod upload;
 mod upstream;
 
@@ -49,9 +53,18 @@ impl FastPath {
     ) -> ConnectionUse {
         let connection = if plain.closes { ConnectionUse::Ended } else { ConnectionUse::Kept };
         let exchange = Exchange::under(&self.process, runtime);
-        let (status, coming, unread) = Default::default();
-        let exchange =
-            PlainExchange { plain, client, exchange, shutdown, connection, status, coming, unread };
+        let (status, coming, unread, upgraded) = Default::default();
+        let exchange = PlainExchange {
+            plain,
+            client,
+            exchange,
+            shutdown,
+            connection,
+            status,
+            coming,
+            unread,
+            upgraded,
+        };
         exchange.carry_out(&self.connectors).await
     }
 }

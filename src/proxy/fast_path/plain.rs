@@ -1,5 +1,6 @@
 //! Recognising a plain request. A request in doubt is not plain.
 
+use super::handshake::UpgradeFields;
 use crate::proxy::chunks::Chunks;
 use crate::proxy::head::Head;
 use crate::proxy::hop_by_hop::{Field, number};
@@ -14,19 +15,21 @@ const LINES: usize = 64;
 
 /// A request over HTTP/1.1 in origin-form, with one sound `Host`, a body that has a length or is
 /// chunked, or none, and without anything that is meant for one hop, but for whether the connection
-/// is kept.
+/// is kept. Or one for an upgrade, of which less is demanded.
 pub struct Plain {
     pub method: Method,
-    target: Bytes,
+    pub target: Bytes,
     pub headers: HeaderMap,
-    framing: Framing,
+    pub framing: Framing,
     /// The client wants no other response on this connection.
     pub closes: bool,
+    /// There where it asks for an upgrade.
+    pub handshake: Option<Box<UpgradeFields>>,
 }
 
 /// How the end of the body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
+pub enum Framing {
     Length(u64),
     Chunked,
 }
@@ -95,7 +98,7 @@ impl Plain {
         let closes = connection.unwrap_or(false);
         let framing = framing.unwrap_or(Framing::Length(0));
         let target = bytes.slice_ref(target.as_bytes());
-        Some((Self { method, target, headers, framing, closes }, length))
+        Some((Self { method, target, headers, framing, closes, handshake: None }, length))
     }
 
     /// The body, of which nothing was read yet.

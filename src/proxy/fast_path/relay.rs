@@ -6,11 +6,10 @@ use super::response;
 use super::rewound::Rewound;
 use super::upload::{LAST_CHUNK, chunk};
 use super::upstream::UpstreamExchange;
-use crate::cache::StreamEnd;
 use crate::proxy::client::gone;
 use crate::proxy::connection::ConnectionUse;
 use crate::proxy::hop_by_hop::unasked_switch;
-use crate::proxy::stream::{self, Ending};
+use crate::proxy::stream::{self, Ending, until};
 use crate::proxy::upstream_response::{keep_private, tidy};
 use bytes::BytesMut;
 use http::{HeaderName, Method, StatusCode, header};
@@ -19,7 +18,7 @@ use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::v1::client::HttpSession;
 use pingora_error::Error;
 use pingora_http::ResponseHeader;
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::io::ErrorKind;
 
 impl PlainExchange<'_> {
@@ -39,11 +38,12 @@ impl PlainExchange<'_> {
         loop {
             let task = tokio::select! {
                 biased;
+                // first, since bytes that come without a pause would leave it no time
+                end = until(&mut ending) => return Err(self.break_off(end)),
                 task = session.read_response_task() => task.map_err(Error::into_up)?,
                 () = poll_fn(|context| self.client.poll_gone(context)) => {
                     return Err(gone(ErrorKind::ConnectionAborted.into()));
                 }
-                end = until(&mut ending) => return Err(self.break_off(end)),
             };
             let mut begun = None;
             let (to, end) = match task {
@@ -68,7 +68,7 @@ impl PlainExchange<'_> {
                     body = if end { RelayedBody::None } else { RelayedBody::framed(&mut head)? };
                     begun = Some(head.status);
                     if !end {
-                        ending = self.ending(stream::is_stream(head.status, &head.headers));
+                        ending = self.ending(stream::is_stream(&head.headers));
                     }
                     (final_head(&head, self.settle_connection()), end)
                 }
@@ -100,14 +100,6 @@ impl PlainExchange<'_> {
             way.keep(connection);
         }
         Ok(())
-    }
-}
-
-/// Waits for the token's end, where it is watched.
-async fn until(ending: &mut Option<Ending>) -> StreamEnd {
-    match ending {
-        Some(ending) => ending.await,
-        None => pending().await,
     }
 }
 

@@ -26,7 +26,8 @@ pub fn bytes(plain: &Plain, exchange: &Exchange) -> Vec<u8> {
             !repeated
                 || head.headers.get_all(name).iter().all(|value| passes(name, value, exchange))
         };
-        if !replaced && passes(name, value, exchange) && all_pass() {
+        let kept = plain.handshake.as_ref().is_some_and(|handshake| handshake.keeps(name));
+        if !replaced && !kept && passes(name, value, exchange) && all_pass() {
             line(&mut to, name, value.as_bytes());
         }
     }
@@ -45,6 +46,9 @@ pub fn bytes(plain: &Plain, exchange: &Exchange) -> Vec<u8> {
         for (name, part) in exchange.runtime.identity.parts(rendered, &entry.facts) {
             line(&mut to, name, part);
         }
+    }
+    if plain.handshake.is_some() {
+        line(&mut to, &header::CONNECTION, b"Upgrade");
     }
     to.extend_from_slice(b"\r\n");
     to

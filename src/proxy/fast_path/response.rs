@@ -197,7 +197,7 @@ pub fn start(to: &mut BytesMut, status: StatusCode, reason: &str) {
     to.extend_from_slice(b"\r\n");
 }
 
-fn line(to: &mut BytesMut, name: &[u8], value: &[u8]) {
+pub fn line(to: &mut BytesMut, name: &[u8], value: &[u8]) {
     to.extend_from_slice(name);
     to.extend_from_slice(b": ");
     to.extend_from_slice(value);

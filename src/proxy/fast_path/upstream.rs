@@ -253,10 +253,27 @@ impl UpstreamExchange {
         self.way.keep(self.connection);
     }
 
+    /// The connection, the bytes that were read of it, and its limits as a part of a tunnel.
+    pub fn into_parts(self) -> (Stream, BytesMut, TunnelLimits) {
+        let settings = &self.way.upstream.settings;
+        let limits = TunnelLimits { idle: settings.read_timeout, write: settings.write_timeout };
+        (self.connection, self.read, limits)
+    }
+
     /// The connection, which yields the bytes already read again.
     pub fn rewind(self, method: &Method) -> (Stream, UpstreamAddress) {
         (Box::new(Rewound::new(self.read, self.connection, method)), self.way)
     }
+}
+
+/// Time limits of an upgraded connection.
+#[derive(Clone, Copy)]
+pub struct TunnelLimits {
+    /// How long both ends may be silent: `read_timeout` of the upstream.
+    pub idle: Duration,
+    /// How long the upstream may take nothing of the bytes that wait for it, while nothing else
+    /// moves: its `write_timeout`. The client's is the listener's.
+    pub write: Duration,
 }
 
 /// Events while the response is awaited.
@@ -287,10 +304,10 @@ fn is_broken(error: &Error) -> bool {
         )
 }
 
-fn failed(what: ErrorType) -> Box<Error> {
+pub fn failed(what: ErrorType) -> Box<Error> {
     Error::new_up(what)
 }
 
-fn broken(what: ErrorType, error: io::Error) -> Box<Error> {
+pub fn broken(what: ErrorType, error: io::Error) -> Box<Error> {
     Error::because(what, "the upstream's connection", error).into_up()
 }

@@ -4,9 +4,8 @@
 //! cannot: the bytes of the next request stay with [`Client`](crate::proxy::client::Client), and
 //! pipelined requests are answered in their order (RFC 9112 §9.3.2).
 
-use super::ending;
 use crate::proxy::chunks::NotChunks;
-use crate::proxy::client::{LINGER, linger};
+use crate::proxy::client::linger;
 use crate::proxy::connection::ConnectionUse;
 use crate::proxy::deadline::Deadline;
 use crate::proxy::delegate::delegate;
@@ -19,7 +18,6 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
 
 /// Bytes that are read at once.
 const READ: usize = 16 * 1024;
@@ -154,21 +152,11 @@ impl Drop for OneRequest {
         }
         let Ok(tokio) = Handle::try_current() else { return };
         let mut connection = self.give_back();
-        let last_words = ending::last_words();
         tokio.spawn(async move {
-            // it fails when the client is gone
-            let _ = timeout(LINGER, send(&mut connection, last_words)).await;
             connection.shutdown().await;
             linger(&mut connection, &mut Deadline::default()).await;
         });
     }
 }
 
-async fn send(connection: &mut Stream, bytes: &[u8]) -> io::Result<()> {
-    // its `shutdown` would hide pingora's elsewhere in this file
-    use tokio::io::AsyncWriteExt;
-    connection.write_all(bytes).await?;
-    connection.flush().await
-}
-
-delegate!(OneRequest, sent: ending::sent);
+delegate!(OneRequest);

@@ -111,7 +111,7 @@ impl ProxyHttp for Phases {
                 respond::answer(session, exchange, document).await.map(|()| true)
             }
             Ok(JudgedRequest::Permitted) => {
-                request::settle_upgrade(session);
+                request::forget_upgrade(session);
                 request::forget_expectation(session);
                 request::join_cookies(session);
                 request::forget_spelling(session);
@@ -210,7 +210,7 @@ impl ProxyHttp for Phases {
         response: &mut ResponseHeader,
         general: &mut Box<GeneralExchange>,
     ) -> Result<()> {
-        if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(unasked_switch());
         }
         general.exchange.upstream_answered(response.status);
@@ -219,9 +219,6 @@ impl ProxyHttp for Phases {
         let over = empty || has_no_body(response.status, method);
         if !tidy(response, method)? {
             general.spoil();
-        }
-        if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            general.watch(session, response);
         }
         if response.status.is_informational() {
             return Ok(());
@@ -315,12 +312,12 @@ impl GeneralExchange {
     fn watch(&mut self, session: &Session, response: &ResponseHeader) {
         let Some(arrival) = session.digest().and_then(Arrival::from_digest) else { return };
         let request = session.req_header();
-        let is_stream = stream::is_stream(response.status, &response.headers);
+        let is_stream = stream::is_stream(&response.headers);
         let head = Head::from(request);
         let form = self.form.searched();
         if let Some(ending) = stream::watch(&self.exchange, &head, arrival, form, is_stream) {
             self.watched = Some((request.method.clone(), response.status));
-            ending::watch(ending, response.status == StatusCode::SWITCHING_PROTOCOLS);
+            ending::watch(ending);
         }
     }
 

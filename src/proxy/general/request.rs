@@ -5,7 +5,6 @@ use crate::proxy::attempt::{Attempt, next_attempt, no_address};
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::{cookies, forwarding_headers, host, passes, target, value};
-use crate::proxy::upgrade;
 use crate::upstream::UpstreamProtocol;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version, header};
@@ -39,13 +38,10 @@ pub async fn next_peer(
     Ok((peer, Some(lease)))
 }
 
-/// `Upgrade` that asks for nothing that this gateway carries out is removed: both pingora and the
-/// upstream see a plain request (contract §3).
-pub fn settle_upgrade(session: &mut Session) {
-    let request = session.req_header();
-    if request.headers.contains_key(header::UPGRADE)
-        && !upgrade::is_request(&request.method, request.version, &request.headers)
-    {
+/// `Upgrade` is removed: both pingora and the upstream see a plain request. The upgrades that are
+/// carried out (contract §3) take another way.
+pub fn forget_upgrade(session: &mut Session) {
+    if session.req_header().headers.contains_key(header::UPGRADE) {
         session.req_header_mut().remove_header(&header::UPGRADE);
     }
 }
