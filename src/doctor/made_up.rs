@@ -22,8 +22,8 @@ pub fn token(server: &ServerSettings) -> Secret {
 
 /// Not signed, with a key that has to be fetched.
 fn jws(jwt: &LocalVerification, random: &str) -> String {
-    let mut header =
-        json!({ "alg": jwt.algorithms.first(), "kid": format!("introgate-doctor-{random}") });
+    let algorithm = jwt.algorithms.first().map(|algorithm| algorithm.name());
+    let mut header = json!({ "alg": algorithm, "kid": format!("introgate-doctor-{random}") });
     if let Some(typ) = jwt.typ.first() {
         header["typ"] = json!(typ);
     }

@@ -1,13 +1,12 @@
 //! The interface of a kind of authorization server. Nothing outside `introspect/kinds/` and the
 //! kind's two configuration files names a kind.
 
-use super::jwt::{KeySource, RequiredIssuer, Then};
+use super::jwt::{Algorithm, KeySource, RequiredIssuer, Then};
 use super::{
     ClientAuth, ClientCertificate, Documents, Introspector, ServerSettings, SettingsFingerprint,
     UnusableSettings,
 };
 use crate::clock::Clock;
-use jsonwebtoken::Algorithm;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;

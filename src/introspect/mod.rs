@@ -34,7 +34,7 @@ mod xpath;
 pub use answer::{BadAnswer, read_answer};
 pub use breaker::{Breaker, CircuitState};
 pub use client_auth::{
-    AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SignedAssertion,
+    AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SignedAssertion, Signer,
     SigningKey,
 };
 pub use discovery::{callable, metadata, transmitter_configuration};

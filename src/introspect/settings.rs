@@ -1,9 +1,8 @@
 //! Settings of one authorization server.
 
-use super::jwt::KeySource;
+use super::jwt::{Algorithm, KeySource};
 use super::{CalledUrl, ClientAuth, Profile, ProxySettings, ServerKind, TokenSelector};
 use crate::policy::{Implications, ServerDemands};
-use jsonwebtoken::Algorithm;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

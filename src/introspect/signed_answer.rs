@@ -5,13 +5,13 @@
 use super::answer::read_members;
 use super::http_client::HttpAnswer;
 use super::jwt::{
-    DecryptionKeys, JwtFlaw, KeySource, Keys, Opened, Unverified, is_for, media_type, time,
+    Algorithm, DecryptionKeys, JwtFlaw, KeySource, Keys, Opened, Unverified, is_for, media_type,
+    time,
 };
 use super::{Documents, Failure, FailureKind, ServerSettings, UnusableSettings};
 use crate::clock::Clock;
 use crate::token::Facts;
 use http::header;
-use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;

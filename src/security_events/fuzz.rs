@@ -3,10 +3,9 @@
 use super::Delivery;
 use super::subject::Speaker;
 use super::token::{check_claims, stated_events};
-use crate::introspect::jwt::{KeySource, RequiredIssuer};
+use crate::introspect::jwt::{Algorithm, KeySource, RequiredIssuer};
 use crate::introspect::{ClientAuth, EventSettings};
 use crate::token::json;
-use jsonwebtoken::Algorithm;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;

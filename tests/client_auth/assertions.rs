@@ -2,7 +2,8 @@
 
 use super::start;
 use crate::jwt::Signer;
-use crate::support::{Behaviour, Builder, Request, Setup, now, wait_until};
+use crate::support::{Behaviour, Builder, Request, Setup, now, run_cli_in, wait_until};
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use base64::prelude::*;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
@@ -114,6 +115,64 @@ fn every_key_signs() {
             .collect();
         assert!(jtis.len() == 2 && jtis[0] != jtis[1], "{jtis:?}");
     }
+}
+
+/// ES512, which the JWT library of these tests does not know: the signature is checked here
+/// (RFC 7518 §3.4).
+#[test]
+fn a_key_of_p521_signs() {
+    let p521 = Signer::p521("k");
+    for (file, kid) in [
+        (p521.private_pem(), None),
+        (p521.traditional_pem(), None),
+        (jwk(&p521, json!({ "alg": "ES512" })), Some("k")),
+    ] {
+        let keys = format!(
+            "{ENDPOINT}, client_auth: {{ method: private_key_jwt, client_id: gateway, private_key: key }}"
+        );
+        let setup = start(Builder::new().file("key", &file), &keys);
+        assert_eq!(setup.outcome("good"), (200, String::new()), "{file}");
+        let assertion = member(&setup.server.last(), "client_assertion").expect("an assertion");
+        let (signed, signature) = assertion.rsplit_once('.').expect("three parts");
+        let (head, claims) = signed.split_once('.').expect("two parts");
+        let part = |text: &str| -> Value {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).expect("base64url");
+            serde_json::from_slice(&bytes).expect("JSON")
+        };
+        let mut expected = json!({ "typ": "JWT", "alg": "ES512" });
+        if let Some(kid) = kid {
+            expected["kid"] = json!(kid);
+        }
+        assert_eq!(part(head), expected);
+        assert_eq!(part(claims)["aud"], setup.server.url());
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+        assert_eq!(signature.len(), 132);
+        let coordinate = |name: &str| {
+            let text = p521.jwk()[name].as_str().expect("a number").to_owned();
+            BASE64_URL_SAFE_NO_PAD.decode(text).expect("base64url")
+        };
+        let point = [vec![4], coordinate("x"), coordinate("y")].concat();
+        UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point)
+            .verify(signed.as_bytes(), &signature)
+            .expect("a good signature");
+    }
+    let setup = |more: &str| {
+        let (directory, yaml) = (
+            tempfile::tempdir().expect("a folder"),
+            format!(
+                "authorization_servers: {{ main: {{ introspection_endpoint: \"http://127.0.0.1:1/\", client_auth: {{ method: private_key_jwt, client_id: gateway, private_key: key{more} }} }} }}\nroutes: [{{ path: /*, upstream: \"http://127.0.0.1:1\" }}]\n"
+            ),
+        );
+        fs::write(directory.path().join("key"), p521.private_pem()).expect("write the key");
+        fs::write(directory.path().join("gateway.yaml"), yaml).expect("write the configuration");
+        run_cli_in(directory.path(), &["check", "-c", "gateway.yaml"], &[])
+    };
+    let (code, out, err) = setup(", algorithm: ES384");
+    let said = out + &err;
+    assert!(
+        code != 0 && said.contains("`ES384` does not fit the key") && said.contains("ES512"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -5,17 +5,25 @@ use serde_json::json;
 
 #[test]
 fn every_algorithm_verifies() {
-    let all = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA";
+    let all = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA";
     let setup = start(&format!("algorithms: [{all}]"));
-    let (rsa, p256, p384, ed) =
-        (Signer::rsa("r"), Signer::p256("e"), Signer::p384("f"), Signer::ed25519("d"));
-    publish(&setup, &[&rsa, &p256, &p384, &ed]);
+    let (rsa, p256, p384, p521, ed) = (
+        Signer::rsa("r"),
+        Signer::p256("e"),
+        Signer::p384("f"),
+        Signer::p521("g"),
+        Signer::ed25519("d"),
+    );
+    publish(&setup, &[&rsa, &p256, &p384, &p521, &ed]);
     for alg in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] {
         assert_eq!(setup.outcome(&rsa.sign_as(alg, &claims())), passed(), "{alg}");
     }
-    for signer in [&p256, &p384, &ed] {
+    for signer in [&p256, &p384, &p521, &ed] {
         assert_eq!(setup.outcome(&signer.sign(&claims())), passed(), "{}", signer.alg);
     }
+    let stranger = Signer::p521("g").sign(&claims());
+    assert_eq!(setup.outcome(&stranger), invalid(), "another key of the same name");
+    assert_eq!(setup.outcome(&p521.sign_as("ES384", &claims())), invalid());
     // an introspection endpoint was never asked
     assert_eq!(setup.server.count(), setup.server.count_of_path(super::JWKS));
     assert_eq!(setup.server.count(), 1);
@@ -35,11 +43,13 @@ fn the_defaults_are_rs256_es256_and_eddsa() {
     let setup = start("");
     let (rsa, p256, p384, ed) =
         (Signer::rsa("r"), Signer::p256("e"), Signer::p384("f"), Signer::ed25519("d"));
-    publish(&setup, &[&rsa, &p256, &p384, &ed]);
+    let p521 = Signer::p521("g");
+    publish(&setup, &[&rsa, &p256, &p384, &p521, &ed]);
     for signer in [&rsa, &p256, &ed] {
         assert_eq!(setup.outcome(&signer.sign(&claims())), passed(), "{}", signer.alg);
     }
     assert_eq!(setup.outcome(&p384.sign(&claims())), invalid());
+    assert_eq!(setup.outcome(&p521.sign(&claims())), invalid());
     for alg in ["RS384", "PS256"] {
         assert_eq!(setup.outcome(&rsa.sign_as(alg, &claims())), invalid(), "{alg}");
     }

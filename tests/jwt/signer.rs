@@ -1,11 +1,12 @@
 //! A key pair of an authorization server.
 
-use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyRfc5915Der};
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyRfc5915Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
-    RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384,
+    RSA_PSS_SHA512, RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -55,6 +56,10 @@ impl Signer {
 
     pub fn p384(kid: &str) -> Signer {
         Signer::ec(kid, "ES384", "P-384", &ECDSA_P384_SHA384_FIXED_SIGNING)
+    }
+
+    pub fn p521(kid: &str) -> Signer {
+        Signer::ec(kid, "ES512", "P-521", &ECDSA_P521_SHA512_FIXED_SIGNING)
     }
 
     fn ec(
@@ -113,6 +118,11 @@ impl Signer {
                     .expect("an RSA key");
             return key.to_public_key().to_public_key_pem(rsa::pkcs8::LineEnding::LF).expect("PEM");
         }
+        if self.alg == "ES512" {
+            let pair = self.ec_pair(self.alg);
+            let der: PublicKeyX509Der = pair.public_key().as_der().expect("SPKI");
+            return pem("PUBLIC KEY", der.as_ref());
+        }
         self.pair().public_key_pem()
     }
 
@@ -125,7 +135,7 @@ impl Signer {
     }
 
     pub fn private_pem(&self) -> String {
-        self.pair().serialize_pem()
+        pem("PRIVATE KEY", &self.pkcs8)
     }
 
     /// PKCS#1 or SEC1, as `openssl … -traditional` writes them.
@@ -138,10 +148,7 @@ impl Signer {
                 ("EC", der.as_ref().to_vec())
             }
         };
-        format!(
-            "-----BEGIN {label} PRIVATE KEY-----\n{}\n-----END {label} PRIVATE KEY-----\n",
-            STANDARD.encode(der)
-        )
+        pem(&format!("{label} PRIVATE KEY"), &der)
     }
 
     /// The JWK with its private members.
@@ -179,10 +186,10 @@ impl Signer {
     }
 
     fn ec_pair(&self, alg: &str) -> EcdsaKeyPair {
-        let algorithm = if alg == "ES256" {
-            &ECDSA_P256_SHA256_FIXED_SIGNING
-        } else {
-            &ECDSA_P384_SHA384_FIXED_SIGNING
+        let algorithm = match alg {
+            "ES256" => &ECDSA_P256_SHA256_FIXED_SIGNING,
+            "ES384" => &ECDSA_P384_SHA384_FIXED_SIGNING,
+            _ => &ECDSA_P521_SHA512_FIXED_SIGNING,
         };
         EcdsaKeyPair::from_pkcs8(algorithm, &self.pkcs8).expect("the key")
     }
@@ -246,12 +253,7 @@ impl Signer {
                 signature
             }
             own => {
-                let algorithm = if own == "ES256" {
-                    &ECDSA_P256_SHA256_FIXED_SIGNING
-                } else {
-                    &ECDSA_P384_SHA384_FIXED_SIGNING
-                };
-                let pair = EcdsaKeyPair::from_pkcs8(algorithm, &self.pkcs8).expect("the key");
+                let pair = self.ec_pair(own);
                 pair.sign(&random, message).expect("a signature").as_ref().to_vec()
             }
         }
@@ -264,4 +266,9 @@ pub fn encode(text: &str) -> String {
 
 pub fn decode(text: &str) -> String {
     String::from_utf8(URL_SAFE_NO_PAD.decode(text).expect("base64url")).expect("UTF-8")
+}
+
+/// RFC 7468.
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }

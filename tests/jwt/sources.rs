@@ -6,7 +6,7 @@ use serde_json::json;
 
 fn files(names: &str) -> String {
     config(&format!(
-        "issuer: \"{ISSUER}\", audience: [api], keys: [{names}], algorithms: [RS256, PS256, ES256, ES384, EdDSA]"
+        "issuer: \"{ISSUER}\", audience: [api], keys: [{names}], algorithms: [RS256, PS256, ES256, ES384, ES512, EdDSA]"
     ))
 }
 
@@ -14,17 +14,17 @@ fn files(names: &str) -> String {
 fn files_of_every_kind() {
     let (rsa, p256, p384, ed) =
         (Signer::rsa("r"), Signer::p256("e"), Signer::p384("f"), Signer::ed25519("d"));
-    let of_certificate = Signer::p256("c");
+    let (of_certificate, p521) = (Signer::p256("c"), Signer::p521("g"));
     let single = Signer::ed25519("single");
     let builder = Builder::new()
         .file("rsa.pem", &rsa.public_pem())
-        .file("both.pem", &format!("{}{}", p256.public_pem(), p384.public_pem()))
+        .file("both.pem", &[&p256, &p384, &p521].map(Signer::public_pem).concat())
         .file("certificate.pem", &of_certificate.certificate(2020, 2090))
         .file("jwks.json", &json!({ "keys": [ed.jwk()] }).to_string())
         .file("jwk.json", &single.jwk().to_string());
     let setup =
         Setup::build(builder, &files("rsa.pem, both.pem, certificate.pem, jwks.json, jwk.json"));
-    for signer in [&rsa, &p256, &p384, &ed, &of_certificate, &single] {
+    for signer in [&rsa, &p256, &p384, &p521, &ed, &of_certificate, &single] {
         assert_eq!(setup.outcome(&signer.sign(&claims())), passed(), "{:?}", signer.kid);
         // a key from a PEM file has no name, and so may be the one that a token means
         assert_eq!(

@@ -5,12 +5,12 @@ use super::{Context, Reported};
 use crate::clock::Clock;
 use crate::config::path::KeyPath;
 use crate::config::raw::{self, Method, ServerCommon, TokenEndpointAuth, listed};
+use crate::introspect::jwt::Algorithm;
 use crate::introspect::{
     AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SignedAssertion,
     SigningKey,
 };
 use crate::secret::Secret;
-use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use std::sync::Arc;
 use url::Url;
 
@@ -388,7 +388,7 @@ fn of_key(
     let shown = cx.report.shown(&at, &raw.algorithm);
     let wrong = match raw.algorithm.parse::<Algorithm>() {
         Ok(algorithm) if key.algorithms.contains(&algorithm) => return Some(algorithm),
-        Ok(algorithm) if algorithm.family() == AlgorithmFamily::Hmac => {
+        Ok(algorithm) if algorithm.is_by_secret() => {
             format!(
                 "{shown} is a secret-key algorithm, which `client_secret_jwt` has; write {}",
                 fitting.join(" or ")

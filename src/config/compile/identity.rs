@@ -5,7 +5,7 @@ use super::headers::STANDARD;
 use crate::config::path::KeyPath;
 use crate::config::raw::Assertion;
 use crate::identity::{AssertionKey, AssertionSettings, Identity, IdentitySettings};
-use crate::introspect::SigningKey;
+use crate::introspect::{Signer, SigningKey};
 use crate::token::ClaimPath;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -82,7 +82,11 @@ fn assertion_key(cx: Context, at: &KeyPath, name: &str) -> Option<AssertionKey> 
     }
     let key = SigningKey::of_file(&content, "").map_err(|wrong| cx.report.error(at, wrong)).ok()?;
     let algorithm = *key.algorithms.first()?;
-    let made = AssertionKey::new(key.encoding, algorithm);
+    let (Signer::Known(encoding), Some(algorithm)) = (key.signer, algorithm.known()) else {
+        cx.report.error(at, "the key in the file is one of P-521, which few services can verify; RSA of 2048 to 8192 bits, EC (P-256, P-384) and Ed25519 can be used: have another one made");
+        return None;
+    };
+    let made = AssertionKey::new(encoding, algorithm);
     if made.is_none() {
         cx.report.error(at, "the key in the file cannot sign; name another one");
     }

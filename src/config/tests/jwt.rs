@@ -56,7 +56,7 @@ fn algorithms() {
     let expected: &[&str] = &[
         "error: authorization_servers.a.algorithms[0]: means no signature; any sender can make such tokens",
         "error: authorization_servers.a.algorithms[1]: is a secret-key algorithm: everyone who can check a token with it can make one; use public keys",
-        "error: authorization_servers.a.algorithms[2]: `rs256` is not an algorithm that is known here; these are: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA",
+        "error: authorization_servers.a.algorithms[2]: `rs256` is not an algorithm that is known here; these are: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 and EdDSA",
     ];
     assert_eq!(
         with_jwt("issuer: https://a, audience: [x], algorithms: [None, HS256, rs256, RS256]"),

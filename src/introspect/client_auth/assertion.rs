@@ -1,10 +1,13 @@
 //! A signed statement of who the gateway is (RFC 7523 §2.2): a new one for every attempt, since
 //! servers take each only once.
 
-use super::SigningKey;
+use super::signing_key::{Signer, SigningKey};
+use crate::introspect::jwt::Algorithm;
 use crate::introspect::{Failure, FailureKind};
 use crate::secret::Secret;
-use jsonwebtoken::{Algorithm, AlgorithmFamily, EncodingKey, Header, encode};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::EncodingKey;
 use serde::Serialize;
 use url::Url;
 
@@ -17,11 +20,21 @@ const LIFETIME: i64 = 60;
 #[derive(Debug)]
 pub struct SignedAssertion {
     client_id: String,
-    header: Header,
-    key: EncodingKey,
+    algorithm: Algorithm,
+    key_id: Option<String>,
+    signer: Signer,
     key_digest: String,
     /// `None`: the endpoint that is called.
     audience: Option<String>,
+}
+
+/// RFC 7515 §4.1.
+#[derive(Serialize)]
+struct Header<'a> {
+    typ: &'static str,
+    alg: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<&'a str>,
 }
 
 /// RFC 7523 §3; `iat` and `jti` as OpenID Connect Core §9 has them.
@@ -44,8 +57,8 @@ impl SignedAssertion {
         key_id: Option<String>,
         audience: Option<String>,
     ) -> Self {
-        let header = Header { kid: key_id, ..Header::new(algorithm) };
-        Self { client_id, header, key: key.encoding, key_digest: key.digest, audience }
+        let SigningKey { signer, digest: key_digest, .. } = key;
+        Self { client_id, algorithm, key_id, signer, key_digest, audience }
     }
 
     /// `client_secret_jwt`: an HMAC.
@@ -55,11 +68,12 @@ impl SignedAssertion {
         algorithm: Algorithm,
         audience: Option<String>,
     ) -> Self {
-        let (header, secret) = (Header::new(algorithm), secret.expose().as_bytes());
+        let secret = secret.expose().as_bytes();
         Self {
             client_id,
-            header,
-            key: EncodingKey::from_secret(secret),
+            algorithm,
+            key_id: None,
+            signer: Signer::Known(EncodingKey::from_secret(secret)),
             key_digest: blake3::hash(secret).to_string(),
             audience,
         }
@@ -74,7 +88,7 @@ impl SignedAssertion {
     }
 
     fn is_by_secret(&self) -> bool {
-        self.header.alg.family() == AlgorithmFamily::Hmac
+        self.algorithm.is_by_secret()
     }
 
     /// Advice for a server that does not accept an assertion.
@@ -100,11 +114,24 @@ impl SignedAssertion {
             iat: now,
             exp: now + LIFETIME,
         };
-        encode(&self.header, &claims, &self.key).map(Secret::new).map_err(|error| {
+        self.signed(&claims).map(Secret::new).map_err(|error| {
             Failure::new(
                 FailureKind::RejectedUs,
                 format!("no assertion can be signed with the key of client_auth: {error}"),
             )
         })
+    }
+
+    /// In compact form (RFC 7515 §7.1).
+    fn signed(&self, claims: &AssertionClaims<'_>) -> Result<String, String> {
+        let header = Header { typ: "JWT", alg: self.algorithm.name(), kid: self.key_id.as_deref() };
+        let header = serde_json::to_vec(&header).map_err(|error| error.to_string())?;
+        let claims = serde_json::to_vec(claims).map_err(|error| error.to_string())?;
+        let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+        let mut token = format!("{header}.{claims}");
+        let signature = self.signer.sign(token.as_bytes(), self.algorithm)?;
+        token.push('.');
+        token.push_str(&signature);
+        Ok(token)
     }
 }

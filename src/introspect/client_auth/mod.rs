@@ -10,7 +10,7 @@ pub use assertion::{SignedAssertion, TYPE as ASSERTION_TYPE};
 pub use assertion_file::AssertionFile;
 pub use certificate::{ClientCertificate, Part};
 pub use own_token::{FetchedToken, OwnToken};
-pub use signing_key::SigningKey;
+pub use signing_key::{Signer, SigningKey};
 
 use crate::secret::Secret;
 use base64::Engine;

@@ -1,25 +1,29 @@
 //! The private key that signs assertions, from a PEM file or a JWK.
 
 use super::certificate::private_key_of;
-use crate::introspect::jwt::rsa_of_jwk;
+use crate::introspect::jwt::{Algorithm, rsa_of_jwk};
 use crate::token::json;
 use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
+    RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey};
+use jsonwebtoken::{EncodingKey, crypto};
 use pkcs8::der::asn1::UintRef;
 use pkcs8::der::{Decode, Reader, SliceReader};
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Map, Value};
+use std::fmt;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 #[derive(Clone, Debug)]
 pub struct SigningKey {
-    pub encoding: EncodingKey,
+    pub signer: Signer,
     /// Those that fit the key and, of a JWK, its `alg`; the usual one first.
     pub algorithms: Vec<Algorithm>,
     /// A JWK's own.
@@ -28,12 +32,47 @@ pub struct SigningKey {
     pub digest: String,
 }
 
-const UNUSABLE: &str = "there is a key in the file that cannot be used; RSA of 2048 to 8192 bits, EC (P-256, P-384) and Ed25519 can";
+/// Makes signatures, and never shows its key.
+#[derive(Clone)]
+pub enum Signer {
+    Known(EncodingKey),
+    /// The JWT library does not know ES512.
+    P521(Arc<EcdsaKeyPair>),
+}
+
+impl Signer {
+    /// The signature of these octets, in base64url. Fails with the reason when the algorithm is not
+    /// for this key.
+    pub fn sign(&self, message: &[u8], algorithm: Algorithm) -> Result<String, String> {
+        match (self, algorithm.known()) {
+            (Self::Known(key), Some(known)) => {
+                crypto::sign(message, key, known).map_err(|error| error.to_string())
+            }
+            (Self::P521(pair), None) => pair
+                .sign(&SystemRandom::new(), message)
+                .map(|signature| URL_SAFE_NO_PAD.encode(signature))
+                .map_err(|error| error.to_string()),
+            _ => Err(format!("{algorithm:?} is not for this key")),
+        }
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Known(_) => "Known(..)",
+            Self::P521(_) => "P521(..)",
+        })
+    }
+}
+
+const UNUSABLE: &str = "there is a key in the file that cannot be used; RSA of 2048 to 8192 bits, EC (P-256, P-384, P-521) and Ed25519 can";
 
 /// Curves, the algorithm of each, and the bytes of its numbers.
-const CURVES: [(&str, &EcdsaSigningAlgorithm, Algorithm, usize); 2] = [
+const CURVES: [(&str, &EcdsaSigningAlgorithm, Algorithm, usize); 3] = [
     ("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING, Algorithm::ES256, 32),
     ("P-384", &ECDSA_P384_SHA384_FIXED_SIGNING, Algorithm::ES384, 48),
+    ("P-521", &ECDSA_P521_SHA512_FIXED_SIGNING, Algorithm::ES512, 66),
 ];
 
 impl SigningKey {
@@ -50,7 +89,11 @@ impl SigningKey {
     }
 
     fn new(encoding: EncodingKey, algorithms: &[Algorithm]) -> Self {
-        Self { encoding, algorithms: algorithms.to_vec(), kid: None, digest: String::new() }
+        Self::by(Signer::Known(encoding), algorithms)
+    }
+
+    fn by(signer: Signer, algorithms: &[Algorithm]) -> Self {
+        Self { signer, algorithms: algorithms.to_vec(), kid: None, digest: String::new() }
     }
 
     fn rsa(pair: &RsaKeyPair) -> Option<Self> {
@@ -64,7 +107,10 @@ impl SigningKey {
         ))
     }
 
-    fn ec(pair: &EcdsaKeyPair, algorithm: Algorithm) -> Option<Self> {
+    fn ec(pair: EcdsaKeyPair, algorithm: Algorithm) -> Option<Self> {
+        if algorithm == Algorithm::ES512 {
+            return Some(Self::by(Signer::P521(Arc::new(pair)), &[algorithm]));
+        }
         Some(Self::new(EncodingKey::from_ec_der(pair.to_pkcs8v1().ok()?.as_ref()), &[algorithm]))
     }
 
@@ -100,7 +146,7 @@ fn of_pem(content: &[u8]) -> Result<SigningKey, String> {
 fn unusable(bits: Option<usize>) -> String {
     match bits {
         Some(bits) if !(2048..=8192).contains(&bits) => format!(
-            "there is an RSA key of {bits} bits in the file; RSA of 2048 to 8192 bits, EC (P-256, P-384) and Ed25519 can be used: have another one made"
+            "there is an RSA key of {bits} bits in the file; RSA of 2048 to 8192 bits, EC (P-256, P-384, P-521) and Ed25519 can be used: have another one made"
         ),
         _ => UNUSABLE.to_owned(),
     }
@@ -139,7 +185,7 @@ fn of_pkcs8(der: &[u8]) -> Option<SigningKey> {
 fn of_ec(der: &[u8]) -> Option<SigningKey> {
     CURVES.iter().find_map(|(_, curve, algorithm, _)| {
         let pair = EcdsaKeyPair::from_private_key_der(curve, der).ok()?;
-        SigningKey::ec(&pair, *algorithm)
+        SigningKey::ec(pair, *algorithm)
     })
 }
 
@@ -191,7 +237,7 @@ fn of_jwk(members: &Map<String, Value>) -> Result<SigningKey, String> {
                 let [d, x, y] = ["d", "x", "y"].map(|name| padded(&bytes(name)?, *size));
                 let point = [&[4], x?.as_slice(), y?.as_slice()].concat();
                 SigningKey::ec(
-                    &EcdsaKeyPair::from_private_key_and_public_key(curve, &d?, &point).ok()?,
+                    EcdsaKeyPair::from_private_key_and_public_key(curve, &d?, &point).ok()?,
                     *algorithm,
                 )
             },

@@ -1,11 +1,10 @@
 //! Public keys, and which of them may have signed a token.
 
-use super::JwtFlaw;
+use super::algorithm::P521_POINT;
 use super::jws::Jws;
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
-};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, crypto};
+use super::{Algorithm, JwtFlaw};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -32,7 +31,7 @@ pub enum BadKeys {
     #[error("this is not a JWK set: an object with a list `keys` (RFC 7517 §5)")]
     NotASet,
     #[error(
-        "there is no public key in it with which signatures can be verified: RSA of at least 2048 bits, EC (P-256, P-384) or Ed25519"
+        "there is no public key in it with which signatures can be verified: RSA of at least 2048 bits, EC (P-256, P-384, P-521) or Ed25519"
     )]
     NoKey,
     #[error("there are more than 100 keys in it")]
@@ -131,7 +130,7 @@ impl VerificationKey {
         }
         let key = Self {
             kid: common.key_id.clone(),
-            algorithms: fitting(&jwk)?,
+            algorithms: fitting(&jwk, members.get("alg"))?,
             decoding,
             // an invalid time disables the key: its intended end is unknown
             from: time("nbf").map(|from| from.unwrap_or(i64::MAX)),
@@ -146,7 +145,9 @@ impl VerificationKey {
         use DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
         match (self.decoding.family(), self.decoding.kind()) {
             (AlgorithmFamily::Rsa, RsaModulusExponent { n, .. }) => n.len() >= SMALLEST_MODULUS,
-            (AlgorithmFamily::Ec, SecretOrDer(point)) => matches!(point.len(), 65 | 97),
+            (AlgorithmFamily::Ec, SecretOrDer(point)) => {
+                matches!(point.len(), 65 | 97 | P521_POINT)
+            }
             (AlgorithmFamily::Ed, SecretOrDer(key)) => key.len() == 32,
             _ => false,
         }
@@ -163,11 +164,10 @@ impl VerificationKey {
                 "the key that it names has expired, or its certificate has, or is not valid yet",
             ));
         }
-        match crypto::verify(jws.signature, jws.signed.as_bytes(), &self.decoding, algorithm) {
-            Ok(true) => Ok(()),
-            _ if jws.header.has_nonce => Err(JwtFlaw::GRAPH),
-            _ => Err(JwtFlaw::SIGNATURE),
+        if algorithm.verifies(jws.signature, jws.signed.as_bytes(), &self.decoding) {
+            return Ok(());
         }
+        Err(if jws.header.has_nonce { JwtFlaw::GRAPH } else { JwtFlaw::SIGNATURE })
     }
 }
 
@@ -178,13 +178,15 @@ pub fn rsa_key(modulus: &[u8], exponent: &[u8]) -> DecodingKey {
     DecodingKey::from_rsa_raw_components(modulus.get(zeros..).unwrap_or_default(), exponent)
 }
 
-fn fitting(jwk: &Jwk) -> Option<Vec<Algorithm>> {
-    use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
+/// `own`: the key's `alg`.
+fn fitting(jwk: &Jwk, own: Option<&Value>) -> Option<Vec<Algorithm>> {
+    use Algorithm::{ES256, ES384, ES512, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
     let of_type: &[Algorithm] = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => &[RS256, RS384, RS512, PS256, PS384, PS512],
         AlgorithmParameters::EllipticCurve(parameters) => match parameters.curve {
             EllipticCurve::P256 => &[ES256],
             EllipticCurve::P384 => &[ES384],
+            EllipticCurve::P521 => &[ES512],
             _ => return None,
         },
         AlgorithmParameters::OctetKeyPair(parameters)
@@ -194,9 +196,8 @@ fn fitting(jwk: &Jwk) -> Option<Vec<Algorithm>> {
         }
         _ => return None,
     };
-    let own = |algorithm: &Algorithm| {
-        jwk.common.key_algorithm.is_none_or(|own| own == KeyAlgorithm::from(*algorithm))
-    };
-    let fitting: Vec<Algorithm> = of_type.iter().copied().filter(own).collect();
+    let is_own =
+        |algorithm: &Algorithm| own.is_none_or(|own| own.as_str() == Some(algorithm.name()));
+    let fitting: Vec<Algorithm> = of_type.iter().copied().filter(is_own).collect();
     (!fitting.is_empty()).then_some(fitting)
 }

@@ -1,6 +1,7 @@
 //! Tokens that are checked here: JWTs (RFC 7519), signed with a key of the authorization server,
 //! by the rules of RFC 8725. The cryptography is `aws-lc-rs`'s.
 
+mod algorithm;
 pub mod claims;
 mod flaw;
 mod jwe;
@@ -12,6 +13,7 @@ mod settings;
 mod source;
 mod then;
 
+pub use algorithm::Algorithm;
 pub use claims::{is_for, time};
 pub use flaw::JwtFlaw;
 pub use jwe::{DecryptionKeys, Opened, private_keys_of_file, rsa_of_jwk};

@@ -1,12 +1,13 @@
 //! Keys from files: PEM public keys, certificates, JWK sets.
 
+use super::Algorithm;
 use super::keys::{KeySet, VerificationKey, rsa_key};
 use crate::token::json;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::DecodingKey;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use serde_json::{Value, json};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384, OID_SIG_ED25519};
+use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519};
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
@@ -80,9 +81,9 @@ fn of_certificate(der: &[u8]) -> Result<(VerificationKey, bool), String> {
 }
 
 fn key(info: &SubjectPublicKeyInfo) -> Result<VerificationKey, String> {
-    use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
+    use Algorithm::{ES256, ES384, ES512, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
     let unusable = || {
-        "a key in the file is of a type that is not supported; RSA of at least 2048 bits, EC (P-256, P-384) and Ed25519 are".to_owned()
+        "a key in the file is of a type that is not supported; RSA of at least 2048 bits, EC (P-256, P-384, P-521) and Ed25519 are".to_owned()
     };
     let curve = info.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
     let (algorithms, decoding) = match info.parsed() {
@@ -100,6 +101,9 @@ fn key(info: &SubjectPublicKeyInfo) -> Result<VerificationKey, String> {
         }
         Ok(PublicKey::EC(point)) if curve == Some(OID_NIST_EC_P384) => {
             (vec![ES384], DecodingKey::from_ec_der(point.data()))
+        }
+        Ok(PublicKey::EC(point)) if curve == Some(OID_NIST_EC_P521) => {
+            (vec![ES512], DecodingKey::from_ec_der(point.data()))
         }
         _ if info.algorithm.algorithm == OID_SIG_ED25519 => {
             (vec![EdDSA], DecodingKey::from_ed_der(&info.subject_public_key.data))

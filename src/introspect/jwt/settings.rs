@@ -1,9 +1,9 @@
 //! Settings of an authorization server whose tokens are checked here.
 
+use super::Algorithm;
 use super::jwe::DecryptionKeys;
 use super::keys::KeySet;
 use crate::introspect::CalledUrl;
-use jsonwebtoken::Algorithm;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;

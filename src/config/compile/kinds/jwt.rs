@@ -7,11 +7,10 @@ use crate::config::path::KeyPath;
 use crate::config::raw::{self, Period, ServerCommon};
 use crate::gate::RouteSettings;
 use crate::introspect::jwt::{
-    JwtSettings, KeySet, KeySource, RequiredIssuer, TENANT, VerificationKey, keys_of_file,
-    media_type,
+    Algorithm, JwtSettings, KeySet, KeySource, RequiredIssuer, TENANT, VerificationKey,
+    keys_of_file, media_type,
 };
 use crate::introspect::{ServerKind, ServerSettings, is_loopback, is_safe};
-use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -249,7 +248,7 @@ pub fn algorithms(
     for (i, text) in written.iter().enumerate() {
         let path = section.item(i);
         match text.parse::<Algorithm>() {
-            Ok(algorithm) if algorithm.family() == AlgorithmFamily::Hmac => {
+            Ok(algorithm) if algorithm.is_by_secret() => {
                 cx.report.error(&path, "is a secret-key algorithm: everyone who can check a token with it can make one; use public keys");
             }
             Ok(algorithm) => algorithms.push(algorithm),
@@ -258,7 +257,8 @@ pub fn algorithms(
             }
             Err(_) => {
                 let shown = cx.report.shown(&path, text);
-                let known = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA";
+                let known =
+                    "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 and EdDSA";
                 cx.report.error(
                     &path,
                     format!("{shown} is not an algorithm that is known here; these are: {known}"),
