@@ -2,6 +2,7 @@
 
 use super::take::Settled;
 use crate::token::json;
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 /// Events that are asked for at a time. A signature takes a tenth of a millisecond to check, so
@@ -33,16 +34,19 @@ pub struct Batch {
     pub more: bool,
 }
 
-/// Reads a poll response; an error is the end of a sentence.
-pub fn read_batch(body: &[u8]) -> Result<Batch, &'static str> {
-    // 202 and 204 acknowledge without events
-    if body.trim_ascii().is_empty() {
+/// Reads a poll response with a status of success; an error is the end of a sentence.
+pub fn read_batch(status: StatusCode, body: &[u8]) -> Result<Batch, &'static str> {
+    // acknowledged, without events
+    if body.trim_ascii().is_empty()
+        && matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT)
+    {
         return Ok(Batch::default());
     }
     let mut members =
         json::object(body).map_err(|_| "is not one JSON object without duplicate members")?;
+    // RFC 8936 §2.3: it is there without events too. Most other JSON endpoints answer without it.
     let sets = match members.remove("sets") {
-        None | Some(Value::Null) => Map::new(),
+        None => return Err("has no member `sets` (RFC 8936 §2.3)"),
         Some(Value::Object(sets)) => sets,
         Some(_) => return Err("has a member `sets` that is not an object"),
     };
@@ -77,20 +81,30 @@ mod tests {
 
     #[test]
     fn responses() {
-        let sets =
-            |text: &str| read_batch(text.as_bytes()).map(|batch| (batch.sets.len(), batch.more));
+        let sets = |text: &str| {
+            read_batch(StatusCode::OK, text.as_bytes()).map(|batch| (batch.sets.len(), batch.more))
+        };
         assert_eq!(sets(r#"{"sets":{"a":"x.y.z","b":7},"moreAvailable":true}"#), Ok((2, true)));
         assert_eq!(sets(r#"{"sets":{}}"#), Ok((0, false)));
-        assert_eq!(sets("{}"), Ok((0, false)));
-        assert_eq!(sets(" "), Ok((0, false)));
+        assert_eq!(sets(r#"{"sets":{},"moreAvailable":null}"#), Ok((0, false)));
+        for status in [StatusCode::ACCEPTED, StatusCode::NO_CONTENT] {
+            assert_eq!(read_batch(status, b" "), Ok(Batch::default()), "{status}");
+            assert!(read_batch(status, b"{}").is_err(), "{status}");
+        }
         for bad in [
+            "",
+            " ",
+            "{}",
+            r#"{"active":false}"#,
+            r#"{"sets":null}"#,
+            r#"{"moreAvailable":false}"#,
             "[]",
             "<html>",
             r#"{"sets":[]}"#,
             r#"{"sets":{},"sets":{}}"#,
-            r#"{"moreAvailable":"true"}"#,
+            r#"{"sets":{},"moreAvailable":"true"}"#,
         ] {
-            assert!(read_batch(bad.as_bytes()).is_err(), "{bad}");
+            assert!(sets(bad).is_err(), "{bad}");
         }
     }
 }

@@ -30,7 +30,7 @@ pub async fn try_poll(subscription: &Subscription, endpoint: &Url) -> Result<(),
         return Err(bad(format!("status {status} of the poll endpoint: there is no such stream")));
     }
     let not_a_batch = |why| bad(format!("the response to a poll {why}; is this a poll endpoint?"));
-    poll::read_batch(&response.body).map(drop).map_err(not_a_batch)
+    poll::read_batch(response.status, &response.body).map(drop).map_err(not_a_batch)
 }
 
 enum NoAnswer {
@@ -120,7 +120,7 @@ impl Poller<'_> {
         }
         let not_a_batch =
             |why| bad(format!("the response to a poll {why}; is this a poll endpoint?"));
-        let batch = poll::read_batch(&response.body).map_err(not_a_batch)?;
+        let batch = poll::read_batch(response.status, &response.body).map_err(not_a_batch)?;
         state.polled(self.process.parts.clock.now());
         let result = if batch.sets.is_empty() { "empty" } else { "events" };
         let CarriedOver { metrics, clock, .. } = &self.process.parts;

@@ -3,7 +3,7 @@
 use super::backoff::Backoff;
 use super::poller::Poller;
 use super::stream::{Stream, set_up};
-use crate::introspect::{Failure, StreamSettings};
+use crate::introspect::{Failure, FailureKind, StreamSettings};
 use crate::security_events::Subscription;
 use crate::telemetry::{StreamChanged, StreamFailed, VerificationMissing};
 use std::time::Duration;
@@ -79,6 +79,12 @@ impl Poller<'_> {
             let asking = stream.ask_for_verification(self.subscription, endpoint, &asked).await;
             let asked_for = match &asking {
                 Ok(()) => Duration::ZERO,
+                Err(failure) if failure.kind == FailureKind::Throttled => {
+                    // one was asked for a moment ago, perhaps before a restart: none is overdue
+                    state.no_longer_awaits();
+                    sleep(in_time.max(failure.pause())).await;
+                    continue;
+                }
                 Err(failure) => {
                     self.unmanaged(failure);
                     failure.pause()

@@ -16,8 +16,37 @@ pub struct HttpClient {
     clients: Clients,
     /// Of `tls.server_name`.
     named: Option<NameOverride>,
-    max_response_size: usize,
+    largest: Largest,
     clock: Clock,
+}
+
+/// The bytes that a response may have.
+#[derive(Clone, Copy)]
+enum Largest {
+    /// `max_response_size`.
+    Configured(usize),
+    /// Of this kind of response, with any configuration.
+    Fixed(usize),
+}
+
+impl Largest {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Configured(bytes) | Self::Fixed(bytes) => bytes,
+        }
+    }
+
+    fn exceeded(self) -> Failure {
+        let detail = match self {
+            Self::Configured(bytes) => {
+                format!("the response is larger than max_response_size ({bytes} bytes)")
+            }
+            Self::Fixed(bytes) => {
+                format!("the response is larger than {bytes} bytes, the fixed limit for it")
+            }
+        };
+        Failure::new(FailureKind::BadResponse, detail)
+    }
 }
 
 #[derive(Clone)]
@@ -70,9 +99,14 @@ impl HttpClient {
                 settings: settings.clone(),
                 certificate: certificate.cloned(),
             }),
-            max_response_size: settings.max_response_size,
+            largest: Largest::Configured(settings.max_response_size),
             clock,
         })
+    }
+
+    /// Responses may have this many bytes, whatever `max_response_size` is.
+    pub fn with_fixed_limit(self, bytes: usize) -> Self {
+        Self { largest: Largest::Fixed(bytes), ..self }
     }
 
     /// Sends the request that `request` builds. A server may close an idle connection just as it is
@@ -122,22 +156,14 @@ impl HttpClient {
     }
 
     async fn read_body(&self, mut response: Response) -> Result<HttpAnswer, Failure> {
-        let too_large = || {
-            Failure::new(
-                FailureKind::BadResponse,
-                format!(
-                    "the answer is larger than max_response_size ({} bytes)",
-                    self.max_response_size
-                ),
-            )
-        };
-        if response.content_length().is_some_and(|length| length > self.max_response_size as u64) {
-            return Err(too_large());
+        let largest = self.largest.bytes();
+        if response.content_length().is_some_and(|length| length > largest as u64) {
+            return Err(self.largest.exceeded());
         }
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(failure)? {
-            if body.len() + chunk.len() > self.max_response_size {
-                return Err(too_large());
+            if body.len() + chunk.len() > largest {
+                return Err(self.largest.exceeded());
             }
             body.extend_from_slice(&chunk);
         }

@@ -20,6 +20,7 @@ impl ProxySettings {
     pub fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, Error> {
         match self {
             Self::None => Ok(builder.no_proxy()),
+            Self::Environment if environment_exempts_all() => Ok(builder.no_proxy()),
             Self::Environment => Ok(builder),
             Self::Through(url) => Ok(builder.no_proxy().proxy(Proxy::all(url.expose())?)),
         }
@@ -42,4 +43,11 @@ impl ProxySettings {
             Self::Through(url) => blake3::hash(url.expose().as_bytes()).to_string(),
         }
     }
+}
+
+/// Whether `NO_PROXY` has `*`, which exempts every host, as for curl. The HTTP client applies it to
+/// names alone, and not to addresses.
+fn environment_exempts_all() -> bool {
+    let list = ["NO_PROXY", "no_proxy"].iter().find_map(|name| std::env::var(name).ok());
+    list.is_some_and(|list| list.split(',').any(|item| item.trim() == "*"))
 }

@@ -44,9 +44,8 @@ impl TransmitterClient {
     ) -> Result<Self, UnusableSettings> {
         let clock = documents.clock().clone();
         let auth = &events.client_auth;
-        let larger = ServerSettings { max_response_size: LARGEST_RESPONSE, ..server.clone() };
-        let client =
-            Arc::new(HttpClient::with_certificate(&larger, auth.certificate(), clock.clone())?);
+        let client = HttpClient::with_certificate(server, auth.certificate(), clock.clone())?;
+        let client = Arc::new(client.with_fixed_limit(LARGEST_RESPONSE));
         let credentials = || UnusableSettings::Credentials(server.name.to_string());
         let mut headers = HeaderMap::from_iter([
             (header::ACCEPT, HeaderValue::from_static("application/json")),

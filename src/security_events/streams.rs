@@ -192,6 +192,11 @@ impl StreamState {
         self.0.lock().verification.awaited = Some(state);
     }
 
+    /// The transmitter does not send the verification event that was asked for.
+    pub fn no_longer_awaits(&self) {
+        self.0.lock().verification.awaited = None;
+    }
+
     /// Whether the verification event with this `state` did not come; it is overdue then.
     pub fn misses(&self, state: &str) -> bool {
         let mut facts = self.0.lock();

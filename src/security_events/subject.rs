@@ -167,7 +167,12 @@ impl Speaker<'_> {
         let mut named = self.own();
         if let Some(session) = session {
             match format(session)?.as_str() {
-                "opaque" => named.session = Some(needed(session, "id")?),
+                "opaque" => {
+                    let id = needed(session, "id")?;
+                    if user.is_none() || id != EVERY_SESSION {
+                        named.session = Some(id);
+                    }
+                }
                 "jwt_id" => named = self.simple(session)?,
                 _ if user.is_some() => {}
                 _ => return Err(NO_INDEX),
@@ -208,6 +213,10 @@ impl Speaker<'_> {
         }
     }
 }
+
+/// Keycloak's name for all sessions of a user (`session` of a complex subject), as after a log-out
+/// by an administrator. A session that is called so ends together with the user's others.
+const EVERY_SESSION: &str = "ALL";
 
 const MALFORMED: Refusal = Refusal {
     code: super::Code::InvalidRequest,
@@ -316,6 +325,7 @@ mod tests {
             json!({"format": "complex", "tenant": {"format": "opaque", "id": AS}, "device": {"format": "opaque", "id": "d"}}),
             json!({"format": "complex", "tenant": {"format": "opaque", "id": AS}, "user": {"format": "email", "email": "a@b"}}),
             json!({"user": {"format": "email", "email": "a@b"}}),
+            json!({"user": {"format": "email", "email": "a@b"}, "session": {"format": "opaque", "id": "ALL"}}),
         ] {
             assert_eq!(subject(identifier.clone()), Err(NO_INDEX.why), "{identifier}");
         }
@@ -332,6 +342,12 @@ mod tests {
             (json!({"format": "complex", "user": user}), "sub=alice"),
             (json!({"user": user, "session": session}), "sub=alice sid=s1"),
             (json!({"format": "complex", "session": session}), "sid=s1"),
+            // Keycloak: every session of this user, and never those of another one
+            (
+                json!({"format": "complex", "user": user, "session": {"format": "opaque", "id": "ALL"}}),
+                "sub=alice",
+            ),
+            (json!({"format": "complex", "session": {"format": "opaque", "id": "ALL"}}), "sid=ALL"),
             (
                 json!({"format": "complex", "session": session, "user": {"format": "email", "email": "a@b"}}),
                 "sid=s1",

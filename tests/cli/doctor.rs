@@ -278,6 +278,10 @@ fn events_by_poll() {
         1,
         &["problem  events: the response to a poll has a member `sets` that is not an object"],
     );
+    // an introspection endpoint, and any other that answers with an object
+    practice.server.publish("/poll", Behaviour::Json(json!({ "active": false })));
+    let is_none = "problem  events: the response to a poll has no member `sets` (RFC 8936 §2.3); is this a poll endpoint?";
+    finds(practice.examine(&keys), 1, &[is_none]);
     for status in [401, 404] {
         practice.server.publish("/poll", Behaviour::status(status));
         let line = format!("status {status}");

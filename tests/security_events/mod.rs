@@ -5,21 +5,21 @@ mod bad;
 mod delivery;
 mod keys;
 mod logout;
-mod poll;
+pub mod poll;
 mod poll_bad;
 mod purges;
-mod stream;
+pub mod stream;
 mod together;
-mod transmitter;
+pub mod transmitter;
 
 use crate::jwt::Signer;
 use crate::support::{Builder, Response, Setup, active, now};
 use serde_json::{Value, json};
 
-const ISSUER: &str = "https://as.test";
+pub const ISSUER: &str = "https://as.test";
 const OTHER: &str = "https://other.test";
-const AUDIENCE: &str = "https://gateway.test";
-const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type";
+pub const AUDIENCE: &str = "https://gateway.test";
+pub const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type";
 const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type";
 const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
@@ -33,10 +33,10 @@ const TOKENS: [(&str, &str, &str, &str, &str); 4] = [
 
 /// A gateway with two authorization servers that know the same tokens, each with events of its own
 /// issuer.
-struct World {
-    setup: Setup,
+pub struct World {
+    pub setup: Setup,
     /// Signs for [`ISSUER`], the issuer of `main`.
-    signer: Signer,
+    pub signer: Signer,
     /// Signs for [`OTHER`], the issuer of `other`.
     other: Signer,
 }
@@ -62,12 +62,12 @@ impl World {
     }
 
     #[track_caller]
-    fn with(yaml: &str) -> World {
+    pub fn with(yaml: &str) -> World {
         World::signed_by(Signer::p256("main"), yaml)
     }
 
     #[track_caller]
-    fn signed_by(signer: Signer, yaml: &str) -> World {
+    pub fn signed_by(signer: Signer, yaml: &str) -> World {
         let other = Signer::p256("other");
         let keys = |signer: &Signer| json!({ "keys": [signer.jwk()] }).to_string();
         let builder =
@@ -88,7 +88,7 @@ impl World {
     /// Sends every token to both servers' routes, and returns those without a cached answer;
     /// `/other` marks the second server's.
     #[track_caller]
-    fn asked_again(&self) -> Vec<String> {
+    pub fn asked_again(&self) -> Vec<String> {
         let mut again = Vec::new();
         for path in ["/", "/other"] {
             for (token, ..) in TOKENS {
@@ -103,7 +103,7 @@ impl World {
     }
 
     /// Good claims of one event about this subject.
-    fn claims(&self, event: &str, sub_id: Value) -> Value {
+    pub fn claims(&self, event: &str, sub_id: Value) -> Value {
         json!({
             "iss": ISSUER, "aud": AUDIENCE, "iat": now(), "jti": format!("{:016x}", rand::random::<u64>()),
             "sub_id": sub_id, "events": { event: { "event_timestamp": now() } },
@@ -114,7 +114,7 @@ impl World {
         self.claims(&format!("{CAEP}/session-revoked"), iss_sub("alice"))
     }
 
-    fn event(&self, claims: &Value) -> String {
+    pub fn event(&self, claims: &Value) -> String {
         sign(&self.signer, claims)
     }
 
@@ -136,7 +136,7 @@ impl World {
             .expect("an answer")
     }
 
-    fn metric(&self, labels: &str) -> f64 {
+    pub fn metric(&self, labels: &str) -> f64 {
         self.setup.gateway.metric(&format!("introgate_events_total{{{labels}}}"))
     }
 }
@@ -145,12 +145,12 @@ fn sign(signer: &Signer, claims: &Value) -> String {
     signer.sign_with(json!({ "typ": "secevent+jwt" }), claims)
 }
 
-fn iss_sub(sub: &str) -> Value {
+pub fn iss_sub(sub: &str) -> Value {
     json!({ "format": "iss_sub", "iss": ISSUER, "sub": sub })
 }
 
 /// The claims but for these; `null` takes one away.
-fn but(mut claims: Value, changes: Value) -> Value {
+pub fn but(mut claims: Value, changes: Value) -> Value {
     let members = claims.as_object_mut().expect("an object");
     for (name, value) in changes.as_object().expect("an object") {
         match value {

@@ -114,6 +114,8 @@ fn a_response_that_is_too_large_is_asked_for_in_smaller_parts() {
     acknowledged(&transmitter, "good");
     assert_eq!(transmitter.state().refused.len(), 100);
     assert!(world.polls("bad_response") >= 1.0);
+    let log = world.setup.gateway.log_with("larger than 8388608 bytes, the fixed limit");
+    assert!(!log.contains("max_response_size"), "no key changes this limit: {log}");
     assert_eq!(world.asked_again(), ["alice-1", "alice-2"]);
 }
 

@@ -7,7 +7,7 @@ use crate::jwt::Signer;
 use crate::support::wait_until;
 use serde_json::{Value, json};
 
-fn config(transmitter: &Transmitter, keys: &str) -> String {
+pub fn config(transmitter: &Transmitter, keys: &str) -> String {
     let issuer = transmitter.issuer();
     format!(
         r#"
@@ -24,9 +24,9 @@ routes:
     )
 }
 
-const POLL: &str = "delivery: poll, poll_interval: 300ms";
+pub const POLL: &str = "delivery: poll, poll_interval: 300ms";
 
-fn start(keys: &str, prepare: impl FnOnce(&Transmitter)) -> (Transmitter, World) {
+pub fn start(keys: &str, prepare: impl FnOnce(&Transmitter)) -> (Transmitter, World) {
     let signer = Signer::p256("transmitter");
     let transmitter = Transmitter::start(signer.clone());
     prepare(&transmitter);
@@ -34,14 +34,14 @@ fn start(keys: &str, prepare: impl FnOnce(&Transmitter)) -> (Transmitter, World)
     (transmitter, world)
 }
 
-fn revocation(transmitter: &Transmitter, world: &World, jti: &str, sub: &str) -> String {
+pub fn revocation(transmitter: &Transmitter, world: &World, jti: &str, sub: &str) -> String {
     let uri = format!("{}/session-revoked", super::CAEP);
     let claims = world.claims(&uri, iss_sub(sub));
     world.event(&but(claims, json!({ "iss": transmitter.issuer(), "jti": jti })))
 }
 
 #[track_caller]
-fn failure_with(world: &World, text: &str) {
+pub fn failure_with(world: &World, text: &str) {
     wait_until(text, || {
         let error = world.events_status()["last_error"].clone();
         error["detail"].as_str().is_some_and(|detail| detail.contains(text))
@@ -160,6 +160,23 @@ fn a_verification_event_that_does_not_come_is_reported() {
         world.events_status()["stream"]["verification_overdue"] == false
     });
     assert_eq!(world.setup.gateway.metric("introgate_event_verification_overdue"), 0.0);
+}
+
+/// Transmitters limit how often one may be asked for, Keycloak to one in a minute: after a restart
+/// the first question comes too early, which is no fault of the stream.
+#[test]
+fn a_verification_that_may_not_be_asked_for_yet_is_not_overdue() {
+    let keys = format!("{POLL}, verify_every: 1s");
+    let (transmitter, world) = start(&keys, |transmitter| {
+        transmitter.state().refuses_to_verify = Some(429);
+    });
+    wait_until("it is asked for again", || transmitter.calls("POST", "/verify").len() >= 3);
+    let status = world.events_status();
+    assert_eq!(status["stream"]["verification_overdue"], false, "{status}");
+    assert_eq!(status["last_error"], Value::Null);
+    assert_eq!(world.setup.gateway.metric("introgate_event_verification_overdue"), 0.0);
+    transmitter.state().refuses_to_verify = None;
+    wait_until("it is verified", || world.events_status()["stream"]["verified_at"].is_i64());
 }
 
 /// Every fault of a stream is reported in words, and the call is retried.

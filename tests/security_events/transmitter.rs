@@ -58,6 +58,8 @@ pub struct State {
     pub audience: String,
     /// Answers requests for verification, and sends no event.
     pub does_not_verify: bool,
+    /// The status for requests for verification, which are refused then.
+    pub refuses_to_verify: Option<u16>,
     /// The tokens that the token endpoint issued.
     pub tokens: usize,
 }
@@ -212,6 +214,9 @@ impl Shared {
             ("GET", "/status") => answer(200, state.status.clone()),
             ("POST", "/subjects") => answer(200, json!({})),
             ("POST", "/verify") => {
+                if let Some(status) = state.refuses_to_verify {
+                    return answer(status, json!({ "error": "too_many_requests" }));
+                }
                 if !state.does_not_verify {
                     let jti = format!("verify-{:016x}", rand::random::<u64>());
                     let uri = "https://schemas.openid.net/secevent/ssf/event-type/verification";
