@@ -1,8 +1,8 @@
 # The one entry point; CI calls the same targets.
 #
 #   make demo         a complete setup on loopback: authorization server, service, gateway
-#   make test         every test that this machine can run, with django-oauth-toolkit and oidc-provider
-#   make interop      also Keycloak and Ory Hydra; prints the table of results; takes minutes
+#   make test         every test that this machine can run, with django-oauth-toolkit, oidc-provider and Authlib
+#   make interop      also Keycloak, Hydra, Spring and zitadel; prints the table of results; takes minutes
 #   make beside       real nginx, Caddy and HAProxy that ask introgate, with the files of deploy/beside/
 #   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back
 #   make upgrades     20,000 WebSockets to each of three quick services: none may be lost; HANDSHAKES may be set
@@ -46,7 +46,7 @@ test: setup setup-test
 
 # The table is printed even if a test fails. One test at a time: starting Keycloak takes both cores.
 interop: setup setup-test
-	@./deploy/needs java:openjdk-17-jre-headless mvn:maven go:golang-go
+	@./deploy/needs javac:openjdk-17-jdk-headless mvn:maven go:golang-go
 	@rm -rf $(INTEROP_TABLE)
 	INTEROP=required $(CARGO) test --locked --test tests interop:: -- --include-ignored --test-threads=1; status=$$?; \
 	grep -A1 '^| server | asked by' docs/interop.md; cat $(INTEROP_TABLE)/*; exit $$status

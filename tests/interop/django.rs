@@ -41,7 +41,7 @@ fn start() -> Result<Running, String> {
         ("@BEARER@", django.seeded("introspection_token").to_owned()),
         ("@SECRET@", django.seeded("gateway_client_secret").to_owned()),
     ];
-    Ok(Running { server: django.server, credentials, files: Vec::new() })
+    Ok(Running { server: django.server, places: Vec::new(), credentials, files: Vec::new() })
 }
 
 const DATABASE: &str = "db.sqlite3";

@@ -60,7 +60,7 @@ fn start() -> Result<Running, String> {
             }),
         );
     }
-    Ok(Running { server, credentials: Vec::new(), files: Vec::new() })
+    Ok(Running { server, places: Vec::new(), credentials: Vec::new(), files: Vec::new() })
 }
 
 #[track_caller]

@@ -5,13 +5,15 @@ use super::keys::GatewayKey;
 use super::parts::{fetch, kept, run};
 use super::server::{APP_SECRET, BRIEF, Launch, Server};
 use super::situations::{Peer, Running, Situation::*, Way};
+use crate::support::{Authority, free_port};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tempfile::TempDir;
 
-const VERSION: &str = "26.7.3";
+pub const VERSION: &str = "26.7.3";
 const SHA256: &str = "77657f30b7e90d70f727712ce1c967f430fd6a5e9f458d32d8c6df0635345f47";
 const MAVEN_COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy";
 
@@ -50,6 +52,11 @@ pub const PEER: Peer = Peer {
             "{ introspection_endpoint: @ORIGIN@/realms/demo/protocol/openid-connect/token/introspect, forward_host: true, client_auth: { method: client_secret_basic, client_id: gateway, client_secret: \"@SECRET@\" } }",
         )
         .host(FOREIGN),
+        Way::new(
+            "`tls_client_auth`, `forward_host: true`",
+            "{ introspection_endpoint: @HTTPS@/realms/demo/protocol/openid-connect/token/introspect, forward_host: true, tls: { ca: ca.pem }, client_auth: { method: tls_client_auth, client_id: gateway-tls, certificate: \"@CLIENT@.crt\", private_key: \"@CLIENT@.key\" } }",
+        )
+        .host(FOREIGN),
         Way::new("`type: jwt`, discovery", "{ type: jwt, issuer: @ORIGIN@/realms/demo, audience: [gateway], algorithms: [RS256], leeway: 0s }")
             .differs(&[(Expired, "401 `expired`"), (Revoked, "200"), (OurCredentialsWrong, "–"), (Stopped, "200")]),
         Way::new(
@@ -61,30 +68,67 @@ pub const PEER: Peer = Peer {
     ],
 };
 
-const SECRET: &str = "gate:way+100% secret, of 32 bytes and more";
+pub const SECRET: &str = "gate:way+100% secret, of 32 bytes and more";
 
 fn start() -> Result<Running, String> {
+    let (key, authority) = (GatewayKey::new(), Authority::new());
+    let https = free_port();
+    let own = authority.certify(&["127.0.0.1"]);
+    let directory = prepared(&realm(&key.public_jwk()))?;
+    let files =
+        [("own.crt", &*own.certificate), ("own.key", &*own.key), ("ca.pem", authority.pem())];
+    for (name, contents) in files {
+        fs::write(directory.path().join(name), contents).expect("write a file");
+    }
+    let server = launched(directory, move |directory| {
+        let file = |name: &str| directory.join(name).display().to_string();
+        vec![
+            "--proxy-headers=xforwarded".to_owned(),
+            format!("--https-port={https}"),
+            format!("--https-certificate-file={}", file("own.crt")),
+            format!("--https-certificate-key-file={}", file("own.key")),
+            format!("--truststore-paths={}", file("ca.pem")),
+            "--https-client-auth=request".to_owned(),
+        ]
+    });
+    let mut files = key.files();
+    files.push(("ca.pem", authority.pem().to_owned()));
+    for (subject, certificate, key) in
+        [("gateway", "client.crt", "client.key"), ("stranger", "stranger.crt", "stranger.key")]
+    {
+        let identity = authority.certify_as(subject, &[]);
+        files.extend([(certificate, identity.certificate), (key, identity.key)]);
+    }
+    let places = vec![("@HTTPS@", format!("https://127.0.0.1:{https}"))];
+    Ok(Running { server, places, credentials: vec![("@SECRET@", SECRET.to_owned())], files })
+}
+
+/// A folder with the program and a realm to import: it writes into its own folder.
+pub fn prepared(realm: &Value) -> Result<TempDir, String> {
     let distribution = distribution()?;
-    let key = GatewayKey::new();
     let directory = tempfile::tempdir().expect("a temporary folder");
-    // it writes into its own folder
     run(Command::new("cp").arg("-a").arg(&distribution).arg(directory.path().join("keycloak")))?;
     let import = directory.path().join("keycloak/data/import");
     fs::create_dir_all(&import).expect("a folder to import from");
-    fs::write(import.join("realm.json"), realm(&key.public_jwk()).to_string())
-        .expect("write the realm");
+    fs::write(import.join("realm.json"), realm.to_string()).expect("write the realm");
+    Ok(directory)
+}
+
+/// Waits until it answers. `options`: further ones, from the folder.
+#[track_caller]
+pub fn launched(directory: TempDir, options: impl Fn(&Path) -> Vec<String> + 'static) -> Server {
     let launch = Launch {
-        command: Box::new(|ports, directory| {
+        command: Box::new(move |ports, directory| {
             let mut command = Command::new(directory.join("keycloak/bin/kc.sh"));
-            command.args([
-                "start-dev",
-                "--import-realm",
-                "--proxy-headers=xforwarded",
-                "--http-host=127.0.0.1",
-            ]);
             command
+                .args(["start-dev", "--import-realm", "--http-host=127.0.0.1"])
                 .arg(format!("--http-port={}", ports.public))
-                .env("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx512m");
+                .args(options(directory))
+                .env("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx512m")
+                .envs([
+                    ("KC_BOOTSTRAP_ADMIN_USERNAME", ADMIN),
+                    ("KC_BOOTSTRAP_ADMIN_PASSWORD", ADMIN),
+                ]);
             command
         }),
         token: "/realms/demo/protocol/openid-connect/token",
@@ -92,9 +136,11 @@ fn start() -> Result<Running, String> {
         alive: "/realms/demo",
         patience: Duration::from_secs(400),
     };
-    let server = Server::start(directory, false, launch);
-    Ok(Running { server, credentials: vec![("@SECRET@", SECRET.to_owned())], files: key.files() })
+    Server::start(directory, false, launch)
 }
+
+/// Name and password of the administrator.
+pub const ADMIN: &str = "admin";
 
 /// Unpacked, as it was published.
 fn distribution() -> Result<PathBuf, String> {
@@ -127,7 +173,7 @@ fn unpack(folder: &Path) -> Result<(), String> {
 /// Since 26.6.2 Keycloak calls a token inactive unless the client that asks is in its `aud`: each
 /// one gets an audience mapper.
 fn realm(jwk: &Value) -> Value {
-    let gateways = ["gateway", "gateway-secret-jwt", "gateway-key-jwt"];
+    let gateways = ["gateway", "gateway-secret-jwt", "gateway-key-jwt", "gateway-tls"];
     let mapper = |client: &&str| {
         json!({
             "name": client, "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
@@ -170,6 +216,7 @@ fn realm(jwk: &Value) -> Value {
             gateway(gateways[2], "client-jwt", json!({
                 "token.endpoint.auth.signing.alg": "ES256", "use.jwks.string": "true", "jwks.string": keys,
             })),
+            gateway(gateways[3], "client-x509", json!({ "x509.subjectdn": "CN=gateway" })),
         ],
     })
 }

@@ -4,15 +4,17 @@
 //! Each server is fetched once, at a pinned version, from its language's registry and kept below
 //! `target/interop`. Where the language or the registry is missing, its test is skipped with a
 //! message on standard error that the test runner cannot hide; with `INTEROP=required` in the
-//! environment a missing part is a failure. Keycloak and Hydra take minutes the first time and most
-//! of two cores: `make interop` runs them, and prints the table of results.
+//! environment a missing part is a failure. The servers in Java and Go take minutes the first time
+//! and most of two cores: `make interop` runs them, and prints the table of results.
 
+mod authlib;
 mod django;
 mod django_oauth_toolkit;
 mod grpc;
 mod h2spec;
 mod hydra;
 mod keycloak;
+mod keycloak_events;
 mod keys;
 mod legacy_service;
 mod oidc_provider;
@@ -20,12 +22,22 @@ mod parts;
 pub mod python;
 mod server;
 mod situations;
+mod spring;
 mod websockets;
+mod zitadel;
 
 pub use parts::{Process, fetch, kept, run, source, unless_missing};
 use situations::{Peer, go_through, table};
 
-const PEERS: [Peer; 4] = [django::PEER, oidc_provider::PEER, keycloak::PEER, hydra::PEER];
+const PEERS: [Peer; 7] = [
+    django::PEER,
+    oidc_provider::PEER,
+    authlib::PEER,
+    keycloak::PEER,
+    hydra::PEER,
+    spring::PEER,
+    zitadel::PEER,
+];
 
 #[test]
 fn django_oauth_toolkit_in_every_situation() {
@@ -38,15 +50,32 @@ fn oidc_provider_in_every_situation() {
 }
 
 #[test]
-#[ignore = "slow; make interop"]
-fn keycloak_in_every_situation() {
+fn authlib_in_every_situation() {
     go_through(&PEERS[2]);
 }
 
 #[test]
 #[ignore = "slow; make interop"]
-fn hydra_in_every_situation() {
+fn keycloak_in_every_situation() {
     go_through(&PEERS[3]);
+}
+
+#[test]
+#[ignore = "slow; make interop"]
+fn hydra_in_every_situation() {
+    go_through(&PEERS[4]);
+}
+
+#[test]
+#[ignore = "slow; make interop"]
+fn spring_in_every_situation() {
+    go_through(&PEERS[5]);
+}
+
+#[test]
+#[ignore = "slow; make interop"]
+fn zitadel_in_every_situation() {
+    go_through(&PEERS[6]);
 }
 
 /// `INTROGATE_UPDATE=1` rewrites it.

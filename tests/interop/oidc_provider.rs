@@ -65,7 +65,8 @@ fn start() -> Result<Running, String> {
         patience: Duration::from_secs(60),
     };
     let server = Server::start(directory, false, launch);
-    Ok(Running { server, credentials: vec![("@SECRET@", SECRET.to_owned())], files: key.files() })
+    let credentials = vec![("@SECRET@", SECRET.to_owned())];
+    Ok(Running { server, places: Vec::new(), credentials, files: key.files() })
 }
 
 /// The folder that `node_modules` is in, filled from the lock file.

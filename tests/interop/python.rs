@@ -12,6 +12,12 @@ pub fn with_django() -> Result<&'static Path, String> {
     made(&PYTHON, "django-oauth-toolkit", "django_oauth_toolkit/requirements.txt")
 }
 
+/// With Authlib and Flask in it.
+pub fn with_authlib() -> Result<&'static Path, String> {
+    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    made(&PYTHON, "Authlib", "authlib/requirements.txt")
+}
+
 /// With grpcio in it.
 pub fn with_grpc() -> Result<&'static Path, String> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();

@@ -21,6 +21,8 @@ pub struct Peer {
 /// A peer with the clients that its ways need.
 pub struct Running {
     pub server: Server,
+    /// Further addresses in [`Way::asked`].
+    pub places: Vec<(&'static str, String)>,
     /// The values of the gateway's secrets in [`Way::asked`].
     pub credentials: Vec<(&'static str, String)>,
     /// Written beside the gateway's configuration; see [`Way::asked`].
@@ -31,7 +33,8 @@ pub struct Running {
 pub struct Way {
     name: &'static str,
     /// The server's section in `gateway.yaml`; further sections may follow. `@ORIGIN@` and
-    /// `@ADMIN@` are replaced by the server's addresses, `@KEY@` by a file with our private key.
+    /// `@ADMIN@` are replaced by the server's addresses, `@KEY@` by a file with our private key,
+    /// `@CLIENT@` by the name of our certificate's files without `.crt` and `.key`.
     asked: &'static str,
     host: Option<&'static str>,
     differs: &'static [(Situation, &'static str)],
@@ -300,6 +303,10 @@ fn gateway(way: &Way, peer: &Running, upstream: &Upstream, right: bool) -> Gatew
         servers = servers.replace("@ADMIN@", &format!("http://127.0.0.1:{admin}"));
     }
     servers = servers.replace("@KEY@", if right { "@DIR@/key.pem" } else { "@DIR@/foreign.pem" });
+    servers = servers.replace("@CLIENT@", if right { "@DIR@/client" } else { "@DIR@/stranger" });
+    for (placeholder, place) in &peer.places {
+        servers = servers.replace(placeholder, place);
+    }
     for (placeholder, credential) in &peer.credentials {
         servers = servers.replace(placeholder, if right { credential } else { WRONG });
     }

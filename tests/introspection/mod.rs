@@ -5,6 +5,7 @@ mod answer;
 mod discovery;
 mod failure;
 mod load;
+mod networks;
 mod proxy;
 mod request;
 pub mod signed;

@@ -51,11 +51,16 @@ impl Authority {
 
     /// For a server of these names or addresses, or for a client.
     pub fn certify(&self, names: &[&str]) -> Identity {
+        // OpenSSL takes a certificate with its issuer's name for a self-signed one
+        self.certify_as("leaf", names)
+    }
+
+    /// The same, with the subject `CN=subject`.
+    pub fn certify_as(&self, subject: &str, names: &[&str]) -> Identity {
         let key = rcgen::KeyPair::generate().expect("a key");
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut parameters = rcgen::CertificateParams::new(names).expect("names");
-        // OpenSSL takes a certificate with its issuer's name for a self-signed one
-        parameters.distinguished_name.push(rcgen::DnType::CommonName, "leaf");
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, subject);
         let certificate = parameters.signed_by(&key, &self.issuer);
         Identity {
             certificate: certificate.expect("a certificate").pem(),
