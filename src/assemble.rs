@@ -57,6 +57,7 @@ impl CarriedOver {
             documents,
             taken: Arc::default(),
             event_log: Arc::default(),
+            strangers: Arc::default(),
             streams: Arc::default(),
             seen_proofs: Arc::default(),
             rate_limits: Arc::default(),

@@ -1,7 +1,7 @@
 //! A changed configuration takes the old one's place: watch, load, assemble, swap. On any error the
 //! old runtime stays. Caches survive.
 
-use crate::config::{ConfigSource, Loaded, Settings};
+use crate::config::{ConfigSource, Loaded, Settings, Severity};
 use crate::runtime::{LastReload, Process};
 use crate::systemd;
 use crate::telemetry::{Logging, Reloaded};
@@ -93,9 +93,12 @@ impl Reload {
         systemd::reloading();
         let parts = &self.process.parts;
         let (Loaded { settings, problems, redacted, .. }, watched) = load(&self.source);
-        let shown: Vec<String> = problems.iter().map(|problem| self.source.show(problem)).collect();
         let outcome = match settings {
-            None => Err(shown),
+            None => {
+                // warnings are no reason for the refusal
+                let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+                Err(errors.map(|problem| self.source.show(problem)).collect())
+            }
             Some(settings) => {
                 parts.assemble(settings, &redacted).map_err(|error| vec![error.to_string()])
             }

@@ -9,6 +9,7 @@ use crate::gate::Gate;
 use crate::identity::{Identity, PublishedKeys};
 use crate::introspect::{Documents, Guarded, Introspector};
 use crate::listen::OpenSockets;
+use crate::listen::tls::LoadedCertificates;
 use crate::proof::dpop::Seen;
 use crate::rate_limit::RouteBuckets;
 use crate::resource::ResourceMetadata;
@@ -48,6 +49,8 @@ pub struct Process {
     pub ready: AtomicBool,
     /// The sockets of the open listeners.
     pub sockets: OpenSockets,
+    /// The certificates of the open listeners.
+    pub certificates: LoadedCertificates,
     /// Another process has taken over.
     pub replaced: AtomicBool,
     /// A reload can be asked for, or the configuration cannot be reloaded.
@@ -73,6 +76,8 @@ pub struct CarriedOver {
     /// Events that came, so that none counts twice; and refused ones, for the log.
     pub taken: Arc<TakenEvents>,
     pub event_log: Arc<Occasionally>,
+    /// Peers that asked for a decision and may not, for the log.
+    pub strangers: Arc<Occasionally>,
     /// The state of event streams.
     pub streams: Arc<EventStreams>,
     /// Proofs of possession that were used.
@@ -148,6 +153,7 @@ impl Process {
             connections: Arc::default(),
             ready: AtomicBool::new(false),
             sockets: OpenSockets::default(),
+            certificates: LoadedCertificates::default(),
             replaced: AtomicBool::new(false),
             watching: AtomicBool::new(false),
         }

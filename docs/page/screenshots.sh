@@ -13,8 +13,12 @@ trap 'kill $clients $gateway $demo 2>/dev/null || true; rm -rf "$work"' EXIT
 until grep -q introspect demo.log; do sleep 0.1; kill -0 $demo; done
 server=$(grep -o 'http://127.0.0.1:[0-9]*/introspect' demo.log | head -1)
 service=$(echo "$server" | sed -E 's|:([0-9]+)/introspect|:9003|')
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 60 -subj /CN=api -addext subjectAltName=DNS:api.example.com \
+  -keyout api.key -out api.crt 2> openssl.log || { cat openssl.log; exit 1; }
 cat > gateway.yaml <<YAML
-listeners: [{ address: "127.0.0.1:18480" }]
+listeners:
+  - { address: "127.0.0.1:18480" }
+  - { address: "127.0.0.1:18482", protocols: [h1, h2], tls: { certificate: api.crt, private_key: api.key } }
 admin: { address: "127.0.0.1:18481" }
 authorization_servers:
   main:
@@ -26,6 +30,7 @@ upstreams: { items: { servers: ["$service"] } }
 routes:
   - { name: items-read, path: /items/*, methods: [GET, HEAD], upstream: items, scopes: [read], audience: ["https://demo.example"] }
   - { name: items-write, path: /items/*, upstream: items, scopes: [write], audience: ["https://demo.example"] }
+  - { name: reports, path: /reports/*, upstream: items, scopes: [admin], audience: ["https://demo.example"], enforce: false }
   - { name: public, path: /public/*, upstream: items, auth: none }
 log: { access: "off" }
 YAML
@@ -38,6 +43,7 @@ client() { # TOKEN PATH PAUSE [CURL OPTION…]
 }
 for n in 1 2 3; do client demo-active "/items/$n" 0.0$n & clients="$clients $!"; done
 client demo-active /public/hello 0.2 & clients="$clients $!"
+client demo-active /reports/1 0.9 & clients="$clients $!"
 client demo-narrow /items/new 0.4 -d name=new & clients="$clients $!"
 client demo-expired /items/4 0.7 & clients="$clients $!"
 client demo-other-audience /items/5 1.1 & clients="$clients $!"

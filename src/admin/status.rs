@@ -1,5 +1,8 @@
 //! The state of the gateway, as JSON and for Prometheus.
 
+use crate::config::CertificateUser;
+use crate::introspect::CertificateFacts;
+use crate::listen::Serves;
 use crate::runtime::{Process, Runtime};
 use crate::security_events::StreamStatus;
 use serde_json::{Value, json};
@@ -83,6 +86,8 @@ pub fn status(process: &Process) -> Value {
         "requests_in_flight": process.in_flight.load(Ordering::SeqCst),
         "streams": process.parts.store.streams.open(),
         "upgraded_connections": process.upgraded.load(Ordering::SeqCst),
+        "listeners": listeners(process, &runtime),
+        "certificates": certificates(process, &runtime),
         "routes": routes,
         "authorization_servers": servers,
         "cache": {
@@ -100,6 +105,50 @@ pub fn status(process: &Process) -> Value {
             "last_reload": last_reload,
         },
     })
+}
+
+/// The listeners of the configuration, with the connections that are open.
+fn listeners(process: &Process, runtime: &Runtime) -> Vec<Value> {
+    let open = &process.parts.metrics.connections;
+    let each = runtime.settings.listeners.iter().map(|listener| {
+        let address = listener.address.to_string();
+        let serves = match listener.serves {
+            Serves::Proxy => "proxy",
+            Serves::ForwardAuth { .. } => "forward_auth",
+            Serves::ExtAuthz => "ext_authz",
+        };
+        let connections = open.with_label_values(&[&address]).get();
+        json!({
+            "address": address,
+            "serves": serves,
+            "tls": listener.tls.is_some(),
+            "connections": connections,
+        })
+    });
+    each.collect()
+}
+
+/// Every certificate in use, and when it ends.
+fn certificates(process: &Process, runtime: &Runtime) -> Vec<Value> {
+    let one = |user: CertificateUser, name: &str, certificate: &str, facts: &CertificateFacts| {
+        json!({
+            "used_by": user.as_str(),
+            "name": name,
+            "certificate": certificate,
+            "names": facts.names,
+            "begins": facts.begins,
+            "ends": facts.ends,
+            "chain_ends": facts.chain_ends,
+        })
+    };
+    let loaded = process.certificates.all();
+    let listeners = loaded.iter().map(|loaded| {
+        one(CertificateUser::Listener, &loaded.listener, &loaded.name, &loaded.facts)
+    });
+    let outgoing = runtime.settings.outgoing_certificates();
+    let outgoing =
+        outgoing.iter().map(|named| one(named.user, &named.name, &named.certificate, &named.facts));
+    listeners.chain(outgoing).collect()
 }
 
 /// Prometheus text; gauges that are states rather than events are read off here.

@@ -5,6 +5,7 @@
 //!
 //! Only this folder knows YAML.
 
+mod certificates;
 mod compile;
 mod document;
 mod effective;
@@ -25,6 +26,7 @@ mod validate;
 mod values;
 mod wording;
 
+pub use certificates::{CertificateUser, NamedCertificate};
 pub use problem::{Problem, Severity};
 pub use schema::TEXT as SCHEMA;
 pub use settings::*;

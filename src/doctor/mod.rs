@@ -1,7 +1,9 @@
 //! `introgate doctor`: reaches every authorization server, Redis and every upstream once, as the
-//! gateway would, and reports the findings in words.
+//! gateway would, looks at listeners and certificates, and reports the findings in words.
 
+mod certificates;
 mod events;
+mod listeners;
 mod made_up;
 mod metadata;
 mod redis;
@@ -32,10 +34,14 @@ pub async fn examine(
     }
     if let Some(shared) = settings.redis.as_ref().map(|redis| parts.shared(redis)) {
         report.section("cache.redis");
-        redis::examine(&shared, report).await;
+        redis::examine(settings, &shared, report).await;
+    } else {
+        redis::without(settings, report);
     }
     for upstream in &settings.upstreams {
         report.section(&format!("upstream `{}`", upstream.name));
         upstream::examine(&Upstream::new(upstream.clone()), report).await;
     }
+    listeners::examine(settings, report);
+    certificates::examine(settings, parts, report);
 }

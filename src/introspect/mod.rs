@@ -34,8 +34,8 @@ mod xpath;
 pub use answer::{BadAnswer, read_answer};
 pub use breaker::{Breaker, CircuitState};
 pub use client_auth::{
-    AssertionFile, ClientAuth, ClientCertificate, ClientCredentials, Part, SignedAssertion, Signer,
-    SigningKey,
+    AssertionFile, CertificateFacts, ClientAuth, ClientCertificate, ClientCredentials, Part,
+    SignedAssertion, Signer, SigningKey,
 };
 pub use discovery::{callable, metadata, transmitter_configuration};
 pub use documents::Documents;

@@ -10,6 +10,7 @@
 //! | `client`, `connection`, `deadline` | the client's connection, whether it is kept, and time limits on it |
 //! | `body_limit` | bodies of requests that are too large |
 //! | `header_section`, `unread` | header sections that are too slow or too large |
+//! | `at_work` | when an HTTP/2 connection is idle |
 //! | `connectors` | new connections to upstreams |
 //! | `head`, `validate`, `forwarded`, `trace` | reading of a request |
 //! | `judge` | the question to the gate |
@@ -32,6 +33,7 @@
 //! same line in the log. `tests/both_ways.rs` compares them, and the integration tests run a second
 //! time with every request on the general way (`FAST_PATH=off`).
 
+mod at_work;
 mod attempt;
 mod body_limit;
 mod cache_control;

@@ -194,7 +194,9 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
     fn show_certificates(&self, settings: &ListenerSettings) {
         let now = self.process.parts.clock.now().unix_seconds();
         let listener = settings.address.to_string();
-        for pair in settings.tls.iter().flat_map(|tls| &tls.pairs) {
+        let pairs = settings.tls.as_ref().map_or(&[][..], |tls| &tls.pairs);
+        self.process.certificates.set(&listener, pairs);
+        for pair in pairs {
             let metric = &self.process.parts.metrics.certificate_expiry;
             metric.with_label_values(&[&*listener, &pair.name]).set(pair.ends());
             if pair.ends() <= now {
@@ -205,6 +207,7 @@ impl<A: ServerApp + Send + Sync + 'static> Listeners<A> {
 
     fn forget_certificates(&self, settings: &ListenerSettings) {
         let listener = settings.address.to_string();
+        self.process.certificates.set(&listener, &[]);
         for pair in settings.tls.iter().flat_map(|tls| &tls.pairs) {
             let metric = &self.process.parts.metrics.certificate_expiry;
             let _ = metric.remove_label_values(&[&*listener, &pair.name]);

@@ -2,6 +2,7 @@
 
 use super::{Metrics, Occasionally};
 use crate::clock::Mono;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The configuration was read again.
@@ -47,6 +48,31 @@ impl Reloaded<'_> {
                     );
                 }
             }
+        }
+    }
+}
+
+/// A peer asked for a decision although it may not.
+pub struct Stranger<'a> {
+    listener: &'a str,
+    peer: Option<IpAddr>,
+    now: Mono,
+}
+
+impl<'a> Stranger<'a> {
+    /// `listener`: the address of the listener that it asked.
+    pub fn at(listener: &'a str, peer: Option<IpAddr>, now: Mono) -> Self {
+        Self { listener, peer, now }
+    }
+
+    pub fn emit(self, log: &Occasionally) {
+        if let Some(skipped) = log.now("stranger", self.now) {
+            tracing::warn!(
+                listener = self.listener,
+                peer = self.peer.map(tracing::field::display),
+                not_logged_since = skipped.count(),
+                "a peer that is not in trusted_proxies asked for a decision, and was refused; if it is your proxy, add its address there"
+            );
         }
     }
 }

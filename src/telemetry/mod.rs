@@ -19,8 +19,8 @@ mod settings;
 pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
 pub use decisions::{Decisions, RecordedDecision};
 pub use events::{
-    CarriedOut, Polled, Received, ReceivedTogether, Reloaded, StreamChanged, StreamFailed,
-    StreamRole, VerificationMissing,
+    CarriedOut, Polled, Received, ReceivedTogether, Reloaded, Stranger, StreamChanged,
+    StreamFailed, StreamRole, VerificationMissing,
 };
 pub use history::{History, INTERVAL as HISTORY_INTERVAL, Interval, KEPT as HISTORY_KEPT};
 pub use lazy::LazyCounter;

@@ -1,7 +1,8 @@
 //! `introgate doctor`: its report on healthy servers and on faulty ones.
 
 use crate::support::{
-    AuthorizationServer, Behaviour, REDIS_KEY, Redis, Upstream, active, free_port, now, run_cli_in,
+    Authority, AuthorizationServer, Behaviour, REDIS_KEY, Redis, Upstream, active, free_port, now,
+    run_cli_in,
 };
 use serde_json::json;
 use std::fs;
@@ -431,4 +432,109 @@ fn a_bad_configuration_is_not_tried() {
         &["unknown key `nonsense`"],
     );
     assert_eq!(practice.server.count(), 0);
+}
+
+/// `cache.redis` also counts rate limits, by a command that a user of Redis may not have.
+#[test]
+fn rate_limits_in_redis() {
+    let practice = Practice::open();
+    let Some(redis) = Redis::with(&[]) else { return };
+    let cache =
+        format!("cache: {{ redis: {{ url: \"{}\", key: {REDIS_KEY}, timeout: 5s", redis.url());
+    let limit = "rate_limit: { per: client_ip, requests: 5, window: 1m }";
+    let keys = |cache: &str| format!("{BASIC} }} }}\ndefaults: {{ {limit} }}\n{cache}");
+    finds(
+        practice.examine(&keys(&cache)),
+        0,
+        &[
+            "  ok       in use within ",
+            "  ok       rate limits are counted for all gateways together",
+        ],
+    );
+    let mut command = redis::cmd("ACL");
+    command.arg("SETUSER").arg("default").arg("-eval");
+    command.exec(&mut redis.connection()).expect("the user is changed");
+    finds(practice.examine(&keys(&cache)), 1, &["problem  rate limits cannot be counted: "]);
+    finds(
+        practice.examine(&keys("# the end of the line is a comment")),
+        0,
+        &["note     routes with a rate_limit: 1; cache.redis is not configured"],
+    );
+}
+
+/// The doctor's report about a configuration with these listeners and files.
+fn examine_listeners(listeners: &str, files: &[(&str, &str)]) -> (i32, String) {
+    let (server, directory) =
+        (AuthorizationServer::start(), tempfile::tempdir().expect("a folder"));
+    for (name, contents) in files {
+        fs::write(directory.path().join(name), contents).expect("write");
+    }
+    let yaml = format!(
+        "{listeners}\nauthorization_servers: {{ main: {{ introspection_endpoint: \"{}\" }} }}\n\
+         routes: [{{ path: /*, scopes: [read] }}]\n",
+        server.url()
+    );
+    fs::write(directory.path().join("gateway.yaml"), yaml).expect("write");
+    let (code, out, err) = run_cli_in(directory.path(), &["doctor", "-c", "gateway.yaml"], &[]);
+    (code, out + &err)
+}
+
+#[test]
+fn listeners_and_the_trust_of_proxies() {
+    let (free, taken, open) = (free_port(), free_port(), free_port());
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", taken)).expect("bind");
+    finds(
+        examine_listeners(
+            &format!(
+                "listeners: [{{ address: \"127.0.0.1:{free}\", serves: ext_authz }}, {{ address: \"127.0.0.1:{taken}\", serves: forward_auth }}, {{ address: \"0.0.0.0:{open}\", serves: forward_auth }}]"
+            ),
+            &[],
+        ),
+        0,
+        &[
+            &format!(
+                "listener 127.0.0.1:{free} (ext_authz)\n  ok       its address can be opened\n  ok       proxies on this machine may ask\n  ok       a decision takes up to 5s"
+            ),
+            &format!("listener 127.0.0.1:{taken} (forward_auth)\n  note     its address is in use"),
+            "note     proxies on this machine may ask, all others get 403",
+            "note     tokens and identities cross the network in plaintext",
+        ],
+    );
+    // TEST-NET-1 (RFC 5737): no machine has it
+    finds(
+        examine_listeners(
+            "trusted_proxies: [10.0.0.0/8]\nlisteners: [{ address: \"192.0.2.1:8080\", serves: ext_authz }]",
+            &[],
+        ),
+        1,
+        &["problem  its address cannot be opened", "on this machine and in 10.0.0.0/8 may ask"],
+    );
+}
+
+#[test]
+fn certificates_of_listeners() {
+    let authority = Authority::new();
+    let (good, over) = (authority.certify(&["api.test"]), authority.certify_expired(&["old.test"]));
+    let files = [
+        ("good.crt", &*good.certificate),
+        ("good.key", &good.key),
+        ("over.crt", &over.certificate),
+        ("over.key", &over.key),
+    ];
+    let listener = |pair: &str| {
+        format!(
+            "listeners: [{{ address: \"127.0.0.1:{}\", serves: ext_authz, tls: {{ certificate: {pair}.crt, private_key: {pair}.key }} }}]",
+            free_port()
+        )
+    };
+    finds(
+        examine_listeners(&listener("good"), &files),
+        0,
+        &["certificates\n  ok       listener 127.0.0.1:", ": good.crt for api.test: ends in "],
+    );
+    finds(
+        examine_listeners(&listener("over"), &files),
+        1,
+        &["problem  listener 127.0.0.1:", ": over.crt: has expired; replace it by a valid one"],
+    );
 }

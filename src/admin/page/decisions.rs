@@ -14,7 +14,7 @@ const COLUMNS: [&str; 9] = [
     "Time (UTC)",
     "Decision",
     "Reason",
-    "Status",
+    "#Status",
     "Request",
     "Route",
     "Client",
@@ -27,7 +27,8 @@ pub fn found(html: &mut Html, process: &Process, filter: &Filter) {
     if filter.value("request_id").is_empty() {
         return;
     }
-    html.raw("<section id=\"decision\" data-live aria-label=\"The request\">");
+    html.raw("<section id=\"decision\" data-live aria-labelledby=\"decision-title\"><h2 id=\"decision-title\">Request <code>");
+    html.text(filter.value("request_id")).raw("</code></h2>");
     match last(process, filter, 1).first() {
         Some(one) => details(html, &one.line()),
         None => {
@@ -83,7 +84,7 @@ fn forms(html: &mut Html, filter: &Filter) {
 
 fn row(html: &mut Html, line: &AccessLine<'_>) {
     html.raw("<tr>").cell_of("time", clock(line));
-    html.cell_of(class(line.decision), line.decision);
+    html.cell_of(class(line.decision), decision(line));
     html.cell(line.reason.unwrap_or_default()).count(line.status);
     html.raw("<td class=\"path\">").text(line.method).raw(" ").text(line.host).text(line.path);
     html.raw("</td>").cell(line.route.unwrap_or("-"));
@@ -96,7 +97,7 @@ fn row(html: &mut Html, line: &AccessLine<'_>) {
 /// Everything that is known of one decision, and its reason in words.
 fn details(html: &mut Html, line: &AccessLine<'_>) {
     html.raw("<p><strong class=\"").raw(class(line.decision)).raw("\">");
-    html.text(line.decision).raw("</strong>");
+    html.text(decision(line)).raw("</strong>");
     if let Some(reason) = line.reason {
         html.raw(" <code>").text(reason).raw("</code>: ").text(sentence(reason));
     }
@@ -164,6 +165,12 @@ fn clock(line: &AccessLine<'_>) -> String {
 
 fn fingerprint(line: &AccessLine<'_>) -> String {
     line.token_fp.map(|fingerprint| fingerprint.to_string()).unwrap_or_default()
+}
+
+/// Shadow mode forwards what it would refuse.
+fn decision(line: &AccessLine<'_>) -> String {
+    let decision = line.decision;
+    if line.enforced { decision.to_owned() } else { format!("{decision}, forwarded") }
 }
 
 fn class(decision: &str) -> &'static str {

@@ -28,6 +28,18 @@ impl Html {
         self
     }
 
+    /// A sentence in which back quotes enclose code.
+    pub fn prose(&mut self, text: &str) -> &mut Self {
+        for (n, part) in text.split('`').enumerate() {
+            if n % 2 == 0 {
+                self.text(part);
+            } else {
+                self.raw("<code>").text(part).raw("</code>");
+            }
+        }
+        self
+    }
+
     /// A number, which needs no escaping.
     pub fn number(&mut self, number: impl Into<f64>, digits: usize) -> &mut Self {
         // writing to memory does not fail
@@ -50,12 +62,17 @@ impl Html {
         self.cell_of("number", text)
     }
 
-    /// The head of a table with a caption for readers that do not see it.
+    /// The head of a table with a caption for readers that do not see it. A column whose name begins
+    /// with `#` has numbers.
     pub fn table(&mut self, caption: &'static str, columns: &[&'static str]) -> &mut Self {
         self.raw("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"").raw(caption);
         self.raw("\"><table><caption>").raw(caption).raw("</caption><thead><tr>");
         for column in columns {
-            self.raw("<th scope=\"col\">").raw(column).raw("</th>");
+            match column.strip_prefix('#') {
+                Some(column) => self.raw("<th scope=\"col\" class=\"number\">").raw(column),
+                None => self.raw("<th scope=\"col\">").raw(column),
+            };
+            self.raw("</th>");
         }
         self.raw("</tr></thead><tbody>")
     }
@@ -72,6 +89,16 @@ impl Html {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_in_a_sentence_is_marked_and_escaped() {
+        let mut html = Html::default();
+        html.prose("try `a<b>` & `c`").prose("no end `d");
+        assert_eq!(
+            html.into_string(),
+            "try <code>a&lt;b&gt;</code> &amp; <code>c</code>no end <code>d</code>"
+        );
+    }
 
     #[test]
     fn texts_are_escaped() {

@@ -4,6 +4,7 @@
 
 mod decisions;
 mod html;
+mod listeners;
 mod now;
 mod parts;
 mod spark;
@@ -44,10 +45,12 @@ pub fn page(process: &Process, filter: &Filter) -> Response<Vec<u8>> {
     parts::servers(&mut html, &status);
     parts::events(&mut html, &status);
     parts::upstreams(&mut html, &status);
+    listeners::certificates(&mut html, &status, process.parts.clock.now().unix_seconds());
     now::refusals(&mut html, process);
     decisions::section(&mut html, process, filter);
     parts::shadow(&mut html, &status);
     parts::cache(&mut html, &status);
+    listeners::listeners(&mut html, &status);
     parts::routes(&mut html, &status);
     decisions::explain(&mut html);
     html.raw(FOOT);

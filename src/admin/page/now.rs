@@ -152,10 +152,10 @@ pub fn refusals(html: &mut Html, process: &Process) {
         html.raw("<p>None in the last hour.</p></section>");
         return;
     }
-    html.table("Refusals by reason", &["Reason", "Meaning", "Last 5 min", "Last hour"]);
+    html.table("Refusals by reason", &["Reason", "Meaning", "#Last 5 min", "#Last hour"]);
     for (reason, count) in rows {
         html.raw("<tr><td><a href=\"?reason=").text(reason).raw("#decisions\">").text(reason);
-        html.raw("</a></td>").cell(sentence(reason));
+        html.raw("</a></td>").cell_of("words", sentence(reason));
         html.count(recent.get(reason).copied().unwrap_or(0)).count(count).raw("</tr>");
     }
     html.end_table().raw("</section>");

@@ -27,7 +27,7 @@ const row = one => {
   const line = document.createElement('tr')
   const cell = (text, style) => { const c = line.insertCell(); c.textContent = text ?? ''; if (style) c.className = style; return c }
   cell(String(one.ts).slice(11, 23), 'time')
-  cell(one.decision, { allow: 'good', deny: 'deny', error: 'bad' }[one.decision] ?? 'plain')
+  cell(one.enforced === false ? `${one.decision}, forwarded` : one.decision, { allow: 'good', deny: 'deny', error: 'bad' }[one.decision] ?? 'plain')
   cell(one.reason)
   cell(one.status, 'number')
   cell(`${one.method} ${one.host}${one.path}`, 'path')

@@ -8,7 +8,7 @@ pub fn servers(html: &mut Html, status: &Value) {
     html.raw("<section id=\"servers\" data-live aria-labelledby=\"servers-title\"><h2 id=\"servers-title\">Authorization servers</h2>");
     html.table(
         "Authorization servers",
-        &["Name", "Circuit", "Calls", "Last error", "When (UTC)", "Remedy"],
+        &["Name", "Circuit", "#Calls", "Last error", "When (UTC)", "Remedy"],
     );
     for server in list(&status["authorization_servers"]) {
         let circuit = text(&server["circuit"]).replace('_', "-");
@@ -21,7 +21,8 @@ pub fn servers(html: &mut Html, status: &Value) {
         } else {
             html.raw("<td><code>").text(text(&error["reason"])).raw("</code> ");
             html.text(text(&error["detail"])).raw("</td>");
-            html.cell_of("time", time(&error["at"])).cell(text(&error["remedy"]));
+            html.cell_of("time", time(&error["at"])).raw("<td>");
+            html.prose(&text(&error["remedy"])).raw("</td>");
         }
         html.raw("</tr>");
     }
@@ -53,10 +54,16 @@ pub fn upstreams(html: &mut Html, status: &Value) {
 pub fn cache(html: &mut Html, status: &Value) {
     let cache = &status["cache"];
     html.raw("<section id=\"cache\" data-live aria-labelledby=\"cache-title\"><h2 id=\"cache-title\">Cache</h2>");
-    html.table("Cache", &["Answers", "Held", "Room for"]);
+    html.table("Cache", &["Answers", "#Held", "#Room for", "#Full"]);
     for name in ["active", "inactive"] {
         html.raw("<tr>").cell(name);
         html.count(text(&cache[name]["entries"])).count(text(&cache[name]["max_entries"]));
+        let (held, room) = (&cache[name]["entries"], &cache[name]["max_entries"]);
+        let percent = held
+            .as_u64()
+            .zip(room.as_u64())
+            .and_then(|(held, room)| held.saturating_mul(100).checked_div(room));
+        html.count(percent.map_or("–".into(), |percent| format!("{percent} %")));
         html.raw("</tr>");
     }
     html.end_table();
@@ -187,7 +194,8 @@ pub fn routes(html: &mut Html, status: &Value) {
     html.raw("</details></section>");
 }
 
-fn list(value: &Value) -> &[Value] {
+/// The members of a list; none where it is something else.
+pub fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 

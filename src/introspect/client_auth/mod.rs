@@ -8,7 +8,7 @@ mod signing_key;
 
 pub use assertion::{SignedAssertion, TYPE as ASSERTION_TYPE};
 pub use assertion_file::AssertionFile;
-pub use certificate::{ClientCertificate, Part};
+pub use certificate::{CertificateFacts, ClientCertificate, Part};
 pub use own_token::{FetchedToken, OwnToken};
 pub use signing_key::{Signer, SigningKey};
 

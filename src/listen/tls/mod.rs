@@ -2,9 +2,11 @@
 
 mod certificates;
 mod handshake;
+mod loaded;
 
 pub use certificates::TlsPair;
 pub use handshake::{Handshake, Secured, Terminator, UnusableTls};
+pub use loaded::LoadedCertificates;
 
 use rustls::pki_types::CertificateDer;
 

@@ -11,6 +11,7 @@ use crate::proxy::judge::{JudgedRequest, introduce, judge};
 use crate::proxy::refuse::prepare_for_proxy;
 use crate::proxy::validate;
 use crate::route::normalise;
+use crate::telemetry::Stranger;
 use http::{Method, StatusCode};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
@@ -23,6 +24,8 @@ pub async fn answer(
     arrival: &Arrival,
 ) -> Result<Option<Method>> {
     if !may_ask(arrival.peer, &exchange.runtime.trusted_proxies) {
+        Stranger::at(&arrival.listener.name, arrival.peer, exchange.now().mono)
+            .emit(&exchange.process.parts.strangers);
         return stranger(session).await.map(|()| None);
     }
     let Serves::ForwardAuth { path_prefix } = &arrival.listener.serves else { return Ok(None) };

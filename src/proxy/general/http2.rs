@@ -15,6 +15,7 @@
 use super::ending;
 use super::phases::Phases;
 use crate::listen::Limits;
+use crate::proxy::at_work::Requests;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{self, H2Accept, H2Options, HttpSession};
@@ -23,8 +24,7 @@ use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// Malformed requests on one connection at most.
 const MALFORMED: usize = 32;
@@ -89,56 +89,4 @@ fn options(limits: &Limits) -> H2Options {
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX));
     options
-}
-
-/// The requests of a connection that are at work.
-#[derive(Default)]
-struct Requests(Arc<watch::Sender<usize>>);
-
-/// One of them.
-struct AtWork(Arc<watch::Sender<usize>>);
-
-impl Requests {
-    /// `None` where there are as many already.
-    fn begin(&self, most: usize) -> Option<AtWork> {
-        if *self.0.borrow() >= most {
-            return None;
-        }
-        self.0.send_modify(|count| *count += 1);
-        Some(AtWork(self.0.clone()))
-    }
-
-    /// Ends when there was none for so long.
-    async fn idle_for(&self, time: Duration) {
-        // the sender is held by `self`
-        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
-        sleep(time).await;
-    }
-}
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count = count.saturating_sub(1));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::time::Instant;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_idle_while_no_request_is_at_work() {
-        let requests = Requests::default();
-        let (first, second) = (requests.begin(2), requests.begin(2));
-        assert!(first.is_some() && second.is_some() && requests.begin(2).is_none());
-        let start = Instant::now();
-        tokio::spawn(async move {
-            sleep(Duration::from_secs(5)).await;
-            drop((first, second));
-        });
-        requests.idle_for(Duration::from_secs(3)).await;
-        assert_eq!(start.elapsed().as_secs(), 8);
-        assert!(requests.begin(1).is_some());
-    }
 }
