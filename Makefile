@@ -3,7 +3,8 @@
 #   make demo         a complete setup on loopback: authorization server, service, gateway
 #   make test         every test that this machine can run, with django-oauth-toolkit, oidc-provider and Authlib
 #   make interop      also Keycloak, Hydra, Spring and zitadel; prints the table of results; takes minutes
-#   make beside       real nginx, Caddy and HAProxy that ask introgate, with the files of deploy/beside/
+#   make beside       real nginx, Caddy, HAProxy, Traefik and Envoy that ask introgate, with the files of
+#                     deploy/beside/; prints the table of results; takes minutes the first time
 #   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back
 #   make upgrades     20,000 WebSockets to each of three quick services: none may be lost; HANDSHAKES may be set
 #   make soak         a minute of load while reloads, certificates and new processes come and go: nothing may fail
@@ -25,6 +26,7 @@
 
 CARGO ?= cargo
 INTEROP_TABLE = target/interop/table
+BESIDE_TABLE = target/interop/beside
 
 .PHONY: help demo test interop beside kubernetes package release chaos upgrades soak fuzz-wire idle lint build bench bench-quick micro fuzz schema page man setup setup-bench setup-test setup-release
 
@@ -51,8 +53,12 @@ interop: setup setup-test
 	INTEROP=required $(CARGO) test --locked --test tests interop:: -- --include-ignored --test-threads=1; status=$$?; \
 	grep -A1 '^| server | asked by' docs/interop.md; cat $(INTEROP_TABLE)/*; exit $$status
 
+# The table is printed even if a test fails.
 beside: setup setup-test
-	INTEROP=required $(CARGO) test --locked --test tests -- beside::
+	@./deploy/needs go:golang-go
+	@rm -rf $(BESIDE_TABLE)
+	INTEROP=required $(CARGO) test --locked --test tests beside:: -- --include-ignored; status=$$?; \
+	grep -A1 '^| proxy | token in' docs/beside.md; cat $(BESIDE_TABLE)/*; exit $$status
 
 kubernetes: setup
 	@RUNLEVEL=1 ./deploy/needs go:golang-go
@@ -94,7 +100,7 @@ lint: setup
 	else echo '!!! SKIPPED: promtool (apt-get install prometheus)'; fi
 
 page: setup
-	@RUNLEVEL=1 ./deploy/needs chromium:chromium curl:curl
+	@RUNLEVEL=1 ./deploy/needs chromium:chromium curl:curl openssl:openssl
 	$(CARGO) build --profile demo --locked
 	docs/page/screenshots.sh target/demo/introgate
 

@@ -26,7 +26,7 @@ mod spring;
 mod websockets;
 mod zitadel;
 
-pub use parts::{Process, fetch, kept, run, source, unless_missing};
+pub use parts::{Process, cache, fetch, kept, run, source, unless_missing};
 use situations::{Peer, go_through, table};
 
 const PEERS: [Peer; 7] = [
