@@ -33,6 +33,14 @@ struct Tally {
     replays_accepted: AtomicU64,
 }
 
+/// The trouble that was made.
+#[derive(Default)]
+struct Made {
+    hangs: u64,
+    lost_connections: u64,
+    reloads: u64,
+}
+
 #[test]
 fn no_replay_is_accepted_while_redis_hangs() {
     let Some(redis) = Redis::start() else { return };
@@ -54,14 +62,14 @@ fn no_replay_is_accepted_while_redis_hangs() {
     let before = upstream.count() as u64;
 
     let (tally, done) = (Tally::default(), AtomicBool::new(false));
-    std::thread::scope(|scope| {
+    let made = std::thread::scope(|scope| {
         for client in 1..=CLIENTS {
             let (tally, done, gateways, owner) = (&tally, &done, &gateways, &owner);
             let random = StdRng::seed_from_u64(seed.wrapping_add(client));
             scope.spawn(move || keep_replaying(gateways, owner, tally, done, random));
         }
         let _stop = Stop(&done);
-        stir(&redis, &gateways, Duration::from_secs(seconds), StdRng::seed_from_u64(seed));
+        stir(&redis, &gateways, Duration::from_secs(seconds), StdRng::seed_from_u64(seed))
     });
     let forwarded = upstream.count() as u64 - before;
     wait_until("all is well again", all_pass);
@@ -70,9 +78,11 @@ fn no_replay_is_accepted_while_redis_hangs() {
     let (accepted, closed) = (count(&tally.accepted), count(&tally.closed));
     let (refused, twice) = (count(&tally.replays_refused), count(&tally.replays_accepted));
     println!(
-        "{GATEWAYS} gateways, {seconds} s, CHAOS_SEED={seed}\n\
+        "{GATEWAYS} gateways that demand DPoP, {seconds} s, CHAOS_SEED={seed}\n\
+         {:>9}  times Redis hung\n{:>9}  times it lost its connections\n{:>9}  reloads\n\
          {accepted:>9}  proofs accepted\n{closed:>9}  proofs refused everywhere\n\
-         {refused:>9}  replays refused\n{twice:>9}  replays accepted"
+         {refused:>9}  replays refused\n{twice:>9}  replays accepted",
+        made.hangs, made.lost_connections, made.reloads
     );
     assert_eq!(twice, 0, "CHAOS_SEED={seed}");
     assert_eq!(forwarded, accepted, "CHAOS_SEED={seed}: one request for each accepted proof");
@@ -81,7 +91,8 @@ fn no_replay_is_accepted_while_redis_hangs() {
 
 /// It hangs, or loses its connections, while the gateways read their configuration again. It is not
 /// emptied: that a Redis which forgets takes the memory of proofs along is documented.
-fn stir(redis: &Redis, gateways: &[Gateway], how_long: Duration, mut random: StdRng) {
+fn stir(redis: &Redis, gateways: &[Gateway], how_long: Duration, mut random: StdRng) -> Made {
+    let mut made = Made::default();
     let end = Instant::now() + how_long;
     let mut first = true;
     while first || Instant::now() < end {
@@ -89,19 +100,23 @@ fn stir(redis: &Redis, gateways: &[Gateway], how_long: Duration, mut random: Std
             std::thread::sleep(Duration::from_millis(random.random_range(200..1000)));
         };
         if first || random.random_ratio(2, 3) {
+            made.hangs += 1;
             redis.pause();
             pause(&mut random);
             redis.resume();
         } else {
+            made.lost_connections += 1;
             let _: i64 = redis.command("CLIENT KILL TYPE normal SKIPME yes");
         }
         first = false;
         if random.random_ratio(1, 3) {
+            made.reloads += 1;
             gateways[random.random_range(0..gateways.len())].sighup();
         }
         // long enough for the gateways to find it again
         std::thread::sleep(Duration::from_millis(random.random_range(1200..2000)));
     }
+    made
 }
 
 /// One client: each proof goes to several gateways, at once or one after the other, and older ones

@@ -4,6 +4,7 @@ mod rfc3986;
 mod rfc6750;
 mod rfc7239;
 mod rfc7516;
+mod rfc7638;
 mod rfc7662;
 mod rfc8693;
 mod rfc8705;

@@ -7,9 +7,8 @@ use crate::proof::{Client, ORIGIN};
 use crate::support::Setup;
 use http::{HeaderMap, HeaderValue, Method};
 use introgate::parts::{AccessToken, DigestKey};
-use introgate::parts::{DPOP, Dpop, DpopSettings, Expected, HttpUrl, Proof, ProofFlaw, thumbprint};
+use introgate::parts::{DPOP, Dpop, DpopSettings, Expected, HttpUrl, Proof, ProofFlaw};
 use introgate::parts::{Mono, Now};
-use serde_json::Value;
 
 /// §7.1, figure 13.
 const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
@@ -44,17 +43,6 @@ fn section_7_1_the_example_passes() {
 fn section_4_1_a_proof_for_the_token_endpoint_is_none_for_a_resource() {
     let proof = check(FIGURE_2, &Method::POST, "https://server.example.com/token");
     assert_eq!(proof, Err(ProofFlaw::TokenHash));
-}
-
-/// RFC 7638 §3.1.
-#[test]
-fn section_6_1_the_thumbprint() {
-    let jwk: Value = serde_json::from_str(
-        r#"{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}"#,
-    )
-    .expect("a JWK");
-    let found = thumbprint(jwk.as_object().expect("an object")).map(|found| found.to_string());
-    assert_eq!(found.as_deref(), Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"));
 }
 
 /// §7.1: the scheme is compared without regard to case; §7.2: a protected resource must refuse a

@@ -1,6 +1,7 @@
 //! RFC 9470: OAuth 2.0 Step Up Authentication Challenge Protocol.
 
-use crate::support::{Setup, active, now};
+use crate::jwt::{self, Signer};
+use crate::support::{Behaviour, Setup, active, now, one_route};
 use serde_json::json;
 
 /// §3: the challenge names the authentication context class references and the maximum age.
@@ -25,6 +26,33 @@ routes:
             )
         );
         assert_eq!(refused.json()["error"], "insufficient_user_authentication");
+    }
+}
+
+/// §6.1: a JWT has `acr` and `auth_time` among its own claims.
+#[test]
+fn section_6_1_jwt_access_tokens() {
+    let setup = Setup::start(&format!(
+        "authorization_servers:\n  local: {{ type: jwt, issuer: \"https://as.test\", audience: [api], jwks_uri: \"@AS@/jwks\" }}\n{}",
+        one_route("step_up: { acr_values: [myACR], max_age: 5m }")
+    ));
+    let signer = Signer::p256("k");
+    setup.server.publish("/introspect/jwks", Behaviour::Json(json!({ "keys": [signer.jwk()] })));
+    for (acr, auth_time, status) in [
+        (json!("myACR"), json!(now() - 200), 200),
+        (json!("other"), json!(now() - 200), 401),
+        (json!("myACR"), json!(now() - 400), 401),
+        (json!(null), json!(now() - 200), 401),
+        (json!("myACR"), json!(null), 401),
+    ] {
+        let mut claims = jwt::claims();
+        claims["acr"] = acr;
+        claims["auth_time"] = auth_time;
+        let response = setup.get(&signer.sign(&claims));
+        assert_eq!(response.status, status, "{claims}");
+        if status == 401 {
+            assert_eq!(response.json()["error"], "insufficient_user_authentication", "{claims}");
+        }
     }
 }
 

@@ -124,6 +124,29 @@ fn section_3_1_one_document_for_each_identifier() {
     assert_eq!(setup.gateway.get(&format!("{WELL_KNOWN}x"), &[]).status, 401);
 }
 
+/// §3.1 and §5.1: the examples of the RFC, each with its URL in the challenge.
+#[test]
+fn section_3_1_the_examples() {
+    for (resource, path) in [
+        ("https://resource.example.com", "/.well-known/oauth-protected-resource"),
+        (
+            "https://resource.example.com/resource1",
+            "/.well-known/oauth-protected-resource/resource1",
+        ),
+    ] {
+        let setup = Setup::start(&format!(
+            "protected_resource: {{ resource: \"{resource}\" }}\nroutes:\n  - {{ path: /*, upstream: \"@UPSTREAM@\" }}\n  - {{ path: /resource1/*, upstream: \"@UPSTREAM@\" }}\n"
+        ));
+        let host = [("Host", "resource.example.com")];
+        let found = setup.gateway.get(path, &host);
+        assert_eq!((found.status, &found.json()["resource"]), (200, &json!(resource)));
+        let refused = setup.gateway.get("/resource1", &host);
+        let url = format!("https://resource.example.com{path}");
+        let expected = format!("Bearer realm=\"introgate\", resource_metadata=\"{url}\"");
+        assert_eq!(challenge(&refused), expected);
+    }
+}
+
 /// §3.1: a resource with a path has its metadata below the well-known path.
 #[test]
 fn section_3_1_a_resource_with_a_path() {

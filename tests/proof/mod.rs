@@ -7,4 +7,4 @@ mod fleet;
 mod mtls;
 mod nonces;
 
-pub use client::{Client, ORIGIN};
+pub use client::{Client, ORIGIN, send};
