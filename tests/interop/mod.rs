@@ -8,6 +8,7 @@
 //! and most of two cores: `make interop` runs them, and prints the table of results.
 
 mod authlib;
+mod clients;
 mod django;
 mod django_oauth_toolkit;
 mod grpc;
@@ -17,6 +18,8 @@ mod keycloak;
 mod keycloak_events;
 mod keys;
 mod legacy_service;
+mod mcp;
+mod node;
 mod oidc_provider;
 mod parts;
 pub mod python;

@@ -1,11 +1,10 @@
 //! oidc-provider from npm: one client for each way of authenticating.
 
 use super::keys::GatewayKey;
-use super::parts::{fetch, kept, run, source};
+use super::node;
+use super::parts::source;
 use super::server::{Launch, Server};
 use super::situations::{Peer, Running, Way};
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -45,13 +44,13 @@ pub const PEER: Peer = Peer {
 const SECRET: &str = "gate:way+100% secret, of 32 bytes and more";
 
 fn start() -> Result<Running, String> {
-    let modules = modules()?;
+    let modules = node::modules("oidc_provider", "oidc-provider")?;
     let key = GatewayKey::new();
     let directory = tempfile::tempdir().expect("a temporary folder");
     let jwk = key.public_jwk().to_string();
     let launch = Launch {
         command: Box::new(move |ports, _| {
-            let mut command = Command::new(node(&modules));
+            let mut command = Command::new(node::program(&modules));
             command
                 .arg(source("oidc_provider/server.mjs"))
                 .arg(&modules)
@@ -67,39 +66,4 @@ fn start() -> Result<Running, String> {
     let server = Server::start(directory, false, launch);
     let credentials = vec![("@SECRET@", SECRET.to_owned())];
     Ok(Running { server, places: Vec::new(), credentials, files: key.files() })
-}
-
-/// The folder that `node_modules` is in, filled from the lock file.
-fn modules() -> Result<PathBuf, String> {
-    let version = run(Command::new("node").arg("--version"))
-        .map_err(|_| "no node; apt-get install nodejs npm".to_owned())?;
-    run(Command::new("npm").arg("--version"))
-        .map_err(|_| "no npm; apt-get install npm".to_owned())?;
-    let major = version
-        .trim_start_matches('v')
-        .split('.')
-        .next()
-        .and_then(|major| major.parse::<u32>().ok());
-    let too_old = major.unwrap_or_default() < 20;
-    let files = ["package.json", "package-lock.json"]
-        .map(|name| (name, fs::read(source("oidc_provider").join(name)).expect(name)));
-    kept("node", (&files, too_old), |making| {
-        for (name, contents) in &files {
-            fs::write(making.join(name), contents).map_err(|error| format!("{name}: {error}"))?;
-        }
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
-            .current_dir(making);
-        // the optional packages are a Node.js for a distribution whose own oidc-provider does not
-        // run on
-        npm.args((!too_old).then_some("--omit=optional"));
-        fetch("oidc-provider from npm", &mut npm).map(drop)
-    })
-}
-
-/// The one that npm brought, or else the machine's.
-fn node(modules: &Path) -> PathBuf {
-    let brought =
-        ["x64", "arm64"].map(|cpu| modules.join(format!("node_modules/node-linux-{cpu}/bin/node")));
-    brought.into_iter().find(|node| node.exists()).unwrap_or_else(|| "node".into())
 }

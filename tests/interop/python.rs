@@ -30,6 +30,12 @@ pub fn with_websockets() -> Result<&'static Path, String> {
     made(&PYTHON, "websockets", "websockets/requirements.txt")
 }
 
+/// With an MCP server in it.
+pub fn with_mcp() -> Result<&'static Path, String> {
+    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    made(&PYTHON, "mcp", "mcp/requirements.txt")
+}
+
 /// Envoy itself, which is in a wheel. The script that pip makes beside it names the folder in which
 /// the virtualenv was made, which has another name now.
 pub fn envoy() -> Result<PathBuf, String> {
