@@ -2,7 +2,7 @@
 #
 #   make demo         a complete setup on loopback: authorization server, service, gateway
 #   make test         every test that this machine can run, with django-oauth-toolkit, oidc-provider and Authlib
-#   make interop      also Keycloak, Hydra, Spring and zitadel; prints the table of results; takes minutes
+#   make interop      also Keycloak, Hydra, Spring, zitadel and Dex; prints the table of results; takes minutes
 #   make beside       real nginx, Caddy, HAProxy, Traefik and Envoy that ask introgate, with the files of
 #                     deploy/beside/; prints the table of results; takes minutes the first time
 #   make chaos        two minutes of load while the authorization server dies, hangs, lies and comes back
