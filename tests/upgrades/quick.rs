@@ -2,13 +2,15 @@
 //! of them right behind the 101 (cloudflare/pingora#946). A short run in every test run; 20,000
 //! against services in Rust, Go and Node: `make upgrades`.
 
-use super::{HELLO, PATIENCE, SWITCH, World, connect, head};
+use super::{HELLO, PATIENCE, SWITCH, connect, head};
 use crate::interop::{Process, kept, run, source, unless_missing};
 use crate::support::{Setup, free_port, wait_within};
 use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,8 +62,55 @@ fn opens(port: u16) -> io::Result<()> {
 
 #[test]
 fn a_quick_service_in_rust_loses_no_connection() {
-    let world = World::echo(&[SWITCH.as_bytes(), HELLO].concat());
-    opens_all("Rust", world.setup.gateway.port());
+    let service = Service::start();
+    let url = format!("http://127.0.0.1:{}", service.port);
+    let setup = Setup::start(&format!("routes: [{{ path: /*, upstream: \"{url}\" }}]\n"));
+    opens_all("Rust", setup.gateway.port());
+}
+
+/// The 101 and a frame in one packet as soon as the request is there, then every byte back. The
+/// tests' own server keeps a descriptor for each connection that it ever had, which is too many here.
+struct Service {
+    port: u16,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Service {
+    fn start() -> Service {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = listener.local_addr().expect("its address").port();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let ended = stopped.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let mut stream = stream.expect("a connection");
+                // it fails when the client is gone
+                thread::spawn(move || answer(&mut stream));
+            }
+        });
+        Service { port, stopped }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+fn answer(stream: &mut TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    head(stream)?;
+    stream.write_all(&[SWITCH.as_bytes(), HELLO].concat())?;
+    let mut bytes = [0; 4096];
+    while let count @ 1.. = stream.read(&mut bytes)? {
+        stream.write_all(&bytes[..count])?;
+    }
+    Ok(())
 }
 
 #[test]
