@@ -16,9 +16,11 @@ use introgate::parts::{AccessLine, Cache, Decisions, Timestamp};
 use introgate::parts::{AccessToken, AuthScheme, Credential, DigestKey, Facts};
 use introgate::parts::{AssertionKey, AssertionSettings};
 use introgate::parts::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
+use introgate::parts::{BatchSettings, Sampling, Share, TraceProtocol, TraceSettings, Traces};
 use introgate::parts::{DPOP, Dpop, DpopSettings, Thumbprint, thumbprint};
 use introgate::parts::{Forwarded, RequestView};
 use introgate::parts::{Identity, IdentitySettings};
+use introgate::parts::{Metrics, SpanKind, TraceContext};
 use introgate::parts::{PathPattern, Reach, RouteTable};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey};
@@ -66,7 +68,7 @@ fn cache_hit(bencher: Bencher) {
     let forwarded = Forwarded::default();
     bencher.bench(|| {
         let token = AccessToken::parse(black_box(TOKEN).as_bytes(), 8192).unwrap();
-        cached.find(token, &forwarded, None).now_or_never().unwrap()
+        cached.find(token, &forwarded, None, None).now_or_never().unwrap()
     });
 }
 
@@ -149,7 +151,8 @@ fn check_of_a_cached_token(bencher: Bencher) {
     let headers: HeaderMap = headers();
     let forwarded = Forwarded::default();
     let view: RequestView<'_> = view(&headers, &forwarded);
-    bencher.bench_local(|| gate.check(black_box(&view)).now_or_never().unwrap().outcome.is_ok());
+    bencher
+        .bench_local(|| gate.check(black_box(&view), None).now_or_never().unwrap().outcome.is_ok());
 }
 
 /// The same on a route with a rate limit.
@@ -159,8 +162,8 @@ fn check_with_a_rate_limit(bencher: Bencher) {
     let headers: HeaderMap = headers();
     let forwarded = Forwarded::default();
     let view: RequestView<'_> = view(&headers, &forwarded);
-    assert!(gate.check(&view).now_or_never().unwrap().outcome.is_ok());
-    bencher.bench(|| gate.check(black_box(&view)).now_or_never().unwrap().outcome.is_ok());
+    assert!(gate.check(&view, None).now_or_never().unwrap().outcome.is_ok());
+    bencher.bench(|| gate.check(black_box(&view), None).now_or_never().unwrap().outcome.is_ok());
 }
 
 /// The signature of a DPoP proof and all checks of it, on a route with one scope: `policy` is the
@@ -258,5 +261,87 @@ fn require(bencher: Bencher, source: &str) {
     let server = ServerDemands::default();
     bencher.bench_local(|| {
         policy.evaluate(credential, black_box(&facts), &request, &server, now).is_ok()
+    });
+}
+
+/// The sampled flag is not set.
+const UNSAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+const SAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// `sample: parent`, and a queue of one span: it is always full.
+fn trace_settings() -> TraceSettings {
+    TraceSettings {
+        endpoint: "http://127.0.0.1:4318/v1/traces".parse().unwrap(),
+        protocol: TraceProtocol::HttpProtobuf,
+        headers: Vec::new(),
+        sampling: Sampling { heeds_parent: true, share: Share::NONE },
+        timeout: Duration::from_secs(10),
+        batch: BatchSettings {
+            schedule_delay: Duration::from_secs(5),
+            export_timeout: Duration::from_secs(30),
+            max_queue_size: 1,
+            max_export_batch_size: 1,
+        },
+        resource: Vec::new(),
+    }
+}
+
+/// The place of a request in its trace: with traces off, with traces on and the request not
+/// recorded, with traces on and the request recorded. In a request that is not recorded, nothing
+/// else depends on traces.
+#[divan::bench(args = ["off", "not recorded", "recorded"])]
+fn trace_context(bencher: Bencher, traces: &str) {
+    let settings = (traces != "off").then(trace_settings);
+    let metrics = Metrics::new().unwrap();
+    let held = Traces::default();
+    let tracer = held.tracer(settings.as_ref(), &metrics);
+    let given = if traces == "recorded" { SAMPLED } else { UNSAMPLED };
+    let mut headers = headers();
+    headers.insert("traceparent", HeaderValue::from_static(given));
+    let now = Clock::system().now();
+    let context = || {
+        TraceContext::from_headers(
+            black_box(&headers),
+            tracer.as_ref(),
+            now,
+            http::Version::HTTP_11,
+        )
+    };
+    assert_eq!(context().spans.is_some(), traces == "recorded");
+    bencher.bench_local(context);
+}
+
+/// The span of a recorded request, with as many attributes as most have.
+#[divan::bench]
+fn span(bencher: Bencher) {
+    let metrics = Metrics::new().unwrap();
+    let held = Traces::default();
+    let tracer = held.tracer(Some(&trace_settings()), &metrics);
+    let mut headers = headers();
+    headers.insert("traceparent", HeaderValue::from_static(SAMPLED));
+    let now = Clock::system().now();
+    let context =
+        TraceContext::from_headers(&headers, tracer.as_ref(), now, http::Version::HTTP_11);
+    let recorder = context.recorder().unwrap();
+    bencher.bench_local(|| {
+        let name = "GET /items/*".to_owned();
+        let mut span = recorder.begin(recorder.span(), SpanKind::Server, name, now);
+        for name in [
+            "http.request.method",
+            "url.path",
+            "http.route",
+            "introgate.route",
+            "url.scheme",
+            "server.address",
+            "client.address",
+            "network.protocol.version",
+            "introgate.decision",
+            "introgate.cache",
+            "introgate.authorization_server",
+        ] {
+            span.text(name, black_box("some value"));
+        }
+        span.number("http.response.status_code", 200);
+        recorder.end(span, now);
     });
 }

@@ -63,6 +63,7 @@ impl CarriedOver {
             rate_limits: Arc::default(),
             assertion_keys: Arc::default(),
             shared: Arc::default(),
+            traces: Arc::default(),
             upstreams: Arc::default(),
             digest_key: DigestKey::random(),
         })
@@ -147,6 +148,7 @@ impl CarriedOver {
             subscriptions: Subscription::all(&settings.servers, &self.documents, &self.streams)?,
             events: Events::new(&settings.servers, &self.documents, self.clock.clone())?,
             shared,
+            tracer: self.traces.tracer(settings.traces.as_ref(), &self.metrics),
             loaded_at: self.clock.now().unix_seconds(),
             settings: Arc::new(settings),
             shown: shown.to_string().into(),
@@ -246,6 +248,7 @@ impl CarriedOver {
             server: server.name.clone(),
             key,
             told_hosts,
+            address: address(server),
             introspector: guarded.clone(),
         };
         // what is found out here without asking anybody is found out sooner than looked up
@@ -328,6 +331,7 @@ impl CarriedOver {
                     .clone(),
                 metrics: RouteMetrics::new(&self.metrics, name, &destination.upstream),
                 settings: destination.clone(),
+                paths: route.reach.paths.clone(),
             },
         }))
     }
@@ -350,6 +354,12 @@ fn resource_sources(settings: &Settings) -> Sources<'_> {
             .iter()
             .any(|listener| listener.tls.as_ref().is_some_and(|tls| tls.clients.are_asked_for())),
     }
+}
+
+/// Host and port of the first URL that is called.
+fn address(server: &ServerSettings) -> Option<(String, u16)> {
+    let first = server.origins().into_iter().next()?;
+    Some((first.host_str()?.to_owned(), first.port_or_known_default()?))
 }
 
 /// The hosts that routes name without `*`, and the ports of the listeners.

@@ -43,7 +43,7 @@
 //! | [`policy`] | the demands of a route on the facts; the only maker of permits |
 //! | [`rate_limit`] | how often a route may be used: token buckets in bounded memory |
 //! | [`identity`] | identity headers: strip, then set |
-//! | [`telemetry`] | metrics, log, access log |
+//! | [`telemetry`] | metrics, log, access log, traces |
 //! | [`introspect`] | authorization servers: one file a kind, and the guard around every call |
 //! | [`cache`] | their answers, for as long as they may be kept; one question at a time |
 //! | [`security_events`] | events from authorization servers: the answers to forget |
@@ -122,9 +122,12 @@ pub mod parts {
     pub use crate::proof::dpop::{
         DPOP, Dpop, DpopSettings, Expected, HttpUrl, Proof, ProofFlaw, thumbprint,
     };
+    pub use crate::proxy::{RequestSpans, TraceContext};
     pub use crate::rate_limit::{Buckets, Per, RateLimitSettings};
     pub use crate::request::{Forwarded, RequestView};
     pub use crate::route::{PathPattern, Reach, RouteTable};
     pub use crate::telemetry::{AccessLine, Cache, Decisions, Metrics, Occasionally, Timestamp};
+    pub use crate::telemetry::{BatchSettings, TraceProtocol, TraceSettings, Tracer, Traces};
+    pub use crate::telemetry::{Recorder, Sampling, Share, SpanBuilder, SpanContext, SpanKind};
     pub use crate::token::{AccessToken, AuthScheme, Credential, DigestKey, Facts, Thumbprint};
 }

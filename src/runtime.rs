@@ -15,7 +15,8 @@ use crate::rate_limit::RouteBuckets;
 use crate::resource::ResourceMetadata;
 use crate::security_events::{EventStreams, Events, Subscription, TakenEvents};
 use crate::telemetry::{
-    AccessLogger, Decisions, History, LogSettings, Metrics, Occasionally, RouteMetrics,
+    AccessLogger, Decisions, History, LogSettings, Metrics, Occasionally, RouteMetrics, Tracer,
+    Traces,
 };
 use crate::token::DigestKey;
 use crate::upstream::{Destination, Upstream};
@@ -73,6 +74,8 @@ pub struct CarriedOver {
     pub metrics: Arc<Metrics>,
     pub store: Arc<Store>,
     pub documents: Arc<Documents>,
+    /// The spans on their way to the collector.
+    pub traces: Arc<Traces>,
     /// Events that came, so that none counts twice; and refused ones, for the log.
     pub taken: Arc<TakenEvents>,
     pub event_log: Arc<Occasionally>,
@@ -112,6 +115,8 @@ pub struct Runtime {
     pub subscriptions: Vec<Arc<Subscription>>,
     /// The second level of the cache.
     pub shared: Option<Arc<Shared>>,
+    /// Records sampled requests; `None`: traces are off.
+    pub tracer: Option<Arc<Tracer>>,
     pub upstreams: Vec<Arc<Upstream>>,
     /// Shared with whoever needs it for as long as the process runs.
     pub settings: Arc<Settings>,

@@ -43,6 +43,7 @@ mod shadow;
 mod streams;
 mod support;
 mod tokens;
+mod traces;
 mod upgrades;
 mod upstreams;
 mod wire;

@@ -69,6 +69,7 @@ fn gate_with(rate_limit: Option<Limiter>) -> Gate<()> {
         server: "main".into(),
         key: DigestKey::random(),
         told_hosts: None,
+        address: None,
         introspector: Arc::new(AtOnce),
     };
     let clock = Clock::system();
@@ -109,7 +110,7 @@ fn gate_with(rate_limit: Option<Limiter>) -> Gate<()> {
     let (headers, forwarded) = (headers(), Forwarded::default());
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    assert!(runtime.block_on(gate.check(&view(&headers, &forwarded))).outcome.is_ok());
+    assert!(runtime.block_on(gate.check(&view(&headers, &forwarded), None)).outcome.is_ok());
     gate
 }
 

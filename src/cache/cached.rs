@@ -1,7 +1,8 @@
 //! The cache around an introspector: hit, or one shared question.
 
 use super::fleet::AcceptedAnswers;
-use super::flight::{Boarding, Lead, Outcome};
+use super::flight::{Boarding, Landed, Lead, Outcome};
+use super::recorded::Recorded;
 use super::redis::{IntrospectionTurn, Shared};
 use super::store::Active;
 use super::told_host::ToldHosts;
@@ -11,7 +12,7 @@ use crate::clock::{Clock, Mono, Now};
 use crate::deny::{Denial, Reason};
 use crate::introspect::{Failure, Inquiry, Introspector};
 use crate::request::Forwarded;
-use crate::telemetry::{Cache, LazyCounter, Metrics};
+use crate::telemetry::{Cache, LazyCounter, Metrics, Recorder, SpanContext};
 use crate::token::{AccessToken, DigestKey, Facts, RefusedLocally, TokenDigest};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,15 @@ pub struct CachedFacts {
     pub waited: Option<Duration>,
     /// When it was known.
     pub at: Now,
+    /// The introspection that the request waited for, which another one caused.
+    pub awaited: Option<SpanContext>,
+}
+
+/// The answer to a question, and how the cache took part.
+pub(super) struct Asked {
+    pub outcome: Result<Known, Unknown>,
+    pub cache: Cache,
+    pub awaited: Option<SpanContext>,
 }
 
 /// One authorization server behind the cache.
@@ -76,6 +86,8 @@ pub struct FactsSource {
     /// The hosts that the server may learn, if it receives the host of the client's request and may
     /// answer by it.
     pub told_hosts: Option<Arc<ToldHosts>>,
+    /// Host and port of its first endpoint, for traces.
+    pub address: Option<(String, u16)>,
     /// The guarded introspector that a miss calls.
     pub introspector: Arc<dyn Introspector>,
 }
@@ -121,11 +133,13 @@ impl Cached {
     }
 
     /// The answer about `token`, from an answer no older than `max_age`, or from the server.
+    /// `recorder`: of the request, if it is recorded.
     pub async fn find(
         self: &Arc<Self>,
         token: AccessToken<'_>,
         forwarded: &Forwarded,
         max_age: Option<Duration>,
+        recorder: Option<&Recorder>,
     ) -> CachedFacts {
         let told = self.source.told_hosts.as_ref().map(|hosts| hosts.told(forwarded));
         let forwarded = told.as_ref().unwrap_or(forwarded);
@@ -133,7 +147,7 @@ impl Cached {
         let now = self.clock.now();
         let found = |outcome, cache, waited: Option<Duration>| {
             let at = now.later(waited.unwrap_or_default());
-            CachedFacts { outcome, cache, digest, waited, at }
+            CachedFacts { outcome, cache, digest, waited, at, awaited: None }
         };
         // an entry from before a reload may have been given a longer life than the ttl is now
         let oldest = max_age.map_or(self.settings.ttl, |max_age| max_age.min(self.settings.ttl));
@@ -143,7 +157,7 @@ impl Cached {
             CachedState::Known(Known::Active(entry)) => {
                 self.counters.hit.inc();
                 if entry.take_refresh(now) {
-                    self.refresh(digest, inquiry(token, forwarded));
+                    self.refresh(digest, inquiry(token, forwarded), recorder);
                 }
                 return found(Ok(Known::Active(entry)), Cache::Hit, None);
             }
@@ -161,11 +175,12 @@ impl Cached {
         };
 
         let wanted = AcceptedAnswers { oldest, refresh: false };
-        let (outcome, cache) =
-            self.ask(digest, now, wanted, may_ask, || inquiry(token, forwarded)).await;
+        let asking = || (inquiry(token, forwarded), recorder.cloned());
+        let Asked { outcome, cache, awaited } =
+            self.ask(digest, now, wanted, may_ask, asking).await;
         let landed = self.clock.now();
         let waited = Some(landed.since(now));
-        match outcome {
+        let answer = match outcome {
             Err(Unknown::Failed(failure)) => match self.stale(&digest, landed, max_age) {
                 Some(entry) => found(Ok(Known::Active(entry)), Cache::Stale, waited),
                 None => found(Err(Unknown::Failed(failure)), cache, waited),
@@ -175,7 +190,8 @@ impl Cached {
                 found(Err(Unknown::Guarded(wait)), cache, None)
             }
             known => found(known, cache, waited),
-        }
+        };
+        CachedFacts { awaited, ..answer }
     }
 
     /// The cached knowledge that may be used.
@@ -193,40 +209,49 @@ impl Cached {
 
     /// Asks, or waits for somebody who is asking already. A request that only waited and heard of a
     /// failure has not had its own try yet: it gets one, again shared with all others. `may_ask` is
-    /// called before each question, and not where somebody else asks.
+    /// called before each question, and not where somebody else asks. `inquiry` makes the question,
+    /// and gives the recorder of the request that asks it.
     pub(super) async fn ask(
         self: &Arc<Self>,
         digest: TokenDigest,
         since: Now,
         wanted: AcceptedAnswers,
         may_ask: impl Fn() -> Result<(), Duration>,
-        inquiry: impl Fn() -> Inquiry,
-    ) -> (Result<Known, Unknown>, Cache) {
+        inquiry: impl Fn() -> (Inquiry, Option<Recorder>),
+    ) -> Asked {
+        let asked = |outcome, cache, awaited| Asked { outcome, cache, awaited };
         let mut first = true;
         loop {
             match self.store.flights.board(digest, &may_ask) {
-                Boarding::Refused(wait) => return (Err(Unknown::Guarded(wait)), Cache::Miss),
+                Boarding::Refused(wait) => {
+                    return asked(Err(Unknown::Guarded(wait)), Cache::Miss, None);
+                }
                 Boarding::Lead(lead, passenger) => {
                     // another one may have landed since this request looked
                     if let CachedState::Known(known) =
                         self.held(&digest, self.clock.now(), wanted.oldest)
                     {
-                        lead.land(Ok(known.clone()));
-                        return (Ok(known), Cache::Coalesced);
+                        lead.land(Ok(known.clone()), None);
+                        return asked(Ok(known), Cache::Coalesced, None);
                     }
-                    self.depart(digest, wanted, inquiry(), lead);
-                    return (passenger.outcome().await.map_err(Unknown::Failed), Cache::Miss);
+                    let (inquiry, recorder) = inquiry();
+                    self.depart(digest, wanted, inquiry, lead, recorder);
+                    let outcome = passenger.landed().await.outcome;
+                    return asked(outcome.map_err(Unknown::Failed), Cache::Miss, None);
                 }
                 Boarding::Join(passenger) => {
                     self.counters.coalesced.inc();
-                    match passenger.outcome().await {
+                    let Landed { outcome, span } = passenger.landed().await;
+                    match outcome {
                         Err(failure) if first && failure.may_pass() => first = false,
                         // received by another gateway, for a route that takes older answers than
                         // this one
                         Ok(Known::Active(entry))
                             if entry.life.stored < since.mono
                                 && !wanted.takes(entry.life.age(self.clock.now())) => {}
-                        outcome => return (outcome.map_err(Unknown::Failed), Cache::Coalesced),
+                        outcome => {
+                            return asked(outcome.map_err(Unknown::Failed), Cache::Coalesced, span);
+                        }
                     }
                 }
             }
@@ -267,14 +292,15 @@ impl Cached {
     }
 
     /// Asks in the background; a failure changes nothing.
-    fn refresh(self: &Arc<Self>, digest: TokenDigest, inquiry: Inquiry) {
+    fn refresh(
+        self: &Arc<Self>,
+        digest: TokenDigest,
+        inquiry: Inquiry,
+        recorder: Option<&Recorder>,
+    ) {
         if let Boarding::Lead(lead, _) = self.store.flights.board(digest, || Ok(())) {
-            self.depart(
-                digest,
-                AcceptedAnswers { oldest: self.settings.ttl, refresh: true },
-                inquiry,
-                lead,
-            );
+            let wanted = AcceptedAnswers { oldest: self.settings.ttl, refresh: true };
+            self.depart(digest, wanted, inquiry, lead, recorder.cloned());
         }
     }
 
@@ -286,20 +312,23 @@ impl Cached {
         wanted: AcceptedAnswers,
         inquiry: Inquiry,
         lead: Lead,
+        recorder: Option<Recorder>,
     ) {
         let this = self.clone();
         tokio::spawn(async move {
             let asked = this.store.purges();
             let turn = match this.elsewhere(digest, wanted, asked).await {
-                Some(IntrospectionTurn::Known(known)) => return lead.land(Ok(known)),
+                Some(IntrospectionTurn::Known(known)) => return lead.land(Ok(known), None),
                 Some(IntrospectionTurn::Ask(turn)) => Some(turn),
                 None => None,
             };
+            let recorded = recorder.map(|recorder| Recorded::begin(recorder, this.clock.now()));
             let outcome = this.source.introspector.introspect(&inquiry).await;
             let now = this.clock.now();
+            let span = recorded.map(|recorded| recorded.end(&this.source, &outcome, now));
             let was_active = matches!(this.store.active(&digest, now), Active::Alive(_));
             let outcome = this.keep(digest, outcome, asked, now);
-            lead.land(outcome.clone());
+            lead.land(outcome.clone(), span);
             let ended = was_active && matches!(outcome, Ok(Known::Inactive | Known::Refused(_)));
             if let Some(turn) = turn {
                 this.pass_on(turn, &outcome, now);
@@ -427,6 +456,7 @@ mod tests {
             server: "main".into(),
             key: DigestKey::random(),
             told_hosts: None,
+            address: None,
             introspector: server.clone(),
         };
         Fixture {
@@ -440,7 +470,7 @@ mod tests {
         async fn ask_from(&self, client: &str, token: &str) -> &'static str {
             let forwarded = Forwarded { client: client.parse().ok(), ..Forwarded::default() };
             let Ok(token) = AccessToken::parse(token.as_bytes(), 99) else { return "not a token" };
-            match self.cached.find(token, &forwarded, None).await.outcome {
+            match self.cached.find(token, &forwarded, None, None).await.outcome {
                 Ok(Known::Active(_)) => "active",
                 Ok(Known::Inactive | Known::Refused(_)) => "inactive",
                 Err(Unknown::Failed(_)) => "failed",

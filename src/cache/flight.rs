@@ -2,6 +2,7 @@
 
 use super::Known;
 use crate::introspect::{Failure, FailureKind};
+use crate::telemetry::SpanContext;
 use crate::token::{DigestHasher, TokenDigest};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -10,7 +11,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub type Outcome = Result<Known, Failure>;
-type Landing = watch::Receiver<Option<Outcome>>;
+type Landing = watch::Receiver<Option<Landed>>;
+
+/// The outcome of a flight, and the span of its introspection where that is recorded.
+#[derive(Clone, Debug)]
+pub struct Landed {
+    pub outcome: Outcome,
+    pub span: Option<SpanContext>,
+}
 
 /// The introspections under way, for all authorization servers and all configurations.
 #[derive(Clone, Debug)]
@@ -28,7 +36,7 @@ pub enum Boarding {
 pub struct Lead {
     flights: Flights,
     digest: TokenDigest,
-    outcome: watch::Sender<Option<Outcome>>,
+    outcome: watch::Sender<Option<Landed>>,
     landing: Landing,
 }
 
@@ -70,11 +78,11 @@ impl Default for Flights {
 
 impl Lead {
     /// Publishes the outcome. An answer to be cached must be in the cache by now, or a request
-    /// could come between and ask again.
-    pub fn land(self, outcome: Outcome) {
+    /// could come between and ask again. `span`: that of the introspection, where it is recorded.
+    pub fn land(self, outcome: Outcome, span: Option<SpanContext>) {
         // first of all: a passenger that retries after a failure must not board this flight again
         self.leave();
-        self.outcome.send_replace(Some(outcome));
+        self.outcome.send_replace(Some(Landed { outcome, span }));
     }
 
     fn leave(&self) {
@@ -89,17 +97,18 @@ impl Drop for Lead {
 }
 
 impl Passenger {
-    pub async fn outcome(mut self) -> Outcome {
+    pub async fn landed(mut self) -> Landed {
         match self.0.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(lost())),
-            Err(_) => Err(lost()),
+            Ok(landed) => landed.clone().unwrap_or_else(lost),
+            Err(_) => lost(),
         }
     }
 }
 
-fn lost() -> Failure {
-    Failure::new(
+fn lost() -> Landed {
+    let failure = Failure::new(
         FailureKind::Unavailable,
         "the introspection ended without an outcome; this is a defect of the gateway",
-    )
+    );
+    Landed { outcome: Err(failure), span: None }
 }

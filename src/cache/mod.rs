@@ -10,6 +10,7 @@ mod handover;
 #[cfg(test)]
 mod model;
 mod purge_selector;
+mod recorded;
 mod redis;
 mod settings;
 mod store;

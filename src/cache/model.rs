@@ -129,6 +129,7 @@ async fn play(steps: Vec<ModelStep>) -> Result<(), TestCaseError> {
         server: "main".into(),
         key: DigestKey::random(),
         told_hosts: None,
+        address: None,
         introspector: server.clone(),
     };
     let cached = Arc::new(Cached::new(source, settings, store.clone(), clock.clone(), &metrics));
@@ -155,7 +156,7 @@ async fn play(steps: Vec<ModelStep>) -> Result<(), TestCaseError> {
                 let presented = AccessToken::parse(TOKENS[token].as_bytes(), 9)
                     .map_err(|_| TestCaseError::fail("not a token"))?;
                 let found = cached
-                    .find(presented, &Forwarded::default(), max_age.map(Duration::from_secs))
+                    .find(presented, &Forwarded::default(), max_age.map(Duration::from_secs), None)
                     .await;
                 let asked = *server.asked.lock() > before;
                 let (now, says) = (clock.now(), *server.says.lock());

@@ -100,9 +100,8 @@ impl Cached {
     ) {
         let wanted = AcceptedAnswers { oldest: self.settings.ttl, refresh: false };
         let inquiry =
-            || Inquiry { token: token.secret.clone(), forwarded: Some(forwarded.clone()) };
-        let (outcome, _) = self.ask(digest, now, wanted, || Ok(()), inquiry).await;
-        match outcome {
+            || (Inquiry { token: token.secret.clone(), forwarded: Some(forwarded.clone()) }, None);
+        match self.ask(digest, now, wanted, || Ok(()), inquiry).await.outcome {
             Ok(Known::Active(entry)) => token.renew(&entry),
             Ok(Known::Inactive | Known::Refused(_)) => token.end_with(StreamEnd::Inactive),
             // without `exp` an answer that cannot be renewed would be good for ever
@@ -179,6 +178,7 @@ mod tests {
                 server: "main".into(),
                 key: DigestKey::random(),
                 told_hosts: None,
+                address: None,
                 introspector: server.clone(),
             };
             let cached = Arc::new(Cached::new(source, settings, store, clock, &metrics));
@@ -190,7 +190,7 @@ mod tests {
         }
 
         async fn permitted(&self) -> (TokenDigest, Arc<Entry>) {
-            let found = self.cached.find(Self::token(), &Forwarded::default(), None).await;
+            let found = self.cached.find(Self::token(), &Forwarded::default(), None, None).await;
             match found.outcome {
                 Ok(Known::Active(entry)) => (found.digest, entry),
                 other => panic!("{other:?}"),

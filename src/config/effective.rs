@@ -1,9 +1,10 @@
 //! The configuration as it works, for people to look at: defaults filled in, nothing secret.
 
 use super::path::KeyPath;
-use super::raw::Gateway;
+use super::raw::{Gateway, Traces};
 use super::redact::{REDACTED, redact, redact_urls};
 use super::settings::Settings;
+use crate::telemetry::TraceSettings;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -12,6 +13,9 @@ pub fn effective(raw: &Gateway, settings: &Settings, foreign: &HashSet<KeyPath>)
     let mut values = serde_json::to_value(raw).unwrap_or_default();
     redact(&mut values, foreign);
     redact_urls(&mut values);
+    if let (Some(traces), Some(settings)) = (&raw.traces, &settings.traces) {
+        show_traces(&mut values["traces"], traces, settings);
+    }
     let defaults = values.get("defaults").and_then(Value::as_object).cloned().unwrap_or_default();
     let Some(routes) = values.get_mut("routes").and_then(Value::as_array_mut) else {
         return values;
@@ -39,4 +43,15 @@ pub fn effective(raw: &Gateway, settings: &Settings, foreign: &HashSet<KeyPath>)
         }
     }
     values
+}
+
+/// The keys that are not written come from the environment, or are defaults. The words of closed
+/// sets are shown all the same.
+fn show_traces(shown: &mut Value, raw: &Traces, settings: &TraceSettings) {
+    if raw.protocol.is_none() {
+        shown["protocol"] = settings.protocol.as_str().into();
+    }
+    if raw.endpoint.is_none() {
+        shown["endpoint"] = REDACTED.into();
+    }
 }

@@ -88,7 +88,8 @@ pub fn parse(text: &str, file: &Path, env: &dyn Fn(&str) -> Option<String>) -> L
     let (settings, admin, redacted, files) = match serde_json::from_value::<raw::Gateway>(values) {
         Ok(raw) => {
             let files = compile::Files::beside(file);
-            let compile::Compiled { settings, admin } = compile::compile(&raw, &report, &files);
+            let compile::Compiled { settings, admin } =
+                compile::compile(&raw, &report, &files, env);
             let settings = settings.filter(|_| !report.has_errors());
             let admin = admin.filter(|_| !report.has_errors_in("admin"));
             let redacted = settings

@@ -9,7 +9,7 @@ use crate::listen::ListenerSettings;
 use crate::proof::dpop::DpopSettings;
 use crate::resource::ResourceId;
 use crate::secret::Secret;
-use crate::telemetry::LogSettings;
+use crate::telemetry::{LogSettings, TraceSettings};
 use crate::upstream::UpstreamSettings;
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -41,6 +41,8 @@ pub struct Settings {
     pub upstreams: Vec<UpstreamSettings>,
     pub routes: Vec<RouteSettings>,
     pub log: LogSettings,
+    /// `None`: off.
+    pub traces: Option<TraceSettings>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

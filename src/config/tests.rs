@@ -18,6 +18,7 @@ mod server;
 mod shape;
 mod syntax;
 mod top;
+mod traces;
 mod upstream;
 
 use super::{Loaded, Problem, parse};

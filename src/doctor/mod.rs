@@ -1,5 +1,6 @@
-//! `introgate doctor`: reaches every authorization server, Redis and every upstream once, as the
-//! gateway would, looks at listeners and certificates, and reports the findings in words.
+//! `introgate doctor`: reaches every authorization server, Redis, the collector of traces and every
+//! upstream once, as the gateway would, looks at listeners and certificates, and reports the
+//! findings in words.
 
 mod certificates;
 mod events;
@@ -10,6 +11,7 @@ mod redis;
 mod report;
 mod server;
 mod token_kind;
+mod traces;
 mod upstream;
 
 pub use report::DoctorReport;
@@ -37,6 +39,10 @@ pub async fn examine(
         redis::examine(settings, &shared, report).await;
     } else {
         redis::without(settings, report);
+    }
+    if let Some(traces) = &settings.traces {
+        report.section("traces");
+        traces::examine(traces, report).await;
     }
     for upstream in &settings.upstreams {
         report.section(&format!("upstream `{}`", upstream.name));

@@ -23,7 +23,7 @@ use crate::extract::{self, Presented, TokenSettings};
 use crate::policy::{Permit, Policy};
 use crate::request::RequestView;
 use crate::route::RouteTable;
-use crate::telemetry::{Cache, Occasionally};
+use crate::telemetry::{Cache, Occasionally, Recorder, SpanContext};
 use crate::token::{AccessToken, AuthScheme, Credential, TokenDigest};
 use http::HeaderValue;
 use std::sync::Arc;
@@ -86,11 +86,18 @@ pub struct Trail {
     pub unenforced: Option<Denial>,
     /// `DPoP-Nonce` of the response, with any status (RFC 9449 §8.2).
     pub nonce: Option<HeaderValue>,
+    /// The introspection that the request waited for, which another one caused.
+    pub awaited: Option<SpanContext>,
 }
 
 impl<R> Gate<R> {
-    /// Decides about one request. Every failure on the way is a denial.
-    pub async fn check(&self, request: &RequestView<'_>) -> Decision<R> {
+    /// Decides about one request. Every failure on the way is a denial. `recorder`: of the request,
+    /// if it is recorded.
+    pub async fn check(
+        &self,
+        request: &RequestView<'_>,
+        recorder: Option<&Recorder>,
+    ) -> Decision<R> {
         let mut trail = Trail::default();
         let ChosenRoute { route, preflight } = match self.route(request) {
             Ok(Some(chosen)) => chosen,
@@ -109,7 +116,7 @@ impl<R> Gate<R> {
         };
         let mut outcome = match unchecked {
             Some(outcome) => outcome,
-            None => self.admit(&route, request, &mut trail).await,
+            None => self.admit(&route, request, recorder, &mut trail).await,
         };
         // last (contract §3): a request that is refused for another reason does not count
         if let (Ok(_), Some(limiter)) = (&outcome, &route.rate_limit) {
@@ -135,6 +142,7 @@ impl<R> Gate<R> {
         &self,
         route: &Route<R>,
         request: &RequestView<'_>,
+        recorder: Option<&Recorder>,
         trail: &mut Trail,
     ) -> Result<Permit, Denial> {
         let Some(Presented { token, scheme }) =
@@ -145,7 +153,7 @@ impl<R> Gate<R> {
         let token = AccessToken::parse(token.as_bytes(), self.token.max_length)
             .map_err(|_| Denial::because(Reason::MalformedToken))?;
         let credential = Credential { token, scheme };
-        let outcome = self.judge(route, request, credential, trail).await;
+        let outcome = self.judge(route, request, credential, recorder, trail).await;
         outcome.map_err(|denial| Denial { scheme, ..denial })
     }
 
@@ -155,6 +163,7 @@ impl<R> Gate<R> {
         route: &Route<R>,
         request: &RequestView<'_>,
         credential: Credential<'_>,
+        recorder: Option<&Recorder>,
         trail: &mut Trail,
     ) -> Result<Permit, Denial> {
         let token = credential.token;
@@ -165,13 +174,14 @@ impl<R> Gate<R> {
         let Some(server) = route.servers.meant_for(token) else {
             return Err(Denial::because(Reason::Inactive));
         };
-        let CachedFacts { outcome, cache, digest, waited, at } =
-            server.cached.find(token, request.forwarded, route.limits.max_age).await;
+        let CachedFacts { outcome, cache, digest, waited, at, awaited } =
+            server.cached.find(token, request.forwarded, route.limits.max_age, recorder).await;
         *trail = Trail {
             cache,
             server: Some(server.cached.name().clone()),
             digest: Some(digest),
             waited,
+            awaited,
             ..Trail::default()
         };
         if credential.scheme == AuthScheme::Dpop && route.policy.takes_dpop() {

@@ -16,11 +16,7 @@ pub struct Introspected<'a> {
 
 impl Introspected<'_> {
     pub fn emit(self, metrics: &ServerMetrics, log: &Occasionally) {
-        let result = match self.outcome {
-            Ok(Facts::Active(_)) => "active",
-            Ok(Facts::Inactive | Facts::Refused(_)) => "inactive",
-            Err(failure) => failure.kind.label(),
-        };
+        let result = result_label(self.outcome);
         metrics.ended(result, self.took);
         match self.outcome {
             Ok(_) => {
@@ -41,5 +37,14 @@ impl Introspected<'_> {
                 }
             }
         }
+    }
+}
+
+/// The outcome in one word: the `result` label, also in traces.
+pub fn result_label(outcome: &Result<Facts, Failure>) -> &'static str {
+    match outcome {
+        Ok(Facts::Active(_)) => "active",
+        Ok(Facts::Inactive | Facts::Refused(_)) => "inactive",
+        Err(failure) => failure.kind.label(),
     }
 }

@@ -40,6 +40,7 @@ pub use client_auth::{
 pub use discovery::{callable, metadata, transmitter_configuration};
 pub use documents::Documents;
 pub use endpoint::{is_loopback, is_safe};
+pub use event::result_label;
 pub use failure::{Failure, FailureKind};
 pub use guarded::Guarded;
 pub use kind::{BuildParts, CalledUrl, Credentials, LocalVerification, Profile, ServerKind};

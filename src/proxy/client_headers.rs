@@ -12,8 +12,13 @@ use http::{HeaderName, HeaderValue};
 /// token, nor a header that is set anew or that only proxies may send. Where a header has several
 /// lines, all of them must pass.
 pub fn passes(name: &HeaderName, value: &HeaderValue, exchange: &Exchange) -> bool {
-    is_left(name, exchange.trusted_peer) && !is_ours(name, value, exchange)
+    is_left(name, exchange.trusted_peer)
+        && !is_ours(name, value, exchange)
+        && !(exchange.trace.is_new && *name == TRACESTATE)
 }
+
+/// Belongs to the trace that `traceparent` names, and to no other one (Trace Context §3.3).
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Whether a header could be taken for the gateway's own, or carries the token: another proxy that
 /// forwards the request removes these, and keeps its own rules for all others.

@@ -64,7 +64,7 @@ pub async fn judge(
     let view = view(&head, arrival, path, form, exchange);
     // RFC 6750 §2.3
     let private = exchange.runtime.gate.token.is_seen_by_caches(&view);
-    let decision = exchange.runtime.gate.check(&view).await;
+    let decision = exchange.runtime.gate.check(&view, exchange.trace.recorder()).await;
     exchange.route = decision.route;
     exchange.trail = decision.trail;
     if let Some(denial) = decision.outcome.as_ref().err().or(exchange.trail.unenforced.as_ref()) {
@@ -136,7 +136,8 @@ pub fn introduce(
         ClientOrigin::from_request(arrival.peer, arrival.secure, head.headers, authority, &trusted);
     drop(trusted);
     exchange.request_id = request_id(head.headers);
-    exchange.trace = TraceContext::from_headers(head.headers);
+    let tracer = exchange.runtime.tracer.as_ref();
+    exchange.trace = TraceContext::from_headers(head.headers, tracer, exchange.began, head.version);
     exchange.trusted_peer = trusted_peer;
     exchange.forwarded = forwarded;
     doubt

@@ -22,7 +22,7 @@
 //! | `upstream_response`, `cache_control` | what is read of a response, and changed in it |
 //! | `stream`, `websocket` | responses that end with their token |
 //! | `refuse` | what the client gets in place of a response |
-//! | `report` | metrics and the access log |
+//! | `report`, `spans` | metrics, the access log, traces |
 //!
 //! Both ways take upstream connections from one pool a server,
 //! [`Upstream::idle`](crate::upstream::Upstream::idle), and give them back to it. pingora's
@@ -59,6 +59,7 @@ mod refuse;
 mod report;
 mod request_framing;
 mod serve;
+mod spans;
 mod stream;
 mod strict;
 mod trace;
@@ -71,3 +72,4 @@ mod websocket;
 #[cfg(any(test, fuzzing))]
 pub use fast_path::fuzz;
 pub use serve::Serve;
+pub use trace::{RequestSpans, TraceContext};

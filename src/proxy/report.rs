@@ -1,6 +1,7 @@
-//! The end of a request: its metrics and its line in the access log.
+//! The end of a request: its metrics, its line in the access log, its spans.
 
 use super::exchange::Exchange;
+use super::spans;
 use crate::cache::StreamEnd;
 use crate::clock::Now;
 use crate::deny::{Fault, Reason};
@@ -16,10 +17,14 @@ const CLIENT_LEFT: u16 = 499;
 /// `status` is that of the response that was sent, `None` where there was none.
 pub fn report(method: &Method, status: Option<StatusCode>, exchange: &Exchange) {
     let now = exchange.now();
+    let sent = status.is_some();
     let status = status.map_or(CLIENT_LEFT, |status| status.as_u16());
     count(method, exchange, status, now.since(exchange.began));
     let line = line(method, exchange, status, now);
     exchange.process.decisions.push(&line);
+    if let Some(recorded) = &exchange.trace.spans {
+        spans::record(recorded, &line, sent, exchange, now);
+    }
     if exchange.process.access_log.wants(judgement(exchange).reason, &exchange.runtime.log) {
         exchange.process.access_log.write(&line, exchange.runtime.log.format);
     }

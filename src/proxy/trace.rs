@@ -1,56 +1,139 @@
 //! Names by which one request is followed through several logs: `X-Request-Id` and W3C Trace
 //! Context (`traceparent`).
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use crate::clock::Now;
+use crate::telemetry::{Recorder, SpanContext, Tracer};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use std::sync::Arc;
 
-/// A `traceparent` that came with the request, or a new one.
-#[derive(Clone, Debug)]
+/// The place of a request in its trace.
+#[derive(Clone)]
 pub struct TraceContext {
-    /// The header's value: version-traceid-parentid-flags.
+    /// The header for the upstream: version-traceid-parentid-flags. Its parent is the upstream's
+    /// span where the request is recorded, else the client's span.
     pub traceparent: HeaderValue,
+    /// The trace begins here: a `tracestate` that came belongs to no trace (Trace Context §3.3).
+    pub is_new: bool,
+    /// `None`: the request is not recorded.
+    pub spans: Option<Box<RequestSpans>>,
+}
+
+/// The spans of a request that is recorded. In a box, since most requests have none.
+#[derive(Clone)]
+pub struct RequestSpans {
+    /// Of the request's own span.
+    pub recorder: Recorder,
+    /// The client's span.
+    pub parent: Option<u64>,
+    /// The span of the upstream's request.
+    pub upstream: SpanContext,
+    /// The protocol that the client speaks.
+    pub version: Version,
+}
+
+/// A `traceparent` that came with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Traceparent {
+    trace_id: u128,
+    span_id: u64,
+    flags: u8,
 }
 
 impl TraceContext {
-    /// Trace Context §3.2: exactly one well-formed header is forwarded unchanged.
-    pub fn from_headers(headers: &HeaderMap) -> Self {
-        let given =
-            only(headers, &TRACEPARENT).filter(|value| value.to_str().is_ok_and(is_traceparent));
-        Self { traceparent: given.cloned().unwrap_or_else(new_traceparent) }
+    /// Exactly one well-formed header is the parent (Trace Context §3.2). It is forwarded unchanged
+    /// where the request is not recorded. `tracer`: `None` where traces are off.
+    pub fn from_headers(
+        headers: &HeaderMap,
+        tracer: Option<&Arc<Tracer>>,
+        began: Now,
+        version: Version,
+    ) -> Self {
+        let given = only(headers, &TRACEPARENT)
+            .and_then(|value| Some((value, Traceparent::parse(value.as_bytes())?)));
+        let parent = given.map(|(_, parent)| parent);
+        let trace_id = parent.map_or_else(|| rand::random::<u128>().max(1), |it| it.trace_id);
+        let sampled = tracer.filter(|tracer| {
+            tracer.sampling().samples(parent.map(|parent| parent.flags & SAMPLED != 0), trace_id)
+        });
+        let is_new = parent.is_none();
+        if let Some(tracer) = sampled {
+            let recorder = Recorder::new(tracer.clone(), trace_id, began);
+            let upstream = recorder.child();
+            let flags = SAMPLED | parent.map_or(0, |parent| parent.flags & RANDOM);
+            let traceparent = traceparent(trace_id, upstream.span_id, flags);
+            let parent = parent.map(|parent| parent.span_id);
+            let spans = Box::new(RequestSpans { recorder, parent, upstream, version });
+            return Self { traceparent, is_new, spans: Some(spans) };
+        }
+        let traceparent = match given {
+            Some((value, _)) => value.clone(),
+            None => traceparent(trace_id, rand::random::<u64>().max(1), 0),
+        };
+        Self { traceparent, is_new, spans: None }
     }
 
+    /// In hexadecimal.
     pub fn trace_id(&self) -> &str {
         self.traceparent.to_str().ok().and_then(|text| text.get(3..35)).unwrap_or_default()
+    }
+
+    /// `None`: the request is not recorded.
+    pub fn recorder(&self) -> Option<&Recorder> {
+        self.spans.as_ref().map(|spans| &spans.recorder)
     }
 }
 
 impl Default for TraceContext {
     fn default() -> Self {
-        Self { traceparent: HeaderValue::from_static("") }
+        Self { traceparent: HeaderValue::from_static(""), is_new: false, spans: None }
     }
 }
 
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-fn new_traceparent() -> HeaderValue {
-    let mut text = *b"00-................................-................-00";
-    write_hex(&mut text[3..35], &rand::random::<u128>().max(1).to_be_bytes());
-    write_hex(&mut text[36..52], &rand::random::<u64>().max(1).to_be_bytes());
+/// The sampled flag (Trace Context §3.2.2.5.1).
+const SAMPLED: u8 = 1;
+
+/// The flag of a random trace id (Trace Context Level 2 §3.2.2.5.2), which stays with the id.
+const RANDOM: u8 = 2;
+
+fn traceparent(trace_id: u128, span_id: u64, flags: u8) -> HeaderValue {
+    let mut text = *b"00-................................-................-..";
+    write_hex(&mut text[3..35], &trace_id.to_be_bytes());
+    write_hex(&mut text[36..52], &span_id.to_be_bytes());
+    write_hex(&mut text[53..55], &[flags]);
     value(&text)
 }
 
-fn is_traceparent(value: &str) -> bool {
-    let hex = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let zeros = |part: &str| part.bytes().all(|b| b == b'0');
-    let parts: Vec<&str> = value.split('-').collect();
-    match parts.as_slice() {
-        ["00", trace, parent, flags] => {
-            hex(trace, 32) && !zeros(trace) && hex(parent, 16) && !zeros(parent) && hex(flags, 2)
+impl Traceparent {
+    /// Only version 00 is known, and its length is fixed.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let parts = (text.len() == 55).then(|| text.split_at(3))?;
+        let (b"00-", rest) = parts else { return None };
+        let [trace_id, span_id, flags] = [&rest[..32], &rest[33..49], &rest[50..]];
+        if rest[32] != b'-' || rest[49] != b'-' {
+            return None;
         }
-        _ => false,
+        let parent = Self {
+            trace_id: hex(trace_id)?,
+            span_id: u64::try_from(hex(span_id)?).ok()?,
+            flags: u8::try_from(hex(flags)?).ok()?,
+        };
+        (parent.trace_id != 0 && parent.span_id != 0).then_some(parent)
     }
+}
+
+/// A number of hexadecimal digits in lower case.
+fn hex(digits: &[u8]) -> Option<u128> {
+    digits.iter().try_fold(0, |number, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(digit))
+    })
 }
 
 /// The client's `X-Request-Id` when it is one sane word, else a new one of 128 random bits.
@@ -89,6 +172,11 @@ fn value(text: &[u8]) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Mono;
+    use crate::telemetry::{
+        BatchSettings, Metrics, Sampling, Share, TraceProtocol, TraceSettings, Traces,
+    };
+    use std::time::Duration;
 
     fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
         values
@@ -108,26 +196,98 @@ mod tests {
         assert_eq!(request_id(&headers("x-request-id", &["x".repeat(129).as_str()])).len(), 32);
     }
 
+    const GIVEN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn at() -> Now {
+        Now { wall: 1_700_000_000_000, mono: Mono::START }
+    }
+
+    fn untraced(headers: &HeaderMap) -> TraceContext {
+        TraceContext::from_headers(headers, None, at(), Version::HTTP_11)
+    }
+
     #[test]
     fn a_sound_traceparent_is_passed_on() {
-        let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let trace = TraceContext::from_headers(&headers("traceparent", &[given]));
+        let trace = untraced(&headers("traceparent", &[GIVEN]));
         assert_eq!(
-            (trace.traceparent.to_str().unwrap_or_default(), trace.trace_id()),
-            (given, "0af7651916cd43dd8448eb211c80319c")
+            (trace.traceparent.to_str().unwrap_or_default(), trace.trace_id(), trace.is_new),
+            (GIVEN, "0af7651916cd43dd8448eb211c80319c", false)
         );
         for bad in [
             "",
             "00-0-0-0",
             "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
             "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0g",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",
+            "00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333-011",
+            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             "01-x",
         ] {
-            let trace = TraceContext::from_headers(&headers("traceparent", &[bad]));
-            assert!(
-                trace.traceparent.to_str().is_ok_and(is_traceparent) && trace.traceparent != bad,
-                "{bad}"
-            );
+            let trace = untraced(&headers("traceparent", &[bad]));
+            let made = Traceparent::parse(trace.traceparent.as_bytes());
+            assert!(made.is_some_and(|made| made.flags == 0) && trace.is_new, "{bad}");
+            assert_ne!(trace.trace_id(), "0af7651916cd43dd8448eb211c80319c", "{bad}");
+        }
+        assert!(untraced(&headers("traceparent", &[GIVEN, GIVEN])).is_new);
+    }
+
+    /// Trace Context §3.4: a participant puts its own span in the parent's place.
+    #[test]
+    fn a_recorded_request_puts_its_own_span_in_the_parents_place() {
+        let Ok(metrics) = Metrics::new() else { panic!("no metrics") };
+        let Ok(endpoint) = url::Url::parse("http://127.0.0.1:4318/v1/traces") else { panic!() };
+        let traces = Traces::default();
+        let settings = |sampling| TraceSettings {
+            endpoint: endpoint.clone(),
+            protocol: TraceProtocol::HttpProtobuf,
+            headers: Vec::new(),
+            sampling,
+            timeout: Duration::from_secs(10),
+            batch: BatchSettings {
+                schedule_delay: Duration::from_secs(5),
+                export_timeout: Duration::from_secs(30),
+                max_queue_size: 1,
+                max_export_batch_size: 1,
+            },
+            resource: Vec::new(),
+        };
+        let heeds = Sampling { heeds_parent: true, share: Share::NONE };
+        let always = Sampling { heeds_parent: false, share: Share::ALL };
+        let unsampled = GIVEN.replace("-01", "-02");
+        for (sampling, given, flags) in [
+            (heeds, Some(GIVEN), Some(1)),
+            (heeds, Some(&*unsampled), None),
+            (heeds, None, None),
+            (always, Some(GIVEN), Some(1)),
+            (always, Some(&*unsampled), Some(3)),
+            (always, None, Some(1)),
+        ] {
+            let tracer = traces.tracer(Some(&settings(sampling)), &metrics);
+            let given = given.as_slice();
+            let headers = headers("traceparent", given);
+            let trace =
+                TraceContext::from_headers(&headers, tracer.as_ref(), at(), Version::HTTP_11);
+            let Some(sent) = Traceparent::parse(trace.traceparent.as_bytes()) else {
+                panic!("{sampling:?} {given:?}")
+            };
+            match (&trace.spans, flags) {
+                (Some(spans), Some(flags)) => {
+                    assert_eq!((sent.span_id, sent.flags), (spans.upstream.span_id, flags));
+                    assert_eq!(spans.upstream.trace_id, sent.trace_id);
+                    let parent =
+                        given.first().and_then(|given| Traceparent::parse(given.as_bytes()));
+                    assert_eq!(spans.parent, parent.map(|parent| parent.span_id));
+                    assert!(parent.is_none_or(|parent| parent.trace_id == sent.trace_id));
+                }
+                (None, None) => {
+                    let as_given = given.first().is_none_or(|given| trace.traceparent == *given);
+                    assert!(as_given && sent.flags & SAMPLED == 0, "{given:?}");
+                }
+                _ => panic!("{sampling:?} {given:?}"),
+            }
         }
     }
 }

@@ -72,7 +72,7 @@ pub fn run(process: Arc<Process>, extras: Extras) -> Result<(), StartError> {
     }
     let inherited = taken.as_mut().map(|taken| std::mem::take(&mut taken.sockets));
 
-    let seconds = settings.shutdown_timeout.as_secs() + 1;
+    let seconds = settings.shutdown_timeout.as_secs() + LAST_SPANS.as_secs() + 1;
     let conf = ServerConf {
         threads: settings.threads,
         // a bound for the case that the drain below does not end the process first
@@ -114,6 +114,7 @@ pub fn run(process: Arc<Process>, extras: Extras) -> Result<(), StartError> {
     server.add_service(background_service("history", Recorder(process.clone())));
     server.add_service(background_service("shared cache", Fleet(process.clone())));
     server.add_service(background_service("security events", EventDelivery(process.clone())));
+    server.add_service(background_service("traces", TraceExport(process.clone())));
     server.add_service(background_service("watchdog", Watchdog));
     server.add_service(background_service("drain", Drain(process)));
     server.run(RunArgs::default());
@@ -260,6 +261,22 @@ impl BackgroundService for Fleet {
     }
 }
 
+/// Exports the spans of all configurations; until the very end, for the last requests.
+struct TraceExport(Arc<Process>);
+
+#[async_trait]
+impl BackgroundService for TraceExport {
+    async fn start(&self, _: ShutdownWatch) {
+        loop {
+            self.0.parts.traces.start(&self.0.parts.clock);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// How long the last spans may take to the collector when the process stops.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
 /// Ends the process as soon as no request is in flight, and after `shutdown_timeout` at the latest.
 struct Drain(Arc<Process>);
 
@@ -292,6 +309,7 @@ impl BackgroundService for Drain {
             let _ = tokio::time::timeout(LAST_FRAMES, self.no_upgraded()).await;
         }
         self.0.access_log.finish();
+        self.0.parts.traces.finish(&self.0.parts.clock, LAST_SPANS).await;
         std::process::exit(0);
     }
 }

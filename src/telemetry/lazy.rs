@@ -23,7 +23,14 @@ impl LazyCounter {
     }
 
     pub fn inc(&self) {
-        self.0.made.get_or_init(|| self.0.all.with_label_values(&self.0.labels)).inc();
+        self.inc_by(1);
+    }
+
+    /// Nothing happens for 0: the series stays unmade.
+    pub fn inc_by(&self, by: u64) {
+        if by > 0 {
+            self.0.made.get_or_init(|| self.0.all.with_label_values(&self.0.labels)).inc_by(by);
+        }
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub(crate) config_last_reload_success: IntGauge,
     pub(crate) config_last_reload_timestamp: Gauge,
     pub(crate) log_lines_dropped: IntGauge,
+    pub(crate) trace_spans_exported: IntCounterVec,
+    pub(crate) trace_spans_dropped: IntCounterVec,
     build_info: IntGaugeVec,
 }
 
@@ -216,6 +218,16 @@ impl Metrics {
             )?,
             log_lines_dropped: table
                 .gauge("log_lines_dropped", "Log lines lost since their reader was too slow.")?,
+            trace_spans_exported: table.counters(
+                "trace_spans_exported_total",
+                "Spans that the collector of traces took.",
+                &["protocol"],
+            )?,
+            trace_spans_dropped: table.counters(
+                "trace_spans_dropped_total",
+                "Spans that were lost, by reason.",
+                &["reason"],
+            )?,
             build_info: table.gauges("build_info", "Always 1.", &["version"])?,
             registry: table.registry,
             families: table.families,

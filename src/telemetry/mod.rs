@@ -1,4 +1,4 @@
-//! The operator's view: metrics, log lines, the access log. One struct for each event, so that its
+//! The operator's view: metrics, log lines, the access log, traces. One struct for each event, so that its
 //! log line and its metric cannot drift apart.
 
 mod access;
@@ -15,6 +15,7 @@ mod queue;
 mod route;
 mod server;
 mod settings;
+mod traces;
 
 pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
 pub use decisions::{Decisions, RecordedDecision};
@@ -30,3 +31,7 @@ pub use occasionally::Occasionally;
 pub use route::RouteMetrics;
 pub use server::ServerMetrics;
 pub use settings::{AccessLog, LogFormat, LogSettings};
+pub use traces::{
+    BatchSettings, Exporter, Recorder, Sampling, Share, SpanBuilder, SpanContext, SpanKind,
+    TraceProtocol, TraceSettings, Tracer, Traces,
+};

@@ -1,7 +1,7 @@
 //! Where a route leads: an upstream, and under which path.
 
 use super::{DestinationSettings, Upstream};
-use crate::route::comparable;
+use crate::route::{PathPattern, comparable};
 use crate::telemetry::RouteMetrics;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,9 +10,22 @@ pub struct Destination {
     pub upstream: Arc<Upstream>,
     pub settings: DestinationSettings,
     pub metrics: RouteMetrics,
+    /// `path` of the route.
+    pub paths: Vec<PathPattern>,
 }
 
 impl Destination {
+    /// The pattern that a path in normal form matches: `http.route` of traces. Of several, the one
+    /// that the route table prefers.
+    pub fn pattern(&self, path: &str) -> Option<&PathPattern> {
+        if let [only] = self.paths.as_slice() {
+            return Some(only);
+        }
+        let path = comparable(path);
+        let matching = self.paths.iter().filter(|pattern| pattern.parameters(&path).is_some());
+        matching.min_by_key(|pattern| pattern.specificity())
+    }
+
     /// The path that the upstream gets for a path in normal form. A prefix is whole segments.
     pub fn rewrite<'p>(&self, path: &'p str) -> Cow<'p, str> {
         let prefix = self.settings.strip_prefix.as_deref();

@@ -47,6 +47,11 @@ impl PeerServer {
         &self.address.label
     }
 
+    /// Where it is, as configured.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.address.at
+    }
+
     /// The addresses in use, and how long until the name is looked up again (`None`: fixed).
     pub fn addresses(&self) -> (Arc<Vec<SocketAddr>>, Option<Duration>) {
         self.addresses.known()

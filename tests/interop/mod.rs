@@ -9,6 +9,7 @@
 
 mod authlib;
 mod clients;
+mod collector;
 mod dex;
 mod django;
 mod django_oauth_toolkit;

@@ -28,6 +28,7 @@ mod routes;
 mod server;
 mod ties;
 mod token;
+mod traces;
 mod upstreams;
 mod url;
 
@@ -47,6 +48,8 @@ use std::time::Duration;
 pub struct Context<'a> {
     pub report: &'a Report<'a>,
     pub files: &'a Files,
+    /// Gives the value of an environment variable.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
     pub raw: &'a Gateway,
 }
 
@@ -60,8 +63,13 @@ pub struct Compiled {
 }
 
 /// Complete only when nothing of it was in error; all problems are in `report`.
-pub fn compile(raw: &Gateway, report: &Report, files: &Files) -> Compiled {
-    let cx = Context { report, files, raw };
+pub fn compile(
+    raw: &Gateway,
+    report: &Report,
+    files: &Files,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Compiled {
+    let cx = Context { report, files, env, raw };
     let listeners = listeners::listeners(cx);
     let admin = listeners::admin(cx, &listeners);
     Compiled { admin: admin.clone(), settings: settings(cx, listeners, admin) }
@@ -86,6 +94,7 @@ fn settings(
     let token = token::token(cx);
     let identity = identity::identity(cx);
     let named = upstreams::upstreams(cx);
+    let traces = traces::traces(cx);
     let (routes, by_url) = routes::routes(cx);
     if let (Some(servers), Some(routes)) = (&servers, &routes) {
         kinds::audiences(cx, servers, routes);
@@ -121,6 +130,7 @@ fn settings(
         upstreams: named?.into_iter().chain(by_url).collect(),
         routes: routes?,
         log: log(&raw.log),
+        traces: traces.ok()?,
     })
 }
 

@@ -12,7 +12,7 @@ use url::{Host, Url};
 impl Context<'_> {
     /// An `http://` or `https://` URL without user name and fragment.
     pub fn url(self, path: &KeyPath, text: &str) -> Option<Url> {
-        match parse(text, "`https://as.example.com/introspect`") {
+        match parse(text, "`https://as.example.com/introspect`", CLIENT_AUTH) {
             Ok(url) => Some(url),
             Err(message) => {
                 self.report.error(path, message);
@@ -79,7 +79,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
     if let Some(path) = unix_path(text) {
         return path.map(|path| Endpoint::Unix(path.into()));
     }
-    let url = parse(text, "`http://127.0.0.1:9000` or `unix:/run/service.sock`")?;
+    let url = parse(text, "`http://127.0.0.1:9000` or `unix:/run/service.sock`", CLIENT_AUTH)?;
     if !matches!(url.path(), "" | "/") {
         return Err(
             "must have no path; write the path as `rewrite: { add_prefix: … }` of the routes"
@@ -102,7 +102,11 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
     Ok(Endpoint::Tcp { host, port, tls: url.scheme() == "https" })
 }
 
-fn parse(text: &str, example: &str) -> Result<Url, String> {
+const CLIENT_AUTH: &str = "for an authorization server they belong into `client_auth`";
+
+/// An `http://` or `https://` URL without user name and fragment. `credentials` says where user name
+/// and password belong.
+pub fn parse(text: &str, example: &str, credentials: &str) -> Result<Url, String> {
     if text.is_empty() {
         return Err(format!("is empty; write a URL such as {example}"));
     }
@@ -118,7 +122,7 @@ fn parse(text: &str, example: &str) -> Result<Url, String> {
     let url = Url::parse(text)
         .map_err(|error| format!("is not a URL: {error}; write one such as {example}"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must have no user name and password; for an authorization server they belong into `client_auth`".into());
+        return Err(format!("must have no user name and password; {credentials}"));
     }
     if url.fragment().is_some() {
         return Err("must have no fragment; remove `#` and everything after it".into());

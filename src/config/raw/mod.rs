@@ -16,6 +16,7 @@ mod route;
 mod scalar;
 mod server;
 mod token;
+mod traces;
 mod upstream;
 
 pub use cache::{Cache, Redis};
@@ -37,6 +38,7 @@ pub use scalar::{
 };
 pub use server::{Server, ServerCommon};
 pub use token::Token;
+pub use traces::{Sample, TraceProtocol, Traces};
 pub use upstream::{HealthCheck, Protocol, Upstream, UpstreamServer, UpstreamTls};
 
 use schemars::JsonSchema;
@@ -100,6 +102,10 @@ pub struct Gateway {
     pub dpop: Dpop,
     /// The logs: level, format and access log.
     pub log: Log,
+    /// Traces for an OpenTelemetry collector. Off unless written (`traces: {}` is enough), or
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traces: Option<Traces>,
 }
 
 impl Default for Gateway {
@@ -124,6 +130,7 @@ impl Default for Gateway {
             routes: Vec::new(),
             dpop: Dpop::default(),
             log: Log::default(),
+            traces: None,
         }
     }
 }
