@@ -25,7 +25,8 @@ pub async fn next_attempt(exchange: &mut Exchange) -> Result<Attempt> {
     let upstream = &route.leads_to.upstream;
     let mut attempts = std::mem::take(&mut exchange.upstream.attempts);
     if let Some((aim, failure)) = exchange.upstream.failed.take()
-        && !upstream.prepare_another(&mut attempts, aim).await
+        // in a box: it may look up names, for which all requests would pay with room
+        && !Box::pin(upstream.prepare_another(&mut attempts, aim)).await
     {
         exchange.upstream.attempts = attempts;
         return Err(Error::explain(failure, "every address of the upstream fails").into_up());

@@ -16,6 +16,9 @@ const PIECE: usize = 64 * 1024;
 /// Bytes per read of a body of unknown length; more, if the last read filled the buffer.
 const LITTLE: usize = 8 * 1024;
 
+/// A shorter run of data is cheaper to copy than to write as a piece of its own.
+const COPIED: usize = 1024;
+
 impl PlainExchange<'_> {
     /// Passes a body on that has `left` bytes, behind the head in `to`. Gives whether nothing came
     /// behind it.
@@ -43,7 +46,7 @@ impl PlainExchange<'_> {
         Ok(!over)
     }
 
-    /// The same for a chunked body. A chunk that fills the buffer is forwarded without a copy.
+    /// The same for a chunked body.
     pub async fn pass_chunks(
         &mut self,
         upstream: &mut UpstreamExchange,
@@ -52,30 +55,18 @@ impl PlainExchange<'_> {
         let (mut chunks, mut runs) = (Chunks::lenient(), Vec::new());
         loop {
             let read = std::mem::take(&mut upstream.read);
-            let Ok(taken) = data(&mut chunks, &read, &mut runs) else {
-                // the data before it is forwarded, and the response breaks off
-                runs.iter().for_each(|run| chunk(&mut to, &read[run.clone()]));
-                upstream.write(self.client, &to).await?;
-                self.status = self.coming;
-                return Err(not_chunks());
+            let taken = data(&mut chunks, &read, &mut runs);
+            let pieces = framed(&read, &runs, chunks.is_done(), &mut to);
+            let slice = |piece: &Piece| match piece {
+                Piece::Made(range) => IoSlice::new(&to[range.clone()]),
+                Piece::Read(range) => IoSlice::new(&read[range.clone()]),
             };
-            match runs.as_slice() {
-                [only] if to.is_empty() && !chunks.is_done() => {
-                    let (mut line, data) = ([0; 18], &read[only.clone()]);
-                    let line = size_line(data.len(), &mut line);
-                    let mut parts = [line, data, b"\r\n"].map(IoSlice::new);
-                    upstream.write_parts(self.client, &mut parts).await?;
-                }
-                runs => {
-                    runs.iter().for_each(|run| chunk(&mut to, &read[run.clone()]));
-                    if chunks.is_done() {
-                        to.extend_from_slice(LAST_CHUNK);
-                    }
-                    upstream.write(self.client, &to).await?;
-                    to.clear();
-                }
-            }
+            let mut slices: Vec<_> = pieces.iter().map(slice).collect();
+            upstream.write_parts(self.client, &mut slices).await?;
             self.status = self.coming;
+            to.clear();
+            // the data before the mistake was forwarded, and the response breaks off
+            let taken = taken.map_err(|NotChunks| not_chunks())?;
             if chunks.is_done() {
                 return Ok(taken == read.len());
             }
@@ -131,6 +122,32 @@ fn data(
         at += data;
     }
     Ok(at)
+}
+
+/// Bytes of the sent body: made here, or where they were read.
+enum Piece {
+    Made(Range<usize>),
+    Read(Range<usize>),
+}
+
+/// Frames the runs of `read` anew, `to` being what goes before them. Long runs are not copied.
+fn framed(read: &[u8], runs: &[Range<usize>], last: bool, to: &mut BytesMut) -> Vec<Piece> {
+    let (mut pieces, mut made) = (Vec::new(), 0);
+    for run in runs {
+        if run.len() < COPIED {
+            chunk(to, &read[run.clone()]);
+            continue;
+        }
+        to.extend_from_slice(size_line(run.len(), &mut [0; 18]));
+        pieces.extend([Piece::Made(made..to.len()), Piece::Read(run.clone())]);
+        made = to.len();
+        to.extend_from_slice(b"\r\n");
+    }
+    if last {
+        to.extend_from_slice(LAST_CHUNK);
+    }
+    pieces.push(Piece::Made(made..to.len()));
+    pieces
 }
 
 fn not_chunks() -> Box<Error> {
