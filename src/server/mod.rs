@@ -111,7 +111,7 @@ pub fn run(process: Arc<Process>, extras: Extras) -> Result<(), StartError> {
         Upgrade { process: process.clone(), path: upgrade_socket, taken: Mutex::new(taken) };
     server.add_service(background_service("upgrade", upgrade));
     server.add_service(background_service("names", UpstreamCare(process.clone())));
-    server.add_service(background_service("history", Recorder(process.clone())));
+    server.add_service(background_service("history", HistoryRecorder(process.clone())));
     server.add_service(background_service("shared cache", Fleet(process.clone())));
     server.add_service(background_service("security events", EventDelivery(process.clone())));
     server.add_service(background_service("traces", TraceExport(process.clone())));
@@ -196,10 +196,10 @@ impl BackgroundService for Watchdog {
 }
 
 /// Records the metrics' values, for the status page.
-struct Recorder(Arc<Process>);
+struct HistoryRecorder(Arc<Process>);
 
 #[async_trait]
-impl BackgroundService for Recorder {
+impl BackgroundService for HistoryRecorder {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         loop {
             let parts = &self.0.parts;

@@ -101,7 +101,7 @@ fn sampling(sample: Sample) -> Option<Sampling> {
         Sample::Always => (false, Share::ALL),
         Sample::Off => (false, Share::NONE),
         // the schema has seen to the range
-        Sample::Share(share) => (true, Share::of(share)?),
+        Sample::Share(share) => (true, Share::from_ratio(share)?),
     };
     Some(Sampling { heeds_parent, share })
 }
@@ -247,7 +247,7 @@ impl Environment<'_> {
             let Some((name, value)) = self.variable("OTEL_TRACES_SAMPLER_ARG") else {
                 return Share::ALL;
             };
-            value.parse().ok().and_then(Share::of).unwrap_or_else(|| {
+            value.parse().ok().and_then(Share::from_ratio).unwrap_or_else(|| {
                 self.warn(&name, "is not a number from 0 to 1; 1 is used");
                 Share::ALL
             })

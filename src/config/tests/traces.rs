@@ -64,7 +64,7 @@ fn the_endpoint_is_the_files_or_a_variables() {
 
 #[test]
 fn sampling_is_the_files_or_a_variables() {
-    let share = |ratio| Share::of(ratio).unwrap_or(Share::NONE);
+    let share = |ratio| Share::from_ratio(ratio).unwrap_or(Share::NONE);
     for (written, sampler, argument, heeds_parent, expected) in [
         ("", "", "", true, Share::NONE),
         ("sample: parent", "always_on", "", true, Share::NONE),
@@ -90,7 +90,7 @@ fn sampling_is_the_files_or_a_variables() {
 #[test]
 fn headers_time_limits_and_resource() {
     let variables = [
-        (GENERAL, "http://c:4318"),
+        (GENERAL, "https://c:4318"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "X-Key=a%20b, x-other=c=d"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "1500"),
         ("OTEL_BSP_SCHEDULE_DELAY", "20"),
@@ -135,7 +135,7 @@ fn mistakes_in_the_file_are_errors() {
         ("sample: 1.5", "error: traces.sample: "),
         ("sample: -0.1", "error: traces.sample: "),
         ("sample: sometimes", "error: traces.sample: "),
-        ("headers: {'a b': c}", "error: traces.headers.a b: is not the name of a header"),
+        ("headers: {'a b': c}", "error: traces.headers.\"a b\": is not the name of a header"),
         ("headers: {Host: c}", "error: traces.headers.Host: is a header that the gateway sets"),
         ("headers: {a: \"x\\ny\"}", "error: traces.headers.a: has a value with characters"),
         ("headers: {a: x, A: y}", "error: traces.headers.a: is there twice"),

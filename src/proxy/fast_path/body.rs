@@ -57,9 +57,9 @@ impl PlainExchange<'_> {
             let read = std::mem::take(&mut upstream.read);
             let taken = data(&mut chunks, &read, &mut runs);
             let pieces = framed(&read, &runs, chunks.is_done(), &mut to);
-            let slice = |piece: &Piece| match piece {
-                Piece::Made(range) => IoSlice::new(&to[range.clone()]),
-                Piece::Read(range) => IoSlice::new(&read[range.clone()]),
+            let slice = |piece: &BodyPart| match piece {
+                BodyPart::Made(range) => IoSlice::new(&to[range.clone()]),
+                BodyPart::Read(range) => IoSlice::new(&read[range.clone()]),
             };
             let mut slices: Vec<_> = pieces.iter().map(slice).collect();
             upstream.write_parts(self.client, &mut slices).await?;
@@ -125,13 +125,13 @@ fn data(
 }
 
 /// Bytes of the sent body: made here, or where they were read.
-enum Piece {
+enum BodyPart {
     Made(Range<usize>),
     Read(Range<usize>),
 }
 
 /// Frames the runs of `read` anew, `to` being what goes before them. Long runs are not copied.
-fn framed(read: &[u8], runs: &[Range<usize>], last: bool, to: &mut BytesMut) -> Vec<Piece> {
+fn framed(read: &[u8], runs: &[Range<usize>], last: bool, to: &mut BytesMut) -> Vec<BodyPart> {
     let (mut pieces, mut made) = (Vec::new(), 0);
     for run in runs {
         if run.len() < COPIED {
@@ -139,14 +139,14 @@ fn framed(read: &[u8], runs: &[Range<usize>], last: bool, to: &mut BytesMut) -> 
             continue;
         }
         to.extend_from_slice(size_line(run.len(), &mut [0; 18]));
-        pieces.extend([Piece::Made(made..to.len()), Piece::Read(run.clone())]);
+        pieces.extend([BodyPart::Made(made..to.len()), BodyPart::Read(run.clone())]);
         made = to.len();
         to.extend_from_slice(b"\r\n");
     }
     if last {
         to.extend_from_slice(LAST_CHUNK);
     }
-    pieces.push(Piece::Made(made..to.len()));
+    pieces.push(BodyPart::Made(made..to.len()));
     pieces
 }
 

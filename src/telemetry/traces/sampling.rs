@@ -25,8 +25,8 @@ impl Share {
 
     /// `None` for a number that is not from 0 to 1.
     #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
-    pub fn of(ratio: f64) -> Option<Self> {
-        (0.0..=1.0).contains(&ratio).then(|| Self((ratio * LIMIT as f64) as u64))
+    pub fn from_ratio(ratio: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&ratio).then_some(Self((ratio * LIMIT as f64) as u64))
     }
 
     /// As `TraceIdRatioBased` of the OpenTelemetry SDKs: by 63 bits of the trace's id, so that the
@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn a_share_is_a_share_and_grows() {
-        let shares = [0.01, 0.25, 0.5].map(|ratio| (ratio, Share::of(ratio).unwrap_or(Share::ALL)));
+        let shares =
+            [0.01, 0.25, 0.5].map(|ratio| (ratio, Share::from_ratio(ratio).unwrap_or(Share::ALL)));
         for (ratio, share) in shares {
             let ids = (0..100_000u64).map(|n| u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
             let taken = ids.filter(|id| share.contains(*id)).count();
@@ -77,7 +78,7 @@ mod tests {
         assert!(shares.iter().all(|(_, share)| share.contains(id)), "the low half decides");
         assert!(Share::ALL.contains(u128::MAX) && !Share::NONE.contains(0));
         for ratio in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
-            assert_eq!(Share::of(ratio), None, "{ratio}");
+            assert_eq!(Share::from_ratio(ratio), None, "{ratio}");
         }
     }
 }
