@@ -48,7 +48,7 @@ fn headers_of_the_file_are_sent_in_place_of_those_of_the_variables() {
         let headers = format!("{:?}", collector.calls()[0].headers).to_lowercase();
         assert!(headers.contains("x-own") && !headers.contains("hunter2"), "{headers}");
         let shown = setup.gateway.admin_get("/api/config").text();
-        assert!(shown.contains("\"x-own\":\"[redacted]\""), "{shown}");
+        assert!(shown.contains("\"x-own\": \"[redacted]\""), "{shown}");
     }
 }
 

@@ -206,7 +206,7 @@ fn an_upstream_that_fails_has_a_span_with_an_error() {
         has(&upstream, &[("error.type", upstream_error), ("http.response.status_code", &answered)]);
         let server = one(&spans, SpanKind::Server, "GET /people/{id}");
         assert_eq!(failed(&server), status >= 500);
-        has(&server, &[("error.type", server_error), ("introgate.decision", "anonymous")]);
+        has(&server, &[("error.type", server_error), ("introgate.decision", "allow")]);
     }
 }
 
