@@ -32,7 +32,7 @@ pub struct BoundKeys {
 
 impl Confirmation {
     /// Reads the member `cnf`. A member of it that is not understood makes it unknown as a whole:
-    /// part of a binding is not a binding.
+    /// part of a binding is not a binding. Keycloak 26.7 names the use of `jkt` in `kc-jkt-type`.
     pub fn from_claim(cnf: Option<&Value>) -> Self {
         let methods = match cnf {
             None | Some(Value::Null) => return Self::None,
@@ -46,6 +46,7 @@ impl Confirmation {
             match (name.as_str(), thumbprint) {
                 ("jkt", Some(thumbprint)) => bound.key = Some(thumbprint),
                 ("x5t#S256", Some(thumbprint)) => bound.certificate = Some(thumbprint),
+                ("kc-jkt-type", _) if value == "DPoP" && methods.contains_key("jkt") => {}
                 _ => return Self::Unknown { certificate },
             }
         }
@@ -109,6 +110,7 @@ mod tests {
             (json!({ "jkt": JKT }), thumbprint, None),
             (json!({ "x5t#S256": JKT }), None, thumbprint),
             (json!({ "x5t#S256": JKT, "jkt": JKT }), thumbprint, thumbprint),
+            (json!({ "jkt": JKT, "kc-jkt-type": "DPoP" }), thumbprint, None),
         ] {
             let bound = Confirmation::Bound(Box::new(BoundKeys { key, certificate }));
             assert_eq!(Confirmation::from_claim(Some(&cnf)), bound, "{cnf}");
@@ -129,6 +131,9 @@ mod tests {
             json!({ "kid": "1" }),
             json!({ "jkt": JKT, "kid": "1" }),
             json!({ "jkt": null }),
+            json!({ "jkt": JKT, "kc-jkt-type": "other" }),
+            json!({ "jkt": JKT, "kc-jkt-type": null }),
+            json!({ "kc-jkt-type": "DPoP" }),
             json!({ "jkt": 1 }),
             json!({ "jkt": "" }),
             json!({ "jkt": [JKT] }),

@@ -11,11 +11,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// The secret of the client `gateway`, for introspection.
 pub const SECRET: &str = "the secret of the gateway, long enough";
 
-const LIBRARIES: [&str; 2] = ["openid-client", "oauth4webapi"];
+pub const LIBRARIES: [&str; 2] = ["openid-client", "oauth4webapi"];
 
 /// `node_modules` of the libraries.
 pub fn modules() -> Result<PathBuf, String> {
@@ -81,6 +82,56 @@ fn is_refused(outcome: &Value, reason: &str, scheme: &str, error: &str, whole: &
     assert!(challenge.starts_with(&format!("{scheme} realm=")) && named, "{whole:#}");
 }
 
+/// Two requests passed with proofs, and none of the others. `calls`: the statuses of the former, and
+/// of those that a nonce was missing in; `before`: how many requests the service had seen.
+#[track_caller]
+pub fn proofs_hold(library: &str, all: &Value, calls: &Value, upstream: &Upstream, before: usize) {
+    assert_eq!(all["metadata"]["dpop_bound_access_tokens_required"], true, "{all:#}");
+    assert_eq!(all["type"], "dpop", "{library} {all:#}");
+    let passed = json!([200, null, null]);
+    assert_eq!(all["good"], json!([passed, passed]), "{library} {all:#}");
+    assert_eq!(all["calls"], *calls, "{library} {all:#}");
+    is_refused(&all["asBearer"], "binding_dpop", "DPoP", "invalid_token", all);
+    is_refused(&all["withoutProof"], "binding_dpop", "DPoP", "invalid_dpop_proof", all);
+    is_refused(&all["replayed"], "binding_dpop", "DPoP", "invalid_dpop_proof", all);
+    is_refused(&all["thief"], "binding_dpop", "DPoP", "invalid_token", all);
+    let seen = upstream.requests().split_off(before);
+    assert_eq!(seen.len(), 2, "{library} {all:#}");
+    let seen = &seen[1];
+    assert_eq!(seen.header("x-introspected-client-id"), Some("bound"));
+    assert_eq!(seen.header("x-introspected-token-type"), Some("DPoP"));
+    assert_eq!((seen.header("authorization"), seen.header("dpop")), (None, None));
+}
+
+/// Two requests passed with the token's certificate, and none of the others.
+#[track_caller]
+pub fn certificates_hold(library: &str, all: &Value, upstream: &Upstream, before: usize) {
+    assert_eq!(all["metadata"]["tls_client_certificate_bound_access_tokens"], true, "{all:#}");
+    assert_eq!(all["good"], json!([200, null, null]), "{library} {all:#}");
+    assert_eq!(all["again"], json!([200, null, null]), "{library} {all:#}");
+    is_refused(&all["without"], "binding_mtls", "Bearer", "invalid_token", all);
+    is_refused(&all["other"], "binding_mtls", "Bearer", "invalid_token", all);
+    let seen = upstream.requests().split_off(before);
+    assert_eq!(seen.len(), 2, "{library} {all:#}");
+    assert_eq!(seen[1].header("x-introspected-client-id"), Some("certified"));
+    assert_eq!(seen[1].header("authorization"), None);
+}
+
+/// A folder with `ca.pem`, and the certificates and keys of `server`, `client` and `other`.
+pub fn identities(authority: &Authority) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, identity: Identity| {
+        for (extension, pem) in [("crt", &identity.certificate), ("key", &identity.key)] {
+            fs::write(folder.path().join(format!("{name}.{extension}")), pem).expect("a file");
+        }
+    };
+    put("server", authority.certify(&["127.0.0.1"]));
+    put("client", authority.certify_as("client", &[]));
+    put("other", authority.certify_as("other", &[]));
+    fs::write(folder.path().join("ca.pem"), authority.pem()).expect("a file");
+    folder
+}
+
 /// Each library gets a bound token and uses it, with nonces demanded by both servers, and without.
 #[test]
 fn dpop_clients_use_their_tokens_through_the_gateway() {
@@ -105,24 +156,11 @@ routes:
         for library in LIBRARIES {
             let before = upstream.count();
             let all = run_client(&modules, "clients/dpop.mjs", &[library, &resource]);
-            let metadata = &all["metadata"];
-            assert_eq!(metadata["dpop_bound_access_tokens_required"], true, "{all:#}");
-            assert_eq!(metadata["authorization_servers"], json!([server.origin()]), "{all:#}");
-            assert_eq!(all["type"], "dpop", "{library} {all:#}");
-            let passed = json!([200, null, null]);
-            assert_eq!(all["good"], json!([passed, passed]), "{library} {all:#}");
+            let named = &all["metadata"]["authorization_servers"];
+            assert_eq!(*named, json!([server.origin()]), "{all:#}");
             // one challenge teaches the library the nonce, which it keeps
             let calls = if nonces { json!([401, 200, 200]) } else { json!([200, 200]) };
-            assert_eq!(all["calls"], calls, "{library} {all:#}");
-            is_refused(&all["asBearer"], "binding_dpop", "DPoP", "invalid_token", &all);
-            is_refused(&all["withoutProof"], "binding_dpop", "DPoP", "invalid_dpop_proof", &all);
-            is_refused(&all["replayed"], "binding_dpop", "DPoP", "invalid_dpop_proof", &all);
-            is_refused(&all["thief"], "binding_dpop", "DPoP", "invalid_token", &all);
-            assert_eq!(upstream.count() - before, 2, "{library} {all:#}");
-            let seen = upstream.last();
-            assert_eq!(seen.header("x-introspected-client-id"), Some("bound"));
-            assert_eq!(seen.header("x-introspected-token-type"), Some("DPoP"));
-            assert_eq!((seen.header("authorization"), seen.header("dpop")), (None, None));
+            proofs_hold(library, &all, &calls, &upstream, before);
         }
     }
 }
@@ -134,17 +172,8 @@ fn certificate_bound_tokens_pass_with_their_certificate() {
     let _alone = alone();
     let Some(modules) = unless_missing(modules()) else { return };
     let authority = Authority::new();
-    let folder = tempfile::tempdir().expect("a folder");
-    let put = |name: &str, identity: &Identity| {
-        for (extension, pem) in [("crt", &identity.certificate), ("key", &identity.key)] {
-            fs::write(folder.path().join(format!("{name}.{extension}")), pem).expect("a file");
-        }
-    };
-    let server_identity = authority.certify(&["127.0.0.1"]);
-    put("server", &server_identity);
-    put("client", &authority.certify(&["client"]));
-    put("other", &authority.certify(&["other"]));
-    fs::write(folder.path().join("ca.pem"), authority.pem()).expect("a file");
+    let folder = identities(&authority);
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect("a file");
 
     let port = free_port();
     let manner = Manner::Tls { port, folder: folder.path().to_owned() };
@@ -152,8 +181,8 @@ fn certificate_bound_tokens_pass_with_their_certificate() {
     let upstream = Upstream::start();
     let gateway = Builder::new()
         .file("ca.pem", authority.pem())
-        .file("server.crt", &server_identity.certificate)
-        .file("server.key", &server_identity.key)
+        .file("server.crt", &read("server.crt"))
+        .file("server.key", &read("server.key"))
         .start(&format!(
             "
 listeners:
@@ -171,19 +200,10 @@ routes:
     let resource = format!("https://127.0.0.1:{}", gateway.port());
     let files = folder.path().to_str().expect("UTF-8");
     for library in LIBRARIES {
-        let before = upstream.count();
         let arguments = [library, &resource, files];
+        let before = upstream.count();
         let all = run_client(&modules, "clients/certificates.mjs", &arguments);
-        let metadata = &all["metadata"];
-        assert_eq!(metadata["tls_client_certificate_bound_access_tokens"], true, "{all:#}");
-        assert_eq!(all["good"], json!([200, null, null]), "{library} {all:#}");
-        assert_eq!(all["again"], json!([200, null, null]), "{library} {all:#}");
-        is_refused(&all["without"], "binding_mtls", "Bearer", "invalid_token", &all);
-        is_refused(&all["other"], "binding_mtls", "Bearer", "invalid_token", &all);
-        assert_eq!(upstream.count() - before, 2, "{library} {all:#}");
-        let seen = upstream.last();
-        assert_eq!(seen.header("x-introspected-client-id"), Some("certified"));
-        assert_eq!(seen.header("authorization"), None);
+        certificates_hold(library, &all, &upstream, before);
     }
     drop(server);
 }

@@ -17,6 +17,7 @@ mod grpc;
 mod h2spec;
 mod hydra;
 mod keycloak;
+mod keycloak_bound;
 mod keycloak_events;
 mod keys;
 mod legacy_service;
