@@ -123,7 +123,7 @@ authorization_servers:
       url: {origin}/dex/userinfo
       headers: {{ Authorization: "Bearer {{token}}" }}
     answer: {{ sub: /sub, username: /email }}
-    inactive_status: [401]
+    inactive_status: [401, 403]
 cache: {{ ttl: 1s, inactive_ttl: 1s }}
 routes:
   - {{ path: /verified, upstream: "{service}", claims: {{ email_verified: true }} }}
@@ -141,7 +141,7 @@ fn doctor_ends(gateway: &Gateway, code: i32) {
 }
 
 /// The zip lacks the folder that a replace directive names: the module of that name is taken at the
-/// same commit. Without cgo there is no SQLite, which is not needed.
+/// same commit. It needs cgo for its SQLite, which is not used here.
 fn program() -> Result<PathBuf, String> {
     let made = kept("dex", (MODULE, VERSION, SUM), |making| {
         run(Command::new("go").arg("version"))
@@ -164,7 +164,7 @@ fn program() -> Result<PathBuf, String> {
         let go = |arguments: &[&str]| {
             fetch(
                 "Dex's modules",
-                Command::new("go").args(arguments).current_dir(&source).env("CGO_ENABLED", "0"),
+                Command::new("go").args(arguments).current_dir(&source).env("CGO_ENABLED", "1"),
             )
         };
         let api = format!("{MODULE}/api/v2");
