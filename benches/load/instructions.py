@@ -1,5 +1,6 @@
 """Instructions in user space for one cached request, counted by callgrind: the same on a busy machine as on a quiet one.
-The kernel's part is not in them. usage: instructions.py INTROGATE BARE_PINGORA [--keep FOLDER]"""
+The kernel's part is not in them. With --cpu, microseconds of CPU time in their place, the kernel's included.
+usage: instructions.py INTROGATE BARE_PINGORA [--keep FOLDER | --cpu]"""
 
 import argparse
 import os
@@ -64,7 +65,7 @@ def control(pid, flag):
     subprocess.run(["callgrind_control", flag, str(pid)], check=True, stdout=subprocess.DEVNULL)
 
 
-def measure(lab, name, keep, key):
+def measure(lab, name, keep, key, cpu=False):
     proofs = None
     if name.endswith("DPoP proof"):
         # ready before the gateway runs, each for one request
@@ -78,12 +79,18 @@ def measure(lab, name, keep, key):
     for old in folder.glob(f"{file.name}*"):
         old.unlink()
     wrapped = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={file}"]
-    lab.wrapper = wrapped
+    lab.wrapper = [] if cpu else wrapped
     gateway = lab.bare_pingora() if name == "bare pingora" else lab.introgate(name, **VARIANTS[name])
     lab.wrapper = []
     client = Client(gateway.port, proofs, **SHAPES.get(name.removeprefix("introgate, "), {}))
     client.ask(WARM)
     time.sleep(0.2)
+    if cpu:
+        before = gateway.cpu_seconds()
+        client.ask(COUNTED)
+        used = gateway.cpu_seconds() - before
+        lab.stop(gateway)
+        return used / COUNTED * 1e6
     control(gateway.pid, "-z")
     client.ask(COUNTED)
     control(gateway.pid, "-d")
@@ -118,18 +125,19 @@ def main():
     parser.add_argument("introgate")
     parser.add_argument("bare")
     parser.add_argument("--keep", help="where the profiles go, for callgrind_annotate")
+    parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--only", nargs="*", default=["bare pingora", *VARIANTS])
     options = parser.parse_args()
     if not shutil.which("valgrind"):
         raise SystemExit("valgrind is missing: apt-get install valgrind")
     everywhere = f"0-{max(1, (os.cpu_count() or 2) - 1)}"
-    print("| gateway | instructions a request | ÷ bare pingora |\n|---|--:|--:|")
+    print(f"| gateway | {'CPU µs' if options.cpu else 'instructions'} a request | ÷ bare pingora |\n|---|--:|--:|")
     bare = None
     folder = tempfile.TemporaryDirectory(prefix="introgate-key-")
     key = Key(pathlib.Path(folder.name) / "key.pem")
     with folder, Lab(options.introgate, options.bare, everywhere, everywhere, key.thumbprint()) as lab:
         for name in options.only:
-            count = measure(lab, name, options.keep, key)
+            count = measure(lab, name, options.keep, key, options.cpu)
             bare = bare or count
             print(f"| {name} | {count:.0f} | {count / bare:.2f} |", flush=True)
 

@@ -75,7 +75,7 @@ def main():
     text, folder = pathlib.Path(sys.argv[1]).read_text(), pathlib.Path(sys.argv[2])
     ran = text.split("\n", 1)[0]
     for title, rows in tables(text):
-        if "nginx" in dict(rows):
+        if title.split(":")[0] in ("cached", "miss"):
             (folder / f"cpu-{title.split(':')[0]}.svg").write_text(svg(title, rows, ran))
     series = list(growths(text))
     if series:
