@@ -137,9 +137,10 @@ impl RequestView<'_> {
     /// The members of a header that is a comma-separated list, over all its lines.
     pub fn list<'h>(&'h self, name: &header::HeaderName) -> impl Iterator<Item = &'h [u8]> {
         let lines = self.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        lines
-            .flat_map(|line| line.split(|&byte| byte == b','))
-            .map(<[u8]>::trim_ascii)
-            .filter(|member| !member.is_empty())
+        lines.flat_map(members)
     }
+}
+/// The members of a line that is a comma-separated list (RFC 9110 §5.6.1).
+pub fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
 }

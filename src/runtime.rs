@@ -185,17 +185,17 @@ impl Process {
     }
 }
 
-/// Counts an upgraded connection as long as it is open.
-pub struct Upgraded(Arc<AtomicUsize>);
+/// Counts one of something for as long as it is held.
+pub struct Counted(Arc<AtomicUsize>);
 
-impl Upgraded {
-    pub fn begin(process: &Process) -> Self {
-        process.upgraded.fetch_add(1, Ordering::SeqCst);
-        Self(process.upgraded.clone())
+impl Counted {
+    pub fn one(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count.clone())
     }
 }
 
-impl Drop for Upgraded {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }

@@ -9,14 +9,13 @@ use crate::gate::{Route, Trail};
 use crate::identity::Rendered;
 use crate::policy::Permit;
 use crate::request::Forwarded;
-use crate::runtime::{Process, Runtime};
+use crate::runtime::{Counted, Process, Runtime};
 use crate::upstream::{Aim, Attempts, Destination, PeerServer};
 use http::{HeaderValue, StatusCode};
 use pingora_core::Result;
 use pingora_error::ErrorType;
 use pingora_http::ResponseHeader;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub struct Exchange {
     pub process: Arc<Process>,
@@ -51,7 +50,8 @@ pub struct Exchange {
     pub upstream: UpstreamTrail,
     /// Of the request.
     pub body: BodyLimit,
-    _in_flight: InFlight,
+    /// For a graceful stop.
+    _in_flight: Counted,
 }
 
 /// The upstream's side of the exchange.
@@ -95,7 +95,7 @@ impl Exchange {
             private: false,
             upstream: UpstreamTrail::default(),
             body: BodyLimit::default(),
-            _in_flight: InFlight::begin(process),
+            _in_flight: Counted::one(&process.in_flight),
             process: process.clone(),
         }
     }
@@ -159,21 +159,5 @@ impl Exchange {
                 "connections to a server fail; others are preferred"
             );
         }
-    }
-}
-
-/// Counts requests in flight, for a graceful stop.
-struct InFlight(Arc<AtomicUsize>);
-
-impl InFlight {
-    fn begin(process: &Process) -> Self {
-        process.in_flight.fetch_add(1, Ordering::SeqCst);
-        Self(process.in_flight.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -1,6 +1,7 @@
 //! The `Forwarded` field (RFC 7239 §4): a list of elements, one for each proxy on the way, the
 //! nearest one last.
 
+use super::field_syntax::is_tchar;
 use crate::route::Host;
 use http::HeaderValue;
 use std::net::{IpAddr, SocketAddr};
@@ -127,8 +128,7 @@ impl FieldReader<'_> {
     }
 
     fn token(&mut self) -> Result<String, MalformedForwarded> {
-        let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-        let length = self.rest.iter().take_while(|b| is_token(b)).count();
+        let length = self.rest.iter().take_while(|byte| is_tchar(**byte)).count();
         let (token, rest) = self.rest.split_at(length);
         self.rest = rest;
         match std::str::from_utf8(token) {

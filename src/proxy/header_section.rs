@@ -1,5 +1,6 @@
 //! Finds the end of a header section while it comes in, and holds it to the listener's limits.
 
+use super::field_syntax::is_tchar;
 use crate::listen::Limits;
 
 /// How much of a header section was looked at. No byte is looked at twice, also where a client
@@ -69,7 +70,7 @@ impl HeaderSection {
 
 /// A method's first byte (RFC 9110 §5.6.2), or a line end. A TLS handshake has another one.
 fn begins_a_request(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~\r".contains(&byte)
+    is_tchar(byte) || byte == b'\r'
 }
 
 /// Without this a client that speaks another protocol waits for its answer until the time is up.

@@ -47,6 +47,7 @@ mod delegate;
 mod exchange;
 mod ext_authz;
 mod fast_path;
+mod field_syntax;
 mod forward;
 mod forwarded;
 mod forwarded_field;

@@ -10,7 +10,7 @@ use super::request_framing::Section;
 use super::unread;
 use crate::deny::Reason;
 use crate::listen::{self, Serves};
-use crate::runtime::Process;
+use crate::runtime::{Counted, Process};
 use async_trait::async_trait;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::Stream;
@@ -18,7 +18,6 @@ use pingora_core::server::ShutdownWatch;
 use pingora_core::server::configuration::ServerConf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The application behind every listener with `serves: proxy`.
 pub struct Serve {
@@ -125,22 +124,6 @@ impl Serve {
     }
 }
 
-/// Counts a connection as long as it may bring a request.
-struct CountedConnection(Arc<AtomicUsize>);
-
-impl CountedConnection {
-    fn new(process: &Process) -> Self {
-        process.connections.fetch_add(1, Ordering::SeqCst);
-        Self(process.connections.clone())
-    }
-}
-
-impl Drop for CountedConnection {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 #[async_trait]
 impl ServerApp for Serve {
     async fn process_new(
@@ -148,7 +131,7 @@ impl ServerApp for Serve {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let _open = CountedConnection::new(&self.process);
+        let _open = Counted::one(&self.process.connections);
         let mut client = Client::new(stream)?;
         match self.protocol(&mut client, shutdown).await? {
             ClientProtocol::Http1 => self.http1(client, shutdown).await,

@@ -1,7 +1,9 @@
 //! Requests to change the protocol of a connection (RFC 9110 §7.8): which of them are carried out,
 //! and which answers to them are right.
 
+use super::field_syntax::is_token;
 use super::hop_by_hop::Field;
+use crate::request::members;
 use http::{HeaderMap, header};
 
 /// Protocols that carry further HTTP requests. These would go around the gate: they are never
@@ -48,11 +50,6 @@ fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers.get_all(header::UPGRADE).iter().flat_map(|value| members(value.as_bytes()))
 }
 
-/// The members of a comma-separated list (RFC 9110 §5.6.1).
-pub fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
-}
-
 /// At least one protocol, and none that carries HTTP.
 fn is_carried_out(value: &[u8]) -> bool {
     let mut protocols = members(value).peekable();
@@ -70,12 +67,6 @@ fn is_protocol(protocol: &[u8]) -> bool {
 fn carries_http(protocol: &[u8]) -> bool {
     let name = protocol.split(|byte| b"/-".contains(byte)).next().unwrap_or_default();
     CARRY_HTTP.iter().any(|carrier| name.eq_ignore_ascii_case(carrier))
-}
-
-/// RFC 9110 §5.6.2.
-pub fn is_token(text: &[u8]) -> bool {
-    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !text.is_empty() && text.iter().all(is_tchar)
 }
 
 #[cfg(test)]

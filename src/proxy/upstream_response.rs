@@ -2,6 +2,7 @@
 
 use super::cache_control;
 use super::hop_by_hop::strip;
+use crate::request::members;
 use http::{HeaderMap, Method, StatusCode, header};
 use pingora_core::Result;
 use pingora_error::{Error, ErrorType};
@@ -50,8 +51,8 @@ fn not_understood() -> Box<Error> {
 /// `close` in any line of `Connection` (RFC 9110 §5.3: several lines are one list).
 fn has_close(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::CONNECTION).iter();
-    let mut options = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
-    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    let mut options = lines.flat_map(|line| members(line.as_bytes()));
+    options.any(|option| option.eq_ignore_ascii_case(b"close"))
 }
 
 /// Whether a response that has no body announces one. A server that sends it all the same would

@@ -15,7 +15,7 @@ use crate::proxy::judge::{self, JudgedRequest};
 use crate::proxy::refuse::{Prepared, prepare, prepare_document, reason};
 use crate::proxy::stream::{self, Ending};
 use crate::proxy::{report, validate};
-use crate::runtime::Upgraded;
+use crate::runtime::Counted;
 use bytes::{Buf, BytesMut};
 use futures::future::{Either, select};
 use http::{StatusCode, header};
@@ -39,7 +39,7 @@ pub struct PlainExchange<'c> {
     /// The client may still send parts of its body, which are of no use any more.
     pub unread: bool,
     /// The connection is no longer one of HTTP.
-    pub upgraded: Option<Upgraded>,
+    pub upgraded: Option<Counted>,
 }
 
 impl PlainExchange<'_> {

@@ -3,9 +3,11 @@
 
 use super::plain::{Framing, Plain};
 use super::response::{self, ADDED};
+use crate::proxy::field_syntax::is_token;
 use crate::proxy::hop_by_hop::Field;
 use crate::proxy::upgrade;
 use crate::proxy::validate;
+use crate::request::members;
 use crate::route::normalise;
 use crate::runtime::Runtime;
 use crate::upstream::UpstreamProtocol;
@@ -72,7 +74,7 @@ fn parse(bytes: &Bytes) -> Option<(Plain, usize)> {
         match Field::named(line.name) {
             Field::ContentLength | Field::TransferEncoding => return None,
             Field::Connection => {
-                for option in upgrade::members(line.value) {
+                for option in members(line.value) {
                     closes |= option.eq_ignore_ascii_case(b"close");
                     handshake.named.push(named(option)?);
                 }
@@ -89,7 +91,7 @@ fn parse(bytes: &Bytes) -> Option<(Plain, usize)> {
 }
 
 fn named(option: &[u8]) -> Option<HeaderName> {
-    let name = HeaderName::from_bytes(option).ok().filter(|_| upgrade::is_token(option))?;
+    let name = HeaderName::from_bytes(option).ok().filter(|_| is_token(option))?;
     (!NOT_OPTIONS.contains(&name.as_str())).then_some(name)
 }
 
@@ -150,7 +152,7 @@ fn is_forwarded(name: &str, switch: &HeaderMap) -> bool {
         | Field::Date => false,
         Field::EndToEnd | Field::Expect | Field::OfRequests => {
             let lines = switch.get_all(header::CONNECTION).iter();
-            let mut options = lines.flat_map(|line| upgrade::members(line.as_bytes()));
+            let mut options = lines.flat_map(|line| members(line.as_bytes()));
             !options.any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
         }
     }

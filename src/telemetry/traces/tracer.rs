@@ -110,7 +110,7 @@ impl Traces {
     }
 }
 
-/// SpanCounts a tracer as long as it has spans to export.
+/// Counts a tracer as long as it has spans to export.
 struct ExportInProgress(watch::Sender<usize>);
 
 impl ExportInProgress {
