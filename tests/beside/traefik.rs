@@ -1,15 +1,16 @@
 //! Traefik, built from the module proxy's zip.
 
-use crate::interop::{fetch, kept, run};
-use serde_json::Value;
+use crate::interop::go::GoModule;
+use crate::interop::kept;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const MODULE: &str = "github.com/traefik/traefik/v3";
 const VERSION: &str = "v3.7.13";
 /// As `go.sum` has it.
 const SUM: &str = "h1:T8wy9KuaFzCkmXCqAzDy7t73pBDR1DHrJe3pqXpNXTw=";
+
+const PROGRAM: GoModule = GoModule { name: "Traefik", path: MODULE, version: VERSION, sum: SUM };
 
 /// Replaced by a folder that the zip lacks, since a zip ends where another module begins. Its types
 /// are empty.
@@ -53,29 +54,10 @@ func DigestAuthParams(string) map[string]string { return nil }
 /// Traefik's own code.
 pub fn program() -> Result<PathBuf, String> {
     let made = kept("traefik", (MODULE, VERSION, SUM), |making| {
-        run(Command::new("go").arg("version"))
-            .map_err(|_| "no go; https://go.dev/dl".to_owned())?;
-        let mut download = Command::new("go");
-        download
-            .args(["mod", "download", "-json", &format!("{MODULE}@{VERSION}")])
-            .current_dir(making);
-        let module: Value =
-            serde_json::from_str(&fetch("Traefik from the Go module proxy", &mut download)?)
-                .map_err(|error| error.to_string())?;
-        if module["Sum"] != SUM {
-            return Err(format!("{MODULE} is not what it should be: {module}"));
-        }
-        let source = making.join("source");
-        run(Command::new("cp")
-            .args(["-r", module["Dir"].as_str().unwrap_or_default()])
-            .arg(&source))?;
-        run(Command::new("chmod").args(["-R", "u+w"]).arg(&source))?;
+        let source = PROGRAM.copied(making)?;
         complete(&source).map_err(|error| error.to_string())?;
         without_dns_providers(&source)?;
-        let go = |arguments: &[&str]| {
-            let mut go = Command::new("go");
-            fetch("Traefik's modules", go.args(arguments).current_dir(&source))
-        };
+        let go = |arguments: &[&str]| PROGRAM.go(&source, arguments);
         go(&["mod", "edit", "-replace", &format!("{LOGIN}=./go-http-auth")])?;
         go(&["build", "-mod=mod", "-ldflags", "-s -w", "-o", "../traefik", "./cmd/traefik"])?;
         fs::remove_dir_all(&source).map_err(|error| error.to_string())

@@ -5,7 +5,7 @@ use super::node;
 use super::parts::{run, source, unless_missing};
 use super::server::{Launch, Server};
 use super::situations::alone;
-use crate::support::{Authority, Builder, Identity, Upstream, free_port};
+use crate::support::{Authority, Builder, Gateway, Identity, Upstream, free_port};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -132,6 +132,36 @@ pub fn identities(authority: &Authority) -> TempDir {
     folder
 }
 
+/// A gateway that ends TLS with the files of [`identities`], and takes this issuer's tokens for this
+/// audience together with the certificate that they are bound to.
+pub fn tls_gateway(
+    authority: &Authority,
+    files: &Path,
+    issuer: &str,
+    audience: &str,
+    upstream: &Upstream,
+) -> Gateway {
+    let read = |name: &str| fs::read_to_string(files.join(name)).expect("a file");
+    Builder::new()
+        .file("ca.pem", authority.pem())
+        .file("server.crt", &read("server.crt"))
+        .file("server.key", &read("server.key"))
+        .start(&format!(
+            "
+listeners:
+  - address: \"127.0.0.1:@PORT@\"
+    protocols: [h1, h2]
+    tls: {{ certificate: \"@DIR@/server.crt\", private_key: \"@DIR@/server.key\", client_ca: \"@DIR@/ca.pem\", client_certificates: optional }}
+authorization_servers:
+  real: {{ issuer: \"{issuer}\", tls: {{ ca: \"@DIR@/ca.pem\" }}, client_auth: {{ method: client_secret_basic, client_id: gateway, client_secret: \"{SECRET}\" }} }}
+protected_resource: {{ resource: \"https://127.0.0.1:@PORT@\" }}
+routes:
+  - {{ path: /*, upstream: \"{}\", scopes: [read], audience: [\"{audience}\"], binding: {{ dpop: off, mtls: required }} }}
+",
+            upstream.url()
+        ))
+}
+
 /// Each library gets a bound token and uses it, with nonces demanded by both servers, and without.
 #[test]
 fn dpop_clients_use_their_tokens_through_the_gateway() {
@@ -173,30 +203,17 @@ fn certificate_bound_tokens_pass_with_their_certificate() {
     let Some(modules) = unless_missing(modules()) else { return };
     let authority = Authority::new();
     let folder = identities(&authority);
-    let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect("a file");
-
     let port = free_port();
     let manner = Manner::Tls { port, folder: folder.path().to_owned() };
     let server = authorization_server(&modules, manner);
     let upstream = Upstream::start();
-    let gateway = Builder::new()
-        .file("ca.pem", authority.pem())
-        .file("server.crt", &read("server.crt"))
-        .file("server.key", &read("server.key"))
-        .start(&format!(
-            "
-listeners:
-  - address: \"127.0.0.1:@PORT@\"
-    protocols: [h1, h2]
-    tls: {{ certificate: \"@DIR@/server.crt\", private_key: \"@DIR@/server.key\", client_ca: \"@DIR@/ca.pem\", client_certificates: optional }}
-authorization_servers:
-  real: {{ issuer: \"https://127.0.0.1:{port}\", tls: {{ ca: \"@DIR@/ca.pem\" }}, client_auth: {{ method: client_secret_basic, client_id: gateway, client_secret: \"{SECRET}\" }} }}
-protected_resource: {{ resource: \"https://127.0.0.1:@PORT@\" }}
-routes:
-  - {{ path: /*, upstream: \"{}\", scopes: [read], audience: [\"https://127.0.0.1:@PORT@\"], binding: {{ dpop: off, mtls: required }} }}
-",
-            upstream.url()
-        ));
+    let gateway = tls_gateway(
+        &authority,
+        folder.path(),
+        &format!("https://127.0.0.1:{port}"),
+        "https://127.0.0.1:@PORT@",
+        &upstream,
+    );
     let resource = format!("https://127.0.0.1:{}", gateway.port());
     let files = folder.path().to_str().expect("UTF-8");
     for library in LIBRARIES {

@@ -1,6 +1,7 @@
 //! The OpenTelemetry Collector, built from its own Go modules: it takes the spans by both protocols.
 
-use super::parts::{fetch, kept, run};
+use super::go;
+use super::parts::{fetch, kept};
 use super::{Process, source, unless_missing};
 use crate::support::{Connection, Gateway, Setup, free_port, one_route, wait_within};
 use std::fs;
@@ -17,8 +18,7 @@ fn program() -> Result<PathBuf, String> {
         fs::read_to_string(path).expect("a file of the collector")
     });
     let made = kept("collector", &texts, |making| {
-        run(Command::new("go").arg("version"))
-            .map_err(|_| "no go; https://go.dev/dl".to_owned())?;
+        go::available()?;
         let from = source("collector");
         let mut build = Command::new("go");
         build.args(["build", "-mod=readonly", "-ldflags", "-s -w", "-o"]);

@@ -1,7 +1,8 @@
 //! Dex, built from the module proxy's zip: a provider without introspection, whose userinfo
 //! endpoint says which tokens work (`type: custom`, the recipe of docs/authorization-servers.md).
 
-use super::parts::{fetch, kept, run, unless_missing};
+use super::go::GoModule;
+use super::parts::{kept, unless_missing};
 use super::server::{Launch, Server, call};
 use super::situations::{alone, assert_unavailable};
 use crate::support::{Builder, Gateway, Upstream, run_cli, wait_within};
@@ -22,6 +23,8 @@ const API_SUMS: [&str; 2] = [
 ];
 /// As `go.sum` has it.
 const SUM: &str = "h1:rhJGxE3OIwZQmReo7UO/u+Qd/DsH4pZUBaUr2wrSxp0=";
+
+const PROGRAM: GoModule = GoModule { name: "Dex", path: MODULE, version: VERSION, sum: SUM };
 const USER: &str = "alice@example.com";
 /// bcrypt of `wonderland`.
 const HASH: &str = "$2b$10$lWPDF4jVE1HJ1ciYsiGjzuCYFwg2sB2qMb169BgrlRW2v.I4v4tVS";
@@ -144,29 +147,8 @@ fn doctor_ends(gateway: &Gateway, code: i32) {
 /// same commit. It needs cgo for its SQLite, which is not used here.
 fn program() -> Result<PathBuf, String> {
     let made = kept("dex", (MODULE, VERSION, SUM), |making| {
-        run(Command::new("go").arg("version"))
-            .map_err(|_| "no go; apt-get install golang-go".to_owned())?;
-        let mut download = Command::new("go");
-        download
-            .args(["mod", "download", "-json", &format!("{MODULE}@{VERSION}")])
-            .current_dir(making);
-        let module: Value =
-            serde_json::from_str(&fetch("Dex from the Go module proxy", &mut download)?)
-                .map_err(|error| error.to_string())?;
-        if module["Sum"] != SUM {
-            return Err(format!("{MODULE} is not what it should be: {module}"));
-        }
-        let source = making.join("source");
-        run(Command::new("cp")
-            .args(["-r", module["Dir"].as_str().unwrap_or_default()])
-            .arg(&source))?;
-        run(Command::new("chmod").args(["-R", "u+w"]).arg(&source))?;
-        let go = |arguments: &[&str]| {
-            fetch(
-                "Dex's modules",
-                Command::new("go").args(arguments).current_dir(&source).env("CGO_ENABLED", "1"),
-            )
-        };
+        let source = PROGRAM.copied(making)?;
+        let go = |arguments: &[&str]| PROGRAM.go(&source, arguments);
         let api = format!("{MODULE}/api/v2");
         go(&["mod", "edit", "-replace", &format!("{api}={api}@{API_VERSION}")])?;
         let sums = source.join("go.sum");

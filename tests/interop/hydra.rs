@@ -1,7 +1,8 @@
 //! Ory Hydra, built from the module proxy's zip: opaque tokens, and an introspection endpoint on a
 //! second listener without authentication.
 
-use super::parts::{fetch, kept, run};
+use super::go::GoModule;
+use super::parts::{kept, run};
 use super::server::{APP_SECRET, BRIEF, Launch, Server, call};
 use super::situations::{Peer, Running, Situation::*, Way};
 use serde_json::{Value, json};
@@ -13,6 +14,8 @@ const MODULE: &str = "github.com/ory/hydra/v2";
 const VERSION: &str = "v2.3.0";
 /// As `go.sum` has it.
 const SUM: &str = "h1:bPs5MOWmYLZ9C3oQFhhjnaBrExUgF/zf3u1AJVlR//4=";
+
+const PROGRAM: GoModule = GoModule { name: "Hydra", path: MODULE, version: VERSION, sum: SUM };
 
 pub const PEER: Peer = Peer {
     name: "Ory Hydra",
@@ -80,29 +83,8 @@ fn register(server: &Server, client: &Value) {
 /// them names: without it the published module of that name is taken. SQLite needs cgo.
 fn program() -> Result<PathBuf, String> {
     let made = kept("hydra", (MODULE, VERSION, SUM), |making| {
-        run(Command::new("go").arg("version"))
-            .map_err(|_| "no go; https://go.dev/dl".to_owned())?;
-        let mut download = Command::new("go");
-        download
-            .args(["mod", "download", "-json", &format!("{MODULE}@{VERSION}")])
-            .current_dir(making);
-        let module: Value =
-            serde_json::from_str(&fetch("Hydra from the Go module proxy", &mut download)?)
-                .map_err(|error| error.to_string())?;
-        if module["Sum"] != SUM {
-            return Err(format!("{MODULE} is not what it should be: {module}"));
-        }
-        let source = making.join("source");
-        run(Command::new("cp")
-            .args(["-r", module["Dir"].as_str().unwrap_or_default()])
-            .arg(&source))?;
-        run(Command::new("chmod").args(["-R", "u+w"]).arg(&source))?;
-        let go = |arguments: &[&str]| {
-            fetch(
-                "Hydra's modules",
-                Command::new("go").args(arguments).current_dir(&source).env("CGO_ENABLED", "1"),
-            )
-        };
+        let source = PROGRAM.copied(making)?;
+        let go = |arguments: &[&str]| PROGRAM.go(&source, arguments);
         go(&["mod", "edit", "-dropreplace", "github.com/ory/hydra-client-go/v2"])?;
         go(&["build", "-mod=mod", "-tags", "sqlite", "-ldflags", "-s -w", "-o", "../hydra", "."])?;
         std::fs::remove_dir_all(&source).map_err(|error| error.to_string())

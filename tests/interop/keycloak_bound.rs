@@ -1,8 +1,10 @@
 //! Keycloak's tokens that are bound to a DPoP key (RFC 9449) or to a certificate (RFC 8705), used
 //! by client libraries through the gateway.
 
-use super::clients::{LIBRARIES, certificates_hold, identities, modules, proofs_hold, run_client};
-use super::keycloak::{SECRET, launched, prepared};
+use super::clients::{
+    LIBRARIES, SECRET, certificates_hold, identities, modules, proofs_hold, run_client, tls_gateway,
+};
+use super::keycloak::{launched, prepared};
 use super::parts::unless_missing;
 use super::server::{APP_SECRET, Server};
 use super::situations::alone;
@@ -42,7 +44,8 @@ fn keycloaks_bound_tokens_pass_with_their_proof() {
         proofs_hold(library, &all, &json!([200, 200]), &upstream, before);
     }
 
-    let gateway = by_certificates(https, &authority, files.path(), &upstream);
+    let issuer = format!("https://127.0.0.1:{https}/realms/demo");
+    let gateway = tls_gateway(&authority, files.path(), &issuer, "gateway", &upstream);
     let resource = format!("https://127.0.0.1:{}", gateway.port());
     let folder = files.path().to_str().expect("UTF-8");
     for library in LIBRARIES {
@@ -65,33 +68,6 @@ routes:
         keycloak.origin(),
         upstream.url()
     ))
-}
-
-fn by_certificates(
-    https: u16,
-    authority: &Authority,
-    files: &std::path::Path,
-    upstream: &Upstream,
-) -> Gateway {
-    let read = |name: &str| fs::read_to_string(files.join(name)).expect("a file");
-    Builder::new()
-        .file("ca.pem", authority.pem())
-        .file("server.crt", &read("server.crt"))
-        .file("server.key", &read("server.key"))
-        .start(&format!(
-            "
-listeners:
-  - address: \"127.0.0.1:@PORT@\"
-    protocols: [h1, h2]
-    tls: {{ certificate: \"@DIR@/server.crt\", private_key: \"@DIR@/server.key\", client_ca: \"@DIR@/ca.pem\", client_certificates: optional }}
-authorization_servers:
-  real: {{ issuer: \"https://127.0.0.1:{https}/realms/demo\", tls: {{ ca: \"@DIR@/ca.pem\" }}, client_auth: {{ method: client_secret_basic, client_id: gateway, client_secret: \"{SECRET}\" }} }}
-protected_resource: {{ resource: \"https://127.0.0.1:@PORT@\" }}
-routes:
-  - {{ path: /*, upstream: \"{}\", scopes: [read], audience: [gateway], binding: {{ dpop: off, mtls: required }} }}
-",
-            upstream.url()
-        ))
 }
 
 /// Two clients whose tokens are bound, and the gateway in the audience of their tokens.

@@ -13,6 +13,7 @@ mod collector;
 mod dex;
 mod django;
 mod django_oauth_toolkit;
+pub mod go;
 mod grpc;
 mod h2spec;
 mod hydra;

@@ -2,7 +2,8 @@
 //! refusals by its provider, 400 `unauthorized_client` by its other mode, which is behind HTTP/2
 //! alone here. A token is active only for clients in its audience.
 
-use super::parts::{fetch, kept, run, source};
+use super::go;
+use super::parts::{fetch, kept, source};
 use super::server::{Launch, Server};
 use super::situations::{Peer, Running, Way};
 use crate::support::{Authority, free_port};
@@ -62,8 +63,7 @@ fn program() -> Result<PathBuf, String> {
     let pinned = ["go.mod", "go.sum", "main.go"]
         .map(|name| std::fs::read(source("zitadel").join(name)).expect(name));
     let made = kept("zitadel", pinned, |making| {
-        run(Command::new("go").arg("version"))
-            .map_err(|_| "no go; apt-get install golang-go".to_owned())?;
+        go::available()?;
         let mut build = Command::new("go");
         build.args(["build", "-mod=readonly", "-o"]).arg(making.join("zitadel")).arg(".");
         build.current_dir(source("zitadel"));

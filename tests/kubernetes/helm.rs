@@ -1,5 +1,6 @@
 //! Helm, built from the module proxy's zip.
 
+use crate::interop::go::GoModule;
 use crate::interop::{fetch, kept, run};
 use serde_json::Value;
 use std::fs;
@@ -10,6 +11,8 @@ const MODULE: &str = "helm.sh/helm/v3";
 const VERSION: &str = "v3.22.0";
 /// As the checksum database has it.
 const SUM: &str = "h1:n1if5iQgHYsujPAcO5oonH/KiSNUmqmUF0iGVjSF3AU=";
+
+const PROGRAM: GoModule = GoModule { name: "Helm", path: MODULE, version: VERSION, sum: SUM };
 /// The cluster's version, as far as charts see it. Unless set by the linker it is 1.20.
 const CLUSTER: &str = "34";
 
@@ -25,18 +28,7 @@ impl Helm {
     /// Built once and kept. The error names the missing part.
     pub fn get() -> Result<Helm, String> {
         let made = kept("helm", (MODULE, VERSION, SUM, CLUSTER), |making| {
-            run(Command::new("go").arg("version"))
-                .map_err(|_| "no go; https://go.dev/dl".to_owned())?;
-            let mut download = Command::new("go");
-            download
-                .args(["mod", "download", "-json", &format!("{MODULE}@{VERSION}")])
-                .current_dir(making);
-            let module: Value =
-                serde_json::from_str(&fetch("Helm from the Go module proxy", &mut download)?)
-                    .map_err(|error| error.to_string())?;
-            if module["Sum"] != SUM {
-                return Err(format!("{MODULE} is not what it should be: {module}"));
-            }
+            let source = PROGRAM.downloaded(making)?;
             // its own go.sum pins everything else
             let flags = format!(
                 "-s -w -X {MODULE}/pkg/chartutil.k8sVersionMajor=1 -X {MODULE}/pkg/chartutil.k8sVersionMinor={CLUSTER}"
@@ -44,7 +36,7 @@ impl Helm {
             let mut build = Command::new("go");
             build.args(["build", "-mod=readonly", "-trimpath", "-ldflags", &flags, "-o"]);
             build.arg(making.join("helm")).arg("./cmd/helm");
-            build.current_dir(module["Dir"].as_str().unwrap_or_default());
+            build.current_dir(source);
             fetch("Helm's modules", &mut build).map(drop)
         });
         let home = tempfile::tempdir().map_err(|error| error.to_string())?;

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { outcome } from './outcome.mjs';
 
 setTimeout(() => { console.error('no end after two minutes'); process.exit(1); }, 120_000).unref();
 const [folder, library, resource, files] = process.argv.slice(2);
@@ -62,20 +63,6 @@ async function byOpenidClient() {
     return openid.fetchProtectedResource(config, tokens.access_token, url, 'GET');
   };
   return { get };
-}
-
-// status, reason and challenge of a response, also where the library throws it
-async function outcome(response) {
-  let answer;
-  try {
-    answer = await response;
-  } catch (error) {
-    if (!error.response) throw error;
-    answer = error.response;
-  }
-  const body = await answer.text();
-  const reason = answer.status === 200 ? null : JSON.parse(body).reason;
-  return [answer.status, reason, answer.headers.get('www-authenticate')];
 }
 
 const { get } = await (library === 'openid-client' ? byOpenidClient() : byOauth4webapi());

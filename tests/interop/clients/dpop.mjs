@@ -3,6 +3,7 @@
 
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { outcome } from './outcome.mjs';
 
 setTimeout(() => { console.error('no end after two minutes'); process.exit(1); }, 120_000).unref();
 const [folder, library, resource] = process.argv.slice(2);
@@ -62,20 +63,6 @@ async function byOpenidClient() {
   config[openid.customFetch] = traced;
   const get = (token, DPoP) => openid.fetchProtectedResource(config, token, url, 'GET', undefined, undefined, { DPoP });
   return { tokens, get: (token) => get(token, own), getAsThief: async (token) => get(token, await handle()) };
-}
-
-// status, reason and challenge of a response, also where the library throws it
-async function outcome(response) {
-  let answer;
-  try {
-    answer = await response;
-  } catch (error) {
-    if (!error.response) throw error;
-    answer = error.response;
-  }
-  const body = await answer.text();
-  const reason = answer.status === 200 ? null : JSON.parse(body).reason;
-  return [answer.status, reason, answer.headers.get('www-authenticate')];
 }
 
 const { tokens, get, getAsThief } = await (library === 'openid-client' ? byOpenidClient() : byOauth4webapi());
