@@ -104,7 +104,7 @@ fn the_refusal_says_what_is_wrong() {
 /// A foreign site cannot make the gateway ask about tokens, nor learn whether one is good; its
 /// requests take nothing of a rate limit.
 #[test]
-fn nobody_is_asked_about_the_token() {
+fn no_server_is_asked_about_the_token() {
     let setup = Setup::route(
         "origins: [\"https://app.example.com\"], rate_limit: { per: client_ip, requests: 2, window: 1h }",
     );

@@ -142,7 +142,7 @@ fn outcomes(mut beside: Beside) -> Vec<(Situation, String)> {
     note(IdentityOut, either(set, "set", || format!("{:?}", seen.headers)));
     let token = seen.header("authorization");
     note(Authorization, either(token.is_none(), "removed", || "the token".to_owned()));
-    // a request that nobody asks a token of
+    // a request that needs no token
     beside.request("GET", "/public/a", &forged);
     let public = beside.service.last();
     assert_eq!(public.target, "/public/a");

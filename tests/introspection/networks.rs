@@ -102,7 +102,7 @@ impl Drop for Door {
     }
 }
 
-/// An address that answers no attempt to connect, as behind a firewall that drops packets: nobody
+/// An address that answers no attempt to connect, as behind a firewall that drops packets: nothing
 /// accepts, and the queue is full.
 struct Silent {
     _listener: TcpListener,

@@ -98,7 +98,7 @@ fn an_allowed_request_whose_token_is_new_has_three_spans() {
         assert_eq!(forwarded.header("tracestate"), Some("vendor=value"));
         assert_eq!(setup.gateway.access_log_of("one")["trace_id"], TRACE);
 
-        // a hit asks nobody
+        // a hit asks no server
         assert_eq!(setup.gateway.get("/items/17", &headers).status, 200);
         let spans = collector.wait_for(5);
         let hit = spans.iter().filter(|span| text(&span.attributes, "introgate.cache") == "hit");
