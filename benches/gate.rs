@@ -65,10 +65,10 @@ fn cache_hit(bencher: Bencher) {
         .meant_for(AccessToken::parse(TOKEN.as_bytes(), 8192).unwrap())
         .unwrap()
         .cached;
-    let forwarded = Forwarded::default();
+    let (forwarded, now) = (Forwarded::default(), Clock::system().now());
     bencher.bench(|| {
         let token = AccessToken::parse(black_box(TOKEN).as_bytes(), 8192).unwrap();
-        cached.find(token, &forwarded, None, None).now_or_never().unwrap()
+        cached.find(token, &forwarded, None, now, None).now_or_never().unwrap()
     });
 }
 

@@ -61,7 +61,7 @@ impl Question {
         };
         let host = match authority.as_str() {
             "" => String::new(),
-            written => Host::parse(written.as_bytes()).ok_or("the host is none")?.name,
+            written => Host::parse(written.as_bytes()).ok_or("the host is none")?.name.into(),
         };
         Ok(Self { method, host, target, proto, headers: map, response })
     }
@@ -107,6 +107,7 @@ pub async fn explain(
         path: target.comparable(),
         query: target.query,
         public_url: runtime.settings.public_url.as_deref(),
+        at: now,
         ..RequestView::bare(&question.headers, &forwarded)
     };
     let mut identity = Vec::new();

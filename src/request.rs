@@ -5,6 +5,7 @@ mod network;
 
 pub use network::network;
 
+use crate::clock::{Mono, Now};
 use crate::token::Thumbprint;
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::net::IpAddr;
@@ -34,6 +35,8 @@ pub struct RequestView<'r> {
     pub certificate: Option<Thumbprint>,
     /// `public_url`: scheme and host that clients call, where these are configured.
     pub public_url: Option<&'r str>,
+    /// When the gate is asked.
+    pub at: Now,
 }
 
 /// The client's request as it was made, from the connection and from trusted proxies.
@@ -71,8 +74,8 @@ pub struct KeptRequest {
 }
 
 impl KeptRequest {
-    /// The request, but for its body.
-    pub fn view(&self) -> RequestView<'_> {
+    /// The request, but for its body, asked about `at` that time.
+    pub fn view(&self, at: Now) -> RequestView<'_> {
         RequestView {
             method: &self.method,
             host: &self.host,
@@ -84,6 +87,7 @@ impl KeptRequest {
             trusted_peer: self.trusted_peer,
             certificate: self.certificate,
             public_url: self.public_url.as_deref(),
+            at,
         }
     }
 }
@@ -106,7 +110,8 @@ impl RequestView<'_> {
 }
 
 impl<'r> RequestView<'r> {
-    /// `GET /` with these headers and nothing else: a start for requests that are made up.
+    /// `GET /` with these headers and nothing else, at the beginning of time: a start for requests
+    /// that are made up.
     pub fn bare(headers: &'r HeaderMap, forwarded: &'r Forwarded) -> Self {
         Self {
             method: &Method::GET,
@@ -119,6 +124,7 @@ impl<'r> RequestView<'r> {
             trusted_peer: false,
             certificate: None,
             public_url: None,
+            at: Now { wall: 0, mono: Mono::ZERO },
         }
     }
 }

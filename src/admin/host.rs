@@ -34,7 +34,9 @@ pub fn check(request: &RequestHeader, process: &Process) -> Result<(), Response<
 fn is_known(authority: &str, known: &[String]) -> bool {
     let Some(Host { name, .. }) = Host::parse(authority.as_bytes()) else { return false };
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(&name);
-    name == "localhost" || bare.parse::<IpAddr>().is_ok() || known.contains(&name)
+    name == "localhost"
+        || bare.parse::<IpAddr>().is_ok()
+        || known.iter().any(|known| name == *known)
 }
 
 #[cfg(test)]

@@ -132,19 +132,19 @@ impl Cached {
         &self.source.server
     }
 
-    /// The answer about `token`, from an answer no older than `max_age`, or from the server.
-    /// `recorder`: of the request, if it is recorded.
+    /// The answer about `token`, from an answer no older than `max_age`, or from the server. `now`:
+    /// a reading of the clock that was just made. `recorder`: of the request, if it is recorded.
     pub async fn find(
         self: &Arc<Self>,
         token: AccessToken<'_>,
         forwarded: &Forwarded,
         max_age: Option<Duration>,
+        now: Now,
         recorder: Option<&Recorder>,
     ) -> CachedFacts {
         let told = self.source.told_hosts.as_ref().map(|hosts| hosts.told(forwarded));
         let forwarded = told.as_ref().unwrap_or(forwarded);
         let digest = self.digest(token, forwarded);
-        let now = self.clock.now();
         let found = |outcome, cache, waited: Option<Duration>| {
             let at = now.later(waited.unwrap_or_default());
             CachedFacts { outcome, cache, digest, waited, at, awaited: None }
@@ -470,7 +470,8 @@ mod tests {
         async fn ask_from(&self, client: &str, token: &str) -> &'static str {
             let forwarded = Forwarded { client: client.parse().ok(), ..Forwarded::default() };
             let Ok(token) = AccessToken::parse(token.as_bytes(), 99) else { return "not a token" };
-            match self.cached.find(token, &forwarded, None, None).await.outcome {
+            let now = self.cached.clock.now();
+            match self.cached.find(token, &forwarded, None, now, None).await.outcome {
                 Ok(Known::Active(_)) => "active",
                 Ok(Known::Inactive | Known::Refused(_)) => "inactive",
                 Err(Unknown::Failed(_)) => "failed",

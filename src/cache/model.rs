@@ -155,8 +155,9 @@ async fn play(steps: Vec<ModelStep>) -> Result<(), TestCaseError> {
                 let before = *server.asked.lock();
                 let presented = AccessToken::parse(TOKENS[token].as_bytes(), 9)
                     .map_err(|_| TestCaseError::fail("not a token"))?;
+                let max_age_of_route = max_age.map(Duration::from_secs);
                 let found = cached
-                    .find(presented, &Forwarded::default(), max_age.map(Duration::from_secs), None)
+                    .find(presented, &Forwarded::default(), max_age_of_route, clock.now(), None)
                     .await;
                 let asked = *server.asked.lock() > before;
                 let (now, says) = (clock.now(), *server.says.lock());

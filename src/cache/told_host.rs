@@ -31,12 +31,12 @@ impl ToldHosts {
     /// it, in one spelling.
     pub fn told(&self, forwarded: &Forwarded) -> Forwarded {
         let named = Host::parse(forwarded.host.as_bytes()).filter(|host| {
-            self.names.contains(&host.name)
+            self.names.contains(host.name.as_str())
                 && host.port.is_none_or(|port| self.ports.contains(&port))
         });
         let host = named.map(|Host { name, port }| match port {
             Some(port) => format!("{name}:{port}"),
-            None => name,
+            None => name.into(),
         });
         let host = HeaderValue::try_from(host.unwrap_or_default());
         Forwarded { host: host.unwrap_or(HeaderValue::from_static("")), ..forwarded.clone() }

@@ -190,7 +190,8 @@ mod tests {
         }
 
         async fn permitted(&self) -> (TokenDigest, Arc<Entry>) {
-            let found = self.cached.find(Self::token(), &Forwarded::default(), None, None).await;
+            let (now, forwarded) = (self.cached.clock.now(), Forwarded::default());
+            let found = self.cached.find(Self::token(), &forwarded, None, now, None).await;
             match found.outcome {
                 Ok(Known::Active(entry)) => (found.digest, entry),
                 other => panic!("{other:?}"),

@@ -153,7 +153,7 @@ impl<R> Gate<R> {
         route: &Route<R>,
         request: &RequestView<'_>,
     ) -> CachedFacts {
-        server.cached.find(token, request.forwarded, route.limits.max_age, None).await
+        server.cached.find(token, request.forwarded, route.limits.max_age, request.at, None).await
     }
 }
 

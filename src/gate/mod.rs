@@ -174,8 +174,10 @@ impl<R> Gate<R> {
         let Some(server) = route.servers.meant_for(token) else {
             return Err(Denial::because(Reason::Inactive));
         };
-        let CachedFacts { outcome, cache, digest, waited, at, awaited } =
-            server.cached.find(token, request.forwarded, route.limits.max_age, recorder).await;
+        let CachedFacts { outcome, cache, digest, waited, at, awaited } = server
+            .cached
+            .find(token, request.forwarded, route.limits.max_age, request.at, recorder)
+            .await;
         *trail = Trail {
             cache,
             server: Some(server.cached.name().clone()),

@@ -79,7 +79,8 @@ impl<R> Ongoing<R> {
             return Err(StreamEnd::Inactive);
         };
         let credential = Credential { token, scheme: self.scheme };
-        let (request, now) = (self.request.view(), self.clock.now());
+        let now = self.clock.now();
+        let request = self.request.view(now);
         let (policy, before) = (&self.route.policy, &self.before.facts);
         let outcome =
             policy.still_holds(before, credential, &entry.facts, &request, &server.demands, now);

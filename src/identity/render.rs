@@ -110,7 +110,7 @@ impl Identity {
     /// The parts of `text` that end at `ends`, each as a place in the answer's text if it occurs
     /// there, which is usual.
     fn packed(&self, text: &str, ends: &[usize], server: &str, facts: &ActiveFacts) -> Rendered {
-        let answer = facts.claims.shared();
+        let answer = facts.claims.shared().as_bytes();
         let mut own = String::new();
         let starts = std::iter::once(0).chain(ends.iter().copied());
         let parts = (0..)
@@ -168,7 +168,7 @@ impl Identity {
         rendered: &'r Rendered,
         facts: &'r ActiveFacts,
     ) -> impl Iterator<Item = (&'r HeaderName, &'r Bytes, Range<usize>)> {
-        let answer = facts.claims.shared();
+        let answer = facts.claims.shared().as_bytes();
         rendered.values.iter().filter_map(move |value| {
             let (start, length) = (value.start as usize, usize::from(value.length));
             let (text, start) = start

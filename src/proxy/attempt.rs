@@ -17,19 +17,21 @@ pub struct Attempt {
 
 /// The next attempt. An error ends the request.
 pub async fn next_attempt(exchange: &mut Exchange) -> Result<Attempt> {
-    let now = exchange.now();
+    let mut now = exchange.now();
     let (Some(route), Some(_)) = (&exchange.route, &exchange.permit) else {
         // unreachable by construction, and closed if it is ever reached
         return Err(Error::explain(ErrorType::InternalError, "no permit"));
     };
     let upstream = &route.leads_to.upstream;
     let mut attempts = std::mem::take(&mut exchange.upstream.attempts);
-    if let Some((aim, failure)) = exchange.upstream.failed.take()
+    if let Some((aim, failure)) = exchange.upstream.failed.take() {
         // in a box: it may look up names, for which all requests would pay with room
-        && !Box::pin(upstream.prepare_another(&mut attempts, aim)).await
-    {
-        exchange.upstream.attempts = attempts;
-        return Err(Error::explain(failure, "every address of the upstream fails").into_up());
+        let another = Box::pin(upstream.prepare_another(&mut attempts, aim)).await;
+        now = exchange.now();
+        if !another {
+            exchange.upstream.attempts = attempts;
+            return Err(Error::explain(failure, "every address of the upstream fails").into_up());
+        }
     }
     let key = hash_key(exchange, upstream.hash_key());
     let aim = upstream.aim(&mut attempts, now.mono, || &key);
@@ -37,7 +39,7 @@ pub async fn next_attempt(exchange: &mut Exchange) -> Result<Attempt> {
     exchange.upstream.began.get_or_insert(now);
     exchange.upstream.aim = aim;
     let aim = aim.ok_or_else(no_address)?;
-    Ok(Attempt { aim, budget: budget(exchange, exchange.now())? })
+    Ok(Attempt { aim, budget: budget(exchange, now)? })
 }
 
 /// The request's own key for balancing by hash; empty, and not allocated, where none is needed.

@@ -1,7 +1,7 @@
 //! One request and its response, from the first phase to the last.
 
 use super::body_limit::BodyLimit;
-use super::trace::TraceContext;
+use super::trace::{IdValue, TraceContext};
 use crate::cache::{Entry, StreamEnd};
 use crate::clock::Now;
 use crate::deny::Reason;
@@ -11,7 +11,8 @@ use crate::policy::Permit;
 use crate::request::Forwarded;
 use crate::runtime::{Counted, Process, Runtime};
 use crate::upstream::{Aim, Attempts, Destination, PeerServer};
-use http::{HeaderValue, StatusCode};
+use compact_str::CompactString;
+use http::StatusCode;
 use pingora_core::Result;
 use pingora_error::ErrorType;
 use pingora_http::ResponseHeader;
@@ -22,19 +23,19 @@ pub struct Exchange {
     /// The configuration that this request began with; a reload changes nothing for it.
     pub runtime: Arc<Runtime>,
     pub began: Now,
-    pub request_id: HeaderValue,
+    pub request_id: IdValue,
     pub trace: TraceContext,
     /// Another proxy asks about the request; its account of the request is believed.
     pub on_behalf: bool,
     pub trusted_peer: bool,
     pub forwarded: Forwarded,
     /// The name that routes are matched by; empty where the client named none.
-    pub host: String,
+    pub host: CompactString,
     /// The host and port of the request target, where the client sent no `Host`.
     pub authority: Option<String>,
     /// In normal form, and the query as it came; empty until they were read.
-    pub path: String,
-    pub query: Option<String>,
+    pub path: CompactString,
+    pub query: Option<CompactString>,
     pub route: Option<Arc<Route<Destination>>>,
     pub trail: Trail,
     pub permit: Option<Permit>,
@@ -76,14 +77,14 @@ impl Exchange {
         Self {
             runtime,
             began: process.parts.clock.now(),
-            request_id: HeaderValue::from_static(""),
+            request_id: IdValue::default(),
             trace: TraceContext::default(),
             on_behalf: false,
             trusted_peer: false,
             forwarded: Forwarded::default(),
-            host: String::new(),
+            host: CompactString::const_new(""),
             authority: None,
-            path: String::new(),
+            path: CompactString::const_new(""),
             query: None,
             route: None,
             trail: Trail::default(),
@@ -105,7 +106,7 @@ impl Exchange {
     }
 
     pub fn request_id(&self) -> &str {
-        self.request_id.to_str().unwrap_or_default()
+        self.request_id.as_str()
     }
 
     pub fn upstream_answered(&mut self, status: StatusCode) {

@@ -35,14 +35,14 @@ fn is_target(raw: &[u8], path: &str, query: Option<&str>) -> bool {
 }
 
 /// Headers that describe the request's way to the upstream. Empty values are not sent.
-pub fn forwarding_headers(exchange: &Exchange) -> [(HeaderName, &HeaderValue); 5] {
+pub fn forwarding_headers(exchange: &Exchange) -> [(HeaderName, &[u8]); 5] {
     let forwarded = &exchange.forwarded;
     [
-        (FORWARDED_FOR, &forwarded.chain),
-        (FORWARDED_HOST, &forwarded.host),
-        (FORWARDED_PROTO, &forwarded.proto),
-        (REQUEST_ID, &exchange.request_id),
-        (TRACEPARENT, &exchange.trace.traceparent),
+        (FORWARDED_FOR, forwarded.chain.as_bytes()),
+        (FORWARDED_HOST, forwarded.host.as_bytes()),
+        (FORWARDED_PROTO, forwarded.proto.as_bytes()),
+        (REQUEST_ID, exchange.request_id.as_str().as_bytes()),
+        (TRACEPARENT, exchange.trace.traceparent.as_str().as_bytes()),
     ]
 }
 
@@ -76,6 +76,6 @@ pub fn cookies(headers: &HeaderMap, exchange: &Exchange) -> Option<Vec<HeaderVal
     Some(lines.filter_map(kept).collect())
 }
 
-pub fn value(text: &str) -> Result<HeaderValue> {
+pub fn value(text: &[u8]) -> Result<HeaderValue> {
     HeaderValue::try_from(text).map_err(|_| Error::new(ErrorType::InternalError))
 }

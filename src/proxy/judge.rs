@@ -5,6 +5,7 @@ use super::forwarded::ClientOrigin;
 use super::head::Head;
 use super::trace::{TraceContext, request_id};
 use crate::cache::Entry;
+use crate::clock::Now;
 use crate::deny::{Denial, OwnResponse, Reason};
 use crate::identity::{Rendered, Unfit};
 use crate::listen::Arrival;
@@ -12,6 +13,7 @@ use crate::policy::Admission;
 use crate::request::RequestView;
 use crate::route::{Host, normalise};
 use crate::token::Thumbprint;
+use compact_str::CompactString;
 use http::header;
 use ipnet::IpNet;
 use std::borrow::Cow;
@@ -27,12 +29,14 @@ pub enum JudgedRequest {
 }
 
 /// Decides, and keeps in `exchange` what the later phases need. `host` is the result of [`super::validate::check`].
-/// `form` is the body, where it was read to be searched for the token.
+/// `form` is the body, where it was read to be searched for the token; `at` is the time at which all of
+/// the request that the gate looks at was there.
 pub async fn judge(
     head: Head<'_>,
     arrival: &Arrival,
     host: Result<Host, Denial>,
     form: Option<&[u8]>,
+    at: Now,
     exchange: &mut Exchange,
 ) -> Result<JudgedRequest, Denial> {
     let doubt = introduce(&head, arrival, exchange);
@@ -48,8 +52,8 @@ pub async fn judge(
     }
     let mut target = normalise(head.target)
         .map_err(|why| Denial::with_detail(Reason::BadRequest, why.sentence()))?;
-    exchange.query = target.query.map(str::to_owned);
-    exchange.path = std::mem::take(&mut target.path).into_owned();
+    exchange.query = target.query.map(CompactString::from);
+    exchange.path = std::mem::take(&mut target.path).into();
     let comparable = target.into_comparable();
 
     let path = comparable.as_deref().unwrap_or(&exchange.path);
@@ -61,7 +65,7 @@ pub async fn judge(
         exchange.is_for_metadata = true;
         return metadata.respond(head.method, path).map(JudgedRequest::Answered);
     }
-    let view = view(&head, arrival, path, form, exchange);
+    let view = view(&head, arrival, path, form, at, exchange);
     // RFC 6750 §2.3
     let private = exchange.runtime.gate.token.is_seen_by_caches(&view);
     let decision = exchange.runtime.gate.check(&view, exchange.trace.recorder()).await;
@@ -93,6 +97,7 @@ pub fn view<'r>(
     arrival: &Arrival,
     path: &'r str,
     form: Option<&'r [u8]>,
+    at: Now,
     exchange: &'r Exchange,
 ) -> RequestView<'r> {
     RequestView {
@@ -111,6 +116,7 @@ pub fn view<'r>(
             .filter(|_| !exchange.on_behalf)
             .map(Thumbprint::hash),
         public_url: exchange.runtime.settings.public_url.as_deref(),
+        at,
     }
 }
 
@@ -144,9 +150,9 @@ pub fn introduce(
 }
 
 /// The host of a request that is refused, for the log.
-fn written_host(head: &Head<'_>) -> String {
+fn written_host(head: &Head<'_>) -> CompactString {
     let line = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    line.or(head.target_authority()).unwrap_or_default().to_ascii_lowercase()
+    line.or(head.target_authority()).unwrap_or_default().to_ascii_lowercase().into()
 }
 
 /// Logs why a request was refused, where its reason does not say it.

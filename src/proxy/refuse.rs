@@ -40,7 +40,7 @@ pub fn prepare_document(
     mut response: OwnResponse,
     exchange: &Exchange,
 ) -> Prepared {
-    response.headers.push(("X-Request-Id", exchange.request_id.clone()));
+    response.headers.push(("X-Request-Id", exchange.request_id.to_value()));
     Prepared { response, close: leaves_body(head) }
 }
 

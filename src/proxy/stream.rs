@@ -62,7 +62,7 @@ pub fn watch(
     }
     let comparable = normalise(head.target).ok()?.into_comparable();
     let path = comparable.as_deref().unwrap_or(&exchange.path);
-    let view = judge::view(head, arrival, path, form, exchange);
+    let view = judge::view(head, arrival, path, form, exchange.now(), exchange);
     let clock = &exchange.process.parts.clock;
     let ongoing = exchange.runtime.gate.watch(route, &view, &exchange.trail, clock)?;
     Some(Box::pin(ongoing.ended()))

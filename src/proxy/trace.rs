@@ -3,15 +3,55 @@
 
 use crate::clock::Now;
 use crate::telemetry::{Recorder, SpanContext, Tracer};
+use arrayvec::ArrayString;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use std::sync::Arc;
 
+/// An id of a request as a header's value: it came with the request, or was made for it, in place.
+#[derive(Clone, Debug)]
+pub enum IdValue {
+    /// Visible ASCII.
+    Given(HeaderValue),
+    Made(ArrayString<55>),
+}
+
+impl IdValue {
+    /// Digits and dashes.
+    fn made(text: &[u8]) -> Self {
+        let text = std::str::from_utf8(text).ok();
+        Self::Made(text.and_then(|text| ArrayString::from(text).ok()).unwrap_or_default())
+    }
+
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Given(value) => value.to_str().unwrap_or_default(),
+            Self::Made(text) => text,
+        }
+    }
+
+    /// The same for a header map.
+    pub fn to_value(&self) -> HeaderValue {
+        match self {
+            Self::Given(value) => value.clone(),
+            Self::Made(text) => {
+                HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
+            }
+        }
+    }
+}
+
+impl Default for IdValue {
+    fn default() -> Self {
+        Self::Made(ArrayString::new())
+    }
+}
+
 /// The place of a request in its trace.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct TraceContext {
     /// The header for the upstream: version-traceid-parentid-flags. Its parent is the upstream's
     /// span where the request is recorded, else the client's span.
-    pub traceparent: HeaderValue,
+    pub traceparent: IdValue,
     /// The trace begins here: a `tracestate` that came belongs to no trace (Trace Context §3.3).
     pub is_new: bool,
     /// `None`: the request is not recorded.
@@ -66,7 +106,7 @@ impl TraceContext {
             return Self { traceparent, is_new, spans: Some(spans) };
         }
         let traceparent = match given {
-            Some((value, _)) => value.clone(),
+            Some((value, _)) => IdValue::Given(value.clone()),
             None => traceparent(trace_id, rand::random::<u64>().max(1), 0),
         };
         Self { traceparent, is_new, spans: None }
@@ -74,18 +114,12 @@ impl TraceContext {
 
     /// In hexadecimal.
     pub fn trace_id(&self) -> &str {
-        self.traceparent.to_str().ok().and_then(|text| text.get(3..35)).unwrap_or_default()
+        self.traceparent.as_str().get(3..35).unwrap_or_default()
     }
 
     /// `None`: the request is not recorded.
     pub fn recorder(&self) -> Option<&Recorder> {
         self.spans.as_ref().map(|spans| &spans.recorder)
-    }
-}
-
-impl Default for TraceContext {
-    fn default() -> Self {
-        Self { traceparent: HeaderValue::from_static(""), is_new: false, spans: None }
     }
 }
 
@@ -98,12 +132,12 @@ const SAMPLED: u8 = 1;
 /// The flag of a random trace id (Trace Context Level 2 §3.2.2.5.2), which stays with the id.
 const RANDOM: u8 = 2;
 
-fn traceparent(trace_id: u128, span_id: u64, flags: u8) -> HeaderValue {
+fn traceparent(trace_id: u128, span_id: u64, flags: u8) -> IdValue {
     let mut text = *b"00-................................-................-..";
     write_hex(&mut text[3..35], &trace_id.to_be_bytes());
     write_hex(&mut text[36..52], &span_id.to_be_bytes());
     write_hex(&mut text[53..55], &[flags]);
-    value(&text)
+    IdValue::made(&text)
 }
 
 impl Traceparent {
@@ -137,18 +171,21 @@ fn hex(digits: &[u8]) -> Option<u128> {
 }
 
 /// The client's `X-Request-Id` when it is one sane word, else a new one of 128 random bits.
-pub fn request_id(headers: &HeaderMap) -> HeaderValue {
+pub fn request_id(headers: &HeaderMap) -> IdValue {
     let sane = |id: &&str| {
         (1..=128).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:+/=@".contains(&b))
     };
     let given =
         only(headers, &REQUEST_ID).filter(|value| value.to_str().ok().as_ref().is_some_and(sane));
-    given.cloned().unwrap_or_else(|| {
-        let mut text = [0; 32];
-        write_hex(&mut text, &rand::random::<u128>().to_be_bytes());
-        value(&text)
-    })
+    given.cloned().map_or_else(
+        || {
+            let mut text = [0; 32];
+            write_hex(&mut text, &rand::random::<u128>().to_be_bytes());
+            IdValue::made(&text)
+        },
+        IdValue::Given,
+    )
 }
 
 /// The value of a header that occurs once.
@@ -162,11 +199,6 @@ fn write_hex(digits: &mut [u8], bytes: &[u8]) {
     for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
         *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
     }
-}
-
-/// Digits and dashes are always one.
-fn value(text: &[u8]) -> HeaderValue {
-    HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static("-"))
 }
 
 #[cfg(test)]
@@ -189,11 +221,13 @@ mod tests {
 
     #[test]
     fn a_sane_request_id_is_kept() {
-        assert_eq!(request_id(&headers("x-request-id", &["a1-b_2.c:3"])), "a1-b_2.c:3");
+        let kept = request_id(&headers("x-request-id", &["a1-b_2.c:3"]));
+        assert_eq!(kept.as_str(), "a1-b_2.c:3");
         for ids in [&["a b"][..], &["a\"b"], &[""], &["a", "b"], &[], &["<script>"]] {
-            assert_eq!(request_id(&headers("x-request-id", ids)).len(), 32, "{ids:?}");
+            assert_eq!(request_id(&headers("x-request-id", ids)).as_str().len(), 32, "{ids:?}");
         }
-        assert_eq!(request_id(&headers("x-request-id", &["x".repeat(129).as_str()])).len(), 32);
+        let long = request_id(&headers("x-request-id", &["x".repeat(129).as_str()]));
+        assert_eq!(long.as_str().len(), 32);
     }
 
     const GIVEN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -210,7 +244,7 @@ mod tests {
     fn a_sound_traceparent_is_passed_on() {
         let trace = untraced(&headers("traceparent", &[GIVEN]));
         assert_eq!(
-            (trace.traceparent.to_str().unwrap_or_default(), trace.trace_id(), trace.is_new),
+            (trace.traceparent.as_str(), trace.trace_id(), trace.is_new),
             (GIVEN, "0af7651916cd43dd8448eb211c80319c", false)
         );
         for bad in [
@@ -227,7 +261,7 @@ mod tests {
             "01-x",
         ] {
             let trace = untraced(&headers("traceparent", &[bad]));
-            let made = Traceparent::parse(trace.traceparent.as_bytes());
+            let made = Traceparent::parse(trace.traceparent.as_str().as_bytes());
             assert!(made.is_some_and(|made| made.flags == 0) && trace.is_new, "{bad}");
             assert_ne!(trace.trace_id(), "0af7651916cd43dd8448eb211c80319c", "{bad}");
         }
@@ -270,7 +304,7 @@ mod tests {
             let headers = headers("traceparent", given);
             let trace =
                 TraceContext::from_headers(&headers, tracer.as_ref(), at(), Version::HTTP_11);
-            let Some(sent) = Traceparent::parse(trace.traceparent.as_bytes()) else {
+            let Some(sent) = Traceparent::parse(trace.traceparent.as_str().as_bytes()) else {
                 panic!("{sampling:?} {given:?}")
             };
             match (&trace.spans, flags) {
@@ -283,7 +317,8 @@ mod tests {
                     assert!(parent.is_none_or(|parent| parent.trace_id == sent.trace_id));
                 }
                 (None, None) => {
-                    let as_given = given.first().is_none_or(|given| trace.traceparent == *given);
+                    let as_given =
+                        given.first().is_none_or(|given| trace.traceparent.as_str() == *given);
                     assert!(as_given && sent.flags & SAMPLED == 0, "{given:?}");
                 }
                 _ => panic!("{sampling:?} {given:?}"),

@@ -4,6 +4,7 @@
 use super::head::Head;
 use crate::deny::{Denial, Reason};
 use crate::route::Host;
+use compact_str::CompactString;
 use http::{HeaderMap, HeaderValue, Version, header};
 use pingora_http::authority::{RawTargetAuthority, is_http_family_scheme, raw_target_authority};
 
@@ -79,7 +80,7 @@ fn host(head: Head<'_>) -> Result<Host, Denial> {
         (_, Some(named)) => Ok(named),
         (Some(targeted), None) if head.version != Version::HTTP_11 => Ok(targeted),
         (None, None) if head.version < Version::HTTP_11 => {
-            Ok(Host { name: String::new(), port: None })
+            Ok(Host { name: CompactString::default(), port: None })
         }
         _ => refuse("The request names no host."),
     }
@@ -123,7 +124,7 @@ mod tests {
         let method = Method::from_bytes(method.as_bytes()).ok()?;
         let target = target.as_bytes();
         let head = Head { method: &method, target, authority, version, headers: &headers };
-        check(head, Vec::new).ok().map(|host| host.name)
+        check(head, Vec::new).ok().map(|host| host.name.into())
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The host of a request: `Host`, the authority of an absolute target or `:authority`, read once
 //! (RFC 3986 §3.2.2, RFC 9110 §7.2).
 
+use compact_str::{CompactString, format_compact};
 use std::net::Ipv6Addr;
 
 /// A host and perhaps a port, as `Host` has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// In lower case, without final dot; an IPv6 address in brackets and in its short form.
-    pub name: String,
+    pub name: CompactString,
     /// `None` where none is written, or nothing behind the colon.
     pub port: Option<u16>,
 }
@@ -16,45 +17,58 @@ impl Host {
     /// `None` for an invalid host. A percent escape is invalid too: a reader that decodes it
     /// would see another host than one that does not.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(text).ok()?;
-        let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((address, rest)) => {
-                let address: Ipv6Addr = address.parse().ok()?;
-                let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) };
-                (format!("[{address}]"), port)
-            }
+        let (name, port) = match text.strip_prefix(b"[") {
+            Some(rest) => address(rest)?,
             None => {
-                let (name, port) = match text.split_once(':') {
-                    Some((name, port)) => (name, Some(port)),
-                    None => (text, None),
-                };
-                let name = name.strip_suffix('.').unwrap_or(name);
-                if !name.split('.').all(is_label) {
-                    return None;
-                }
-                (name.to_ascii_lowercase(), port)
+                let colon = text.iter().position(|&byte| byte == b':');
+                let (name, port) = text.split_at(colon.unwrap_or(text.len()));
+                (in_lower_case(name.strip_suffix(b".").unwrap_or(name))?, port)
             }
         };
         // RFC 3986 §3.2.3: an empty port is the same as none
         let port = match port {
-            None | Some("") => None,
-            Some(digits) => Some(port_number(digits)?),
+            b"" | b":" => None,
+            [b':', digits @ ..] => Some(port_number(digits)?),
+            _ => return None,
         };
         Some(Self { name, port })
     }
 }
 
-fn port_number(digits: &str) -> Option<u16> {
-    if digits.len() > 5 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+/// An IPv6 address without its opening bracket, and the rest behind the closing one.
+fn address(text: &[u8]) -> Option<(CompactString, &[u8])> {
+    let end = text.iter().position(|&byte| byte == b']')?;
+    let address: Ipv6Addr = std::str::from_utf8(&text[..end]).ok()?.parse().ok()?;
+    Some((format_compact!("[{address}]"), &text[end + 1..]))
+}
+
+/// A name of labels that dots separate, none of them empty.
+fn in_lower_case(name: &[u8]) -> Option<CompactString> {
+    let mut previous = b'.';
+    for &byte in name {
+        if !is_of_label(byte) && (byte != b'.' || previous == b'.') {
+            return None;
+        }
+        previous = byte;
+    }
+    if previous == b'.' {
         return None;
     }
-    digits.parse().ok()
+    let mut name = CompactString::from_utf8(name).ok()?;
+    name.make_ascii_lowercase();
+    Some(name)
+}
+
+fn port_number(digits: &[u8]) -> Option<u16> {
+    if digits.len() > 5 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// Unreserved characters and `sub-delims`, without the comma: a list of two hosts is invalid.
-fn is_label(label: &str) -> bool {
-    !label.is_empty()
-        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_~!$&'()*+;=".contains(&b))
+fn is_of_label(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_~!$&'()*+;=".contains(&byte)
 }
 
 #[cfg(test)]
@@ -77,7 +91,7 @@ mod tests {
         ] {
             assert_eq!(
                 Host::parse(text.as_bytes()),
-                Some(Host { name: name.to_owned(), port }),
+                Some(Host { name: name.into(), port }),
                 "{text}"
             );
         }

@@ -1,7 +1,7 @@
 //! The members of an authorization server's answer.
 
 use super::shared_text::Draft;
-use bytes::Bytes;
+use bytestring::ByteString;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 /// at extension members: most never do.
 pub struct Claims {
     /// The answer, followed by texts that were derived from it and do not occur in it.
-    shared: Bytes,
+    shared: ByteString,
     /// Where the answer ends.
     length: u32,
     parsed: OnceLock<Box<Map<String, Value>>>,
@@ -33,12 +33,11 @@ impl Claims {
 
     /// The answer as compact JSON.
     pub fn text(&self) -> &str {
-        let text = self.shared.get(..self.length as usize);
-        text.and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("{}")
+        self.shared.get(..self.length as usize).unwrap_or("{}")
     }
 
     /// The text that contains everything read from the answer.
-    pub fn shared(&self) -> &Bytes {
+    pub fn shared(&self) -> &ByteString {
         &self.shared
     }
 

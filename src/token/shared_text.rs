@@ -1,6 +1,6 @@
 //! One text for an answer and all that was read from it: a part is a place in it, not a copy.
 
-use bytes::Bytes;
+use bytestring::ByteString;
 use memchr::{memchr_iter, memmem};
 use std::num::NonZeroU32;
 
@@ -34,16 +34,15 @@ impl Draft {
 
     /// The text, copied into as many bytes as it has: an allocator that is asked to make room
     /// smaller may leave it as it is.
-    pub fn finish(self) -> Bytes {
-        Bytes::copy_from_slice(self.0.as_bytes())
+    pub fn finish(self) -> ByteString {
+        self.0.as_str().into()
     }
 }
 
 impl Span {
     /// The part; nothing where `text` is not the one that it was kept in.
-    pub fn within(self, text: &Bytes) -> &str {
-        let part = text.get(self.start as usize..self.end.get() as usize);
-        part.and_then(|part| std::str::from_utf8(part).ok()).unwrap_or_default()
+    pub fn within(self, text: &ByteString) -> &str {
+        text.get(self.start as usize..self.end.get() as usize).unwrap_or_default()
     }
 }
 
@@ -97,7 +96,7 @@ mod tests {
     fn a_span_of_another_text_is_empty() {
         let mut draft = Draft::new("{}".to_owned());
         let span = draft.keep("something");
-        let other = Bytes::from_static(b"{}");
+        let other = ByteString::from_static("{}");
         assert_eq!(span.map(|span| span.within(&other)), Some(""));
     }
 }

@@ -126,7 +126,9 @@ impl Authorization for CheckService {
         };
         let head: Head<'_> = asked.head();
         let host = validate::check(head, Vec::new);
-        let answer = match judge::judge(head, &self.arrival, host, None, &mut exchange).await {
+        let at = exchange.began;
+        let judged = judge::judge(head, &self.arrival, host, None, at, &mut exchange).await;
+        let answer = match judged {
             Ok(JudgedRequest::Permitted) => answer::permit(&asked, &exchange),
             // documents are for requests that are meant for the gateway itself
             Ok(JudgedRequest::Answered(_)) => {

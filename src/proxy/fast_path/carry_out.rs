@@ -48,9 +48,13 @@ impl PlainExchange<'_> {
         let arrival = self.client.arrival.clone();
         let (head, limits) = (self.plain.head(), &arrival.listener.limits);
         self.exchange.body = BodyLimit::new(limits);
-        let host = validate::check(head, Vec::new)
-            .and_then(|host| body_limit::check(head, limits).map(|()| host));
-        match judge::judge(self.plain.head(), &arrival, host, None, &mut self.exchange).await {
+        let host = match &self.plain.host {
+            Some(host) => Ok(host.clone()),
+            None => validate::check(head, Vec::new),
+        };
+        let host = host.and_then(|host| body_limit::check(head, limits).map(|()| host));
+        let at = self.exchange.began;
+        match judge::judge(head, &arrival, host, None, at, &mut self.exchange).await {
             Ok(JudgedRequest::Permitted) => self.forward(connectors).await,
             Ok(JudgedRequest::Answered(document)) => {
                 let prepared = prepare_document(self.plain.head(), document, &self.exchange);

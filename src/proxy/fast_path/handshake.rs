@@ -86,8 +86,9 @@ fn parse(bytes: &Bytes) -> Option<(Plain, usize)> {
         headers.append(name, value);
     }
     let target = bytes.slice_ref(request.path?.as_bytes());
-    let (framing, handshake) = (Framing::Length(0), Some(Box::new(handshake)));
-    Some((Plain { method: Method::GET, target, headers, framing, closes, handshake }, length))
+    let (host, framing, handshake) = (None, Framing::Length(0), Some(Box::new(handshake)));
+    let method = Method::GET;
+    Some((Plain { method, target, host, headers, framing, closes, handshake }, length))
 }
 
 fn named(option: &[u8]) -> Option<HeaderName> {

@@ -5,6 +5,7 @@ use crate::proxy::chunks::Chunks;
 use crate::proxy::head::Head;
 use crate::proxy::hop_by_hop::{Field, number};
 use crate::proxy::request_framing::RequestBody;
+use crate::route::Host;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use httparse::Status;
@@ -19,6 +20,8 @@ const LINES: usize = 64;
 pub struct Plain {
     pub method: Method,
     pub target: Bytes,
+    /// `None` for an upgrade: it is checked as on the general way.
+    pub host: Option<Host>,
     pub headers: HeaderMap,
     pub framing: Framing,
     /// The client wants no other response on this connection.
@@ -93,12 +96,12 @@ impl Plain {
             headers.append(name, value);
         }
         let mut hosts = headers.get_all(header::HOST).iter();
-        let host = hosts.next().filter(|host| is_plain_host(host.as_bytes()))?;
-        (!host.is_empty() && hosts.next().is_none()).then_some(())?;
+        let host = Some(Host::parse(hosts.next()?.as_bytes())?);
+        hosts.next().is_none().then_some(())?;
         let closes = connection.unwrap_or(false);
         let framing = framing.unwrap_or(Framing::Length(0));
         let target = bytes.slice_ref(target.as_bytes());
-        Some((Self { method, target, headers, framing, closes, handshake: None }, length))
+        Some((Self { method, target, host, headers, framing, closes, handshake: None }, length))
     }
 
     /// The body, of which nothing was read yet.
@@ -156,11 +159,6 @@ fn treatment(name: &str, value: &[u8]) -> Treatment {
 fn is_plain_target(target: &[u8]) -> bool {
     target.starts_with(b"/")
         && target.iter().all(|&byte| matches!(byte, 0x21..=0x7e) && byte != b'#')
-}
-
-/// A name or an address, perhaps with a port.
-fn is_plain_host(host: &[u8]) -> bool {
-    host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte))
 }
 
 #[cfg(test)]

@@ -5,9 +5,13 @@ use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::{cookies, forwarding_headers, host, passes, target};
 use http::{HeaderName, header};
 
-/// The request line and the header section. The client's header lines go first, in their order.
-pub fn bytes(plain: &Plain, exchange: &Exchange) -> Vec<u8> {
-    let mut to = Vec::with_capacity(1024);
+/// Bytes of most header sections at most.
+const SECTION: usize = 2048;
+
+/// The request line and the header section, with room for `more` bytes behind it. The client's
+/// header lines go first, in their order.
+pub fn bytes(plain: &Plain, exchange: &Exchange, more: usize) -> Vec<u8> {
+    let mut to = Vec::with_capacity(SECTION + more);
     let head = plain.head();
     to.extend_from_slice(plain.method.as_str().as_bytes());
     to.push(b' ');
@@ -39,12 +43,15 @@ pub fn bytes(plain: &Plain, exchange: &Exchange) -> Vec<u8> {
     }
     for (name, value) in forwarding_headers(exchange) {
         if !value.is_empty() {
-            line(&mut to, &name, value.as_bytes());
+            line(&mut to, &name, value);
         }
     }
     if let Some((entry, rendered)) = &exchange.identity {
         for (name, part) in exchange.runtime.identity.parts(rendered, &entry.facts) {
-            line(&mut to, name, part);
+            // none of them has a line break; if one had, there would be no line rather than two
+            if !part.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+                line(&mut to, name, part);
+            }
         }
     }
     if plain.handshake.is_some() {
@@ -54,12 +61,11 @@ pub fn bytes(plain: &Plain, exchange: &Exchange) -> Vec<u8> {
     to
 }
 
-/// Nothing that is given here has a line break; if it had, there would be no line rather than two.
+/// `value` is that of a header: it has no line break.
 fn line(to: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    if value.iter().fold(false, |broken, byte| broken | matches!(byte, b'\r' | b'\n' | 0)) {
-        return;
-    }
-    to.extend_from_slice(name.as_str().as_bytes());
+    let name = name.as_str().as_bytes();
+    to.reserve(name.len() + value.len() + 4);
+    to.extend_from_slice(name);
     to.extend_from_slice(b": ");
     to.extend_from_slice(value);
     to.extend_from_slice(b"\r\n");

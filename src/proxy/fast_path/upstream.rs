@@ -99,7 +99,7 @@ impl UpstreamExchange {
                 upload,
                 way: UpstreamAddress { upstream: upstream.clone(), aim: attempt.aim },
             };
-            let mut request = request::bytes(plain, exchange);
+            let mut request = request::bytes(plain, exchange, first.len());
             request.extend_from_slice(&first);
             match asked.first(&request, attempt.budget, client).await {
                 Ok(()) => return Ok(asked),

@@ -37,7 +37,8 @@ pub async fn answer(
     {
         let head = Head::from(asking);
         let host = validate::check(head, Vec::new);
-        match judge(head, arrival, host, None, exchange).await {
+        let at = exchange.now();
+        match judge(head, arrival, host, None, at, exchange).await {
             Ok(JudgedRequest::Answered(document)) => {
                 respond::answer(session, exchange, document).await?
             }
@@ -72,7 +73,8 @@ pub async fn answer(
         headers: &question.headers,
     };
     let host = validate::check(head, Vec::new);
-    match judge(head, arrival, host, None, exchange).await {
+    let at = exchange.now();
+    match judge(head, arrival, host, None, at, exchange).await {
         Ok(JudgedRequest::Permitted) => permit(session, exchange).await?,
         // documents are for requests that are meant for the gateway itself
         Ok(JudgedRequest::Answered(_)) => {
@@ -93,7 +95,7 @@ fn is_for_metadata(target: &str, exchange: &Exchange) -> bool {
 async fn permit(session: &mut Session, exchange: &Exchange) -> Result<()> {
     let mut response = ResponseHeader::build(StatusCode::OK, Some(20))?;
     response.append_header("Cache-Control", "no-store")?;
-    response.append_header("X-Request-Id", exchange.request_id.clone())?;
+    response.append_header("X-Request-Id", exchange.request_id.to_value())?;
     if let Some((entry, rendered)) = &exchange.identity {
         for (name, value) in exchange.runtime.identity.headers(rendered, &entry.facts) {
             response.append_header(name.clone(), value)?;

@@ -106,7 +106,8 @@ impl ProxyHttp for Phases {
             }
         }
         let form = general.form.searched();
-        match judge(session.req_header().into(), &arrival, host, form, exchange).await {
+        let (head, at) = (session.req_header().into(), exchange.now());
+        match judge(head, &arrival, host, form, at, exchange).await {
             Ok(JudgedRequest::Answered(document)) => {
                 respond::answer(session, exchange, document).await.map(|()| true)
             }

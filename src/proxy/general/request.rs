@@ -103,11 +103,11 @@ pub fn prepare(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
     }
     for (name, value) in forwarding_headers(exchange) {
         if !value.is_empty() {
-            headers.insert(name, value.clone());
+            headers.insert(name, self::value(value)?);
         }
     }
     if let Some(host) = host(headers, exchange) {
-        headers.insert(header::HOST, value(host)?);
+        headers.insert(header::HOST, value(host.as_bytes())?);
     }
     if let Some((entry, rendered)) = &exchange.identity {
         for (name, value) in exchange.runtime.identity.headers(rendered, &entry.facts) {
