@@ -14,6 +14,7 @@ use crate::introspect::{Failure, Inquiry, Introspector};
 use crate::request::Forwarded;
 use crate::telemetry::{Cache, LazyCounter, Metrics, Recorder, SpanContext};
 use crate::token::{AccessToken, DigestKey, Facts, RefusedLocally, TokenDigest};
+use futures::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,8 +177,9 @@ impl Cached {
 
         let wanted = AcceptedAnswers { oldest, refresh: false };
         let asking = || (inquiry(token, forwarded), recorder.cloned());
+        // in a box: a hit would pay for the room
         let Asked { outcome, cache, awaited } =
-            self.ask(digest, now, wanted, may_ask, asking).await;
+            self.ask(digest, now, wanted, may_ask, asking).boxed().await;
         let landed = self.clock.now();
         let waited = Some(landed.since(now));
         let answer = match outcome {

@@ -20,11 +20,13 @@ impl TokenSettings {
     /// `Content-Type: application/x-www-form-urlencoded`, that is not encoded any further, and whose
     /// announced length is within [`FORM_LIMIT`].
     pub fn searches_form(&self, method: &Method, headers: &HeaderMap) -> bool {
+        if !self.from.contains(&TokenPlace::Form) {
+            return false;
+        }
         let length = headers
             .get(header::CONTENT_LENGTH)
             .map(|length| length.to_str().ok().and_then(|length| length.parse::<usize>().ok()));
-        self.from.contains(&TokenPlace::Form)
-            && *method == Method::POST
+        *method == Method::POST
             && length.is_none_or(|length| length.is_some_and(|length| length <= FORM_LIMIT))
             && !headers.contains_key(header::CONTENT_ENCODING)
             && is_form(headers)

@@ -25,6 +25,7 @@ use crate::request::RequestView;
 use crate::route::RouteTable;
 use crate::telemetry::{Cache, Occasionally, Recorder, SpanContext};
 use crate::token::{AccessToken, AuthScheme, Credential, TokenDigest};
+use futures::FutureExt;
 use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -199,7 +200,7 @@ impl<R> Gate<R> {
                 let claim = match passed.to_claim() {
                     None => Ok(()),
                     Some(proof) => {
-                        self.proofs.claim(&proof, at, route.policy.requires_dpop()).await
+                        self.proofs.claim(&proof, at, route.policy.requires_dpop()).boxed().await
                     }
                 };
                 passed.claimed(claim)

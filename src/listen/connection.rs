@@ -105,9 +105,14 @@ impl ClientConnection {
         Some(connection)
     }
 
-    /// Waits until there is something to read, or the client's end of the connection.
+    /// Ready when there is something to read, or the client's end of the connection.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_readable(context)
+    }
+
+    /// Waits for that.
     pub async fn readable(&self) -> io::Result<()> {
-        poll_fn(|context| self.stream.poll_readable(context)).await
+        poll_fn(|context| self.poll_readable(context)).await
     }
 }
 

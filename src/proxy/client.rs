@@ -138,6 +138,12 @@ impl Client {
         if !self.read.is_empty() {
             return Poll::Pending;
         }
+        // first without a buffer: most clients wait for the response
+        if let Some(connection) = listen::ClientConnection::behind(&self.stream)
+            && connection.poll_readable(context).is_pending()
+        {
+            return Poll::Pending;
+        }
         self.read.reserve(READ);
         let reading = pin!(self.stream.read_buf(&mut self.read));
         match reading.poll(context) {

@@ -3,12 +3,16 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 #[derive(Default)]
-pub struct Deadline(Option<Pin<Box<Sleep>>>);
+pub struct Deadline {
+    timer: Option<Pin<Box<Sleep>>>,
+    /// The task that the timer wakes up.
+    wakes: Option<Waker>,
+}
 
 impl Deadline {
     /// The output of `future`, or `None` when that takes `limit` or longer. The time counts from
@@ -21,7 +25,11 @@ impl Deadline {
                 return Poll::Ready(Some(output));
             }
             let end = *end.get_or_insert_with(|| Instant::now() + limit);
-            let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(end)));
+            let sleep = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+            let wakes = self.wakes.as_ref().is_some_and(|task| task.will_wake(context.waker()));
+            if wakes && sleep.deadline() <= end && !sleep.is_elapsed() {
+                return Poll::Pending;
+            }
             if end < sleep.deadline() {
                 sleep.as_mut().reset(end);
             }
@@ -31,6 +39,7 @@ impl Deadline {
                 }
                 sleep.as_mut().reset(end);
             }
+            self.wakes = Some(context.waker().clone());
             Poll::Pending
         })
         .await

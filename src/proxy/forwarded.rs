@@ -38,29 +38,37 @@ impl ClientOrigin {
         let client = peer.map(|peer| peer.to_canonical());
         let proto = if secure { HTTPS } else { HTTP };
         let shown = peer.map_or(UNKNOWN, shown);
-        if !trusted_peer {
-            let forwarded = Forwarded { client, chain: shown, host, proto };
-            return Self { trusted_peer, forwarded, doubt: None };
-        }
-        let extended = Told::by_x_forwarded(headers, is_trusted);
-        let (standard, malformed) = match Told::by_forwarded(headers, is_trusted) {
-            Ok(standard) => (standard, None),
-            Err(MalformedForwarded) => {
-                (Told::default(), Some("The Forwarded header is malformed."))
-            }
-        };
-        let doubt = malformed.or_else(|| extended.contradicts(&standard));
-        let stated = extended.or(standard);
-        let mut chain = stated.chain;
-        chain.push(shown.to_str().unwrap_or_default().to_owned());
-        let forwarded = Forwarded {
-            client: stated.client.or(client),
-            chain: HeaderValue::try_from(chain.join(", ")).unwrap_or(shown),
-            host: stated.host.unwrap_or(host),
-            proto: stated.proto.unwrap_or(proto),
-        };
+        let direct = Forwarded { client, chain: shown, host, proto };
+        let (forwarded, doubt) =
+            if trusted_peer { stated(headers, is_trusted, direct) } else { (direct, None) };
         Self { trusted_peer, forwarded, doubt }
     }
+}
+
+/// The request as trusted proxies describe it, and why they are in doubt. `direct`: as the
+/// connection shows it.
+#[inline(never)] // its code is long, and a client without proxies does not need it
+fn stated(
+    headers: &HeaderMap,
+    is_trusted: impl Fn(IpAddr) -> bool,
+    direct: Forwarded,
+) -> (Forwarded, Option<&'static str>) {
+    let extended = Told::by_x_forwarded(headers, &is_trusted);
+    let (standard, malformed) = match Told::by_forwarded(headers, &is_trusted) {
+        Ok(standard) => (standard, None),
+        Err(MalformedForwarded) => (Told::default(), Some("The Forwarded header is malformed.")),
+    };
+    let doubt = malformed.or_else(|| extended.contradicts(&standard));
+    let stated = extended.or(standard);
+    let mut chain = stated.chain;
+    chain.push(direct.chain.to_str().unwrap_or_default().to_owned());
+    let forwarded = Forwarded {
+        client: stated.client.or(direct.client),
+        chain: HeaderValue::try_from(chain.join(", ")).unwrap_or(direct.chain),
+        host: stated.host.unwrap_or(direct.host),
+        proto: stated.proto.unwrap_or(direct.proto),
+    };
+    (forwarded, doubt)
 }
 
 /// The account that trusted proxies give of a request in one of the two ways.

@@ -11,6 +11,7 @@ use http::Version;
 
 /// Records the request's span, and that of its upstream where one was tried. `sent`: whether the
 /// client was sent a response.
+#[cold] // few requests are recorded
 pub fn record(
     spans: &RequestSpans,
     line: &AccessLine<'_>,

@@ -85,8 +85,8 @@ pub fn normalise(target: &[u8]) -> Result<NormalTarget<'_>, Unsafe> {
         Some((_, rest)) => (true, rest.find(['/', '?']).map_or("", |end| &rest[end..])),
         None => (false, text),
     };
-    let (path, query) = match text.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
+    let (path, query) = match text.bytes().position(|byte| byte == b'?') {
+        Some(mark) => (&text[..mark], Some(&text[mark + 1..])),
         None => (text, None),
     };
     if query.is_some_and(|query| !query.bytes().all(|b| matches!(b, 0x21..=0x7e) && b != b'#')) {

@@ -103,6 +103,7 @@ impl AccessLogger {
         }
     }
 
+    #[inline(never)] // its code is long, and most requests have no line
     pub fn write(&self, line: &AccessLine<'_>, format: LogFormat) {
         self.0.push(&line.written(format));
     }

@@ -58,7 +58,8 @@ impl<'t> ScopeSet<'t> {
     }
 
     pub fn contains(self, scope: &str) -> bool {
-        self.iter().any(|held| held == scope)
+        let mut held = self.0.as_bytes().split(|&byte| byte == b' ');
+        !scope.is_empty() && held.any(|held| held == scope.as_bytes())
     }
 
     pub fn is_empty(self) -> bool {

@@ -29,9 +29,22 @@ impl PlainExchange<'_> {
         mut left: usize,
     ) -> Result<bool> {
         let (body, mut over) = parted(&upstream.read, left);
-        to.extend_from_slice(body);
         left -= body.len();
-        upstream.write(self.client, &to).await?;
+        if left == 0 {
+            to.extend_from_slice(body);
+            upstream.write(self.client, &to).await?;
+        } else {
+            // the rest of a response that is not very long is mostly there: one write takes all
+            let first = std::mem::take(&mut upstream.read);
+            upstream.read.reserve(left.min(PIECE));
+            upstream.read_present().await;
+            let more = std::mem::take(&mut upstream.read);
+            let (rest, behind) = parted(&more, left);
+            (left, over) = (left - rest.len(), behind);
+            let mut parts = [&to[..], &first, rest].map(IoSlice::new);
+            upstream.write_parts(self.client, &mut parts).await?;
+            upstream.read = more;
+        }
         self.status = self.coming;
         while left > 0 {
             upstream.read.clear();

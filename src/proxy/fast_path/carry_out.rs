@@ -5,7 +5,7 @@ use super::plain::Plain;
 use super::response::{self, ResponseBody};
 use super::upstream::UpstreamExchange;
 use crate::cache::StreamEnd;
-use crate::deny::Denial;
+use crate::deny::{Denial, OwnResponse};
 use crate::proxy::body_limit::{self, BodyLimit};
 use crate::proxy::client::{Client, LINGER};
 use crate::proxy::connection::ConnectionUse;
@@ -17,6 +17,7 @@ use crate::proxy::stream::{self, Ending};
 use crate::proxy::{report, validate};
 use crate::runtime::Counted;
 use bytes::{Buf, BytesMut};
+use futures::FutureExt;
 use futures::future::{Either, select};
 use http::{StatusCode, header};
 use pingora_core::Result;
@@ -43,8 +44,8 @@ pub struct PlainExchange<'c> {
 }
 
 impl PlainExchange<'_> {
-    /// Asks the gate, and carries its decision out.
-    pub async fn carry_out(mut self, connectors: &Connectors) -> ConnectionUse {
+    /// Asks the gate, carries its decision out, and reports it.
+    pub async fn carry_out(&mut self, connectors: &Connectors) {
         let arrival = self.client.arrival.clone();
         let (head, limits) = (self.plain.head(), &arrival.listener.limits);
         self.exchange.body = BodyLimit::new(limits);
@@ -56,24 +57,11 @@ impl PlainExchange<'_> {
         let at = self.exchange.began;
         match judge::judge(head, &arrival, host, None, at, &mut self.exchange).await {
             Ok(JudgedRequest::Permitted) => self.forward(connectors).await,
-            Ok(JudgedRequest::Answered(document)) => {
-                let prepared = prepare_document(self.plain.head(), document, &self.exchange);
-                self.write(prepared).await;
-                self.skip_body().await;
-            }
-            Err(denial) => {
-                self.refuse(&denial).await;
-                self.skip_body().await;
-            }
+            // in a box, as all that is rare: other requests would pay for the room
+            Ok(JudgedRequest::Answered(document)) => self.answer(document).boxed().await,
+            Err(denial) => self.deny(&denial).boxed().await,
         }
         report::report(&self.plain.method, self.status, &self.exchange);
-        let Self { client, exchange, connection, unread, upgraded, .. } = self;
-        drop(exchange); // the request is over: a stop does not wait for more of it
-        if connection == ConnectionUse::Ended {
-            client.end(unread).await;
-        }
-        drop(upgraded);
-        connection
     }
 
     async fn forward(&mut self, connectors: &Connectors) {
@@ -81,7 +69,9 @@ impl PlainExchange<'_> {
         // of a body that broke off, more may come
         self.unread |= !self.plain.body().is_done();
         match reason(&error, &self.exchange) {
-            Some(reason) if self.status.is_none() => self.refuse(&Denial::because(reason)).await,
+            Some(reason) if self.status.is_none() => {
+                self.refuse(&Denial::because(reason)).boxed().await;
+            }
             reason => {
                 self.exchange.reason = reason;
                 self.connection = ConnectionUse::Ended;
@@ -92,13 +82,13 @@ impl PlainExchange<'_> {
     /// Asks the upstream and passes its response on.
     async fn respond(&mut self, connectors: &Connectors) -> Result<()> {
         let mut upstream = self.ask(connectors).await?;
-        let mut to = BytesMut::with_capacity(upstream.read.len() + response::ADDED);
+        let mut to = std::mem::take(&mut upstream.spare);
+        to.reserve(upstream.read.len() + response::ADDED);
         let response = loop {
             if self.plain.handshake.is_some()
                 && let Some(switch) = Switch::parse(&upstream.read)
             {
-                // in a box, as all that is rare: other requests would pay for the room
-                return Box::pin(self.upgrade(upstream, switch)).await;
+                return self.upgrade(upstream, switch).boxed().await;
             }
             let private = self.exchange.private;
             match response::read_head(&upstream.read, &self.plain.method, private, &mut to) {
@@ -112,7 +102,7 @@ impl PlainExchange<'_> {
                 response::Read::Partly if upstream.read.len() < response::LONGEST => {
                     upstream.read_on(self.client).await?
                 }
-                _ => return self.relay(upstream).await,
+                _ => return self.relay(upstream).boxed().await,
             }
         };
         self.exchange.upstream_answered(response.status);
@@ -156,7 +146,7 @@ impl PlainExchange<'_> {
         match body {
             ResponseBody::Length(length) => self.pass_length(upstream, to, length).await,
             ResponseBody::Chunked => self.pass_chunks(upstream, to).await,
-            ResponseBody::Rest => self.pass_rest(upstream, to).await.map(|()| false),
+            ResponseBody::Rest => self.pass_rest(upstream, to).boxed().await.map(|()| false),
         }
     }
 
@@ -210,6 +200,18 @@ impl PlainExchange<'_> {
 
     async fn ask(&mut self, connectors: &Connectors) -> Result<UpstreamExchange> {
         UpstreamExchange::ask(connectors, self.plain, self.client, &mut self.exchange).await
+    }
+
+    /// Gives a document of the gateway's own.
+    async fn answer(&mut self, document: OwnResponse) {
+        let prepared = prepare_document(self.plain.head(), document, &self.exchange);
+        self.write(prepared).await;
+        self.skip_body().await;
+    }
+
+    async fn deny(&mut self, denial: &Denial) {
+        self.refuse(denial).await;
+        self.skip_body().await;
     }
 
     async fn refuse(&mut self, denial: &Denial) {

@@ -52,19 +52,26 @@ impl FastPath {
         shutdown: &ShutdownWatch,
     ) -> ConnectionUse {
         let connection = if plain.closes { ConnectionUse::Ended } else { ConnectionUse::Kept };
-        let exchange = Exchange::under(&self.process, runtime);
-        let (status, coming, unread, upgraded) = Default::default();
-        let exchange = PlainExchange {
-            plain,
-            client,
-            exchange,
-            shutdown,
-            connection,
-            status,
-            coming,
-            unread,
-            upgraded,
-        };
-        exchange.carry_out(&self.connectors).await
+        let (connection, unread, upgraded) = {
+            let (status, coming, unread, upgraded) = Default::default();
+            let mut exchange = PlainExchange {
+                plain,
+                client,
+                exchange: Exchange::under(&self.process, runtime),
+                shutdown,
+                connection,
+                status,
+                coming,
+                unread,
+                upgraded,
+            };
+            exchange.carry_out(&self.connectors).await;
+            (exchange.connection, exchange.unread, exchange.upgraded.take())
+        }; // the request is over: a stop does not wait for more of it
+        if connection == ConnectionUse::Ended {
+            client.end(unread).await;
+        }
+        drop(upgraded);
+        connection
     }
 }

@@ -3,6 +3,7 @@
 use super::plain::Plain;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward::{cookies, forwarding_headers, host, passes, target};
+use bytes::{BufMut, BytesMut};
 use http::{HeaderName, header};
 
 /// Bytes of most header sections at most.
@@ -10,11 +11,11 @@ const SECTION: usize = 2048;
 
 /// The request line and the header section, with room for `more` bytes behind it. The client's
 /// header lines go first, in their order.
-pub fn bytes(plain: &Plain, exchange: &Exchange, more: usize) -> Vec<u8> {
-    let mut to = Vec::with_capacity(SECTION + more);
+pub fn bytes(plain: &Plain, exchange: &Exchange, more: usize) -> BytesMut {
+    let mut to = BytesMut::with_capacity(SECTION + more);
     let head = plain.head();
     to.extend_from_slice(plain.method.as_str().as_bytes());
-    to.push(b' ');
+    to.put_u8(b' ');
     to.extend_from_slice(
         target(head.target, exchange).as_ref().map_or(head.target, |target| target.as_bytes()),
     );
@@ -62,7 +63,7 @@ pub fn bytes(plain: &Plain, exchange: &Exchange, more: usize) -> Vec<u8> {
 }
 
 /// `value` is that of a header: it has no line break.
-fn line(to: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+fn line(to: &mut BytesMut, name: &HeaderName, value: &[u8]) {
     let name = name.as_str().as_bytes();
     to.reserve(name.len() + value.len() + 4);
     to.extend_from_slice(name);

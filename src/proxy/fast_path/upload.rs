@@ -45,6 +45,9 @@ impl Upload {
     ///
     /// Errors: the body contradicts its header section.
     pub fn first(&mut self, read: &mut BytesMut) -> Result<BytesMut> {
+        if self.is_sent() {
+            return Ok(BytesMut::new());
+        }
         self.fill(read)?;
         if self.body.is_done() {
             self.state = UploadState::Sent;

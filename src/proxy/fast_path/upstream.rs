@@ -12,6 +12,7 @@ use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::upstream::{Aim, Upstream};
 use bytes::BytesMut;
+use futures::FutureExt;
 use http::Method;
 use pingora_core::Result;
 use pingora_core::protocols::Stream;
@@ -37,6 +38,8 @@ pub struct UpstreamExchange {
     pub read: BytesMut,
     /// Of the request's body.
     pub upload: Upload,
+    /// A buffer that was used for the request.
+    pub spare: BytesMut,
     way: UpstreamAddress,
 }
 
@@ -77,7 +80,7 @@ impl UpstreamExchange {
             let connection = match kept.take() {
                 Some(connection) => connection,
                 // in a box: its state is seven times all of the rest, and few requests connect
-                None => match Box::pin(connect(connectors, &upstream, &attempt)).await {
+                None => match connect(connectors, &upstream, &attempt).boxed().await {
                     Ok(connection) => {
                         connected(exchange);
                         connection
@@ -97,12 +100,17 @@ impl UpstreamExchange {
                 connection,
                 read: BytesMut::with_capacity(READ),
                 upload,
+                spare: BytesMut::new(),
                 way: UpstreamAddress { upstream: upstream.clone(), aim: attempt.aim },
             };
             let mut request = request::bytes(plain, exchange, first.len());
             request.extend_from_slice(&first);
             match asked.first(&request, attempt.budget, client).await {
-                Ok(()) => return Ok(asked),
+                Ok(()) => {
+                    request.clear();
+                    asked.spare = request;
+                    return Ok(asked);
+                }
                 Err(error) if reused && repeatable && is_broken(&error) => {
                     attempt.budget = budget(exchange, exchange.now())?;
                     upload = asked.upload;
@@ -125,7 +133,7 @@ impl UpstreamExchange {
             Some(Err(error)) => {
                 // the server may have answered before it closed
                 self.upload.abandon();
-                let answer = self.read_within(limit, client).await;
+                let answer = self.read_within(limit, client).boxed().await;
                 return answer.map_err(|_| broken(ErrorType::WriteError, error));
             }
             Some(Ok(())) => {}
@@ -144,6 +152,17 @@ impl UpstreamExchange {
         } else {
             Err(failed(ErrorType::ConnectionClosed))
         }
+    }
+
+    /// As much more of the response as is there already. The end of the connection is left for the
+    /// next read.
+    pub async fn read_present(&mut self) {
+        poll_fn(|context| {
+            let reading = pin!(self.connection.read_buf(&mut self.read));
+            let _ = reading.poll(context);
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// More of a response that ends with its connection; false at its end.
