@@ -40,7 +40,7 @@ fn main() {
 fn route(bencher: Bencher, routes: usize) {
     let reach = |n| Reach {
         hosts: Vec::new(),
-        paths: vec![PathPattern::parse(&format!("/service{n}/items/*")).unwrap()],
+        paths: [PathPattern::parse(&format!("/service{n}/items/*")).unwrap()].into(),
         methods: Vec::new(),
         keeps_encoded_slashes: false,
     };

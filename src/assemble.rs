@@ -12,7 +12,7 @@ use crate::introspect::{
     UnusableSettings,
 };
 use crate::listen::Listen;
-use crate::policy::Policy;
+use crate::policy::{AuthMode, Policy, PolicySettings};
 use crate::proof::dpop::{Dpop, DpopSettings};
 use crate::resource::{Coverage, ResourceMetadata, Sources};
 use crate::route::{HostPattern, Reach, RouteTable};
@@ -70,12 +70,9 @@ impl CarriedOver {
     }
 
     /// Makes a runtime. Answers that earlier runtimes cached are found again by it wherever the
-    /// authorization server's settings are the same.
-    pub fn assemble(
-        &self,
-        settings: Settings,
-        shown: &serde_json::Value,
-    ) -> Result<Runtime, AssembleError> {
+    /// authorization server's settings are the same. `shown`: the effective configuration with its
+    /// secrets blacked out, as compact JSON.
+    pub fn assemble(&self, settings: Settings, shown: Box<str>) -> Result<Runtime, AssembleError> {
         let shared = settings.redis.as_ref().map(|redis| self.shared(redis));
         let mut servers = HashMap::new();
         // those that are asked by others come first
@@ -92,6 +89,15 @@ impl CarriedOver {
             .iter()
             .map(|upstream| (upstream.name.clone(), self.upstream(upstream)))
             .collect();
+        let asked: HashMap<_, _> = settings
+            .servers
+            .iter()
+            .filter_map(|server| {
+                let cached = servers.get(&server.name)?.cached.clone();
+                let (tokens, demands) = (server.tokens.clone(), server.demands());
+                Some((server.name.clone(), Arc::new(RouteServer { cached, tokens, demands })))
+            })
+            .collect();
         let proofs = self.proofs(&settings.dpop, shared.as_ref());
         let mut rate_limits = self.rate_limits(&settings, shared.as_ref());
         let coverage = settings
@@ -107,19 +113,20 @@ impl CarriedOver {
             let identifier = coverage.identifier_of(route);
             Some(identifier.metadata_url(settings.public_url.as_deref()))
         };
+        let mut challenges = Challenges::new(&settings.realm, &proofs.dpop);
         let routes = settings
             .routes
             .iter()
             .enumerate()
             .map(|(i, route)| {
                 let extras = RouteExtras {
-                    rate_limit: rate_limits.remove(&route.name),
-                    metadata_url: metadata_url(i, route),
+                    rate_limit: rate_limits.remove(&route.name).map(Box::new),
+                    challenge: challenges.of(route, metadata_url(i, route)),
                 };
-                self.route(route, &settings, &servers, &upstreams, &proofs.dpop, extras)
+                self.route(route, &asked, &upstreams, &proofs.dpop, extras)
             })
             .collect::<Result<_, _>>()?;
-        let reaches: Vec<Reach> = settings.routes.iter().map(|route| route.reach.clone()).collect();
+        let reaches: Vec<&Reach> = settings.routes.iter().map(|route| &route.reach).collect();
         let table = RouteTable::build(&reaches).map_err(|ties| {
             AssembleError::Tie(ties.into_iter().map(|tie| tie.at).collect::<Vec<_>>().join("; "))
         })?;
@@ -133,6 +140,9 @@ impl CarriedOver {
         self.assertion_keys.lock().replace(assertion, self.clock.now().mono);
         Ok(Runtime {
             gate: Gate { table, routes, token: settings.token.clone(), proofs },
+            http2_over_tls: in_order
+                .iter()
+                .any(|upstream| upstream.settings.needs_roots_for_http2()),
             identity: Identity::new(settings.identity.clone()),
             trusted_proxies: settings.trusted_proxies.clone(),
             log: settings.log.clone(),
@@ -151,7 +161,7 @@ impl CarriedOver {
             tracer: self.traces.tracer(settings.traces.as_ref(), &self.metrics),
             loaded_at: self.clock.now().unix_seconds(),
             settings: Arc::new(settings),
-            shown: shown.to_string().into(),
+            shown,
         })
     }
 
@@ -283,8 +293,7 @@ impl CarriedOver {
     fn route(
         &self,
         route: &RouteSettings,
-        settings: &Settings,
-        servers: &HashMap<Arc<str>, Arc<AuthorizationServer>>,
+        servers: &HashMap<Arc<str>, Arc<RouteServer>>,
         upstreams: &HashMap<Arc<str>, Arc<Upstream>>,
         dpop: &Arc<Dpop>,
         extras: RouteExtras,
@@ -296,28 +305,12 @@ impl CarriedOver {
         };
         let RouteSettings { name, demands: demanded, destination, limits, .. } = route;
         let asked = demanded.authorization_servers.iter().map(|name| {
-            let settings = settings.servers.iter().find(|server| server.name == *name);
-            let (server, settings) = servers
-                .get(name)
-                .zip(settings)
-                .ok_or_else(|| missing("authorization server", name))?;
-            Ok(RouteServer {
-                cached: server.cached.clone(),
-                tokens: settings.tokens.clone(),
-                demands: settings.demands(),
-            })
+            servers.get(name).cloned().ok_or_else(|| missing("authorization server", name))
         });
         let policy = Policy::new(demanded.auth, demanded.policy.clone(), dpop.clone());
         Ok(Arc::new(Route {
             name: name.clone(),
-            challenge: Challenge::new(&settings.realm, policy.wanted_scopes())
-                .with_login(&demanded.policy.login)
-                .with_dpop(DpopDemand {
-                    algorithms: dpop.algorithms().to_owned(),
-                    accepted: policy.takes_dpop(),
-                    required: policy.requires_dpop(),
-                })
-                .with_resource_metadata(extras.metadata_url.as_deref().unwrap_or_default()),
+            challenge: extras.challenge,
             policy,
             servers: Servers::new(asked.collect::<Result<_, AssembleError>>()?),
             limits: limits.clone(),
@@ -339,9 +332,66 @@ impl CarriedOver {
 
 /// The parts of one route that are made beside its settings.
 struct RouteExtras {
-    rate_limit: Option<Limiter>,
-    /// The URL of its metadata, for challenges (RFC 9728 §5.1).
+    rate_limit: Option<Box<Limiter>>,
+    challenge: Arc<Challenge>,
+}
+
+/// Makes the challenges of routes. Routes with the same demands, which mostly follow each other,
+/// share one.
+struct Challenges<'s> {
+    realm: &'s str,
+    dpop: &'s Arc<Dpop>,
+    last: Option<(MadeFor, Arc<Challenge>)>,
+}
+
+/// Everything that a challenge depends on.
+struct MadeFor {
+    auth: AuthMode,
+    policy: Arc<PolicySettings>,
+    /// The URL of the route's metadata (RFC 9728 §5.1).
     metadata_url: Option<String>,
+}
+
+impl<'s> Challenges<'s> {
+    fn new(realm: &'s str, dpop: &'s Arc<Dpop>) -> Self {
+        Self { realm, dpop, last: None }
+    }
+
+    fn of(&mut self, route: &RouteSettings, metadata_url: Option<String>) -> Arc<Challenge> {
+        let made_for = MadeFor {
+            auth: route.demands.auth,
+            policy: route.demands.policy.clone(),
+            metadata_url,
+        };
+        if let Some((last, challenge)) = &self.last
+            && last.is_same(&made_for)
+        {
+            return challenge.clone();
+        }
+        let challenge = Arc::new(self.make(&made_for));
+        self.last = Some((made_for, challenge.clone()));
+        challenge
+    }
+
+    fn make(&self, MadeFor { auth, policy: demands, metadata_url }: &MadeFor) -> Challenge {
+        let policy = Policy::new(*auth, demands.clone(), self.dpop.clone());
+        Challenge::new(self.realm, policy.wanted_scopes())
+            .with_login(&demands.login)
+            .with_dpop(DpopDemand {
+                algorithms: self.dpop.algorithms().clone(),
+                accepted: policy.takes_dpop(),
+                required: policy.requires_dpop(),
+            })
+            .with_resource_metadata(metadata_url.as_deref().unwrap_or_default())
+    }
+}
+
+impl MadeFor {
+    fn is_same(&self, other: &Self) -> bool {
+        self.auth == other.auth
+            && Arc::ptr_eq(&self.policy, &other.policy)
+            && self.metadata_url == other.metadata_url
+    }
 }
 
 fn resource_sources(settings: &Settings) -> Sources<'_> {

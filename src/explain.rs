@@ -203,7 +203,7 @@ fn shown(
         "token": explained.token,
         "checks": checks,
     });
-    let challenge = route.map_or(&runtime.challenge, |route| &route.challenge);
+    let challenge = route.map_or(&runtime.challenge, |route| &*route.challenge);
     if let Some(denial) = explained.unenforced.as_ref().or(explained.outcome.as_ref().err()) {
         all["reason"] = denial.reason.as_str().into();
         all["refusal"] = refusal(denial, challenge, question);

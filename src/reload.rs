@@ -1,7 +1,7 @@
 //! A changed configuration takes the old one's place: watch, load, assemble, swap. On any error the
 //! old runtime stays. Caches survive.
 
-use crate::config::{ConfigSource, Loaded, Settings, Severity};
+use crate::config::{ConfigSource, Loaded, Problem, Settings, Severity};
 use crate::runtime::{LastReload, Process};
 use crate::systemd;
 use crate::telemetry::{Logging, Reloaded};
@@ -38,9 +38,40 @@ const PERIOD: Duration = Duration::from_millis(500);
 /// How often a file that changes while it is read is read again at once.
 const ATTEMPTS: usize = 5;
 
-/// Loads a configuration together with the files to watch from then on. The content is noted here,
+/// A configuration that was loaded.
+pub struct Fresh {
+    /// `None` when there is at least one error.
+    pub settings: Option<Settings>,
+    /// In the order of the file.
+    pub problems: Vec<Problem>,
+    /// The effective configuration with its secrets blacked out, as compact JSON.
+    pub shown: Box<str>,
+    /// The files to watch from then on.
+    pub watched: WatchedFiles,
+}
+
+/// Loads in a thread of its own: its end returns the memory of loading to the system, which is
+/// several times the memory of the configuration itself. A panic there goes on here.
+pub fn load(source: &ConfigSource) -> Fresh {
+    let load = || {
+        let (Loaded { settings, problems, redacted, .. }, watched) = read(source);
+        Fresh { settings, problems, shown: redacted.to_string().into(), watched }
+    };
+    let fresh = std::thread::scope(|scope| {
+        match std::thread::Builder::new().stack_size(MAIN_STACK).spawn_scoped(scope, load) {
+            Ok(loading) => loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => load(),
+        }
+    });
+    Fresh { settings: fresh.settings.as_ref().map(Settings::compact), ..fresh }
+}
+
+/// Bytes; as much as the main thread has.
+const MAIN_STACK: usize = 8 << 20;
+
+/// Reads a configuration together with the files to watch from then on. The content is noted here,
 /// and not when watching begins: a change in between would never be seen.
-pub fn load(source: &ConfigSource) -> (Loaded, WatchedFiles) {
+fn read(source: &ConfigSource) -> (Loaded, WatchedFiles) {
     let main: Vec<PathBuf> = source.file().map(PathBuf::from).into_iter().collect();
     let mut attempt = 1;
     loop {
@@ -92,7 +123,7 @@ impl Reload {
     fn reload(&self) -> WatchedFiles {
         systemd::reloading();
         let parts = &self.process.parts;
-        let (Loaded { settings, problems, redacted, .. }, watched) = load(&self.source);
+        let Fresh { settings, problems, shown, watched } = load(&self.source);
         let outcome = match settings {
             None => {
                 // warnings are no reason for the refusal
@@ -100,7 +131,7 @@ impl Reload {
                 Err(errors.map(|problem| self.source.show(problem)).collect())
             }
             Some(settings) => {
-                parts.assemble(settings, &redacted).map_err(|error| vec![error.to_string()])
+                parts.assemble(settings, shown).map_err(|error| vec![error.to_string()])
             }
         };
         let at = parts.clock.now().unix_seconds();

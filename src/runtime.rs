@@ -118,7 +118,10 @@ pub struct Runtime {
     /// Records sampled requests; `None`: traces are off.
     pub tracer: Option<Arc<Tracer>>,
     pub upstreams: Vec<Arc<Upstream>>,
-    /// Shared with whoever needs it for as long as the process runs.
+    /// An upstream speaks HTTP/2 over TLS, and its certificate is verified by the system's trust
+    /// roots.
+    pub http2_over_tls: bool,
+    /// Shared with users that live longer than this runtime.
     pub settings: Arc<Settings>,
     /// The effective configuration with its secrets blacked out, as compact JSON: a tree of it
     /// would take more memory than everything else of a large configuration.

@@ -13,7 +13,7 @@ use introgate::parts::{CacheSettings, Cached, FactsSource, Store};
 use introgate::parts::{DigestKey, Facts};
 use introgate::parts::{Dpop, DpopSettings};
 use introgate::parts::{Forwarded, RequestView};
-use introgate::parts::{Gate, LimitSettings, Limiter, Proofs, Route, RouteServer, Servers};
+use introgate::parts::{Gate, Limiter, Proofs, Route, RouteServer, Servers};
 use introgate::parts::{Metrics, Occasionally};
 use introgate::parts::{PathPattern, Reach, RouteTable};
 use introgate::parts::{TokenPlace, TokenSettings};
@@ -77,7 +77,7 @@ fn gate_with(rate_limit: Option<Limiter>) -> Gate<()> {
     let demands = PolicySettings { scopes: vec!["read".into()], ..PolicySettings::default() };
     let reach = Reach {
         hosts: Vec::new(),
-        paths: vec![PathPattern::parse("/*").expect("a path")],
+        paths: [PathPattern::parse("/*").expect("a path")].into(),
         methods: Vec::new(),
         keeps_encoded_slashes: false,
     };
@@ -85,15 +85,15 @@ fn gate_with(rate_limit: Option<Limiter>) -> Gate<()> {
     let route = Route {
         name: "all".into(),
         policy: Policy::new(AuthMode::Required, demands, dpop.clone()),
-        servers: Servers::new(vec![RouteServer {
+        servers: Servers::new(vec![Arc::new(RouteServer {
             cached,
             tokens: TokenSelector::default(),
             demands: ServerDemands::default(),
-        }]),
-        limits: LimitSettings::default(),
-        rate_limit,
+        })]),
+        limits: Arc::default(),
+        rate_limit: rate_limit.map(Box::new),
         preflight_pass: false,
-        challenge: Challenge::new("introgate", ["read"]),
+        challenge: Challenge::new("introgate", ["read"]).into(),
         log: Occasionally::default(),
         leads_to: (),
     };

@@ -85,7 +85,7 @@ fn question(arguments: &Explain) -> Result<Question, String> {
 
 fn run(settings: Settings, question: &Question) -> anyhow::Result<(Value, bool)> {
     let parts = CarriedOver::new(&settings)?;
-    let runtime = parts.assemble(settings, &Value::Null)?;
+    let runtime = parts.assemble(settings, Box::default())?;
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     executor
         .block_on(explain(&runtime, question, parts.clock.now()))

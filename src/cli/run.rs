@@ -3,9 +3,9 @@
 use super::USAGE;
 use super::output::complain;
 use crate::assemble::AssembleError;
-use crate::config::{ConfigSource, Loaded, Settings};
+use crate::config::{ConfigSource, Settings};
 use crate::handover::{self, HandedOver};
-use crate::reload::{self, Reload, WatchedFiles};
+use crate::reload::{self, Fresh, Reload};
 use crate::runtime::{CarriedOver, Process};
 use crate::server::{self, Extras};
 use crate::telemetry::{self, Reloaded};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// `upgrade`: takes over from the process that runs with this configuration.
 pub fn run(source: ConfigSource, upgrade: bool) -> ExitCode {
-    let (Loaded { settings, problems, redacted, .. }, watched) = load(&source);
+    let Fresh { settings, problems, shown, watched } = reload::load(&source);
     for problem in &problems {
         complain(format_args!("{}", source.show(problem)));
     }
@@ -36,7 +36,7 @@ pub fn run(source: ConfigSource, upgrade: bool) -> ExitCode {
             }
         }
     }
-    let process = match process(settings, redacted, taken.as_mut()) {
+    let process = match process(settings, shown, taken.as_mut()) {
         Ok(process) => Arc::new(process),
         Err(error) => {
             complain(format_args!("{}: error: {error}", source.name()));
@@ -60,26 +60,12 @@ pub fn run(source: ConfigSource, upgrade: bool) -> ExitCode {
     finish(server::run(process, extras))
 }
 
-/// Loads in a thread of its own: its end returns the memory of loading to the system, which is more
-/// than the configuration itself needs. A thread that ends in a panic ends the program as well.
-fn load(source: &ConfigSource) -> (Loaded, WatchedFiles) {
-    let load = || reload::load(source);
-    std::thread::scope(|scope| {
-        match std::thread::Builder::new().stack_size(MAIN_STACK).spawn_scoped(scope, load) {
-            Ok(loading) => loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(_) => load(),
-        }
-    })
-}
-
-/// Bytes; as much as the main thread has.
-const MAIN_STACK: usize = 8 << 20;
-
 /// The process's parts and its first runtime, with upstream names looked up once. Answers that
-/// another process handed over are kept.
+/// another process handed over are kept. `shown`: the effective configuration, as
+/// [`Fresh::shown`].
 pub fn process(
     settings: Settings,
-    shown: serde_json::Value,
+    shown: Box<str>,
     taken: Option<&mut HandedOver>,
 ) -> Result<Process, AssembleError> {
     let mut parts = CarriedOver::new(&settings)?;
@@ -88,7 +74,7 @@ pub fn process(
         let kept = taken.keep(&parts.store, &parts.seen_proofs, &settings.cache, &parts.clock);
         tracing::info!(answers = kept, sockets = taken.sockets.len(), "handed over");
     }
-    let runtime = parts.assemble(settings, &shown)?;
+    let runtime = parts.assemble(settings, shown)?;
     // a name that cannot be resolved now is tried again in the background
     if let Ok(resolver) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
         resolver.block_on(resolve_all(&runtime.upstreams));

@@ -4,24 +4,25 @@ use super::{ChallengeKind, Denial, Reason};
 use crate::token::AuthScheme;
 use http::HeaderValue;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// The parameters of a route's challenges, made once at load.
 #[derive(Clone, Debug, Default)]
 pub struct Challenge {
-    realm: String,
+    realm: Box<str>,
     /// The scopes that the route needs, separated by spaces; empty: none.
-    scope: String,
+    scope: Box<str>,
     login: LoginDemand,
     dpop: DpopDemand,
     /// The URL of the metadata of the route's resource; empty: it has none.
-    resource_metadata: String,
+    resource_metadata: Box<str>,
 }
 
 /// The proofs of possession that a route takes (RFC 9449 §7.1).
 #[derive(Clone, Debug, Default)]
 pub struct DpopDemand {
     /// The algorithms that proofs may have, separated by spaces.
-    pub algorithms: String,
+    pub algorithms: Arc<str>,
     /// Whether proofs are of use on the route.
     pub accepted: bool,
     /// Whether no token passes without one.
@@ -29,7 +30,7 @@ pub struct DpopDemand {
 }
 
 /// The login that a route needs (RFC 9470 §3).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoginDemand {
     /// `acr` must be one of these, unless empty.
     pub acr_values: Vec<String>,
@@ -49,11 +50,11 @@ impl Challenge {
     pub fn new<'a>(realm: &str, scopes: impl IntoIterator<Item = &'a str>) -> Self {
         let scopes: Vec<&str> = scopes.into_iter().collect();
         Self {
-            realm: quotable(realm),
-            scope: quotable(&scopes.join(" ")),
+            realm: quotable(realm).into(),
+            scope: quotable(&scopes.join(" ")).into(),
             login: LoginDemand::default(),
             dpop: DpopDemand::default(),
-            resource_metadata: String::new(),
+            resource_metadata: Box::default(),
         }
     }
 
@@ -69,7 +70,7 @@ impl Challenge {
 
     /// With the URL of the metadata of the route's resource (RFC 9728 §5.1).
     pub fn with_resource_metadata(self, url: &str) -> Self {
-        Self { resource_metadata: quotable(url), ..self }
+        Self { resource_metadata: quotable(url).into(), ..self }
     }
 
     /// The header's value, where the reason wants one.

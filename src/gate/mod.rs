@@ -52,13 +52,13 @@ pub struct Route<R> {
     /// The authorization servers that judge this route's tokens.
     pub servers: Servers,
     /// Limits on the answers that this route accepts.
-    pub limits: LimitSettings,
+    pub limits: Arc<LimitSettings>,
     /// `rate_limit`.
-    pub rate_limit: Option<Limiter>,
+    pub rate_limit: Option<Box<Limiter>>,
     /// CORS preflight goes to the upstream without a token.
     pub preflight_pass: bool,
     /// The prepared challenge of refusals.
-    pub challenge: Challenge,
+    pub challenge: Arc<Challenge>,
     /// For causes of refusals, which happen often.
     pub log: Occasionally,
     /// Where a permitted request goes.

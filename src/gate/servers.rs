@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 /// The authorization servers of a route; empty only where nothing is checked.
 #[derive(Default)]
-pub struct Servers(Vec<RouteServer>);
+pub struct Servers(Box<[Arc<RouteServer>]>);
 
-/// One of them.
+/// One of them, shared by the routes that name it.
 pub struct RouteServer {
     /// The server, behind its cache.
     pub cached: Arc<Cached>,
@@ -22,9 +22,9 @@ pub struct RouteServer {
 
 impl Servers {
     /// The servers of a route, the most specific selector first.
-    pub fn new(mut servers: Vec<RouteServer>) -> Self {
+    pub fn new(mut servers: Vec<Arc<RouteServer>>) -> Self {
         servers.sort_by_key(|server| std::cmp::Reverse(server.tokens.specificity()));
-        Self(servers)
+        Self(servers.into())
     }
 
     /// Whether the route has no server.
@@ -34,12 +34,12 @@ impl Servers {
 
     /// The most specific of the servers.
     pub fn first(&self) -> Option<&RouteServer> {
-        self.0.first()
+        self.0.first().map(|server| &**server)
     }
 
     /// The server for this token: the most specific of those whose selector takes it. No other
     /// server sees the token.
     pub fn meant_for(&self, token: AccessToken<'_>) -> Option<&RouteServer> {
-        self.0.iter().find(|server| server.tokens.takes(token))
+        self.0.iter().map(|server| &**server).find(|server| server.tokens.takes(token))
     }
 }

@@ -17,8 +17,8 @@ pub struct RouteSettings {
     pub reach: Reach,
     pub demands: DemandSettings,
     /// `upstream`, `rewrite` and `timeout`.
-    pub destination: DestinationSettings,
-    pub limits: LimitSettings,
+    pub destination: Arc<DestinationSettings>,
+    pub limits: Arc<LimitSettings>,
 }
 
 /// The keys that say who may pass.
@@ -30,7 +30,8 @@ pub struct DemandSettings {
     pub authorization_servers: Vec<Arc<str>>,
     /// CORS preflight goes to the upstream without a token.
     pub preflight_pass: bool,
-    pub policy: PolicySettings,
+    /// Shared with the policy that is made of it.
+    pub policy: Arc<PolicySettings>,
 }
 
 /// The responses that end when their token stops being good (`end_with_token`).
@@ -46,7 +47,7 @@ pub enum EndWithToken {
 }
 
 /// The keys that say how often and for how long.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitSettings {
     /// This route's own limit on a cached answer's age.
     pub max_age: Option<Duration>,

@@ -116,7 +116,9 @@ async fn admit(
     let mut arrival = Arrival { listener, peer, secure: false, h2: false, certificate: None };
     if let Some(proxies) = &arrival.listener.proxies {
         let header = proxy_protocol::read_header(&mut stream, peer, proxies);
-        match timeout(limit, header).await.unwrap_or(Err(Untrue::Slow)) {
+        // in a box, as the handshake below: the task of a connection has room for the largest of
+        // its states all the time, and these are short
+        match Box::pin(timeout(limit, header)).await.unwrap_or(Err(Untrue::Slow)) {
             Ok(Some(client)) => arrival.peer = Some(client),
             Ok(None) => {}
             Err(untrue) => {
@@ -129,7 +131,8 @@ async fn admit(
     let Some(tls) = &arrival.listener.tls else {
         return Some(ClientConnection::new(Layers::Plain(stream), Arc::new(arrival), open));
     };
-    let secured = timeout(limit, tls.secure(stream)).await.unwrap_or(Err(Handshake::TimedOut));
+    let secured = Box::pin(timeout(limit, tls.secure(stream))).await;
+    let secured = secured.unwrap_or(Err(Handshake::TimedOut));
     match secured {
         Ok(Secured { stream, h2, certificate }) => {
             arrival.listener.count(Handshake::Done);
@@ -179,4 +182,25 @@ fn is_of_the_client(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F: Future>(
+        _: impl FnOnce(Connected, Option<IpAddr>, Arc<Listener>, OpenConnection) -> F,
+    ) -> usize {
+        size_of::<F>()
+    }
+
+    /// The task of each connection holds one, also behind it.
+    #[test]
+    fn the_future_before_the_first_request_is_small() {
+        let bytes = size_of_future(admit);
+        assert!(bytes <= LARGEST, "{bytes} bytes");
+    }
+
+    /// Bytes.
+    const LARGEST: usize = 600;
 }

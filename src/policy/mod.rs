@@ -95,14 +95,14 @@ impl Permit {
 #[derive(Clone, Debug)]
 pub struct Policy {
     auth: AuthMode,
-    demands: PolicySettings,
+    demands: Arc<PolicySettings>,
     dpop: Arc<Dpop>,
 }
 
 impl Policy {
     /// `dpop`: the rules for proofs of possession, the same on all routes.
-    pub fn new(auth: AuthMode, demands: PolicySettings, dpop: Arc<Dpop>) -> Self {
-        Self { auth, demands, dpop }
+    pub fn new(auth: AuthMode, demands: impl Into<Arc<PolicySettings>>, dpop: Arc<Dpop>) -> Self {
+        Self { auth, demands: demands.into(), dpop }
     }
 
     /// Whether only tokens with a proof of possession pass (`binding: {dpop: required}`).
@@ -165,7 +165,7 @@ impl Policy {
         server: &ServerDemands,
         now: Now,
     ) -> Result<MetDemands, Denial> {
-        let (demands, dpop, to_claim) = (&self.demands, &*self.dpop, &Cell::new(None));
+        let (demands, dpop, to_claim) = (&*self.demands, &*self.dpop, &Cell::new(None));
         let case = Case { facts, request, credential, dpop, demands, server, now, to_claim };
         for check in CHECKS {
             check.check(&case)?;
@@ -188,7 +188,7 @@ impl Policy {
         if facts.confirmation != before.confirmation {
             return Err(Denial::because(Reason::BindingDpop));
         }
-        let (demands, dpop, to_claim) = (&self.demands, &*self.dpop, &Cell::new(None));
+        let (demands, dpop, to_claim) = (&*self.demands, &*self.dpop, &Cell::new(None));
         let case = Case { facts, request, credential, dpop, demands, server, now, to_claim };
         let mut rest = CHECKS.iter().filter(|check| check.name() != binding::Binding.name());
         rest.try_for_each(|check| check.check(&case))
@@ -203,7 +203,7 @@ impl Policy {
         server: &ServerDemands,
         now: Now,
     ) -> Vec<Finding> {
-        let (demands, dpop, to_claim) = (&self.demands, &*self.dpop, &Cell::new(None));
+        let (demands, dpop, to_claim) = (&*self.demands, &*self.dpop, &Cell::new(None));
         let case = Case { facts, request, credential, dpop, demands, server, now, to_claim };
         let finding = |check: &&dyn Check| Finding {
             check: check.name(),

@@ -31,6 +31,39 @@ pub struct PolicySettings {
     pub binding: BindingSettings,
 }
 
+impl PolicySettings {
+    /// Whether both demand the same. Conditions are the same only where they are one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self {
+            scopes,
+            scopes_any,
+            audience,
+            claims,
+            authorization_details,
+            require,
+            login,
+            origins,
+            shadow,
+            binding,
+        } = self;
+        let same_condition = match (require, &other.require) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        same_condition
+            && *scopes == other.scopes
+            && *scopes_any == other.scopes_any
+            && *audience == other.audience
+            && *claims == other.claims
+            && *authorization_details == other.authorization_details
+            && *login == other.login
+            && *origins == other.origins
+            && *shadow == other.shadow
+            && *binding == other.binding
+    }
+}
+
 /// `binding`: sender-constrained tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BindingSettings {
@@ -81,7 +114,7 @@ pub struct ServerDemands {
 }
 
 /// `claims: { name: value or list of allowed values }`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClaimDemand {
     pub path: ClaimPath,
     /// At least one; scalars only.

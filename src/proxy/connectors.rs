@@ -16,7 +16,7 @@ pub struct Connectors {
 }
 
 /// A file of certificates with none in it.
-const NO_ROOTS: &str = "/dev/null";
+pub const NO_ROOTS: &str = "/dev/null";
 
 impl Connectors {
     pub fn new(conf: &ServerConf) -> Self {

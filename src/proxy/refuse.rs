@@ -24,7 +24,7 @@ pub fn prepare(head: Head<'_>, denial: &Denial, exchange: &mut Exchange) -> Prep
     let tried = exchange.upstream.attempts.made() > 0;
     let close = denial.reason == Reason::BadRequest || tried || leaves_body(head);
     let challenge =
-        exchange.route.as_ref().map_or(&exchange.runtime.challenge, |route| &route.challenge);
+        exchange.route.as_ref().map_or(&exchange.runtime.challenge, |route| &*route.challenge);
     let mut response = denial.respond(
         challenge,
         Shape::for_request(head.method, head.headers),

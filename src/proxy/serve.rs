@@ -16,7 +16,7 @@ use pingora_core::apps::ServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use pingora_core::server::configuration::ServerConf;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 /// The application behind every listener with `serves: proxy`.
@@ -78,10 +78,10 @@ impl Serve {
                 Ok(()) => {}
                 Err(NoRequest::Ended) => return,
                 Err(NoRequest::TooSlow) => {
-                    return unread::refuse(client, Reason::RequestTimeout, &self.process).await;
+                    return self.refuse(client, Reason::RequestTimeout).await;
                 }
                 Err(NoRequest::TooLarge) => {
-                    return unread::refuse(client, Reason::HeaderTooLarge, &self.process).await;
+                    return self.refuse(client, Reason::HeaderTooLarge).await;
                 }
             }
             match self.request(client, shutdown).await {
@@ -89,6 +89,16 @@ impl Serve {
                 None => return,
             }
         }
+    }
+
+    /// In a box, as everything that is not waiting: connections wait most of the time, and their
+    /// task has room for the largest of its states all the time.
+    fn refuse<'s>(
+        &'s self,
+        client: Client,
+        reason: Reason,
+    ) -> Pin<Box<impl Future<Output = ()> + Send + 's>> {
+        Box::pin(unread::refuse(client, reason, &self.process))
     }
 
     /// Serves one request, of which the header section was read. `None` when the connection has ended.
@@ -101,7 +111,6 @@ impl Serve {
             && client.arrival.listener.serves == Serves::Proxy
             && let Some(plain) = Plain::take_unless(&mut client.read, in_form)
         {
-            // in a box, as everything that is not waiting: connections wait most of the time
             let request = self.fast_path.request(&plain, &mut client, runtime, shutdown);
             let connection = Box::pin(request).await;
             return (connection == ConnectionUse::Kept).then_some(client);
@@ -117,7 +126,7 @@ impl Serve {
             return (connection == ConnectionUse::Kept).then_some(client);
         }
         if let Section::Malformed = section {
-            Box::pin(unread::refuse(client, Reason::BadRequest, &self.process)).await;
+            self.refuse(client, Reason::BadRequest).await;
             return None;
         }
         Box::pin(self.general.request(client, section, shutdown)).await
@@ -160,4 +169,25 @@ impl ServerApp for Serve {
     async fn cleanup(&self) {
         self.general.cleanup().await;
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<'a, F: Future>(
+        _: impl FnOnce(&'a Serve, Client, &'a ShutdownWatch) -> F,
+    ) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each connection that waits for a request holds one.
+    #[test]
+    fn the_future_of_a_connection_is_small() {
+        let bytes = size_of_future(Serve::http1);
+        assert!(bytes <= LARGEST, "{bytes} bytes");
+    }
+
+    /// Bytes.
+    const LARGEST: usize = 1200;
 }

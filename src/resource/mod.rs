@@ -15,6 +15,7 @@ use bytes::Bytes;
 use document::ResourceFacts;
 use http::{HeaderValue, Method, StatusCode};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub use document::Sources;
 
@@ -31,7 +32,7 @@ pub struct ResourceMetadata {
 
 impl ResourceMetadata {
     /// Makes the documents.
-    pub fn new(coverage: &Coverage<'_>, sources: &Sources<'_>, metrics: &Metrics) -> Self {
+    pub fn new(coverage: &Coverage<'_>, sources: &Sources<'_>, metrics: &Arc<Metrics>) -> Self {
         let mut documents = HashMap::new();
         for (identifier, routes) in coverage.identifiers() {
             let body = ResourceFacts::for_resource(identifier, &routes, sources).to_json();

@@ -4,6 +4,7 @@ mod comparable;
 mod host;
 mod normalise;
 mod pattern;
+mod prefixes;
 mod table;
 
 pub use comparable::comparable;

@@ -3,16 +3,19 @@
 use super::comparable::without_parameters;
 use super::normalise::Unsafe;
 use super::pattern::{HostPattern, PathForm, PathPattern, Segment};
+use super::prefixes::Prefixes;
 use http::Method;
+use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// The requests that a route matches.
 #[derive(Clone, Debug)]
 pub struct Reach {
     /// Empty: any host.
     pub hosts: Vec<HostPattern>,
-    /// At least one.
-    pub paths: Vec<PathPattern>,
+    /// At least one. Shared with the route's destination.
+    pub paths: Arc<[PathPattern]>,
     /// Empty: any method.
     pub methods: Vec<Method>,
     /// `%2F` is a character of its segment.
@@ -51,18 +54,24 @@ struct Methods {
 
 #[derive(Debug, Default)]
 struct Paths {
-    exact: HashMap<String, usize>,
+    exact: HashMap<Box<str>, usize>,
     parameters: matchit::Router<usize>,
-    prefixes: matchit::Router<usize>,
+    prefixes: Prefixes,
 }
 
 impl RouteTable {
+    /// Finds all ties among routes, which are known by their place in `reaches`.
+    pub fn check<R: Borrow<Reach>>(reaches: &[R]) -> Result<(), Vec<Tie>> {
+        let reaches: Vec<&Reach> = reaches.iter().map(Borrow::borrow).collect();
+        let ties = ties(&reaches);
+        if ties.is_empty() { Ok(()) } else { Err(ties) }
+    }
+
     /// Builds the table; routes are known by their place in `reaches`. All ties are found.
-    pub fn build(reaches: &[Reach]) -> Result<Self, Vec<Tie>> {
-        let ties = ties(reaches);
-        if !ties.is_empty() {
-            return Err(ties);
-        }
+    pub fn build<R: Borrow<Reach>>(reaches: &[R]) -> Result<Self, Vec<Tie>> {
+        Self::check(reaches)?;
+        let reaches: Vec<&Reach> = reaches.iter().map(Borrow::borrow).collect();
+        let reaches = reaches.as_slice();
         let mut by_host: HashMap<Option<&HostPattern>, Vec<usize>> = HashMap::new();
         for (route, reach) in reaches.iter().enumerate() {
             if reach.hosts.is_empty() {
@@ -138,7 +147,7 @@ impl RouteTable {
 }
 
 impl Methods {
-    fn build(reaches: &[Reach], routes: &[usize]) -> Self {
+    fn build(reaches: &[&Reach], routes: &[usize]) -> Self {
         let mut methods = Self::default();
         let without: Vec<usize> =
             routes.iter().copied().filter(|&route| reaches[route].methods.is_empty()).collect();
@@ -174,30 +183,25 @@ impl Methods {
 }
 
 impl Paths {
-    fn build<'a>(reaches: &[Reach], routes: impl Iterator<Item = &'a usize>) -> Self {
+    fn build<'a>(reaches: &[&Reach], routes: impl Iterator<Item = &'a usize>) -> Self {
         let mut paths = Self::default();
+        let mut prefixes = Vec::new();
         for &route in routes {
-            for path in &reaches[route].paths {
+            for path in reaches[route].paths.iter() {
                 // an insertion fails only where the same pattern is there already: the first one
                 // wins
                 match path.form() {
                     PathForm::Exact(path) => {
-                        paths.exact.entry(path.clone()).or_insert(route);
+                        paths.exact.entry(path.as_str().into()).or_insert(route);
                     }
                     PathForm::Parameters(segments) => {
                         let _ = paths.parameters.insert(matcher(segments), route);
                     }
-                    PathForm::Prefix(segments) => {
-                        let stem = matcher(segments);
-                        let _ = paths.prefixes.insert(format!("{stem}/{{*below}}"), route);
-                        let _ = paths.prefixes.insert(format!("{stem}/"), route);
-                        if !stem.is_empty() {
-                            let _ = paths.prefixes.insert(stem, route);
-                        }
-                    }
+                    PathForm::Prefix(segments) => prefixes.push((segments.as_slice(), route)),
                 }
             }
         }
+        paths.prefixes = Prefixes::build(&prefixes);
         paths
     }
 
@@ -205,13 +209,15 @@ impl Paths {
         if let Some(&route) = self.exact.get(path) {
             return Some(route);
         }
-        let matched = self.parameters.at(path).or_else(|_| self.prefixes.at(path));
-        matched.ok().map(|matched| *matched.value)
+        match self.parameters.at(path) {
+            Ok(matched) => Some(*matched.value),
+            Err(_) => self.prefixes.find(path),
+        }
     }
 }
 
 /// The pattern in the router's own syntax; parameters by position, since names do not matter there.
-fn matcher(segments: &[Segment]) -> String {
+pub(super) fn matcher(segments: &[Segment]) -> String {
     let mut pattern = String::new();
     for (i, segment) in segments.iter().enumerate() {
         pattern.push('/');
@@ -225,13 +231,13 @@ fn matcher(segments: &[Segment]) -> String {
 
 /// Routes that reach for the same host and paths of the same shape, and share a method or both name
 /// none.
-fn ties(reaches: &[Reach]) -> Vec<Tie> {
+fn ties(reaches: &[&Reach]) -> Vec<Tie> {
     let mut seen: HashMap<(Option<&HostPattern>, String, Option<&Method>), usize> = HashMap::new();
     let mut found = Vec::new();
     let mut reported = BTreeSet::new();
     for (route, reach) in reaches.iter().enumerate() {
         for host in any_or(&reach.hosts) {
-            for path in &reach.paths {
+            for path in reach.paths.iter() {
                 for method in any_or(&reach.methods) {
                     let first = *seen.entry((host, path.shape(), method)).or_insert(route);
                     if first != route && reported.insert((first, route)) {

@@ -109,14 +109,17 @@ pub fn run(process: Arc<Process>, extras: Extras) -> Result<(), StartError> {
     server.add_services(more);
     let upgrade =
         Upgrade { process: process.clone(), path: upgrade_socket, taken: Mutex::new(taken) };
-    server.add_service(background_service("upgrade", upgrade));
-    server.add_service(background_service("names", UpstreamCare(process.clone())));
-    server.add_service(background_service("history", HistoryRecorder(process.clone())));
     server.add_service(background_service("shared cache", Fleet(process.clone())));
-    server.add_service(background_service("security events", EventDelivery(process.clone())));
     server.add_service(background_service("traces", TraceExport(process.clone())));
-    server.add_service(background_service("watchdog", Watchdog));
-    server.add_service(background_service("drain", Drain(process)));
+    let upkeep = Upkeep(vec![
+        Arc::new(upgrade),
+        Arc::new(UpstreamCare(process.clone())),
+        Arc::new(HistoryRecorder(process.clone())),
+        Arc::new(EventDelivery(process.clone())),
+        Arc::new(Watchdog),
+        Arc::new(Drain(process)),
+    ]);
+    server.add_service(background_service("upkeep", upkeep));
     server.run(RunArgs::default());
     Ok(())
 }
@@ -138,6 +141,26 @@ fn try_admin(address: Option<SocketAddr>) -> Result<(), StartError> {
     TcpListener::bind(address)
         .map(drop)
         .map_err(|source| StartError::Listen { address: address.to_string(), source })
+}
+
+/// Services that wait nearly all the time, on one thread: a service of pingora's has a runtime and a
+/// thread of its own.
+struct Upkeep(Vec<Arc<dyn BackgroundService + Send + Sync>>);
+
+#[async_trait]
+impl BackgroundService for Upkeep {
+    async fn start(&self, shutdown: ShutdownWatch) {
+        // a task each, so that a panic ends one of them only
+        let start = |part: &Arc<dyn BackgroundService + Send + Sync>| {
+            let (part, shutdown) = (part.clone(), shutdown.clone());
+            tokio::spawn(async move { part.start(shutdown).await })
+        };
+        let tasks: Vec<_> = self.0.iter().map(start).collect();
+        for task in tasks {
+            // it fails when the task has panicked, which was logged then
+            let _ = task.await;
+        }
+    }
 }
 
 /// Takes over from the old process once this one is ready, and offers its own hand-over.

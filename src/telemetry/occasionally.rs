@@ -1,16 +1,18 @@
 //! Log lines about things that happen often: one a minute for each kind.
 
 use crate::clock::Mono;
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
+use parking_lot::Mutex;
 use std::time::Duration;
 
-/// Remembers when each kind of event was last logged.
+/// Remembers when each kind of event was last logged. Every route has one: it takes no memory
+/// before the first event, and a map with shards for each processor would take a kilobyte and more.
 #[derive(Debug, Default)]
-pub struct Occasionally(DashMap<&'static str, Logged>);
+pub struct Occasionally(Mutex<Vec<Logged>>);
 
+/// Kinds are few, so they are looked through in order.
 #[derive(Debug)]
 struct Logged {
+    kind: &'static str,
     at: Mono,
     skipped: u64,
 }
@@ -32,29 +34,23 @@ impl Occasionally {
     /// Whether to log an event of this kind that happens `now`, and how many of its kind were not
     /// logged since the last line.
     pub fn now(&self, kind: &'static str, now: Mono) -> Option<Skipped> {
-        let mut logged = match self.0.entry(kind) {
-            Entry::Vacant(place) => {
-                place.insert(Logged { at: now, skipped: 0 });
-                return Some(Skipped(0));
-            }
-            Entry::Occupied(logged) => logged.into_ref(),
+        let mut all = self.0.lock();
+        let Some(logged) = all.iter_mut().find(|logged| logged.kind == kind) else {
+            all.push(Logged { kind, at: now, skipped: 0 });
+            return Some(Skipped(0));
         };
         if now - logged.at < MINUTE {
             logged.skipped += 1;
             return None;
         }
         let skipped = Skipped(logged.skipped);
-        *logged = Logged { at: now, skipped: 0 };
+        *logged = Logged { kind, at: now, skipped: 0 };
         Some(skipped)
     }
 
     /// The trouble is over, and the next event of any kind is logged. Whether there was any.
     pub fn over(&self) -> bool {
-        let trouble = !self.0.is_empty();
-        if trouble {
-            self.0.clear();
-        }
-        trouble
+        !std::mem::take(&mut *self.0.lock()).is_empty()
     }
 }
 

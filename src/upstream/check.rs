@@ -43,8 +43,31 @@ fn same(one: &[Arc<Upstream>], other: &[Arc<Upstream>]) -> bool {
 /// The connections of checks: apart from those of requests, and never kept.
 #[derive(Default)]
 struct HealthChecker {
-    plaintext: OnceLock<Connector>,
-    tls: OnceLock<Connector>,
+    http: ByTls<Connector>,
+    transport: ByTls<TransportConnector>,
+}
+
+/// A connector for servers without TLS, and one for those with it. The system's trust roots are read
+/// only when a server with TLS is checked, and then once.
+struct ByTls<C> {
+    plaintext: OnceLock<C>,
+    tls: OnceLock<C>,
+}
+
+impl<C> Default for ByTls<C> {
+    fn default() -> Self {
+        Self { plaintext: OnceLock::new(), tls: OnceLock::new() }
+    }
+}
+
+impl<C> ByTls<C> {
+    fn connector(&self, peer: &HttpPeer, make: fn(Option<ConnectorOptions>) -> C) -> &C {
+        if peer.tls() {
+            self.tls.get_or_init(|| make(None))
+        } else {
+            self.plaintext.get_or_init(|| make(Some(without_roots())))
+        }
+    }
 }
 
 impl HealthChecker {
@@ -95,7 +118,11 @@ impl HealthChecker {
             Error::explain(ErrorType::ConnectNoRoute, "the server's name has no address")
         })?;
         match &check.path {
-            None => connect(&peer).await,
+            // a connection, closed at once
+            None => {
+                let connector = self.transport.connector(&peer, TransportConnector::new);
+                connector.new_stream(&*peer).await.map(drop)
+            }
             Some(path) => self.get(&peer, path, &server.host).await,
         }
     }
@@ -105,7 +132,8 @@ impl HealthChecker {
         request.insert_header("host", host)?;
         request.insert_header("user-agent", "introgate-health-check")?;
         request.insert_header("connection", "close")?;
-        let (mut session, _) = self.connector(peer).get_http_session(peer).await?;
+        let connector = self.http.connector(peer, Connector::new);
+        let (mut session, _) = connector.get_http_session(peer).await?;
         if session.as_http2().is_some() {
             request.remove_header("connection");
         }
@@ -123,21 +151,6 @@ impl HealthChecker {
             None => Err(Error::explain(ErrorType::InvalidHTTPHeader, "no response")),
         }
     }
-
-    /// The system's trust roots are read only when a server with TLS is checked.
-    fn connector(&self, peer: &HttpPeer) -> &Connector {
-        if peer.tls() {
-            self.tls.get_or_init(|| Connector::new(None))
-        } else {
-            self.plaintext.get_or_init(|| Connector::new(Some(without_roots())))
-        }
-    }
-}
-
-/// A connection, closed at once.
-async fn connect(peer: &HttpPeer) -> Result<()> {
-    let options = if peer.tls() { None } else { Some(without_roots()) };
-    TransportConnector::new(options).new_stream(peer).await.map(drop)
 }
 
 fn without_roots() -> ConnectorOptions {

@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 pub struct Destination {
     pub upstream: Arc<Upstream>,
-    pub settings: DestinationSettings,
+    pub settings: Arc<DestinationSettings>,
     pub metrics: RouteMetrics,
     /// `path` of the route.
-    pub paths: Vec<PathPattern>,
+    pub paths: Arc<[PathPattern]>,
 }
 
 impl Destination {
     /// The pattern that a path in normal form matches: `http.route` of traces. Of several, the one
     /// that the route table prefers.
     pub fn pattern(&self, path: &str) -> Option<&PathPattern> {
-        if let [only] = self.paths.as_slice() {
+        if let [only] = &*self.paths {
             return Some(only);
         }
         let path = comparable(path);

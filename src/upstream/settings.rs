@@ -27,8 +27,19 @@ pub struct UpstreamSettings {
     pub preserve_host: bool,
 }
 
+impl UpstreamSettings {
+    /// Whether it speaks HTTP/2 over TLS, and its certificate is verified by the system's trust roots.
+    pub fn needs_roots_for_http2(&self) -> bool {
+        let over_tls =
+            |server: &ServerAddress| matches!(server.at, Endpoint::Tcp { tls: true, .. });
+        self.protocol == UpstreamProtocol::H2
+            && self.tls.roots.is_none()
+            && self.servers.iter().any(over_tls)
+    }
+}
+
 /// Where a route leads: `upstream`, `rewrite` and `timeout` of a route.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DestinationSettings {
     /// Names one of the upstreams.
     pub upstream: Arc<str>,

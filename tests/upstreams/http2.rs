@@ -64,9 +64,8 @@ fn a_service_that_speaks_http2_in_plaintext() {
     is_served(&Gateway::start(&config(&servers)), "http");
 }
 
-#[test]
-fn a_service_that_speaks_http2_over_tls() {
-    let authority = Authority::new();
+/// A service behind TLS, for 127.0.0.1; and the folder of its certificate.
+fn behind_tls(authority: &Authority) -> (Service, tempfile::TempDir) {
     let identity = authority.certify(&["127.0.0.1"]);
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, text: &str| {
@@ -76,12 +75,46 @@ fn a_service_that_speaks_http2_over_tls() {
     };
     let (certificate, key) =
         (file("tls.crt", &identity.certificate), file("tls.key", &identity.key));
-    let service = Service::start(&[&certificate, &key]);
+    (Service::start(&[&certificate, &key]), folder)
+}
+
+#[test]
+fn a_service_that_speaks_http2_over_tls() {
+    let authority = Authority::new();
+    let (service, _folder) = behind_tls(&authority);
     let servers = format!(
         "{{ servers: [\"https://127.0.0.1:{}\"], protocol: h2, tls: {{ ca: ca.pem }} }}",
         service.1
     );
     let gateway = Builder::new().file("ca.pem", authority.pem()).start(&config(&servers));
+    is_served(&gateway, "https");
+}
+
+/// The system's trust roots are read when the first such service is configured: at start, or by a
+/// reload. Before and after, a service that they do not verify gets no request.
+#[test]
+fn the_systems_roots_verify_services_that_speak_http2_over_tls() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let ((trusted, _ours), (untrusted, _theirs)) = (behind_tls(&ours), behind_tls(&theirs));
+    let upstream = Upstream::start();
+    let plain = config(&format!("{{ servers: [\"{}\"] }}", upstream.url()));
+    let over_tls = |service: &Service| {
+        config(&format!("{{ servers: [\"https://127.0.0.1:{}\"], protocol: h2 }}", service.1))
+    };
+    let start = |yaml: &str| {
+        Builder::new().file("ca.pem", ours.pem()).env("SSL_CERT_FILE", "@DIR@/ca.pem").start(yaml)
+    };
+    is_served(&start(&over_tls(&trusted)), "https");
+
+    let gateway = start(&plain);
+    assert_eq!(gateway.get("/", &[]).status, 200);
+    gateway.reload(&over_tls(&trusted));
+    is_served(&gateway, "https");
+    gateway.reload(&over_tls(&untrusted));
+    assert_eq!(gateway.get("/", &[]).status, 502);
+    gateway.reload(&plain);
+    assert_eq!(gateway.get("/", &[]).status, 200);
+    gateway.reload(&over_tls(&trusted));
     is_served(&gateway, "https");
 }
 

@@ -51,7 +51,7 @@ pub fn demo() -> ExitCode {
         return ExitCode::from(USAGE);
     };
     telemetry::start(&settings.log);
-    let process = match run::process(settings, redacted, None) {
+    let process = match run::process(settings, redacted.to_string().into(), None) {
         Ok(process) => Arc::new(process),
         Err(error) => {
             complain(format_args!("introgate: {error}"));

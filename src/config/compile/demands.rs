@@ -91,14 +91,14 @@ pub fn demands(
             auth,
             authorization_servers: Vec::new(),
             preflight_pass: false,
-            policy: PolicySettings { origins: policy.origins, ..PolicySettings::default() },
+            policy: PolicySettings { origins: policy.origins, ..PolicySettings::default() }.into(),
         };
     }
     DemandSettings {
         auth,
         authorization_servers: Vec::new(),
         preflight_pass: raw.preflight == Some(Preflight::Pass),
-        policy,
+        policy: policy.into(),
     }
 }
 

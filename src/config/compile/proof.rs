@@ -38,7 +38,7 @@ pub fn dpop(cx: Context) -> Option<DpopSettings> {
         cx.report.error(&path, "must be whole seconds, from 1s to 1h");
         return None;
     }
-    let names = raw.algorithms.join(" ");
+    let names = raw.algorithms.join(" ").into();
     Some(DpopSettings { algorithms: algorithms?, names, window, nonce: raw.nonce })
 }
 

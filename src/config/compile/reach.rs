@@ -19,7 +19,8 @@ pub fn reach(cx: Context, path: &KeyPath, route: &Route) -> Option<Reach> {
         odd_characters(cx, &written, raw.path.as_ref(), paths, keeps_encoded_slashes);
     }
     let broken = [host, written, method].iter().any(|path| cx.report.is_broken(path));
-    let reach = Reach { hosts: hosts?, paths: paths?, methods: methods?, keeps_encoded_slashes };
+    let paths = paths?.into();
+    let reach = Reach { hosts: hosts?, paths, methods: methods?, keeps_encoded_slashes };
     (!broken && !reach.paths.is_empty()).then_some(reach)
 }
 

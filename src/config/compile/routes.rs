@@ -59,8 +59,8 @@ fn route(
         name: name.clone(),
         reach: reach?,
         demands: DemandSettings { authorization_servers: servers?, ..demands },
-        destination: destination?,
-        limits,
+        destination: destination?.into(),
+        limits: limits.into(),
     })
 }
 

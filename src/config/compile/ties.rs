@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 /// Only routes whose matches have no mistakes are compared.
 pub fn ties(cx: Context, section: &KeyPath, reaches: &[Option<Reach>], names: &[Arc<str>]) {
-    let (places, whole): (Vec<usize>, Vec<Reach>) =
-        reaches.iter().enumerate().filter_map(|(i, reach)| Some((i, reach.clone()?))).unzip();
-    let Err(found) = RouteTable::build(&whole) else { return };
+    let (places, whole): (Vec<usize>, Vec<&Reach>) =
+        reaches.iter().enumerate().filter_map(|(i, reach)| Some((i, reach.as_ref()?))).unzip();
+    let Err(found) = RouteTable::check(&whole) else { return };
     for tie in found {
         let (Some(&first), Some(&second)) = (places.get(tie.first), places.get(tie.second)) else {
             continue;

@@ -24,6 +24,23 @@ fn the_schema_is_valid_and_has_no_empty_values() {
     for word in ["null", "anyOf", "oneOf", "$ref"] {
         assert!(!text.contains(&format!("\"{word}\"")), "{word}");
     }
+    // keywords that draft 7, by which configurations are checked, lacks or reads in another way
+    for word in [
+        "$anchor",
+        "$defs",
+        "$dynamicAnchor",
+        "$dynamicRef",
+        "$vocabulary",
+        "dependentRequired",
+        "dependentSchemas",
+        "maxContains",
+        "minContains",
+        "prefixItems",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    ] {
+        assert!(!text.contains(&format!("\"{word}\"")), "{word}");
+    }
     assert!(!text.contains("null"));
 }
 

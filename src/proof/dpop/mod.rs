@@ -21,6 +21,7 @@ use crate::token::{AccessToken, DigestKey, Thumbprint, TokenDigest};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jsonwebtoken::crypto;
 use parsed::ParsedProof;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The header that carries a proof.
@@ -75,7 +76,7 @@ impl Dpop {
     }
 
     /// The algorithms that proofs may have, for challenges.
-    pub fn algorithms(&self) -> &str {
+    pub fn algorithms(&self) -> &Arc<str> {
         &self.settings.names
     }
 

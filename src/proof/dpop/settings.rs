@@ -1,6 +1,7 @@
 //! `dpop` of the configuration.
 
 use jsonwebtoken::Algorithm;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// `dpop`.
@@ -9,7 +10,7 @@ pub struct DpopSettings {
     /// Signature algorithms that proofs may have; at least one, all asymmetric.
     pub algorithms: Vec<Algorithm>,
     /// Their names, separated by spaces.
-    pub names: String,
+    pub names: Arc<str>,
     /// How old a proof may be, and how far in the future. Whole seconds.
     pub window: Duration,
     /// Proofs need a nonce of this gateway.

@@ -12,8 +12,7 @@
 //! | sends malformed requests | [`MALFORMED`] of them on a connection |
 //! | does nothing | `idle_timeout`, while no request is at work |
 
-use super::ending;
-use super::phases::Phases;
+use super::{General, ending};
 use crate::listen::Limits;
 use crate::proxy::at_work::Requests;
 use pingora_core::apps::HttpServerApp;
@@ -21,7 +20,6 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{self, H2Accept, H2Options, HttpSession};
 use pingora_core::protocols::{Digest, Stream};
 use pingora_core::server::ShutdownWatch;
-use pingora_proxy::HttpProxy;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -32,12 +30,7 @@ const MALFORMED: usize = 32;
 /// How long a connection of a stopping process may be idle.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-pub async fn serve(
-    proxy: &Arc<HttpProxy<Phases>>,
-    stream: Stream,
-    limits: &Limits,
-    shutdown: &ShutdownWatch,
-) {
+pub async fn serve(general: &General, stream: Stream, limits: &Limits, shutdown: &ShutdownWatch) {
     let digest = Arc::new(Digest {
         ssl_digest: stream.get_ssl_digest(),
         timing_digest: Vec::new(),
@@ -65,7 +58,7 @@ pub async fn serve(
             Ok(Some(H2Accept::Session(session))) => {
                 // dropped, a stream is reset
                 let Some(request) = requests.begin(most) else { continue };
-                let (proxy, shutdown) = (proxy.clone(), shutdown.clone());
+                let (proxy, shutdown) = (general.proxy().clone(), shutdown.clone());
                 tokio::spawn(async move {
                     let session = ServerSession::new_http2(session);
                     ending::until_end(proxy.process_new_http(session, &shutdown)).await;
