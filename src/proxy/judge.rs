@@ -28,9 +28,10 @@ pub enum JudgedRequest {
     Answered(OwnResponse),
 }
 
-/// Decides, and keeps in `exchange` what the later phases need. `host` is the result of [`super::validate::check`].
-/// `form` is the body, where it was read to be searched for the token; `at` is the time at which all of
-/// the request that the gate looks at was there.
+/// Decides, and keeps in `exchange` the parts that the later phases need.
+///
+/// `host` is the result of [`super::validate::check`]. `form` is the body, where it was read to be
+/// searched for the token. `at` is the time at which everything that the gate looks at had come.
 pub async fn judge(
     head: Head<'_>,
     arrival: &Arrival,
