@@ -17,7 +17,7 @@
 #   make build        target/release/introgate
 #   make bench        load run beside nginx, HAProxy, Envoy, nginx+njs, Apache mod_oauth2, a bare pingora; takes minutes
 #   make bench-quick  the same for a moment and on a debug build: fails on errors, not on figures
-#   make micro        micro-benchmarks without sockets, and bytes for each cached token
+#   make micro        micro-benchmarks without sockets, what threads share, and bytes for each cached token
 #   make fuzz         a minute for each fuzz target (FUZZ_SECONDS); a moment of it is part of make test
 #   make schema       writes deploy/gateway.schema.json and docs/configuration.md
 #   make page         screenshots of the status page for docs/, taken with chromium

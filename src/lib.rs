@@ -34,6 +34,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`secret`], [`clock`] | texts that are never printed; time, passed in |
+//! | [`per_thread`] | values that all threads write |
 //! | [`token`] | the vocabulary: tokens and their digests, scopes, claims, facts |
 //! | [`request`] | the gate's view of a request |
 //! | [`deny`] | the reasons for refusals, and the responses to the client |
@@ -87,6 +88,7 @@ mod house;
 mod identity;
 mod introspect;
 mod listen;
+mod per_thread;
 mod policy;
 mod proof;
 mod proxy;
@@ -118,6 +120,7 @@ pub mod parts {
     pub use crate::introspect::{
         BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
     };
+    pub use crate::per_thread::{Counted, Handle, Living, Spread};
     pub use crate::policy::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
     pub use crate::proof::dpop::{
         DPOP, Dpop, DpopSettings, Expected, HttpUrl, Proof, ProofFlaw, thumbprint,
@@ -126,8 +129,11 @@ pub mod parts {
     pub use crate::rate_limit::{Buckets, Per, RateLimitSettings};
     pub use crate::request::{Forwarded, RequestView};
     pub use crate::route::{PathPattern, Reach, RouteTable};
-    pub use crate::telemetry::{AccessLine, Cache, Decisions, Metrics, Occasionally, Timestamp};
+    pub use crate::telemetry::{AccessLine, AccessLogger, Cache, Decisions, LogFormat, Metrics};
     pub use crate::telemetry::{BatchSettings, TraceProtocol, TraceSettings, Tracer, Traces};
+    pub use crate::telemetry::{Count, Counter, CounterVec, HistogramVec, TimeHistogram};
+    pub use crate::telemetry::{Occasionally, RouteMetrics, Timestamp};
     pub use crate::telemetry::{Recorder, Sampling, Share, SpanBuilder, SpanContext, SpanKind};
     pub use crate::token::{AccessToken, AuthScheme, Credential, DigestKey, Facts, Thumbprint};
+    pub use crate::upstream::Idle;
 }

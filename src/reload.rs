@@ -2,6 +2,7 @@
 //! old runtime stays. Caches survive.
 
 use crate::config::{ConfigSource, Loaded, Problem, Settings, Severity};
+use crate::per_thread::Spread;
 use crate::runtime::{LastReload, Process};
 use crate::systemd;
 use crate::telemetry::{Logging, Reloaded};
@@ -152,7 +153,7 @@ impl Reload {
                 parts.store.resize(&runtime.settings.cache);
                 let upstreams = runtime.upstreams.clone();
                 tokio::spawn(async move { crate::upstream::resolve_all(&upstreams).await });
-                let runtime = Arc::new(runtime);
+                let runtime = Arc::new(Spread::new(Arc::new(runtime)));
                 self.process.runtime.store(runtime.clone());
                 event(Ok(&needs_restart), &runtime.shadow_routes());
                 systemd::ready("the newest configuration is in force");

@@ -5,11 +5,12 @@ use crate::cache::{Cached, Purge, Shared, Store, StreamEnd};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::deny::Challenge;
-use crate::gate::Gate;
+use crate::gate::{Gate, Route};
 use crate::identity::{Identity, PublishedKeys};
 use crate::introspect::{Documents, Guarded, Introspector};
 use crate::listen::OpenSockets;
 use crate::listen::tls::LoadedCertificates;
+use crate::per_thread::{Handle, Living, Spread};
 use crate::proof::dpop::Seen;
 use crate::rate_limit::RouteBuckets;
 use crate::resource::ResourceMetadata;
@@ -23,13 +24,14 @@ use crate::upstream::{Destination, Upstream};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use parking_lot::Mutex;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use tokio::sync::watch;
 
 /// Everything that lives as long as the process, through all reloads.
 pub struct Process {
-    pub runtime: ArcSwap<Runtime>,
+    pub runtime: ArcSwap<Spread<Runtime>>,
     pub parts: CarriedOver,
     pub access_log: AccessLogger,
     /// The last decisions.
@@ -39,13 +41,13 @@ pub struct Process {
     /// The outcome of the last reload; `None`: there was none since the start.
     pub last_reload: Mutex<Option<LastReload>>,
     /// Requests in flight.
-    pub in_flight: Arc<AtomicUsize>,
+    pub in_flight: Living,
     /// Upgraded connections that are open.
-    pub upgraded: Arc<AtomicUsize>,
+    pub upgraded: Living,
     /// True when `shutdown_timeout` is over.
     pub cutting_off: watch::Sender<bool>,
     /// Clients' HTTP/1 connections that are open.
-    pub connections: Arc<AtomicUsize>,
+    pub connections: Living,
     /// Configuration loaded, listeners open, not stopping.
     pub ready: AtomicBool,
     /// The sockets of the open listeners.
@@ -137,6 +139,31 @@ pub struct AuthorizationServer {
     pub guarded: Arc<Guarded<Box<dyn Introspector>>>,
 }
 
+/// A route, kept by the configuration that it is of.
+#[derive(Clone)]
+pub struct RouteHandle {
+    runtime: Handle<Runtime>,
+    /// Within its gate's routes.
+    place: usize,
+}
+
+impl RouteHandle {
+    /// `None` where there is no such place.
+    pub fn new(runtime: &Handle<Runtime>, place: usize) -> Option<Self> {
+        (place < runtime.gate.routes.len()).then(|| Self { runtime: runtime.clone(), place })
+    }
+}
+
+impl Deref for RouteHandle {
+    type Target = Arc<Route<Destination>>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        // the routes of a gate never change
+        &self.runtime.gate.routes[self.place]
+    }
+}
+
 impl Runtime {
     /// The names of the routes in shadow mode.
     pub fn shadow_routes(&self) -> Vec<&str> {
@@ -149,16 +176,16 @@ impl Process {
     pub fn new(parts: CarriedOver, runtime: Runtime) -> Self {
         parts.metrics.config_in_force(runtime.loaded_at);
         Self {
-            runtime: ArcSwap::from_pointee(runtime),
+            runtime: ArcSwap::from_pointee(Spread::new(Arc::new(runtime))),
             parts,
             access_log: AccessLogger::to_stdout(),
             decisions: Decisions::default(),
             history: Mutex::default(),
             last_reload: Mutex::default(),
-            in_flight: Arc::default(),
-            upgraded: Arc::default(),
+            in_flight: Living::default(),
+            upgraded: Living::default(),
             cutting_off: watch::Sender::new(false),
-            connections: Arc::default(),
+            connections: Living::default(),
             ready: AtomicBool::new(false),
             sockets: OpenSockets::default(),
             certificates: LoadedCertificates::default(),
@@ -185,21 +212,5 @@ impl Process {
                 (purged, Some(told))
             }
         }
-    }
-}
-
-/// Counts one of something for as long as it is held.
-pub struct Counted(Arc<AtomicUsize>);
-
-impl Counted {
-    pub fn one(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -115,13 +115,18 @@ fn gate_with(rate_limit: Option<Limiter>) -> Gate<()> {
 }
 
 pub fn headers() -> HeaderMap {
+    headers_with(TOKEN)
+}
+
+#[allow(dead_code)] // not of every benchmark
+pub fn headers_with(token: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1"));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static("bench/1"));
     headers.insert(
         header::AUTHORIZATION,
-        HeaderValue::try_from(format!("Bearer {TOKEN}")).expect("a header"),
+        HeaderValue::try_from(format!("Bearer {token}")).expect("a header"),
     );
     headers
 }

@@ -11,6 +11,7 @@ use super::{CacheSettings, Entry, Purge, Store};
 use crate::clock::{Clock, Mono, Now};
 use crate::deny::{Denial, Reason};
 use crate::introspect::{Failure, Inquiry, Introspector};
+use crate::per_thread::{Handle, Spread};
 use crate::request::Forwarded;
 use crate::telemetry::{Cache, LazyCounter, Metrics, Recorder, SpanContext};
 use crate::token::{AccessToken, DigestKey, Facts, RefusedLocally, TokenDigest};
@@ -76,7 +77,11 @@ pub struct Cached {
     pub(super) shared: Option<Arc<Shared>>,
     pub(super) clock: Clock,
     counters: CacheCounters,
+    shown_name: Spread<Box<str>>,
 }
+
+/// The name of an authorization server, for the log.
+pub type ServerName = Handle<Box<str>>;
 
 /// Where answers come from.
 pub struct FactsSource {
@@ -120,7 +125,8 @@ impl Cached {
             inactive_hit: requests("inactive", "hit"),
             coalesced: LazyCounter::new(&metrics.introspections_coalesced, &[&source.server]),
         };
-        Self { source, settings, store, shared: None, clock, counters }
+        let shown_name = Spread::new(Arc::new(Box::from(&*source.server)));
+        Self { source, settings, store, shared: None, clock, counters, shown_name }
     }
 
     /// Also exchanges answers with other gateways.
@@ -131,6 +137,11 @@ impl Cached {
     /// The authorization server's configured name.
     pub fn name(&self) -> &Arc<str> {
         &self.source.server
+    }
+
+    /// The same for each request.
+    pub fn shown_name(&self) -> ServerName {
+        self.shown_name.handle()
     }
 
     /// The answer about `token`, from an answer no older than `max_age`, or from the server. `now`:

@@ -18,7 +18,7 @@ mod streams;
 mod told_host;
 mod ttl;
 mod watch;
-pub use cached::{Cached, CachedFacts, FactsSource, Known};
+pub use cached::{Cached, CachedFacts, FactsSource, Known, ServerName};
 pub use entry::Entry;
 pub use handover::HandedAnswer;
 pub use purge_selector::PurgeSelector;

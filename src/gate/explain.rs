@@ -50,7 +50,7 @@ impl<R> Gate<R> {
             unenforced: None,
             bucket: None,
         };
-        let ChosenRoute { route, preflight } = match self.route(request) {
+        let ChosenRoute { route, preflight, .. } = match self.route(request) {
             Ok(Some(chosen)) => chosen,
             Ok(None) => return explained,
             Err(why) => {
@@ -64,7 +64,7 @@ impl<R> Gate<R> {
         };
         explained.outcome = match unchecked {
             Some(outcome) => outcome,
-            None => self.steps(&route, request, assumed, now, seen, &mut explained).await,
+            None => self.steps(route, request, assumed, now, seen, &mut explained).await,
         };
         if let Some(limiter) = &route.rate_limit
             && (explained.outcome.is_ok() || !explained.findings.is_empty())
@@ -84,7 +84,7 @@ impl<R> Gate<R> {
             explained.unenforced = Some(denial.clone());
             explained.outcome = Ok(permit);
         }
-        explained.route = Some(route);
+        explained.route = Some(route.clone());
         explained
     }
 

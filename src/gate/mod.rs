@@ -17,7 +17,7 @@ pub use settings::{DemandSettings, EndWithToken, LimitSettings, RouteSettings};
 use limiter::Caller;
 use preflight::ChosenRoute;
 
-use crate::cache::{CachedFacts, Entry, Known};
+use crate::cache::{CachedFacts, Entry, Known, ServerName};
 use crate::deny::{Challenge, Denial, Reason};
 use crate::extract::{self, Presented, TokenSettings};
 use crate::policy::{Permit, Policy};
@@ -66,8 +66,10 @@ pub struct Route<R> {
 }
 
 /// The outcome for one request, and how it came about.
-pub struct Decision<R> {
-    pub route: Option<Arc<Route<R>>>,
+pub struct Decision {
+    /// The place of the route in [`Gate::routes`]. An `Arc` of it would be counted in one place for
+    /// all threads.
+    pub route: Option<usize>,
     pub outcome: Result<Permit, Denial>,
     pub trail: Trail,
 }
@@ -77,7 +79,7 @@ pub struct Decision<R> {
 pub struct Trail {
     pub cache: Cache,
     /// The server that was asked, or whose answer was in the cache.
-    pub server: Option<Arc<str>>,
+    pub server: Option<ServerName>,
     pub digest: Option<TokenDigest>,
     /// How long the request waited for an introspection.
     pub waited: Option<Duration>,
@@ -94,13 +96,9 @@ pub struct Trail {
 impl<R> Gate<R> {
     /// Decides about one request. Every failure on the way is a denial. `recorder`: of the request,
     /// if it is recorded.
-    pub async fn check(
-        &self,
-        request: &RequestView<'_>,
-        recorder: Option<&Recorder>,
-    ) -> Decision<R> {
+    pub async fn check(&self, request: &RequestView<'_>, recorder: Option<&Recorder>) -> Decision {
         let mut trail = Trail::default();
-        let ChosenRoute { route, preflight } = match self.route(request) {
+        let ChosenRoute { route, place, preflight } = match self.route(request) {
             Ok(Some(chosen)) => chosen,
             Ok(None) => {
                 let denial = Denial::because(Reason::NoRoute);
@@ -117,7 +115,7 @@ impl<R> Gate<R> {
         };
         let mut outcome = match unchecked {
             Some(outcome) => outcome,
-            None => self.admit(&route, request, recorder, &mut trail).await,
+            None => self.admit(route, request, recorder, &mut trail).await,
         };
         // last (contract §3): a request that is refused for another reason does not count
         if let (Ok(_), Some(limiter)) = (&outcome, &route.rate_limit) {
@@ -136,7 +134,7 @@ impl<R> Gate<R> {
             trail.unenforced = Some(denial.clone());
             outcome = Ok(permit);
         }
-        Decision { route: Some(route), outcome, trail }
+        Decision { route: Some(place), outcome, trail }
     }
 
     async fn admit(
@@ -181,7 +179,7 @@ impl<R> Gate<R> {
             .await;
         *trail = Trail {
             cache,
-            server: Some(server.cached.name().clone()),
+            server: Some(server.cached.shown_name()),
             digest: Some(digest),
             waited,
             awaited,

@@ -7,8 +7,10 @@ use http::Method;
 use std::sync::Arc;
 
 /// The route of a request.
-pub(super) struct ChosenRoute<R> {
-    pub route: Arc<Route<R>>,
+pub(super) struct ChosenRoute<'g, R> {
+    pub route: &'g Arc<Route<R>>,
+    /// Its place in [`Gate::routes`].
+    pub place: usize,
     /// Whether this is a preflight that the route passes.
     pub preflight: bool,
 }
@@ -20,20 +22,20 @@ impl<R> Gate<R> {
     pub(super) fn route(
         &self,
         request: &RequestView<'_>,
-    ) -> Result<Option<ChosenRoute<R>>, Unsafe> {
+    ) -> Result<Option<ChosenRoute<'_, R>>, Unsafe> {
         let find = |method: &Method| {
             let found = self.table.find(request.host, request.path, method)?;
-            Ok(found.and_then(|found| self.routes.get(found)))
+            Ok(found.and_then(|found| self.routes.get(found).map(|route| (found, route))))
         };
         let announced = request.preflight_for();
         if let Some(announced) = &announced
-            && let Some(route) = find(announced)?
+            && let Some((place, route)) = find(announced)?
             && route.preflight_pass
         {
-            return Ok(Some(ChosenRoute { route: route.clone(), preflight: true }));
+            return Ok(Some(ChosenRoute { route, place, preflight: true }));
         }
-        let Some(route) = find(request.method)? else { return Ok(None) };
+        let Some((place, route)) = find(request.method)? else { return Ok(None) };
         let preflight = route.preflight_pass && announced.is_some();
-        Ok(Some(ChosenRoute { route: route.clone(), preflight }))
+        Ok(Some(ChosenRoute { route, place, preflight }))
     }
 }

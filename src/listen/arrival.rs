@@ -2,10 +2,10 @@
 
 use super::settings::{Limits, ListenerSettings, Protocols, Serves};
 use super::tls::{Handshake, Terminator, UnusableTls};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Counter, CounterVec, Metrics};
 use ipnet::IpNet;
 use pingora_core::protocols::Digest;
-use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use prometheus::IntGauge;
 use rustls::pki_types::CertificateDer;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ pub struct Listener {
     pub proxies: Option<Vec<IpNet>>,
     pub tls: Option<Terminator>,
     pub open: IntGauge,
-    pub accepted: IntCounter,
-    handshakes: IntCounterVec,
+    pub accepted: Counter,
+    handshakes: CounterVec,
 }
 
 impl Listener {

@@ -2,13 +2,15 @@
 
 use super::deadline::Deadline;
 use super::header_section::{HeaderSection, Progress};
+use super::stopping::{StopSignal, Stopping};
 use crate::listen::{self, Arrival};
 use bytes::BytesMut;
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
 use pingora_error::{Error, ErrorType};
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -57,14 +59,12 @@ impl Client {
     }
 
     /// Waits for the next request and reads its header section under the listener's limits. The
-    /// bytes are in `read`; the parser may refuse them. `stopping` ends when the process begins to
-    /// stop.
+    /// bytes are in `read`; the parser may refuse them.
     pub async fn next_request(
         &mut self,
-        shutdown: &ShutdownWatch,
-        stopping: Pin<&mut impl Future>,
+        signal: &mut StopSignal<'_, impl Future>,
     ) -> Result<(), NoRequest> {
-        if self.is_quiet() && !self.wait(shutdown, stopping).await {
+        if self.is_quiet() && !self.wait(signal).await {
             return Err(NoRequest::Ended);
         }
         let Self { stream, read, arrival, deadline } = self;
@@ -91,8 +91,9 @@ impl Client {
     /// to know. `None` where none come.
     pub async fn begins_with(&mut self, prefix: &[u8], shutdown: &ShutdownWatch) -> Option<bool> {
         let mut watch = shutdown.clone();
-        let stopping = pin!(watch.wait_for(|stop| *stop));
-        if self.is_quiet() && !self.wait(shutdown, stopping).await {
+        let stop = pin!(watch.wait_for(|stop| *stop));
+        let mut signal = StopSignal::new(Stopping::of(shutdown), stop);
+        if self.is_quiet() && !self.wait(&mut signal).await {
             return None;
         }
         let Self { stream, read, arrival, deadline } = self;
@@ -110,18 +111,18 @@ impl Client {
 
     /// Waits for the first bytes of a request. False when none come: the client is gone or was idle
     /// for too long. When the process stops there is a last call.
-    async fn wait(&mut self, shutdown: &ShutdownWatch, stopping: Pin<&mut impl Future>) -> bool {
+    async fn wait(&mut self, signal: &mut StopSignal<'_, impl Future>) -> bool {
         // the buffer of an earlier wait is not kept
         self.read = BytesMut::new();
         let Self { stream, read, arrival, deadline } = self;
         let coming = async {
-            if *shutdown.borrow() {
+            if signal.stopping.has_begun() {
                 return None;
             }
             tokio::select! {
                 biased; // bytes that have arrived are not dropped
                 came = first_bytes(stream, read) => Some(came),
-                _ = stopping => None,
+                () = poll_fn(|context| signal.poll(context)) => None,
             }
         };
         match deadline.within(arrival.listener.limits.idle_timeout, coming).await {

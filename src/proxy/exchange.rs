@@ -5,12 +5,13 @@ use super::trace::{IdValue, TraceContext};
 use crate::cache::{Entry, StreamEnd};
 use crate::clock::Now;
 use crate::deny::Reason;
-use crate::gate::{Route, Trail};
+use crate::gate::Trail;
 use crate::identity::Rendered;
+use crate::per_thread::{Counted, Handle, Spread};
 use crate::policy::Permit;
 use crate::request::Forwarded;
-use crate::runtime::{Counted, Process, Runtime};
-use crate::upstream::{Aim, Attempts, Destination, PeerServer};
+use crate::runtime::{Process, RouteHandle, Runtime};
+use crate::upstream::{Aim, Attempts, PeerServer};
 use compact_str::CompactString;
 use http::StatusCode;
 use pingora_core::Result;
@@ -19,9 +20,9 @@ use pingora_http::ResponseHeader;
 use std::sync::Arc;
 
 pub struct Exchange {
-    pub process: Arc<Process>,
+    pub process: Handle<Process>,
     /// The configuration that this request began with; a reload changes nothing for it.
-    pub runtime: Arc<Runtime>,
+    pub runtime: Handle<Runtime>,
     pub began: Now,
     pub request_id: IdValue,
     pub trace: TraceContext,
@@ -36,7 +37,7 @@ pub struct Exchange {
     /// In normal form, and the query as it came; empty until they were read.
     pub path: CompactString,
     pub query: Option<CompactString>,
-    pub route: Option<Arc<Route<Destination>>>,
+    pub route: Option<RouteHandle>,
     pub trail: Trail,
     pub permit: Option<Permit>,
     /// The answer, and the headers that were rendered from it.
@@ -68,12 +69,12 @@ pub struct UpstreamTrail {
 }
 
 impl Exchange {
-    pub fn begin(process: &Arc<Process>) -> Self {
-        Self::under(process, process.runtime.load_full())
+    pub fn begin(process: &Spread<Process>) -> Self {
+        Self::under(process, process.runtime.load().handle())
     }
 
     /// Under a configuration that was in force just now.
-    pub fn under(process: &Arc<Process>, runtime: Arc<Runtime>) -> Self {
+    pub fn under(process: &Spread<Process>, runtime: Handle<Runtime>) -> Self {
         Self {
             runtime,
             began: process.parts.clock.now(),
@@ -96,8 +97,8 @@ impl Exchange {
             private: false,
             upstream: UpstreamTrail::default(),
             body: BodyLimit::default(),
-            _in_flight: Counted::one(&process.in_flight),
-            process: process.clone(),
+            _in_flight: process.in_flight.one(),
+            process: process.handle(),
         }
     }
 

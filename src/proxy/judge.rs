@@ -12,6 +12,7 @@ use crate::listen::Arrival;
 use crate::policy::Admission;
 use crate::request::RequestView;
 use crate::route::{Host, normalise};
+use crate::runtime::RouteHandle;
 use crate::token::Thumbprint;
 use compact_str::CompactString;
 use http::header;
@@ -70,7 +71,7 @@ pub async fn judge(
     // RFC 6750 §2.3
     let private = exchange.runtime.gate.token.is_seen_by_caches(&view);
     let decision = exchange.runtime.gate.check(&view, exchange.trace.recorder()).await;
-    exchange.route = decision.route;
+    exchange.route = decision.route.and_then(|place| RouteHandle::new(&exchange.runtime, place));
     exchange.trail = decision.trail;
     if let Some(denial) = decision.outcome.as_ref().err().or(exchange.trail.unenforced.as_ref()) {
         log_cause(denial, exchange);

@@ -7,7 +7,7 @@
 //! | `fast_path` | plain requests over HTTP/1.1, with bodies or without, and without the parts of pingora that they do not need |
 //! | `ext_authz` | the questions of Envoy, by gRPC |
 //! | `general` | every kind of request, by pingora's proxy; its phases delegate to the files here |
-//! | `client`, `connection`, `deadline` | the client's connection, whether it is kept, and time limits on it |
+//! | `client`, `connection`, `deadline`, `stopping` | the client's connection, whether it is kept, time limits on it, and whether its listener closes |
 //! | `body_limit` | bodies of requests that are too large |
 //! | `header_section`, `unread` | header sections that are too slow or too large |
 //! | `at_work` | when an HTTP/2 connection is idle |
@@ -61,6 +61,7 @@ mod report;
 mod request_framing;
 mod serve;
 mod spans;
+mod stopping;
 mod stream;
 mod strict;
 mod trace;

@@ -26,7 +26,7 @@ pub fn report(method: &Method, status: Option<StatusCode>, exchange: &Exchange) 
         spans::record(recorded, &line, sent, exchange, now);
     }
     if exchange.process.access_log.wants(judgement(exchange).reason, &exchange.runtime.log) {
-        exchange.process.access_log.write(&line, exchange.runtime.log.format);
+        exchange.process.access_log.write(&line, now.mono, exchange.runtime.log.format);
     }
 }
 
@@ -93,7 +93,7 @@ fn line<'a>(method: &'a Method, exchange: &'a Exchange, status: u16, now: Now) -
         sub: facts.and_then(|facts| facts.subject()),
         client_id: facts.and_then(|facts| facts.client_id()),
         act_sub: facts.and_then(|facts| facts.actor()),
-        server: exchange.trail.server.as_deref(),
+        server: exchange.trail.server.as_deref().map(|name| &**name),
         cache: exchange.trail.cache,
         introspection: exchange.trail.waited,
         token_fp: exchange.trail.digest.map(|digest| digest.fingerprint()),

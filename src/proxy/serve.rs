@@ -7,10 +7,12 @@ use super::ext_authz;
 use super::fast_path::{FastPath, Plain};
 use super::general::General;
 use super::request_framing::Section;
+use super::stopping::{StopSignal, Stopping};
 use super::unread;
 use crate::deny::Reason;
 use crate::listen::{self, Serves};
-use crate::runtime::{Counted, Process};
+use crate::per_thread::Spread;
+use crate::runtime::Process;
 use async_trait::async_trait;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::Stream;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 
 /// The application behind every listener with `serves: proxy`.
 pub struct Serve {
-    process: Arc<Process>,
+    process: Spread<Process>,
     fast_path: FastPath,
     general: General,
 }
@@ -45,6 +47,7 @@ const ONLY_HTTP2: &[u8] = b"HTTP/1.1 505 HTTP Version Not Supported\r\n\
 impl Serve {
     pub fn new(process: Arc<Process>, conf: &Arc<ServerConf>) -> Self {
         let connectors = Arc::new(Connectors::new(conf));
+        let process = Spread::new(process);
         Self {
             fast_path: FastPath::new(process.clone(), connectors.clone()),
             general: General::new(process.clone(), connectors, conf),
@@ -72,9 +75,10 @@ impl Serve {
     /// Serves requests one after the other, until the connection ends.
     async fn http1(&self, mut client: Client, shutdown: &ShutdownWatch) {
         let mut watch = shutdown.clone();
-        let mut stopping = pin!(watch.wait_for(|stop| *stop));
+        let stop = pin!(watch.wait_for(|stop| *stop));
+        let mut signal = StopSignal::new(Stopping::of(shutdown), stop);
         loop {
-            match client.next_request(shutdown, stopping.as_mut()).await {
+            match client.next_request(&mut signal).await {
                 Ok(()) => {}
                 Err(NoRequest::Ended) => return,
                 Err(NoRequest::TooSlow) => {
@@ -84,7 +88,7 @@ impl Serve {
                     return self.refuse(client, Reason::HeaderTooLarge).await;
                 }
             }
-            match self.request(client, shutdown).await {
+            match self.request(client, &signal.stopping).await {
                 Some(next) => client = next,
                 None => return,
             }
@@ -102,8 +106,8 @@ impl Serve {
     }
 
     /// Serves one request, of which the header section was read. `None` when the connection has ended.
-    async fn request(&self, mut client: Client, shutdown: &ShutdownWatch) -> Option<Client> {
-        let runtime = self.process.runtime.load_full();
+    async fn request(&self, mut client: Client, stopping: &Stopping) -> Option<Client> {
+        let runtime = self.process.runtime.load().handle();
         // a body that may hold the token is read before the decision, which pingora does
         let in_form =
             |plain: &Plain| runtime.gate.token.searches_form(&plain.method, &plain.headers);
@@ -111,7 +115,7 @@ impl Serve {
             && client.arrival.listener.serves == Serves::Proxy
             && let Some(plain) = Plain::take_unless(&mut client.read, in_form)
         {
-            let request = self.fast_path.request(&plain, &mut client, runtime, shutdown);
+            let request = self.fast_path.request(&plain, &mut client, runtime, stopping);
             let connection = Box::pin(request).await;
             return (connection == ConnectionUse::Kept).then_some(client);
         }
@@ -121,7 +125,7 @@ impl Serve {
             && client.arrival.listener.serves == Serves::Proxy
             && let Some(upgrade) = Plain::take_upgrade(&mut client.read, &runtime)
         {
-            let request = self.fast_path.request(&upgrade, &mut client, runtime, shutdown);
+            let request = self.fast_path.request(&upgrade, &mut client, runtime, stopping);
             let connection = Box::pin(request).await;
             return (connection == ConnectionUse::Kept).then_some(client);
         }
@@ -129,7 +133,7 @@ impl Serve {
             self.refuse(client, Reason::BadRequest).await;
             return None;
         }
-        Box::pin(self.general.request(client, section, shutdown)).await
+        Box::pin(self.general.request(client, section, stopping)).await
     }
 }
 
@@ -140,7 +144,7 @@ impl ServerApp for Serve {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let _open = Counted::one(&self.process.connections);
+        let _open = self.process.connections.one();
         let mut client = Client::new(stream)?;
         match self.protocol(&mut client, shutdown).await? {
             ClientProtocol::Http1 => self.http1(client, shutdown).await,

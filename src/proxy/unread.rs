@@ -9,13 +9,13 @@ use super::judge::introduce;
 use super::refuse::{Prepared, prepare};
 use super::report;
 use crate::deny::{Denial, Reason};
+use crate::per_thread::Spread;
 use crate::runtime::Process;
 use http::{HeaderMap, Method, Version};
-use std::sync::Arc;
 
 /// Sends the refusal, reports it, and ends the connection. Only the method of the request is used,
 /// and only if the request line is complete.
-pub async fn refuse(mut client: Client, reason: Reason, process: &Arc<Process>) {
+pub async fn refuse(mut client: Client, reason: Reason, process: &Spread<Process>) {
     let mut exchange = Exchange::begin(process);
     let (method, headers) = (method(&client.read), HeaderMap::new());
     let version = Version::HTTP_11;

@@ -314,12 +314,12 @@ impl BackgroundService for Drain {
             systemd::stopping("requests in flight may finish");
         }
         tracing::info!(
-            in_flight = self.0.in_flight.load(Ordering::SeqCst),
+            in_flight = self.0.in_flight.now(),
             ?limit,
             "stopping: requests in flight may finish"
         );
         let drained = tokio::time::timeout(limit, self.idle()).await.is_ok();
-        let left = self.0.in_flight.load(Ordering::SeqCst);
+        let left = self.0.in_flight.now();
         if drained {
             tracing::info!("stopped");
         } else {
@@ -343,7 +343,7 @@ const LAST_FRAMES: Duration = Duration::from_millis(500);
 
 impl Drain {
     async fn no_upgraded(&self) {
-        while self.0.upgraded.load(Ordering::SeqCst) > 0 {
+        while self.0.upgraded.now() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -355,7 +355,7 @@ impl Drain {
         let mut quiet = 0;
         while quiet < 2 {
             tokio::time::sleep(Duration::from_millis(25)).await;
-            let left = in_flight.load(Ordering::SeqCst) + connections.load(Ordering::SeqCst);
+            let left = in_flight.now() + connections.now();
             quiet = if left == 0 { quiet + 1 } else { 0 };
         }
     }

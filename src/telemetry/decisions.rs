@@ -2,10 +2,9 @@
 //! a slot that is there already: a copy of some hundred bytes, without an allocation once a slot
 //! was used. Lines are put into words when they are read.
 
-use super::LogFormat;
 use super::access::{AccessLine, Cache, Timestamp};
-use super::line::Line;
 use crate::token::TokenFingerprint;
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +19,8 @@ const SLOT: usize = 1024;
 /// The last decisions of the process.
 pub struct Decisions {
     /// The number of the next decision, from 0 when the process started.
-    next: AtomicU64,
+    /// On a cache line of its own: every request writes it.
+    next: CachePadded<AtomicU64>,
     slots: Box<[Mutex<Slot>]>,
 }
 
@@ -165,9 +165,8 @@ impl RecordedDecision {
 
     /// A JSON object, as in the access log, without a line end.
     pub fn json(&self) -> String {
-        let mut line = Line::begin(LogFormat::Json);
-        self.line().write(&mut line);
-        let mut bytes = line.end();
+        let mut bytes = Vec::new();
+        self.line().append::<true>(&mut bytes);
         bytes.pop();
         String::from_utf8_lossy(&bytes).into_owned()
     }
@@ -176,7 +175,7 @@ impl RecordedDecision {
 impl Default for Decisions {
     fn default() -> Self {
         let slots = std::iter::repeat_with(Mutex::default).take(KEPT).collect();
-        Self { next: AtomicU64::new(0), slots }
+        Self { next: CachePadded::default(), slots }
     }
 }
 
@@ -258,11 +257,11 @@ mod tests {
         let line = line("a", "/ü\"x", Some("alice"));
         decisions.push(&line);
         let read: Vec<_> = decisions.range(0, decisions.next()).collect();
-        let mut logged = Line::begin(LogFormat::Json);
-        line.write(&mut logged);
+        let mut logged = Vec::new();
+        line.append::<true>(&mut logged);
         assert_eq!(
             read.iter().map(|read| read.json() + "\n").collect::<String>(),
-            String::from_utf8_lossy(&logged.end())
+            String::from_utf8_lossy(&logged)
         );
         assert_eq!(read[0].line().client_id, Some(""), "an empty text is not a missing one");
         assert_eq!(read[0].line().upstream, None);

@@ -235,10 +235,10 @@ mod tests {
         decided("error", "as_timeout", 1);
         metrics.decisions.with_label_values(&["other", "deny", "inactive"]).inc_by(3);
         for _ in 0..98 {
-            metrics.request_duration.with_label_values(&["r"]).observe(0.002);
+            metrics.request_duration.with_label("r").observe(Duration::from_millis(2));
         }
-        metrics.request_duration.with_label_values(&["other"]).observe(0.3);
-        metrics.request_duration.with_label_values(&["other"]).observe(100.0);
+        metrics.request_duration.with_label("other").observe(Duration::from_millis(300));
+        metrics.request_duration.with_label("other").observe(Duration::from_secs(100));
         metrics.cache_requests.with_label_values(&["active", "hit"]).inc_by(9);
         metrics.cache_requests.with_label_values(&["active", "miss"]).inc_by(1);
         metrics.cache_requests.with_label_values(&["jwks", "hit"]).inc_by(50);

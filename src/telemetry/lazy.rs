@@ -1,7 +1,7 @@
 //! Counters and histograms that have no series before their first event: a configuration with
 //! thousands of routes would make megabytes of zeros.
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+use super::contended::{Counter, CounterVec, HistogramVec, TimeHistogram};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ pub struct LazyCounter(Arc<Unmade>);
 
 #[derive(Debug)]
 struct Unmade {
-    all: IntCounterVec,
+    all: CounterVec,
     labels: Box<[Arc<str>]>,
-    made: OnceLock<IntCounter>,
+    made: OnceLock<Counter>,
 }
 
 impl LazyCounter {
-    pub fn new<L: AsRef<str>>(all: &IntCounterVec, labels: &[L]) -> Self {
+    pub fn new<L: AsRef<str>>(all: &CounterVec, labels: &[L]) -> Self {
         let labels = labels.iter().map(|label| label.as_ref().into()).collect();
         Self(Arc::new(Unmade { all: all.clone(), labels, made: OnceLock::new() }))
     }
@@ -38,7 +38,7 @@ impl LazyCounter {
 pub struct LazyHistogram {
     all: HistogramVec,
     label: Arc<str>,
-    made: OnceLock<Histogram>,
+    made: OnceLock<TimeHistogram>,
 }
 
 impl LazyHistogram {
@@ -47,23 +47,21 @@ impl LazyHistogram {
     }
 
     pub fn observe(&self, took: Duration) {
-        self.made
-            .get_or_init(|| self.all.with_label_values(&[&*self.label]))
-            .observe(took.as_secs_f64());
+        self.made.get_or_init(|| self.all.with_label(&self.label)).observe(took);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prometheus::Opts;
     use prometheus::core::Collector;
-    use prometheus::{HistogramOpts, Opts};
 
     #[test]
     fn there_is_no_series_before_the_first_event() {
         let (Ok(counters), Ok(histograms)) = (
-            IntCounterVec::new(Opts::new("c", "c"), &["a", "b"]),
-            HistogramVec::new(HistogramOpts::new("h", "h"), &["a"]),
+            CounterVec::new(Opts::new("c", "c"), &["a", "b"]),
+            HistogramVec::new("h".into(), "h", "a", &[1.0]),
         ) else {
             return;
         };

@@ -1,11 +1,9 @@
 //! Every metric, in one table. Labels are bounded: names from the configuration, closed sets, and
 //! never a token, a subject, a client id or a raw path.
 
+use super::contended::{CounterVec, HistogramVec};
 use prometheus::core::Collector;
-use prometheus::{
-    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
-};
+use prometheus::{Encoder, Gauge, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 
@@ -13,39 +11,39 @@ use std::io::Write;
 pub struct Metrics {
     registry: Registry,
     families: Vec<Family>,
-    pub(crate) requests: IntCounterVec,
+    pub(crate) requests: CounterVec,
     pub(crate) request_duration: HistogramVec,
-    pub(crate) decisions: IntCounterVec,
-    pub(crate) introspections: IntCounterVec,
+    pub(crate) decisions: CounterVec,
+    pub(crate) introspections: CounterVec,
     pub(crate) introspection_duration: HistogramVec,
     pub(crate) introspections_in_flight: IntGaugeVec,
-    pub(crate) introspections_coalesced: IntCounterVec,
-    pub(crate) introspection_retries: IntCounterVec,
+    pub(crate) introspections_coalesced: CounterVec,
+    pub(crate) introspection_retries: CounterVec,
     pub(crate) circuit_state: IntGaugeVec,
-    pub(crate) cache_requests: IntCounterVec,
+    pub(crate) cache_requests: CounterVec,
     pub(crate) cache_entries: IntGaugeVec,
-    pub(crate) cache_evictions: IntCounterVec,
-    pub(crate) stale_served: IntCounterVec,
-    pub(crate) shadow_denials: IntCounterVec,
-    pub(crate) streams_ended: IntCounterVec,
-    pub(crate) events: IntCounterVec,
-    pub(crate) event_polls: IntCounterVec,
+    pub(crate) cache_evictions: CounterVec,
+    pub(crate) stale_served: CounterVec,
+    pub(crate) shadow_denials: CounterVec,
+    pub(crate) streams_ended: CounterVec,
+    pub(crate) events: CounterVec,
+    pub(crate) event_polls: CounterVec,
     pub(crate) event_last_poll: IntGaugeVec,
     pub(crate) event_stream_enabled: IntGaugeVec,
     pub(crate) event_verification_overdue: IntGaugeVec,
-    pub(crate) upstream_requests: IntCounterVec,
+    pub(crate) upstream_requests: CounterVec,
     pub(crate) upstream_up: IntGaugeVec,
     pub(crate) upstream_healthy: IntGaugeVec,
     pub(crate) connections: IntGaugeVec,
-    pub(crate) connections_accepted: IntCounterVec,
-    pub(crate) tls_handshakes: IntCounterVec,
+    pub(crate) connections_accepted: CounterVec,
+    pub(crate) tls_handshakes: CounterVec,
     pub(crate) certificate_expiry: IntGaugeVec,
-    pub(crate) config_reloads: IntCounterVec,
+    pub(crate) config_reloads: CounterVec,
     pub(crate) config_last_reload_success: IntGauge,
     pub(crate) config_last_reload_timestamp: Gauge,
     pub(crate) log_lines_dropped: IntGauge,
-    pub(crate) trace_spans_exported: IntCounterVec,
-    pub(crate) trace_spans_dropped: IntCounterVec,
+    pub(crate) trace_spans_exported: CounterVec,
+    pub(crate) trace_spans_dropped: CounterVec,
     build_info: IntGaugeVec,
 }
 
@@ -78,7 +76,7 @@ impl Metrics {
             request_duration: table.histograms(
                 "request_duration_seconds",
                 "From a request's header to the end of its response.",
-                &["route"],
+                "route",
                 REQUEST_BUCKETS,
             )?,
             decisions: table.counters(
@@ -94,7 +92,7 @@ impl Metrics {
             introspection_duration: table.histograms(
                 "introspection_duration_seconds",
                 "How long an authorization server took to answer, all attempts included.",
-                &["server"],
+                "server",
                 INTROSPECTION_BUCKETS,
             )?,
             introspections_in_flight: table.gauges(
@@ -314,8 +312,8 @@ impl Table {
         name: &str,
         help: &str,
         labels: &[&str],
-    ) -> prometheus::Result<IntCounterVec> {
-        self.keep(name, help, "counter", IntCounterVec::new(options(name, help), labels)?)
+    ) -> prometheus::Result<CounterVec> {
+        self.keep(name, help, "counter", CounterVec::new(options(name, help), labels)?)
     }
 
     fn gauges(
@@ -339,11 +337,11 @@ impl Table {
         &mut self,
         name: &str,
         help: &str,
-        labels: &[&str],
-        buckets: &[f64],
+        label: &str,
+        buckets: &'static [f64],
     ) -> prometheus::Result<HistogramVec> {
-        let options = HistogramOpts { common_opts: options(name, help), buckets: buckets.to_vec() };
-        self.keep(name, help, "histogram", HistogramVec::new(options, labels)?)
+        let histograms = HistogramVec::new(format!("{NAMESPACE}_{name}"), help, label, buckets)?;
+        self.keep(name, help, "histogram", histograms)
     }
 
     fn keep<C: Collector + Clone + 'static>(

@@ -2,6 +2,7 @@
 //! log line and its metric cannot drift apart.
 
 mod access;
+mod contended;
 mod counters;
 mod decisions;
 mod events;
@@ -18,6 +19,7 @@ mod settings;
 mod traces;
 
 pub use access::{AccessLine, AccessLogger, Cache, Timestamp};
+pub use contended::{Count, Counter, CounterVec, HistogramVec, TimeHistogram};
 pub use decisions::{Decisions, RecordedDecision};
 pub use events::{
     CarriedOut, Polled, Received, ReceivedTogether, Reloaded, Stranger, StreamChanged,

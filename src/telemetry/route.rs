@@ -30,6 +30,7 @@ struct UsedRoute {
 }
 
 impl RouteMetrics {
+    /// Makes no series yet.
     pub fn new(metrics: &Arc<Metrics>, route: &Arc<str>, upstream: &Arc<str>) -> Self {
         Self {
             route: route.clone(),
@@ -68,6 +69,7 @@ impl RouteMetrics {
         used.duration.observe(took);
     }
 
+    /// The gate has decided; `reason` is empty where it permitted the request.
     pub fn decided(&self, decision: &'static str, reason: &'static str) {
         self.used().decisions.count((decision, reason), |all| {
             all.with_label_values(&[&*self.route, decision, reason])

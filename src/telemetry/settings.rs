@@ -8,9 +8,12 @@ pub struct LogSettings {
     pub access: AccessLog,
 }
 
+/// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    /// An object a line.
     Json,
+    /// `name=value`.
     Text,
 }
 

@@ -99,6 +99,18 @@ impl fmt::Debug for TokenDigest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenFingerprint(u32);
 
+impl TokenFingerprint {
+    /// As it is shown.
+    pub fn hex(self) -> [u8; 8] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut shown = [0; 8];
+        for (pair, byte) in shown.as_chunks_mut().0.iter_mut().zip(self.0.to_be_bytes()) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        shown
+    }
+}
+
 impl fmt::Display for TokenFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}", self.0)

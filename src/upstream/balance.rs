@@ -41,6 +41,8 @@ impl Turns {
     /// The turn of a new request. `key` is the request's own for [`Balance::Hash`], read only there.
     pub fn take<'k>(&self, key: impl FnOnce() -> &'k [u8]) -> FirstServer {
         match self.balance {
+            // a count of turns would be written by every request
+            _ if self.weights.len() <= 1 => FirstServer::Place(0),
             Balance::RoundRobin => FirstServer::Place(self.next.fetch_add(1, Ordering::Relaxed)),
             Balance::Random => FirstServer::Place(rand::random_range(0..self.order.len().max(1))),
             Balance::LeastConnections => FirstServer::LeastLoaded,

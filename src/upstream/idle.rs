@@ -4,24 +4,39 @@
 //! event loop, and the rest is swept now and then.
 
 use super::Upstream;
+use crate::per_thread::{PerThread, places};
 use futures::FutureExt;
 use parking_lot::Mutex;
 use pingora_core::protocols::Stream;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 
-/// The oldest one goes when there are more.
+/// The oldest one goes when there are more. Of several lists each may have its share of this number
+/// in any case, so that all together have less than twice as many.
 const AT_MOST: usize = 1024;
 
 /// A connection that was idle for so long is not in constant use.
 const RESTED: Duration = Duration::from_secs(1);
 
+/// The idle connections of one server: one list, until two threads meet at its lock; then a list for
+/// each thread, which takes from the others when its own has none.
+#[derive(Default)]
+pub struct Idle {
+    first: IdleList,
+    split: OnceLock<PerThread<IdleList>>,
+}
+
 /// The longest-waiting first.
 #[derive(Default)]
-pub struct Idle(Mutex<VecDeque<IdleConnection>>);
+struct IdleList {
+    waiting: Mutex<VecDeque<IdleConnection>>,
+    /// How many there are, so that an empty list of another thread is not locked.
+    length: AtomicUsize,
+}
 
 struct IdleConnection {
     connection: Stream,
@@ -30,14 +45,40 @@ struct IdleConnection {
     since: Instant,
 }
 
+impl IdleList {
+    /// Changes the list. `None`, and nothing happens, where `wait` is false and another thread has it.
+    fn change<T>(
+        &self,
+        wait: bool,
+        change: impl FnOnce(&mut VecDeque<IdleConnection>) -> T,
+    ) -> Option<T> {
+        let mut waiting = if wait { self.waiting.lock() } else { self.waiting.try_lock()? };
+        let changed = change(&mut waiting);
+        self.length.store(waiting.len(), Ordering::Relaxed);
+        Some(changed)
+    }
+
+    /// The newest that leads there.
+    fn take(&self, address: Option<SocketAddr>) -> Option<IdleConnection> {
+        if self.length.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.change(true, |all| {
+            let newest = all.iter().rposition(|waiting| waiting.address == address)?;
+            all.remove(newest)
+        })?
+    }
+}
+
 impl Idle {
-    /// The one that was used last, if it has waited for less than `longest`.
+    /// One that has waited for less than `longest`: of this thread's the one that was used last.
     pub fn take(&self, address: Option<SocketAddr>, longest: Duration) -> Option<Stream> {
         loop {
-            let mut waiting = {
-                let mut all = self.0.lock();
-                let newest = all.iter().rposition(|waiting| waiting.address == address)?;
-                all.remove(newest)?
+            let mine = self.split.get().and_then(|split| split.mine().take(address));
+            // the other lists in turn, this thread's own again among them
+            let mut waiting = match mine {
+                Some(waiting) => waiting,
+                None => self.lists().find_map(|list| list.take(address))?,
             };
             if waiting.since.elapsed() < longest && is_quiet(&mut waiting.connection) {
                 return Some(waiting.connection);
@@ -45,30 +86,73 @@ impl Idle {
         }
     }
 
+    /// Keeps a connection that waits for its next request.
     pub fn put(&self, address: Option<SocketAddr>, connection: Stream) {
-        let mut all = self.0.lock();
-        let oldest = if all.len() >= AT_MOST { all.pop_front() } else { None };
-        all.push_back(IdleConnection { connection, address, since: Instant::now() });
-        drop(all);
+        let mut kept = Some(IdleConnection { connection, address, since: Instant::now() });
+        let mut push = |all: &mut VecDeque<IdleConnection>, full: bool| {
+            let oldest = if full { all.pop_front() } else { None };
+            all.extend(kept.take());
+            oldest
+        };
+        let oldest = match self.split.get() {
+            None => match self.first.change(false, |all| push(all, all.len() >= AT_MOST)) {
+                Some(oldest) => oldest,
+                None => self.put_into(self.split.get_or_init(PerThread::default).mine(), push),
+            },
+            Some(split) => self.put_into(split.mine(), push),
+        };
         // closed only now, outside the lock
         drop(oldest);
+    }
+
+    fn put_into(
+        &self,
+        list: &IdleList,
+        push: impl FnOnce(&mut VecDeque<IdleConnection>, bool) -> Option<IdleConnection>,
+    ) -> Option<IdleConnection> {
+        // the others, whose threads write their lengths all the time, are looked at last
+        let has_share = list.length.load(Ordering::Relaxed) >= AT_MOST / places();
+        let full = has_share && self.length() >= AT_MOST;
+        list.change(true, |all| push(all, full)).flatten()
+    }
+
+    /// All lists.
+    fn lists(&self) -> impl Iterator<Item = &IdleList> {
+        std::iter::once(&self.first).chain(self.split.get().into_iter().flat_map(PerThread::all))
+    }
+
+    /// Connections that wait.
+    fn length(&self) -> usize {
+        self.lists().map(|list| list.length.load(Ordering::Relaxed)).sum()
     }
 
     /// Closes those that have waited for `longest`, and those that the server has closed. Those in
     /// use all the time are looked at when they are taken.
     pub fn sweep(&self, longest: Duration) {
-        let mut rested: VecDeque<IdleConnection> = {
-            let mut all = self.0.lock();
+        for list in self.lists().filter(|list| list.length.load(Ordering::Relaxed) > 0) {
+            list.sweep(longest);
+        }
+    }
+}
+
+impl IdleList {
+    fn sweep(&self, longest: Duration) {
+        let rested = |all: &mut VecDeque<IdleConnection>| {
             let rested = all.iter().take_while(|waiting| waiting.since.elapsed() >= RESTED).count();
             all.drain(..rested).collect()
         };
+        let mut rested: VecDeque<IdleConnection> = self.change(true, rested).unwrap_or_default();
         rested.retain_mut(|waiting| {
             waiting.since.elapsed() < longest && is_quiet(&mut waiting.connection)
         });
-        let mut all = self.0.lock();
-        for waiting in rested.into_iter().rev() {
-            all.push_front(waiting);
+        if rested.is_empty() {
+            return;
         }
+        self.change(true, |all| {
+            for waiting in rested.into_iter().rev() {
+                all.push_front(waiting);
+            }
+        });
     }
 }
 
@@ -165,13 +249,45 @@ mod tests {
         let (fresh, fresh_id, _kept) = server.connection().await?;
         idle.put(Some(server.1), fresh);
         idle.sweep(LONG);
-        assert_eq!(idle.0.lock().len(), 3, "the one that the server closed is gone");
+        assert_eq!(idle.length(), 3, "the one that the server closed is gone");
         assert_eq!(
             idle.take(Some(server.1), LONG).map(|connection| connection.id()),
             Some(fresh_id)
         );
         idle.sweep(Duration::ZERO);
-        assert_eq!(idle.0.lock().len(), 0);
+        assert_eq!(idle.length(), 0);
+        Ok(())
+    }
+
+    /// Lists of several threads: none is lost, each is given out once, and their number is bounded.
+    #[tokio::test]
+    async fn threads_share_what_they_keep() -> std::io::Result<()> {
+        let (server, idle) = (Server::start().await?, Idle::default());
+        let split = idle.split.get_or_init(PerThread::default);
+        let mut theirs = Vec::new();
+        let mut ids = Vec::new();
+        // in the first list, in another thread's, and in this one's
+        for list in [Some(&idle.first), split.all().last(), None] {
+            let (ours, id, other) = server.connection().await?;
+            let kept =
+                IdleConnection { connection: ours, address: Some(server.1), since: Instant::now() };
+            match list {
+                Some(list) => {
+                    list.change(true, |all| all.push_back(kept));
+                }
+                None => idle.put(kept.address, kept.connection),
+            }
+            theirs.push(other);
+            ids.push(id);
+        }
+        assert_eq!(idle.length(), 3);
+        let mut taken: Vec<_> =
+            std::iter::from_fn(|| idle.take(Some(server.1), LONG)).map(|one| one.id()).collect();
+        assert_eq!(taken.first(), ids.last(), "its own first");
+        taken.sort_unstable();
+        ids.sort_unstable();
+        assert_eq!(taken, ids);
+        assert_eq!(idle.length(), 0);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ mod tls;
 
 pub use check::keep_checking;
 pub use destination::Destination;
-pub use idle::keep_sweeping;
+pub use idle::{Idle, keep_sweeping};
 pub use peer::{Aim, Attempts, PeerServer, Upstream};
 pub use resolve::{keep_resolving, resolve_all};
 pub use settings::{

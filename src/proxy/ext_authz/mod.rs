@@ -22,6 +22,7 @@ use super::{report, validate};
 use crate::decisions::may_ask;
 use crate::deny::{Denial, Reason};
 use crate::listen::Arrival;
+use crate::per_thread::Spread;
 use crate::runtime::Process;
 use crate::telemetry::Stranger;
 use asked::CheckedRequest;
@@ -46,7 +47,7 @@ const LARGEST: usize = 4 << 20;
 
 /// Serves a connection to its end.
 pub async fn serve(
-    process: &Arc<Process>,
+    process: &Spread<Process>,
     stream: Stream,
     arrival: &Arc<Arrival>,
     shutdown: &ShutdownWatch,
@@ -96,7 +97,7 @@ pub async fn serve(
 
 /// The service of one connection.
 struct CheckService {
-    process: Arc<Process>,
+    process: Spread<Process>,
     arrival: Arc<Arrival>,
 }
 

@@ -6,6 +6,7 @@ use super::response::{self, ResponseBody};
 use super::upstream::UpstreamExchange;
 use crate::cache::StreamEnd;
 use crate::deny::{Denial, OwnResponse};
+use crate::per_thread::Counted;
 use crate::proxy::body_limit::{self, BodyLimit};
 use crate::proxy::client::{Client, LINGER};
 use crate::proxy::connection::ConnectionUse;
@@ -13,15 +14,14 @@ use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::judge::{self, JudgedRequest};
 use crate::proxy::refuse::{Prepared, prepare, prepare_document, reason};
+use crate::proxy::stopping::Stopping;
 use crate::proxy::stream::{self, Ending};
 use crate::proxy::{report, validate};
-use crate::runtime::Counted;
 use bytes::{Buf, BytesMut};
 use futures::FutureExt;
 use futures::future::{Either, select};
 use http::{StatusCode, header};
 use pingora_core::Result;
-use pingora_core::server::ShutdownWatch;
 use pingora_error::Error;
 use tokio::io::AsyncReadExt;
 
@@ -30,7 +30,7 @@ pub struct PlainExchange<'c> {
     pub plain: &'c Plain,
     pub client: &'c mut Client,
     pub exchange: Exchange,
-    pub shutdown: &'c ShutdownWatch,
+    pub stopping: &'c Stopping,
     /// Whether the client's connection is kept behind the response.
     pub connection: ConnectionUse,
     /// Of the response that was sent, or has begun.
@@ -192,7 +192,7 @@ impl PlainExchange<'_> {
     /// bytes that it sent are no request.
     pub fn settle_connection(&mut self) -> ConnectionUse {
         let early = self.plain.handshake.is_some() && !self.client.is_quiet();
-        if early || *self.shutdown.borrow() {
+        if early || self.stopping.has_begun() {
             self.connection = ConnectionUse::Ended;
         }
         self.connection

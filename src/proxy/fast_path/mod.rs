@@ -23,23 +23,24 @@ mod upstream;
 pub use plain::Plain;
 pub use response::own as own_response;
 
+use crate::per_thread::{Handle, Spread};
 use crate::proxy::client::Client;
 use crate::proxy::connection::ConnectionUse;
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
+use crate::proxy::stopping::Stopping;
 use crate::runtime::{Process, Runtime};
 use carry_out::PlainExchange;
-use pingora_core::server::ShutdownWatch;
 use std::sync::Arc;
 
 /// Serves plain requests over connections of its own.
 pub struct FastPath {
-    process: Arc<Process>,
+    process: Spread<Process>,
     connectors: Arc<Connectors>,
 }
 
 impl FastPath {
-    pub fn new(process: Arc<Process>, connectors: Arc<Connectors>) -> Self {
+    pub fn new(process: Spread<Process>, connectors: Arc<Connectors>) -> Self {
         Self { process, connectors }
     }
 
@@ -48,8 +49,8 @@ impl FastPath {
         &self,
         plain: &Plain,
         client: &mut Client,
-        runtime: Arc<Runtime>,
-        shutdown: &ShutdownWatch,
+        runtime: Handle<Runtime>,
+        stopping: &Stopping,
     ) -> ConnectionUse {
         let connection = if plain.closes { ConnectionUse::Ended } else { ConnectionUse::Kept };
         let (connection, unread, upgraded) = {
@@ -58,7 +59,7 @@ impl FastPath {
                 plain,
                 client,
                 exchange: Exchange::under(&self.process, runtime),
-                shutdown,
+                stopping,
                 connection,
                 status,
                 coming,

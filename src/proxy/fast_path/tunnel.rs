@@ -15,7 +15,6 @@ use crate::proxy::hop_by_hop::unasked_switch;
 use crate::proxy::stream::until;
 use crate::proxy::upgrade;
 use crate::proxy::websocket::{Frames, GOING_AWAY, POLICY_VIOLATION};
-use crate::runtime::Counted;
 use bytes::Buf;
 use http::StatusCode;
 use pingora_core::Result;
@@ -50,7 +49,7 @@ impl PlainExchange<'_> {
         let mut ending = self.ending(true);
         self.connection = ConnectionUse::Ended;
         self.coming = Some(status);
-        self.upgraded = Some(Counted::one(&self.exchange.process.upgraded));
+        self.upgraded = Some(self.exchange.process.upgraded.one());
         upstream.write(self.client, &head).await?;
         self.status = self.coming;
 

@@ -10,6 +10,7 @@ use crate::proxy::attempt::{
 use crate::proxy::client::{Client, LINGER, gone};
 use crate::proxy::connectors::Connectors;
 use crate::proxy::exchange::Exchange;
+use crate::runtime::RouteHandle;
 use crate::upstream::{Aim, Upstream};
 use bytes::BytesMut;
 use futures::FutureExt;
@@ -20,7 +21,6 @@ use pingora_error::{Error, ErrorSource, ErrorType};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -45,7 +45,8 @@ pub struct UpstreamExchange {
 
 /// Where the connection leads.
 pub struct UpstreamAddress {
-    upstream: Arc<Upstream>,
+    /// Of the upstream.
+    route: RouteHandle,
     aim: Aim,
 }
 
@@ -69,7 +70,8 @@ impl UpstreamExchange {
         exchange: &mut Exchange,
     ) -> Result<Self> {
         let route = exchange.route.as_ref().ok_or_else(no_address)?;
-        let upstream = route.leads_to.upstream.clone();
+        let route = route.clone();
+        let upstream = &route.leads_to.upstream;
         let mut upload = Upload::new(plain.body(), std::mem::take(&mut exchange.body));
         let first = upload.first(&mut client.read)?;
         let repeatable = plain.method.is_idempotent() && plain.body().is_done();
@@ -80,7 +82,7 @@ impl UpstreamExchange {
             let connection = match kept.take() {
                 Some(connection) => connection,
                 // in a box: its state is seven times all of the rest, and few requests connect
-                None => match connect(connectors, &upstream, &attempt).boxed().await {
+                None => match connect(connectors, upstream, &attempt).boxed().await {
                     Ok(connection) => {
                         connected(exchange);
                         connection
@@ -101,7 +103,7 @@ impl UpstreamExchange {
                 read: BytesMut::with_capacity(READ),
                 upload,
                 spare: BytesMut::new(),
-                way: UpstreamAddress { upstream: upstream.clone(), aim: attempt.aim },
+                way: UpstreamAddress { route: route.clone(), aim: attempt.aim },
             };
             let mut request = request::bytes(plain, exchange, first.len());
             request.extend_from_slice(&first);
@@ -122,7 +124,7 @@ impl UpstreamExchange {
 
     /// Sends the request and waits for some of the response, `budget` at most.
     async fn first(&mut self, request: &[u8], budget: Duration, client: &mut Client) -> Result<()> {
-        let settings = &self.way.upstream.settings;
+        let settings = &self.way.upstream().settings;
         let limit = settings.read_timeout.min(budget);
         let sending = async {
             self.connection.write_all(request).await?;
@@ -275,7 +277,7 @@ impl UpstreamExchange {
 
     /// The connection, the bytes that were read of it, and its limits as a part of a tunnel.
     pub fn into_parts(self) -> (Stream, BytesMut, TunnelLimits) {
-        let settings = &self.way.upstream.settings;
+        let settings = &self.way.upstream().settings;
         let limits = TunnelLimits { idle: settings.read_timeout, write: settings.write_timeout };
         (self.connection, self.read, limits)
     }
@@ -305,13 +307,17 @@ enum UpstreamEvent {
 }
 
 impl UpstreamAddress {
+    fn upstream(&self) -> &Upstream {
+        &self.route.leads_to.upstream
+    }
+
     pub fn keep(&self, connection: Stream) {
-        self.upstream.keep(self.aim, connection);
+        self.upstream().keep(self.aim, connection);
     }
 
     /// How long to wait for more of a response.
     pub fn read_timeout(&self) -> Duration {
-        self.upstream.settings.read_timeout
+        self.upstream().settings.read_timeout
     }
 }
 

@@ -11,10 +11,12 @@ mod request;
 mod respond;
 
 use crate::listen::Arrival;
+use crate::per_thread::Spread;
 use crate::proxy::client::Client;
 use crate::proxy::connection::ConnectionUse;
 use crate::proxy::connectors::{Connectors, NO_ROOTS};
 use crate::proxy::request_framing::Section;
+use crate::proxy::stopping::Stopping;
 use crate::runtime::Process;
 use one_request::OneRequest;
 use phases::Phases;
@@ -36,7 +38,7 @@ const KEPT: u64 = 1;
 /// [`request::next_peer`]. Reading the system's CA certificates takes longer than everything else at
 /// start, so there is a proxy without them, and one with them that is made when it is needed.
 pub struct General {
-    process: Arc<Process>,
+    process: Spread<Process>,
     connectors: Arc<Connectors>,
     conf: Arc<ServerConf>,
     without_roots: Arc<HttpProxy<Phases>>,
@@ -44,7 +46,11 @@ pub struct General {
 }
 
 impl General {
-    pub fn new(process: Arc<Process>, connectors: Arc<Connectors>, conf: &Arc<ServerConf>) -> Self {
+    pub fn new(
+        process: Spread<Process>,
+        connectors: Arc<Connectors>,
+        conf: &Arc<ServerConf>,
+    ) -> Self {
         let phases = Phases::new(process.clone(), connectors.clone());
         let without_roots = Arc::new(http_proxy(&with_ca_file(conf, Some(NO_ROOTS)), phases));
         let (conf, with_roots) = (conf.clone(), OnceLock::new());
@@ -71,11 +77,11 @@ impl General {
         &self,
         client: Client,
         section: Section,
-        shutdown: &ShutdownWatch,
+        stopping: &Stopping,
     ) -> Option<Client> {
         let Client { stream, read, arrival, deadline } = client;
         let connection =
-            if *shutdown.borrow() { ConnectionUse::Ended } else { ConnectionUse::Kept };
+            if stopping.has_begun() { ConnectionUse::Ended } else { ConnectionUse::Kept };
         let request = match section {
             Section::Whole { length, body } => {
                 OneRequest::new(read, stream, length, body, connection)
@@ -87,7 +93,7 @@ impl General {
         let mut session = ServerSession::new_http1(Box::new(request));
         session.set_keepalive(Some(KEPT));
         let proxy = self.proxy();
-        let served = ending::until_end(proxy.process_new_http(session, shutdown)).await;
+        let served = ending::until_end(proxy.process_new_http(session, stopping.watch())).await;
         let (stream, _) = served.flatten()?.consume();
         let (stream, read) = OneRequest::unwrap(stream)?;
         Some(Client { stream, read, arrival, deadline })

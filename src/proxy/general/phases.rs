@@ -6,6 +6,7 @@ use super::one_request::OneRequest;
 use super::{KEPT, ending, forward_auth, request, respond};
 use crate::deny::{Denial, Reason};
 use crate::listen::{Arrival, Limits, Serves};
+use crate::per_thread::Spread;
 use crate::proxy::body_limit::{self, BodyLimit};
 use crate::proxy::connection::ConnectionUse;
 use crate::proxy::connectors::Connectors;
@@ -31,12 +32,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub struct Phases {
-    process: Arc<Process>,
+    process: Spread<Process>,
     connectors: Arc<Connectors>,
 }
 
 impl Phases {
-    pub fn new(process: Arc<Process>, connectors: Arc<Connectors>) -> Self {
+    pub fn new(process: Spread<Process>, connectors: Arc<Connectors>) -> Self {
         Self { process, connectors }
     }
 }
