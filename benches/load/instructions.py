@@ -118,6 +118,9 @@ SHAPES = {
     "new token each time": {"fresh": True},
 }
 VARIANTS |= {f"introgate, {name}": {} for name in SHAPES}
+# asked by the general client, as every server is that is called over https or through a proxy
+SHAPES["new token each time, fast path off"] = {"fresh": True}
+VARIANTS["introgate, new token each time, fast path off"] = {"fast_path": "false"}
 
 
 def main():

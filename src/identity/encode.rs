@@ -26,6 +26,10 @@ pub fn append_text(to: &mut String, text: &str) -> Result<(), Unfit> {
     if text.len() > LIMIT {
         return Err(Unfit::TooLarge);
     }
+    if is_sent_as_it_is(text) {
+        to.push_str(text);
+        return Ok(());
+    }
     // white space at the ends would be lost on the way, and one name become another
     let without_start = text.trim_start_matches(' ');
     let inner = without_start.trim_end_matches(' ');
@@ -37,6 +41,16 @@ pub fn append_text(to: &mut String, text: &str) -> Result<(), Unfit> {
             .chain(std::iter::repeat_n("%20", end)),
     );
     if to.len() - before > LIMIT { Err(Unfit::TooLarge) } else { Ok(()) }
+}
+
+/// Whether there is nothing to encode, which is usual.
+fn is_sent_as_it_is(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    // without an early end, which would keep the compiler from looking at many bytes at once
+    let is_visible = |all, &byte: &u8| all & (byte.wrapping_sub(b' ') < 0x5f) & (byte != b'%');
+    bytes.first() != Some(&b' ')
+        && bytes.last() != Some(&b' ')
+        && bytes.iter().fold(true, is_visible)
 }
 
 #[cfg(test)]
@@ -73,6 +87,20 @@ mod tests {
         assert!(append_text(&mut "before".to_owned(), &"x".repeat(LIMIT)).is_ok());
         assert_eq!(append_text(&mut String::new(), &"x".repeat(LIMIT + 1)), Err(Unfit::TooLarge));
         assert_eq!(append_text(&mut String::new(), &"é".repeat(LIMIT / 4)), Err(Unfit::TooLarge));
+    }
+
+    /// Each byte is encoded or not, as the set of characters says.
+    #[test]
+    fn texts_that_need_no_code_are_recognised() {
+        for byte in 0..=0x7f_u8 {
+            for text in [format!("a{}b", char::from(byte)), char::from(byte).to_string()] {
+                let space_at_the_end = text == " ";
+                let coded = percent_encode(text.as_bytes(), ENCODED).to_string() != text;
+                assert_eq!(is_sent_as_it_is(&text), !coded && !space_at_the_end, "{text:?}");
+            }
+        }
+        assert!(!is_sent_as_it_is("é") && !is_sent_as_it_is("a ") && !is_sent_as_it_is(" a"));
+        assert!(is_sent_as_it_is("") && is_sent_as_it_is("J. Doe"));
     }
 
     proptest! {

@@ -3,8 +3,8 @@
 use super::assertion::Statement;
 use super::{AssertionSettings, Identity, IdentitySettings, encode, names};
 use crate::clock::{Mono, Now};
-use crate::token::ActiveFacts;
 use crate::token::shared_text::place;
+use crate::token::{ActiveFacts, json};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -234,7 +234,7 @@ fn registered(
         "nbf" => append_time(to, facts.not_before),
         ACT_SUB => append_actor(to, members, "sub"),
         ACT_CLIENT_ID => append_actor(to, members, "client_id"),
-        member => members.get(member).map_or(Ok(()), |value| encode::append(to, value)),
+        member => json::member(members, member).map_or(Ok(()), |value| encode::append(to, value)),
     }
 }
 
@@ -244,7 +244,8 @@ fn append_actor(
     members: &Map<String, serde_json::Value>,
     name: &str,
 ) -> Result<(), Unfit> {
-    let named = members.get("act").and_then(|act| act.get(name)).and_then(|name| name.as_str());
+    let named =
+        json::member(members, "act").and_then(|act| act.get(name)).and_then(|name| name.as_str());
     named.map_or(Ok(()), |named| encode::append_text(to, named))
 }
 

@@ -60,7 +60,7 @@ pub fn read_answer(body: &[u8]) -> Result<Facts, BadAnswer> {
 
 /// Reads the members of an answer.
 pub(super) fn read_members(members: &Map<String, Value>) -> Result<Facts, BadAnswer> {
-    match members.get("active") {
+    match json::member(members, "active") {
         Some(Value::Bool(true)) => active(members),
         Some(Value::Bool(false)) => Ok(Facts::Inactive),
         Some(_) => Err(BadAnswer::ActiveNotBoolean),
@@ -86,7 +86,7 @@ pub(super) fn active_facts(members: &Map<String, Value>) -> Result<ActiveFacts, 
         issued_at: time(members, "iat")?,
         leeway: 0,
         refresh_token: is_refresh_token(members),
-        confirmation: Confirmation::from_claim(members.get("cnf")),
+        confirmation: Confirmation::from_claim(json::member(members, "cnf")),
     };
     Ok(ActiveFacts::new(members, &stated))
 }
@@ -96,14 +96,14 @@ pub(super) fn active_facts(members: &Map<String, Value>) -> Result<ActiveFacts, 
 fn scopes(members: &Map<String, Value>) -> Result<String, BadAnswer> {
     let name = if present(members, "scope").is_some() { "scope" } else { "scp" };
     let texts = texts(members, name)?;
-    Ok(match members.get(name) {
+    Ok(match json::member(members, name) {
         Some(Value::Array(_)) => ScopeSet::of_members(texts),
         _ => ScopeSet::joined(texts),
     })
 }
 
 pub(super) fn present<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    members.get(name).filter(|value| !value.is_null())
+    json::member(members, name).filter(|value| !value.is_null())
 }
 
 fn text<'a>(
@@ -163,8 +163,7 @@ fn saturate(seconds: f64) -> i64 {
 
 fn is_refresh_token(members: &Map<String, Value>) -> bool {
     let says = |name: &str, words: &[&str]| {
-        members
-            .get(name)
+        json::member(members, name)
             .and_then(Value::as_str)
             .is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
     };

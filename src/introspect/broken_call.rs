@@ -10,7 +10,7 @@ use std::io;
 /// causes.
 pub fn failure(error: Error) -> Failure {
     let error = error.without_url();
-    let text = explained(&error);
+    let text = sentence(&error);
     if let Some(alert) = refused_certificate(&error) {
         let detail = format!(
             "the server ends the TLS handshake because of the client certificate ({alert:?}): {}",
@@ -27,36 +27,98 @@ pub fn failure(error: Error) -> Failure {
         };
     }
     if error.is_timeout() {
-        return Failure::new(FailureKind::Timeout, "no answer in time");
+        return too_slow();
     }
     if error.is_decode() {
-        let detail = format!("the answer cannot be decoded: {text}");
-        return Failure::new(FailureKind::BadResponse, detail);
+        return undecodable(&error);
     }
-    let closed = was_closed(&error);
+    broken_off(&text, was_closed(&error))
+}
+
+/// How a direct call ended without an answer.
+#[derive(Debug)]
+pub enum Broken {
+    /// A URL that HTTP cannot express.
+    UnusableUrl,
+    /// There is no connection.
+    Unconnected { timed_out: bool, why: String },
+    /// Before the head of a response was there.
+    Unanswered(hyper::Error),
+    /// In the middle of a response's body.
+    CutOff(hyper::Error),
+}
+
+impl Broken {
+    /// The connection ended before any answer came.
+    pub fn was_closed(&self) -> bool {
+        matches!(self, Self::Unanswered(error) if !is_timeout(error) && is_end(error))
+    }
+}
+
+impl From<Broken> for Failure {
+    /// The same failures as those behind reqwest's errors.
+    fn from(broken: Broken) -> Self {
+        let closed = broken.was_closed();
+        match broken {
+            Broken::UnusableUrl => broken_off("the URL cannot be called", false),
+            Broken::Unconnected { timed_out, why } => {
+                let kind = if timed_out { FailureKind::Timeout } else { FailureKind::Unavailable };
+                Self { transient: true, ..Self::new(kind, format!("cannot connect: {why}")) }
+            }
+            Broken::Unanswered(error) | Broken::CutOff(error) if is_timeout(&error) => too_slow(),
+            Broken::Unanswered(error) => broken_off(&sentence(&error), closed),
+            Broken::CutOff(error) => undecodable(&error),
+        }
+    }
+}
+
+fn too_slow() -> Failure {
+    Failure::new(FailureKind::Timeout, "no answer in time")
+}
+
+fn broken_off(why: &str, closed: bool) -> Failure {
     Failure {
         transient: closed,
-        ..Failure::new(FailureKind::Unavailable, format!("the call broke off: {text}"))
+        ..Failure::new(FailureKind::Unavailable, format!("the call broke off: {why}"))
     }
+}
+
+/// The body of an answer is not what its headers say.
+pub fn undecodable(error: &(dyn StdError + 'static)) -> Failure {
+    let detail = format!("the answer cannot be decoded: {}", sentence(error));
+    Failure::new(FailureKind::BadResponse, detail)
 }
 
 /// The connection ended before any answer came.
 pub fn was_closed(error: &Error) -> bool {
+    !error.is_connect() && !error.is_timeout() && is_end(error)
+}
+
+/// Whether an error means that the connection ended.
+fn is_end(error: &(dyn StdError + 'static)) -> bool {
     let closed = |kind| {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
     };
-    !error.is_connect()
-        && !error.is_timeout()
-        && causes(error).any(|cause| {
-            cause.downcast_ref::<io::Error>().is_some_and(|error| closed(error.kind()))
-                || cause
-                    .downcast_ref::<hyper::Error>()
-                    .is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
-        })
+    causes(error).any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| closed(error.kind()))
+            || cause
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
+    })
 }
 
-pub fn explained(error: &Error) -> String {
+/// Whether the network gave up after waiting.
+pub fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    })
+}
+
+/// An error with all its causes.
+pub fn sentence(error: &(dyn StdError + 'static)) -> String {
     causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
@@ -99,7 +161,7 @@ fn advice_about_certificate(alert: AlertDescription) -> &'static str {
 
 /// The remedy for a connection that cannot be made.
 fn advice(error: &Error) -> &'static str {
-    let text = explained(error);
+    let text = sentence(error);
     if text.contains("proxy authorization required")
         || text.contains("407") && text.contains("tunnel")
     {
@@ -137,7 +199,8 @@ fn innermost(error: &io::Error) -> Option<&(dyn StdError + Send + Sync + 'static
     }
 }
 
-fn causes<'e>(error: &'e Error) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    let first: &(dyn StdError + 'static) = error;
-    std::iter::successors(Some(first), |error| (**error).source())
+fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| (**error).source())
 }

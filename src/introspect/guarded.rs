@@ -224,6 +224,7 @@ mod tests {
             events: None,
             server_name: None,
             proxy: ProxySettings::default(),
+            fast_path: true,
         };
         let clock = ManualClock::at(1_000_000);
         let scripted = Scripted(Mutex::new(script), AtomicU64::new(0));

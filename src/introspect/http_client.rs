@@ -1,6 +1,10 @@
 //! The one way out to authorization servers: keep-alive, no redirects, bounded bodies.
+//!
+//! Calls over plain http without a proxy go directly (`direct_client.rs`), all others by reqwest.
+//! The outcomes are the same.
 
-use super::broken_call::{explained, failure, was_closed};
+use super::broken_call::{failure, sentence, was_closed};
+use super::direct_client::{CallOn, DirectClient};
 use super::{ClientCertificate, Failure, FailureKind, ServerSettings, UnusableSettings};
 use crate::clock::Clock;
 use bytes::{Bytes, BytesMut};
@@ -13,6 +17,7 @@ use std::time::Duration;
 use url::{Host, Position};
 
 pub struct HttpClient {
+    direct: Option<DirectClient>,
     clients: Clients,
     /// Of `tls.server_name`.
     named: Option<NameOverride>,
@@ -21,8 +26,8 @@ pub struct HttpClient {
 }
 
 /// The bytes that a response may have.
-#[derive(Clone, Copy)]
-enum Largest {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Largest {
     /// `max_response_size`.
     Configured(usize),
     /// Of this kind of response, with any configuration.
@@ -30,13 +35,13 @@ enum Largest {
 }
 
 impl Largest {
-    fn bytes(self) -> usize {
+    pub fn bytes(self) -> usize {
         match self {
             Self::Configured(bytes) | Self::Fixed(bytes) => bytes,
         }
     }
 
-    fn exceeded(self) -> Failure {
+    pub fn exceeded(self) -> Failure {
         let detail = match self {
             Self::Configured(bytes) => {
                 format!("the response is larger than max_response_size ({bytes} bytes)")
@@ -89,9 +94,10 @@ impl HttpClient {
     ) -> Result<Self, UnusableSettings> {
         let unusable = |error: Error| UnusableSettings::Client {
             name: settings.name.to_string(),
-            why: explained(&error),
+            why: sentence(&error),
         };
         Ok(Self {
+            direct: DirectClient::new(settings, clock.clone()),
             clients: Clients::build(settings, certificate, None).map_err(unusable)?,
             named: settings.server_name.clone().map(|name| NameOverride {
                 name,
@@ -124,7 +130,43 @@ impl HttpClient {
         request: impl Fn(&Client) -> Result<RequestBuilder, Failure>,
     ) -> Result<HttpAnswer, Failure> {
         let build = || request(&self.clients.pooled)?.build().map_err(failure);
-        let mut first = build()?;
+        self.send_built(build).await
+    }
+
+    /// The same, of requests that are made without a client.
+    pub async fn send_built(
+        &self,
+        build: impl Fn() -> Result<Request, Failure>,
+    ) -> Result<HttpAnswer, Failure> {
+        let first = build()?;
+        match self.direct.as_ref().filter(|direct| direct.takes(first.url())) {
+            Some(direct) => self.send_directly(direct, first, build).await,
+            // large: in a box, so that it is not a part of each direct call's state
+            None => Box::pin(self.send_by_reqwest(first, build)).await,
+        }
+    }
+
+    async fn send_directly(
+        &self,
+        direct: &DirectClient,
+        first: Request,
+        build: impl Fn() -> Result<Request, Failure>,
+    ) -> Result<HttpAnswer, Failure> {
+        let response = match direct.send(first, CallOn::AnyConnection).await {
+            Err(broken) if broken.was_closed() => {
+                direct.send(build()?, CallOn::NewConnection).await
+            }
+            outcome => outcome,
+        };
+        let (status, headers, body) = direct.read(response?, self.largest).await?;
+        Ok(self.answer(status, headers, body))
+    }
+
+    async fn send_by_reqwest(
+        &self,
+        mut first: Request,
+        build: impl Fn() -> Result<Request, Failure>,
+    ) -> Result<HttpAnswer, Failure> {
         let clients = self.clients_for(&mut first)?;
         let response = match clients.pooled.execute(first).await {
             Err(error) if was_closed(&error) => {
@@ -156,23 +198,51 @@ impl HttpClient {
     }
 
     async fn read_body(&self, mut response: Response) -> Result<HttpAnswer, Failure> {
-        let largest = self.largest.bytes();
-        if response.content_length().is_some_and(|length| length > largest as u64) {
-            return Err(self.largest.exceeded());
+        let largest = self.largest;
+        if response.content_length().is_some_and(|length| length > largest.bytes() as u64) {
+            return Err(largest.exceeded());
         }
-        let mut body = BytesMut::new();
+        let mut body = Body::default();
         while let Some(chunk) = response.chunk().await.map_err(failure)? {
-            if body.len() + chunk.len() > largest {
-                return Err(self.largest.exceeded());
-            }
-            body.extend_from_slice(&chunk);
+            body.append(chunk, largest)?;
         }
-        Ok(HttpAnswer {
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
-            body: without_mark(body.freeze()),
-            at: self.clock.now().unix_seconds(),
-        })
+        let headers = std::mem::take(response.headers_mut());
+        Ok(self.answer(response.status(), headers, body.finish()))
+    }
+
+    fn answer(&self, status: StatusCode, headers: HeaderMap, body: Bytes) -> HttpAnswer {
+        let at = self.clock.now().unix_seconds();
+        HttpAnswer { status, headers, body: without_mark(body), at }
+    }
+}
+
+/// A body as it arrives. In one piece, which is usual, it is not copied.
+#[derive(Default)]
+pub(super) struct Body {
+    first: Bytes,
+    /// The whole, once there is more than one piece.
+    joined: BytesMut,
+}
+
+impl Body {
+    /// Fails where the body would become too large.
+    pub fn append(&mut self, piece: Bytes, largest: Largest) -> Result<(), Failure> {
+        if self.first.len().max(self.joined.len()) + piece.len() > largest.bytes() {
+            return Err(largest.exceeded());
+        }
+        if self.first.is_empty() {
+            self.first = piece;
+        } else {
+            if self.joined.is_empty() {
+                self.joined.extend_from_slice(&self.first);
+            }
+            self.joined.extend_from_slice(&piece);
+        }
+        Ok(())
+    }
+
+    pub fn finish(self) -> Bytes {
+        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
     }
 }
 
@@ -181,6 +251,33 @@ const MARK: &[u8] = "\u{feff}".as_bytes();
 
 fn without_mark(body: Bytes) -> Bytes {
     if body.starts_with(MARK) { body.slice(MARK.len()..) } else { body }
+}
+
+/// A connection that has waited for so long is closed: servers close theirs soon after.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// Waiting connections to one host; the one that has waited longest goes when there are more.
+pub(super) const MOST_WAITING: usize = 32;
+
+/// How soon a peer that is gone is noticed. A transmitter may hold a poll for long.
+pub(super) struct KeepAlive {
+    pub idle: Duration,
+    pub interval: Duration,
+    pub retries: u32,
+    /// Until sent data must be acknowledged.
+    pub unacknowledged: Duration,
+}
+
+pub(super) const KEEPALIVE: KeepAlive = KeepAlive {
+    idle: Duration::from_secs(10),
+    interval: Duration::from_secs(2),
+    retries: 3,
+    unacknowledged: Duration::from_secs(30),
+};
+
+/// The value of `User-Agent`.
+pub(super) fn user_agent() -> HeaderValue {
+    HeaderValue::from_static(concat!("introgate/", env!("CARGO_PKG_VERSION")))
 }
 
 impl Clients {
@@ -192,15 +289,18 @@ impl Clients {
     ) -> Result<Self, Error> {
         let builder = || {
             let mut builder = Client::builder()
-                .user_agent(concat!("introgate/", env!("CARGO_PKG_VERSION")))
+                .user_agent(user_agent())
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
                 .connect_timeout(settings.connect_timeout)
-                // a transmitter may hold a poll for long: a peer that is gone is noticed meanwhile
-                .tcp_keepalive(Duration::from_secs(10))
-                .tcp_keepalive_interval(Duration::from_secs(2))
-                .tcp_keepalive_retries(3)
+                .tcp_keepalive(KEEPALIVE.idle)
+                .tcp_keepalive_interval(KEEPALIVE.interval)
+                .tcp_keepalive_retries(KEEPALIVE.retries)
                 .tcp_nodelay(true);
+            #[cfg(target_os = "linux")]
+            {
+                builder = builder.tcp_user_timeout(KEEPALIVE.unacknowledged);
+            }
             builder = settings.proxy.apply(builder)?;
             if let Some((_, pem)) = &settings.extra_roots {
                 builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
@@ -220,8 +320,8 @@ impl Clients {
         };
         Ok(Self {
             pooled: builder()?
-                .pool_idle_timeout(Duration::from_secs(20))
-                .pool_max_idle_per_host(32)
+                .pool_idle_timeout(LONGEST_WAIT)
+                .pool_max_idle_per_host(MOST_WAITING)
                 .build()?,
             fresh: builder()?.pool_max_idle_per_host(0).build()?,
         })
@@ -274,8 +374,9 @@ impl ServerSettings {
         let roots = self.extra_roots.as_ref().map(|(_, pem)| blake3::hash(pem));
         let certificate = self.profile().certificate.map(super::ClientCertificate::digest);
         format!(
-            "{connect_timeout:?} {limit} {roots:?} {server_name:?} {certificate:?} {} {}",
+            "{connect_timeout:?} {limit} {roots:?} {server_name:?} {certificate:?} {} {} {}",
             self.is_plain(),
+            self.fast_path,
             self.proxy.digest()
         )
     }

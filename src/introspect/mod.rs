@@ -6,6 +6,7 @@ mod answer;
 mod breaker;
 mod broken_call;
 mod client_auth;
+mod direct_client;
 mod discovery;
 mod document;
 mod documents;

@@ -35,6 +35,15 @@ impl ProxySettings {
         }
     }
 
+    /// Whether calls over plain http may go through a proxy.
+    pub fn takes_plain_http(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Environment => environment_has_http_proxy() && !environment_exempts_all(),
+            Self::Through(_) => true,
+        }
+    }
+
     /// For keys of fetched documents; reveals nothing of the secret.
     pub fn digest(&self) -> String {
         match self {
@@ -43,6 +52,12 @@ impl ProxySettings {
             Self::Through(url) => blake3::hash(url.expose().as_bytes()).to_string(),
         }
     }
+}
+
+/// Whether a variable may name a proxy for plain http.
+fn environment_has_http_proxy() -> bool {
+    let names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    names.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// Whether `NO_PROXY` has `*`, which exempts every host, as for curl. The HTTP client applies it to

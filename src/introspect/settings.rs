@@ -35,6 +35,8 @@ pub struct ServerSettings {
     pub implications: Arc<Implications>,
     /// The proxy through which it is called.
     pub proxy: ProxySettings,
+    /// Whether calls over plain http may go directly, without the general client.
+    pub fast_path: bool,
     /// The trusted sources of events about its tokens; `None`: no events are accepted.
     pub events: Option<EventSettings>,
 }

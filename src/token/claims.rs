@@ -1,7 +1,9 @@
 //! The members of an authorization server's answer.
 
+use super::json::member;
 use super::shared_text::Draft;
 use bytestring::ByteString;
+use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -64,6 +66,11 @@ impl Claims {
     }
 }
 
+/// A member's name, not copied where it has no escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// Reads the members whose names it wants, and passes over the others.
 struct Picked<F>(F);
 
@@ -76,7 +83,7 @@ impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Picked<F> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Map::new();
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(Name(name)) = map.next_key()? {
             if (self.0)(&name) {
                 members.insert(name.into_owned(), map.next_value()?);
             } else {
@@ -124,7 +131,7 @@ impl ClaimPath {
     /// The value there, if all objects on the way exist.
     pub fn find<'a>(&self, members: &'a Map<String, Value>) -> Option<&'a Value> {
         let (first, rest) = self.steps.split_first()?;
-        rest.iter().try_fold(members.get(first)?, |value, step| value.as_object()?.get(step))
+        rest.iter().try_fold(member(members, first)?, |value, step| value.as_object()?.get(step))
     }
 
     /// The names on the way, outermost first.

@@ -1,5 +1,6 @@
 //! The statements of an authorization server about a token.
 
+use super::json::member;
 use super::shared_text::Span;
 use super::{Claims, Confirmation, ScopeSet};
 use serde_json::{Map, Value};
@@ -85,7 +86,8 @@ impl ActiveFacts {
         let (claims, (texts, audience)) = Claims::new(members, |draft| {
             let mut keep =
                 |text: &Option<Cow<'_, str>>| text.as_deref().and_then(|text| draft.keep(text));
-            let actor = members.get("act").and_then(|act| act.get("sub")).and_then(Value::as_str);
+            let actor =
+                member(members, "act").and_then(|act| act.get("sub")).and_then(Value::as_str);
             let texts = [
                 keep(&stated.subject),
                 keep(&stated.client_id),

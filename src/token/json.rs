@@ -15,18 +15,38 @@ pub fn object(text: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
 
 /// The same, of any value.
 pub fn value(text: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice::<Unambiguous>(text).map(|read| read.0)
+    // once for all texts in it
+    let text = std::str::from_utf8(text).map_err(Error::custom)?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = reader.deserialize_any(JsonReader { members: USUAL })?;
+    reader.end()?;
+    Ok(value)
+}
+
+/// Members of a usual answer: room for so many is made at once. Not for objects in it, of which
+/// there may be many.
+const USUAL: usize = 16;
+
+/// The member of this name. A comparison with each of a few names is cheaper than a hash of it.
+pub fn member<'m>(members: &'m Map<String, Value>, name: &str) -> Option<&'m Value> {
+    if members.len() > 2 * USUAL {
+        return members.get(name);
+    }
+    members.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
 struct Unambiguous(Value);
 
 impl<'de> Deserialize<'de> for Unambiguous {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonReader).map(Self)
+        deserializer.deserialize_any(JsonReader { members: 0 }).map(Self)
     }
 }
 
-struct JsonReader;
+struct JsonReader {
+    /// How many members an object is taken to have.
+    members: usize,
+}
 
 impl<'de> Visitor<'de> for JsonReader {
     type Value = Value;
@@ -72,7 +92,7 @@ impl<'de> Visitor<'de> for JsonReader {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
+        let mut members = Map::with_capacity(self.members);
         while let Some((name, Unambiguous(value))) = map.next_entry::<String, _>()? {
             if members.insert(name, value).is_some() {
                 return Err(Error::custom("a member is a duplicate"));
@@ -91,6 +111,19 @@ mod tests {
         let text = br#" {"active":true,"n":[1,-2,1.5,null,"x"],"o":{"a":{}}} "#;
         let plain: Value = serde_json::from_slice(text).unwrap_or_default();
         assert_eq!(object(text).map(Value::Object).unwrap_or_default(), plain);
+    }
+
+    #[test]
+    fn a_member_is_found_among_few_and_among_many() {
+        for count in [0, 1, USUAL, 2 * USUAL, 2 * USUAL + 1, 100] {
+            let members: Map<String, Value> =
+                (0..count).map(|n| (n.to_string(), n.into())).collect();
+            for n in 0..count + 1 {
+                let name = n.to_string();
+                assert_eq!(member(&members, &name), members.get(&name), "{n} of {count}");
+            }
+            assert_eq!(member(&members, ""), None);
+        }
     }
 
     #[test]

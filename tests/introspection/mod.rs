@@ -2,6 +2,7 @@
 //! which it can fail.
 
 mod answer;
+mod connections;
 mod discovery;
 mod failure;
 mod load;

@@ -23,6 +23,8 @@ pub enum Behaviour {
     Respond(u16, Vec<(String, String)>, Vec<u8>),
     /// These bytes and nothing else; the connection is closed behind them.
     Raw(Vec<u8>),
+    /// These bytes at once; the connection stays open.
+    RawAndOpen(Vec<u8>),
     /// A good head, then the JSON one byte at a time with this pause between two.
     Drip(Value, Duration),
     /// A good head, then a chunked body that never ends.
@@ -273,6 +275,7 @@ fn act(behaviour: &Behaviour, writer: &mut TcpStream, running: &Running) -> bool
             let _ = writer.write_all(bytes);
             false
         }
+        Behaviour::RawAndOpen(bytes) => writer.write_all(bytes).is_ok(),
         Behaviour::Drip(value, pause) => {
             let body = value.to_string();
             let head = format!("HTTP/1.1 200 OK\r\n{JSON}Content-Length: {}\r\n\r\n", body.len());

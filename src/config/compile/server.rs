@@ -98,6 +98,7 @@ fn server(cx: Context, path: &KeyPath, name: &str, written: &Server) -> Option<S
         events,
         server_name,
         proxy: proxy.ok()?,
+        fast_path: cx.raw.fast_path,
     };
     if settings.server_name.is_some() && settings.is_plain() {
         cx.report.warning(

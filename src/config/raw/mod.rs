@@ -61,8 +61,10 @@ pub struct Gateway {
     /// How long requests in flight may take after SIGTERM.
     pub shutdown_timeout: Period,
     /// Whether plain requests (HTTP/1.1) skip the general proxy code, which costs them more; the
-    /// decision, the forwarded request and the response are the same. `false` is for finding out
-    /// whether a problem comes from there. Upgrades have one way only, with either value.
+    /// decision, the forwarded request and the response are the same. So do calls to authorization
+    /// servers over plain http without a proxy, which skip the general HTTP client. `false` is for
+    /// finding out whether a problem comes from there. Upgrades have one way only, with either
+    /// value.
     pub fast_path: bool,
     /// Where the gateway listens.
     #[schemars(length(min = 1))]

@@ -415,6 +415,7 @@ mod tests {
                 events: None,
                 server_name: None,
                 proxy: ProxySettings::default(),
+                fast_path: true,
             };
             let manual = ManualClock::at(1_000_000);
             let clock = Clock::Manual(manual.clone());

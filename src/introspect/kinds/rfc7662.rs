@@ -12,10 +12,12 @@ use crate::introspect::{
     Inquiry, Introspector, Profile, ServerKind, ServerSettings, SettingsFingerprint,
     UnusableSettings, read_answer,
 };
+use crate::request::Forwarded;
 use crate::secret::Secret;
 use crate::token::Facts;
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use reqwest::Request;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -135,7 +137,8 @@ struct Rfc7662 {
     own_token: Option<Arc<OwnToken>>,
     /// Of `response: jwt`.
     signed: Option<SignedAnswers>,
-    /// The headers of every call: `Accept`, the configured headers, constant credentials.
+    /// The headers of every call: `Accept`, `Content-Type`, the configured headers, constant
+    /// credentials.
     headers: HeaderMap,
 }
 
@@ -171,6 +174,10 @@ impl Rfc7662 {
             .transpose()?;
         let accept = if signed.is_some() { MEDIA_TYPE } else { "application/json" };
         headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
         let credentials = || UnusableSettings::Credentials(server.name.to_string());
         if let Some(value) = auth.header().map_err(|_| credentials())? {
             headers.insert(header::AUTHORIZATION, value);
@@ -224,29 +231,20 @@ impl Rfc7662 {
             }
             _ => None,
         };
-        let answer = self.client.try_send(|client| {
-            let mut request = client
-                .post(endpoint.clone())
-                .headers(self.headers.clone())
-                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(self.form(endpoint, inquiry, platform.as_ref())?);
+        let build = || {
+            let mut request = Request::new(Method::POST, endpoint.clone());
+            *request.body_mut() = Some(self.form(endpoint, inquiry, platform.as_ref())?.into());
+            let headers = request.headers_mut();
+            headers.clone_from(&self.headers);
             if let Some(token) = own {
-                request = request.header(header::AUTHORIZATION, token.header.clone());
+                headers.insert(header::AUTHORIZATION, token.header.clone());
             }
-            for (name, value) in forwarded.into_iter().flat_map(|forwarded| {
-                [
-                    ("x-forwarded-host", &forwarded.host),
-                    ("x-forwarded-proto", &forwarded.proto),
-                    ("x-forwarded-for", &forwarded.chain),
-                ]
-            }) {
-                if !value.is_empty() {
-                    request = request.header(name, value);
-                }
+            if let Some(forwarded) = forwarded {
+                forward(headers, forwarded);
             }
             Ok(request)
-        });
-        answer.await
+        };
+        self.client.send_built(build).await
     }
 
     /// The token, encoded so that nothing in it can become a parameter.
@@ -274,6 +272,19 @@ impl Rfc7662 {
                 .append_pair("client_assertion", assertion.expose());
         }
         Ok(form.finish())
+    }
+}
+
+/// Adds the headers that tell the server about the client's request.
+fn forward(headers: &mut HeaderMap, forwarded: &Forwarded) {
+    for (name, value) in [
+        ("x-forwarded-host", &forwarded.host),
+        ("x-forwarded-proto", &forwarded.proto),
+        ("x-forwarded-for", &forwarded.chain),
+    ] {
+        if !value.is_empty() {
+            headers.append(name, value.clone());
+        }
     }
 }
 
