@@ -1,6 +1,6 @@
 //! Calls by HTTP/1.1 over plain TCP: hyper's connections, kept and used again.
 //!
-//! Such a call costs a third of one by the general client, whose layers for redirects, retries,
+//! Such a call costs less than half of one by the general client, whose layers for redirects, retries,
 //! proxies and cookies have nothing to do here. Everything but plain http without a proxy is called
 //! by the general client.
 
