@@ -207,10 +207,11 @@ def main():
             failed += main_tables(lab, nginx, plain, options)
         if options.only in (None, "bodies"):
             asked = lab.introgate("introgate, asked", serves="ext_authz")
-            gateways = [nginx, *lab.plain_peers(asked, options.connections), plain]
-            failed += shapes.bodies(lab, gateways, options, Rounds)
-            shapes.idle(gateways, options)
-            for gateway in [*gateways[1:-1], asked]:
+            peers, others = lab.plain_peers(asked, options.connections), lab.introspecting_peers(lab.ports["AS"])
+            failed += shapes.bodies(lab, [nginx, *peers, *others, plain], options, Rounds)
+            # the others are configured for fewer connections
+            shapes.idle([nginx, *peers, plain], options)
+            for gateway in [*peers, *others, asked]:
                 lab.stop(gateway)
         if options.only in (None, "edge"):
             failed += shapes.tls([nginx, plain], options)

@@ -1,12 +1,16 @@
 """Requests and responses with bodies, connections over TLS and HTTP/2, idle connections and the tail, beside the peers."""
 
+import pathlib
 import re
 import resource
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
+
+HERE = pathlib.Path(__file__).parent
 
 # title, then the environment of tokens.lua; the paths are those of services.conf
 SHAPES = [
@@ -47,23 +51,36 @@ def h2load(gateway, seconds, load_cores, arguments):
     return done, failed + errored, gateway.cpu_seconds() - before
 
 
+def resumed(gateway, count, load_cores):
+    """As `h2load`, with a resumed session for each request."""
+    before = gateway.cpu_seconds()
+    command = ["taskset", "-c", load_cores, sys.executable, str(HERE / "resumed.py"), str(gateway.tls), str(count)]
+    out = subprocess.run(command, capture_output=True, text=True).stdout
+    done = int(out or 0)
+    return done, count - done, gateway.cpu_seconds() - before
+
+
 def tls(gateways, options):
-    """The same cipher on both sides: TLS 1.3 with AES-128-GCM and a P-256 certificate."""
+    """The same cipher on both sides, which is the client's choice: TLS 1.3 with AES-128-GCM, AES-256-GCM for resumed sessions,
+    and a P-256 certificate."""
+    handshakes = 200 if options.quick else 3000
+    # h2load resumes no session: every connection is a full handshake
+    each = ["--h1", "-c", str(handshakes), "-n", str(handshakes)]
+    by_h2load = lambda *arguments: lambda gateway: h2load(gateway, options.seconds, options.load, arguments)
     cases = [
-        ("HTTP/1.1, kept connections", ["--h1", "-c64"]),
-        ("HTTP/2, 4 connections with 100 streams each", ["-c4", "-m100"]),
-        # h2load resumes no session: every connection is a full handshake
-        ("HTTP/1.1, a new connection for each request", ["--h1", "-c", "HANDSHAKES", "-n", "HANDSHAKES"]),
+        ("HTTP/1.1, kept connections", by_h2load("--h1", "-c64")),
+        ("HTTP/2, 4 connections with 100 streams each", by_h2load("-c4", "-m100")),
+        ("HTTP/1.1, a new connection for each request", by_h2load(*each)),
+        ("HTTP/1.1, a resumed session for each request", lambda gateway: resumed(gateway, handshakes // 2, options.load)),
     ]
     failed = []
     print("\nTLS 1.3, CPU µs a request\n\n| case | " + " | ".join(g.name for g in gateways) + " | introgate ÷ nginx |")
     print("|---" + "|--:" * (len(gateways) + 1) + "|")
-    for title, arguments in cases:
-        arguments = [a.replace("HANDSHAKES", "200" if options.quick else "3000") for a in arguments]
+    for title, load in cases:
         used = {gateway.name: [] for gateway in gateways}
         for _ in range(options.rounds):
             for gateway in gateways:
-                done, wrong, cpu = h2load(gateway, options.seconds, options.load, arguments)
+                done, wrong, cpu = load(gateway)
                 if wrong or not done:
                     failed.append(f"{gateway.name}, {title}")
                 else:
