@@ -13,7 +13,7 @@ mod support;
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use introgate::parts::{self, CounterVec, Metrics, RouteMetrics};
-use introgate::parts::{AccessLine, AccessLogger, Cache, Decisions, LogFormat, Timestamp};
+use introgate::parts::{AccessLogger, Decisions, LogFormat};
 use introgate::parts::{Clock, Forwarded, Idle, Living, Mono, Spread};
 use parking_lot::Mutex;
 use pingora_core::protocols::Stream;
@@ -24,7 +24,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
-use support::{TOKEN, gate, headers_with, view};
+use support::{TOKEN, access_line, gate, headers_with, view};
 use tokio::io::AsyncReadExt;
 
 #[global_allocator]
@@ -234,43 +234,15 @@ fn idle(bench: &Bench) {
     });
 }
 
-fn line(path: &str) -> AccessLine<'_> {
-    AccessLine {
-        ts: Timestamp { unix_millis: 1_700_000_000_000 },
-        level: "info",
-        request_id: "0af7651916cd43dd8448eb211c80319c",
-        trace_id: "0af7651916cd43dd8448eb211c80319c",
-        client_ip: Some([192, 0, 2, 1].into()),
-        method: "GET",
-        host: "api.example.com",
-        path,
-        route: Some("items"),
-        status: 200,
-        duration: Duration::from_micros(700),
-        upstream: Some("api"),
-        upstream_took: Some(Duration::from_micros(500)),
-        decision: "allow",
-        reason: None,
-        enforced: true,
-        sub: Some("alice"),
-        client_id: Some("app"),
-        act_sub: None,
-        server: Some("main"),
-        cache: Cache::Hit,
-        introspection: None,
-        token_fp: None,
-    }
-}
-
 fn lists(bench: &Bench) {
     let decisions = Decisions::default();
-    bench.row("the list of decisions", |_| || decisions.push(black_box(&line("/items/17"))));
+    bench.row("the list of decisions", |_| || decisions.push(black_box(&access_line("/items/17"))));
     let clock = Clock::system();
     let now = || -> Mono { clock.now().mono };
     for (form, format) in [("JSON", LogFormat::Json), ("text", LogFormat::Text)] {
         let log = AccessLogger::to(std::io::sink());
         bench.row(&format!("a line of the access log, {form}"), |_| {
-            || log.write(black_box(&line("/items/17")), now(), format)
+            || log.write(black_box(&access_line("/items/17")), now(), format)
         });
         log.finish();
     }

@@ -11,8 +11,8 @@ use divan::{AllocProfiler, Bencher, black_box};
 use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, Method};
 use introgate::parts::Clock;
+use introgate::parts::Decisions;
 use introgate::parts::read_answer;
-use introgate::parts::{AccessLine, Cache, Decisions, Timestamp};
 use introgate::parts::{AccessToken, AuthScheme, Credential, DigestKey, Facts};
 use introgate::parts::{AssertionKey, AssertionSettings};
 use introgate::parts::{AuthMode, Condition, Policy, PolicySettings, ServerDemands};
@@ -27,7 +27,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{ANSWER, TOKEN, gate, gate_with_limit, headers, view};
+use support::{ANSWER, TOKEN, access_line, gate, gate_with_limit, headers, view};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler<mimalloc::MiMalloc> = AllocProfiler::new(mimalloc::MiMalloc);
@@ -77,36 +77,10 @@ fn cache_hit(bencher: Bencher) {
 #[divan::bench(threads = [1, 2])]
 fn decision_kept(bencher: Bencher) {
     let decisions = Decisions::default();
-    let path = "/items/17".to_owned();
-    let line = || AccessLine {
-        ts: Timestamp { unix_millis: 1_700_000_000_000 },
-        level: "info",
-        request_id: "0af7651916cd43dd8448eb211c80319c",
-        trace_id: "0af7651916cd43dd8448eb211c80319c",
-        client_ip: Some([192, 0, 2, 1].into()),
-        method: "GET",
-        host: "api.example.com",
-        path: &path,
-        route: Some("items"),
-        status: 200,
-        duration: Duration::from_micros(700),
-        upstream: Some("api"),
-        upstream_took: Some(Duration::from_micros(500)),
-        decision: "allow",
-        reason: None,
-        enforced: true,
-        sub: Some("alice"),
-        client_id: Some("app"),
-        act_sub: None,
-        server: Some("main"),
-        cache: Cache::Hit,
-        introspection: None,
-        token_fp: None,
-    };
     for _ in 0..1000 {
-        decisions.push(&line());
+        decisions.push(&access_line("/items/17"));
     }
-    bencher.bench(|| decisions.push(black_box(&line())));
+    bencher.bench(|| decisions.push(black_box(&access_line("/items/17"))));
 }
 
 #[divan::bench]

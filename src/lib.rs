@@ -34,7 +34,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`secret`], [`clock`] | texts that are never printed; time, passed in |
-//! | [`per_thread`] | values that all threads write |
+//! | [`per_thread`], [`hex`] | values that all threads write; digits of ids |
 //! | [`token`] | the vocabulary: tokens and their digests, scopes, claims, facts |
 //! | [`request`] | the gate's view of a request |
 //! | [`deny`] | the reasons for refusals, and the responses to the client |
@@ -83,6 +83,7 @@ mod extract;
 pub mod fuzz;
 mod gate;
 mod handover;
+mod hex;
 #[cfg(test)]
 mod house;
 mod identity;

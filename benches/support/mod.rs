@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, header};
 use introgate::parts::Challenge;
 use introgate::parts::Clock;
+use introgate::parts::{AccessLine, Cache, Timestamp};
 use introgate::parts::{AuthMode, Policy, PolicySettings, ServerDemands};
 use introgate::parts::{
     BadAnswer, Failure, FailureKind, Inquiry, Introspector, TokenSelector, read_answer,
@@ -137,5 +138,35 @@ pub fn view<'r>(headers: &'r HeaderMap, forwarded: &'r Forwarded) -> RequestView
         path: "/api/items",
         query: Some("page=1"),
         ..RequestView::bare(headers, forwarded)
+    }
+}
+
+/// The access log's line of a permitted request.
+#[allow(dead_code)] // not of every benchmark
+pub fn access_line(path: &str) -> AccessLine<'_> {
+    AccessLine {
+        ts: Timestamp { unix_millis: 1_700_000_000_000 },
+        level: "info",
+        request_id: "0af7651916cd43dd8448eb211c80319c",
+        trace_id: "0af7651916cd43dd8448eb211c80319c",
+        client_ip: Some([192, 0, 2, 1].into()),
+        method: "GET",
+        host: "api.example.com",
+        path,
+        route: Some("items"),
+        status: 200,
+        duration: Duration::from_micros(700),
+        upstream: Some("api"),
+        upstream_took: Some(Duration::from_micros(500)),
+        decision: "allow",
+        reason: None,
+        enforced: true,
+        sub: Some("alice"),
+        client_id: Some("app"),
+        act_sub: None,
+        server: Some("main"),
+        cache: Cache::Hit,
+        introspection: None,
+        token_fp: None,
     }
 }

@@ -2,6 +2,7 @@
 //! Context (`traceparent`).
 
 use crate::clock::Now;
+use crate::hex;
 use crate::telemetry::{Recorder, SpanContext, Tracer};
 use arrayvec::ArrayString;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
@@ -134,9 +135,9 @@ const RANDOM: u8 = 2;
 
 fn traceparent(trace_id: u128, span_id: u64, flags: u8) -> IdValue {
     let mut text = *b"00-................................-................-..";
-    write_hex(&mut text[3..35], &trace_id.to_be_bytes());
-    write_hex(&mut text[36..52], &span_id.to_be_bytes());
-    write_hex(&mut text[53..55], &[flags]);
+    hex::write(&mut text[3..35], &trace_id.to_be_bytes());
+    hex::write(&mut text[36..52], &span_id.to_be_bytes());
+    hex::write(&mut text[53..55], &[flags]);
     IdValue::made(&text)
 }
 
@@ -150,24 +151,12 @@ impl Traceparent {
             return None;
         }
         let parent = Self {
-            trace_id: hex(trace_id)?,
-            span_id: u64::try_from(hex(span_id)?).ok()?,
-            flags: u8::try_from(hex(flags)?).ok()?,
+            trace_id: hex::number(trace_id)?,
+            span_id: u64::try_from(hex::number(span_id)?).ok()?,
+            flags: u8::try_from(hex::number(flags)?).ok()?,
         };
         (parent.trace_id != 0 && parent.span_id != 0).then_some(parent)
     }
-}
-
-/// A number of hexadecimal digits in lower case.
-fn hex(digits: &[u8]) -> Option<u128> {
-    digits.iter().try_fold(0, |number, digit| {
-        let digit = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u128::from(digit))
-    })
 }
 
 /// The client's `X-Request-Id` when it is one sane word, else a new one of 128 random bits.
@@ -181,7 +170,7 @@ pub fn request_id(headers: &HeaderMap) -> IdValue {
     given.cloned().map_or_else(
         || {
             let mut text = [0; 32];
-            write_hex(&mut text, &rand::random::<u128>().to_be_bytes());
+            hex::write(&mut text, &rand::random::<u128>().to_be_bytes());
             IdValue::made(&text)
         },
         IdValue::Given,
@@ -192,13 +181,6 @@ pub fn request_id(headers: &HeaderMap) -> IdValue {
 fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
-}
-
-fn write_hex(digits: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
-        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The only form in which a token is kept, compared and logged.
 
+use crate::hex;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -102,11 +103,8 @@ pub struct TokenFingerprint(u32);
 impl TokenFingerprint {
     /// As it is shown.
     pub fn hex(self) -> [u8; 8] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut shown = [0; 8];
-        for (pair, byte) in shown.as_chunks_mut().0.iter_mut().zip(self.0.to_be_bytes()) {
-            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-        }
+        hex::write(&mut shown, &self.0.to_be_bytes());
         shown
     }
 }
